@@ -1,0 +1,55 @@
+"""irconv: any neural network's model file in, any framework's file out, through one typed, channels-first bundle.
+
+>>> import irconv
+>>> sorted(irconv.__all__)[:3]
+['Bundle', 'IrconvError', '__version__']
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from irconv.api import check, convert, read, run, write
+    from irconv.errors import IrconvError
+    from irconv.ir.bundle import Bundle
+    from irconv.options import ReadOptions, WriteOptions
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Bundle": "irconv.ir.bundle",
+    "IrconvError": "irconv.errors",
+    "ReadOptions": "irconv.options",
+    "WriteOptions": "irconv.options",
+    "check": "irconv.api",
+    "convert": "irconv.api",
+    "read": "irconv.api",
+    "run": "irconv.api",
+    "write": "irconv.api",
+}
+
+__all__ = [
+    "Bundle",
+    "IrconvError",
+    "ReadOptions",
+    "WriteOptions",
+    "__version__",
+    "check",
+    "convert",
+    "read",
+    "run",
+    "write",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used (PEP 562), so that ``import irconv`` costs next to nothing."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'irconv' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

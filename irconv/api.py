@@ -1,0 +1,158 @@
+"""The pipeline, composed once: read, write, convert, check, run. The command line only prints what these return."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from irconv.containers.files import Progress, check_free, whole_output
+from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
+from irconv.frameworks import Reader, Writer, readers, writers
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
+from irconv.layout import Array
+from irconv.options import ReadOptions, WriteOptions
+from irconv.passes import boundary, channels_last
+
+Runtime = Literal["onnxruntime", "numpy"]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a conversion made: the files, data first, and the ports with the axes they were given."""
+
+    format: str
+    files: tuple[Path, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+
+def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
+    """The model in a file or folder as a bundle; tensors are read when they are needed.
+
+    Raises `UnknownFormat` where nothing recognises the content, and what the reader raises.
+    """
+    path, options = Path(path), options or ReadOptions()
+    reader = _reader(path, options.source_format)
+    bundle = reader.read(path, options)
+    return channels_last.run(bundle) if reader.naive else bundle
+
+
+def write(
+    bundle: Bundle, path: str | Path, options: WriteOptions | None = None, progress: Progress | None = None
+) -> Written:
+    """Write a bundle in the format that the suffix or ``target_format`` names; it appears whole or not at all.
+
+    Raises `Refused` naming every layer the format cannot express, and `OutputFailed`.
+    """
+    path, options = Path(path), options or WriteOptions()
+    writer = _writer(path, options.target_format)
+    check_free(path, options.force)
+    if options.io == "source" and not writer.archives:
+        bundle = boundary.to_source_axes(bundle)
+    with whole_output(options.force) as output:
+        files = writer.write(bundle, output, path, options, progress)
+    graph = bundle.graph
+    return Written(writer.name, tuple(files), graph.inputs if graph else (), graph.outputs if graph else ())
+
+
+def convert(
+    source: str | Path,
+    destination: str | Path,
+    read_options: ReadOptions | None = None,
+    write_options: WriteOptions | None = None,
+    progress: Progress | None = None,
+) -> Written:
+    """Read one file and write another. Raises what `read` and `write` raise; a bad destination before anything is read."""
+    options = write_options or WriteOptions()
+    _writer(Path(destination), options.target_format)
+    check_free(Path(destination), options.force)
+    return write(read(source, read_options), destination, options, progress)
+
+
+def check(path: str | Path) -> list[Problem]:
+    """Everything wrong with a bundle on disk: digests, schema, shapes, provenance. An empty list is a sound bundle.
+
+    Raises `UnknownFormat` where the path is no bundle.
+    """
+    from irconv.frameworks.bundle import read as bundle_read
+    from irconv.frameworks.bundle.check import digest_problems
+    from irconv.ir.validate import validate
+
+    path = Path(path)
+    _must_exist(path)
+    if not bundle_read.recognises(path):
+        raise UnknownFormat(str(path), "expected a bundle: a folder with manifest.json, or its zip")
+    problems = Problems()
+    with problems.collect():
+        digest_problems(bundle_read.bundle_files(path)).raise_any()
+    with problems.collect():
+        validate(bundle_read.read(path, ReadOptions())).raise_any()
+    return list(problems.all())
+
+
+def run(
+    model: str | Path | Bundle,
+    inputs: Mapping[str, Array] | Sequence[Array],
+    runtime: Runtime | None = None,
+    io: Literal["native", "source"] = "source",
+    options: ReadOptions | None = None,
+) -> dict[str, Array]:
+    """Predict without the model's framework; outputs come back by port name.
+
+    Inputs are given by port name or in order. With `io` "source" inputs and outputs have the axes that the source
+    framework used (such as NHWC), with "native" the bundle's (NCHW). `runtime` is onnxruntime where it is installed,
+    else numpy (onnx's reference evaluator). Raises `MissingFact` for inputs that do not fit.
+    """
+    from irconv.execute import execute
+
+    bundle = model if isinstance(model, Bundle) else read(model, options)
+    if bundle.graph is None:
+        raise MissingFact("model", "holds weights without a graph, which cannot be run", "Read the model's own file.")
+    bundle = boundary.to_source_axes(bundle) if io == "source" else bundle
+    assert bundle.graph is not None
+    named = inputs if isinstance(inputs, Mapping) else _in_order(bundle.graph.inputs, inputs)
+    return execute(bundle, named, runtime)
+
+
+def _in_order(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, Array]:
+    if len(ports) != len(arrays):
+        names = ", ".join(port.name for port in ports)
+        raise MissingFact("inputs", f"expected {len(ports)} ({names}), got {len(arrays)}")
+    return {port.name: np.asarray(array) for port, array in zip(ports, arrays, strict=True)}
+
+
+def _must_exist(path: Path) -> None:
+    if not path.exists():
+        raise UnknownFormat(str(path), "there is no such file or folder")
+
+
+def _reader(path: Path, name: str | None) -> Reader:
+    _must_exist(path)
+    if name is not None:
+        found = next((reader for reader in readers() if reader.name == name), None)
+        if found is None:
+            raise UnknownFormat(f"--from {name}", f"expected one of {', '.join(r.name for r in readers())}")
+        return found
+    found = next((reader for reader in readers() if reader.recognises(path)), None)
+    if found is None:
+        known = "; ".join(reader.description for reader in readers())
+        raise UnknownFormat(str(path), "no reader recognises its content", f"irconv reads: {known}.")
+    return found
+
+
+def _writer(path: Path, name: str | None) -> Writer:
+    if name is not None:
+        found = next((writer for writer in writers() if writer.name == name), None)
+        if found is None:
+            raise UnknownFormat(f"--to {name}", f"expected one of {', '.join(w.name for w in writers())}")
+        return found
+    found = next((writer for writer in writers() if path.name.endswith(writer.suffixes)), None)
+    if found is None:
+        suffixes = ", ".join(suffix for writer in writers() for suffix in writer.suffixes)
+        raise UnknownFormat(str(path), f"expected a name that ends in one of {suffixes}", "Or give --to FORMAT.")
+    return found

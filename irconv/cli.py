@@ -1,0 +1,207 @@
+"""The command line: parses arguments, calls `irconv.api`, prints. No logic.
+
+Exit codes: 0 ok; 1 a difference was found; 2 wrong usage; 3 refused or failed, with the reasons on stderr.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from irconv import __version__
+from irconv.errors import IrconvError
+
+_REFUSED = 3
+_DIFFERENT = 1
+
+
+class _Group(click.Group):
+    """Prints the reasons of an `IrconvError` and leaves with exit code 3, without a traceback."""
+
+    def invoke(self, context: click.Context) -> Any:
+        try:
+            return super().invoke(context)
+        except IrconvError as error:
+            for problem in error.problems:
+                click.echo(str(problem), err=True)
+            sys.exit(_REFUSED)
+
+
+_from = click.option("--from", "source_format", metavar="FW", help="Read SRC as this framework's, do not recognise it.")
+_backend = click.option(
+    "--backend",
+    type=click.Choice(["tensorflow", "theano"]),
+    help="The backend Keras ran on, where the file does not say: Theano keeps kernels turned.",
+)
+_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="irconv")
+def main() -> None:
+    """Reads any neural network's model file into one typed bundle; writes any framework's file out of it."""
+
+
+@main.command()
+@click.argument("src")
+@click.argument("dst")
+@_from
+@click.option("--to", "target_format", metavar="FW", help="Write this format instead of the one DST's suffix names.")
+@_backend
+@click.option(
+    "--io",
+    type=click.Choice(["native", "source"]),
+    default="native",
+    show_default=True,
+    help="Axes of inputs and outputs: customary for the target, or as the source had them.",
+)
+@click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]")
+@click.option("--force", is_flag=True, help="Replace DST where it exists.")
+@_json
+def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
+    """Convert SRC to DST; DST's suffix chooses the format (see `irconv formats`)."""
+    from irconv import api
+    from irconv.options import ReadOptions, WriteOptions
+
+    read = ReadOptions(flags["source_format"], flags["backend"])
+    write = WriteOptions(flags["target_format"], flags["io"], flags["force"], flags["opset"])
+    with _progress() as progress:
+        written = api.convert(src, dst, read, write, progress)
+    ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]
+    if as_json:
+        described = [{"kind": kind, **port.model_dump(mode="json")} for kind, port in ports]
+        _print_json({"format": written.format, "files": [str(path) for path in written.files], "ports": described})
+        return
+    for path in written.files:
+        click.echo(f"wrote {path}")
+    for kind, port in ports:
+        turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
+        axes = f" {port.axes}" if port.axes else ""
+        click.echo(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
+
+
+@main.command()
+@click.argument("src")
+@_from
+@_backend
+@_json
+def inspect(src: str, source_format: str | None, backend: Any, as_json: bool) -> None:
+    """Show layers, parameters, layouts and shapes of SRC, and what is not known."""
+    from irconv import api
+    from irconv.options import ReadOptions
+
+    bundle = api.read(src, ReadOptions(source_format, backend))
+    if as_json:
+        _print_json(bundle.manifest().model_dump(mode="json"))
+        return
+    from irconv.report.inspect import print_bundle
+
+    print_bundle(bundle)
+
+
+@main.command()
+@click.argument("bundle")
+@_json
+def check(bundle: str, as_json: bool) -> None:
+    """Check a bundle: digests, schema, shapes, provenance."""
+    from irconv import api
+
+    problems = api.check(bundle)
+    if as_json:
+        _print_json({"bundle": bundle, "problems": [vars(problem) for problem in problems]})
+    for problem in problems:
+        click.echo(str(problem), err=True)
+    if problems:
+        sys.exit(_DIFFERENT)
+    if not as_json:
+        click.echo(f"{bundle}: sound")
+
+
+@main.command()
+@click.argument("model")
+@click.option("--input", "inputs", multiple=True, required=True, metavar="[NAME=]X.npy", help="An input; repeat for more.")
+@click.option("--output", required=True, metavar="Y.npy|Y.npz", help="Where the outputs go; several need .npz.")
+@click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="[default: onnxruntime where installed]")
+@click.option(
+    "--io",
+    type=click.Choice(["native", "source"]),
+    default="source",
+    show_default=True,
+    help="Axes of the arrays: as the source had them, or channels-first.",
+)
+@click.option("--force", is_flag=True, help="Replace the output where it exists.")
+@_from
+@_backend
+def run(model: str, inputs: tuple[str, ...], output: str, force: bool, **flags: Any) -> None:
+    """Predict with MODEL, without its framework."""
+    from irconv import api
+    from irconv.containers import arrays
+    from irconv.options import ReadOptions
+
+    given = arrays.read_inputs(inputs)
+    arrays.check_output(Path(output), force)
+    options = ReadOptions(flags["source_format"], flags["backend"])
+    results = api.run(model, given, flags["runtime"], flags["io"], options)
+    arrays.write_outputs(Path(output), results, force)
+    for name, array in results.items():
+        click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
+    click.echo(f"wrote {output}")
+
+
+@main.command()
+@_json
+def formats(as_json: bool) -> None:
+    """List every reader and writer, and which runtimes are installed."""
+    from importlib.util import find_spec
+
+    from irconv.frameworks import readers, writers
+
+    runtimes = {name: find_spec(name) is not None for name in ("onnxruntime", "torch", "tensorflow")}
+    if as_json:
+        listed: dict[str, Any] = {
+            "readers": [{"name": r.name, "description": r.description} for r in readers()],
+            "writers": [{"name": w.name, "suffixes": w.suffixes, "description": w.description} for w in writers()],
+            "runtimes": runtimes,
+        }
+        _print_json(listed)
+        return
+    from irconv.report.formats import print_formats
+
+    print_formats(readers(), writers(), runtimes)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+class _progress:
+    """A progress bar on a terminal for work that takes longer than a moment, else nothing."""
+
+    def __enter__(self) -> Callable[[int, int], None] | None:
+        self._bar: Any = None
+        return self._show if sys.stderr.isatty() else None
+
+    def _show(self, done: int, total: int) -> None:
+        if self._bar is None and total > 64 * 2**20:
+            from rich.console import Console
+            from rich.progress import BarColumn, DownloadColumn, Progress, TimeRemainingColumn, TransferSpeedColumn
+
+            columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._task = self._bar.add_task("writing", total=total)
+            self._bar.start()
+        if self._bar is not None:
+            self._bar.update(self._task, completed=done)
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()

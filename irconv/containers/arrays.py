@@ -1,0 +1,53 @@
+"""The .npy and .npz files of `irconv run`; nothing pickled is ever read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from irconv.containers.files import check_free, whole_output
+from irconv.errors import DamagedFile, MissingFact, UnknownFormat
+from irconv.layout import Array
+
+
+def read_inputs(inputs: Sequence[str]) -> dict[str, Array] | list[Array]:
+    """Arrays by name where every input is given as ``NAME=FILE``, in order where none is.
+
+    Raises `MissingFact` where only some have names, and `DamagedFile` for what is no ``.npy`` of numbers.
+    """
+    named = [text.split("=", 1) for text in inputs if "=" in text]
+    if named and len(named) != len(inputs):
+        raise MissingFact("--input", "expected a name for every input or for none", "Give NAME=X.npy for each.")
+    if named:
+        return {name: _read(Path(path)) for name, path in named}
+    return [_read(Path(path)) for path in inputs]
+
+
+def check_output(path: Path, force: bool) -> None:
+    """Raise `UnknownFormat` or `OutputFailed` where outputs could not be written, before anything runs."""
+    if path.suffix not in (".npy", ".npz"):
+        raise UnknownFormat(str(path), "expected a name that ends in .npy or .npz")
+    check_free(path, force)
+
+
+def write_outputs(path: Path, results: Mapping[str, Array], force: bool) -> None:
+    """Write one array as ``.npy``, or any number by name as ``.npz``."""
+    if path.suffix == ".npy" and len(results) != 1:
+        raise MissingFact(str(path), f"the model has {len(results)} outputs: {', '.join(results)}", "Give a .npz.")
+    with whole_output(force) as output, output.path(path).open("xb") as file:
+        if path.suffix == ".npy":
+            np.save(file, next(iter(results.values())), allow_pickle=False)
+        else:
+            np.savez(file, allow_pickle=False, **results)
+
+
+def _read(path: Path) -> Array:
+    try:
+        found = np.load(path, allow_pickle=False, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise DamagedFile(str(path), f"expected a .npy file of numbers, got {error}") from error
+    if not isinstance(found, np.ndarray):
+        raise DamagedFile(str(path), "expected a .npy file with one array")
+    return found

@@ -1,0 +1,229 @@
+"""Positioned reads from files that are read, and outputs that appear whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from irconv.errors import DamagedFile, OutputFailed
+from irconv.ir.dtypes import item_size, numpy_dtype
+from irconv.ir.tensors import LazyTensor
+from irconv.ir.tiles import runs
+from irconv.layout import Array, Box
+
+MEMORY_BUDGET = 128 * 2**20
+"""Bytes of tensor data that writing holds in memory at a time, whatever the size of the model."""
+
+Progress = Callable[[int, int], None]
+"""Called with (bytes done, bytes in all)."""
+
+
+class SourceFile:
+    """A file, or a region of one, opened for positioned reads from many threads.
+
+    It is closed when nothing refers to it any more. Offsets count from the start of the region.
+    """
+
+    def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
+        self.path, self._start = path, start
+        self._descriptor = os.open(path, os.O_RDONLY)
+        whole = os.fstat(self._descriptor).st_size
+        self.size = whole - start if size is None else size
+        if start < 0 or self.size < 0 or start + self.size > whole:
+            raise DamagedFile(str(path), f"expected {self.size} bytes at offset {start}, but the file has {whole} bytes")
+
+    def __del__(self) -> None:
+        if (descriptor := getattr(self, "_descriptor", None)) is not None:
+            os.close(descriptor)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """Fill the buffer from a position. Raises `DamagedFile` where the file ends before."""
+        done = 0
+        while done < len(buffer):
+            count = os.preadv(self._descriptor, [buffer[done:]], self._start + offset + done)
+            if count == 0:
+                raise DamagedFile(
+                    str(self.path), f"expected {len(buffer)} bytes at offset {offset}, but the file ends at {self.size}"
+                )
+            done += count
+
+
+@dataclass(frozen=True)
+class FileBytes:
+    """A C-ordered array stored contiguously in a file."""
+
+    file: SourceFile
+    offset: int
+    dtype: str
+    shape: tuple[int, ...]
+    big_endian: bool = False
+
+    def __post_init__(self) -> None:
+        nbytes = prod(self.shape) * item_size(self.dtype)
+        if self.offset < 0 or self.offset + nbytes > self.file.size:
+            raise DamagedFile(
+                str(self.file.path),
+                f"expected {nbytes} bytes at offset {self.offset}, but the file has {self.file.size} bytes",
+                "The file is truncated or its header is wrong; fetch it again.",
+            )
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `irconv.ir.tensors.Source.read`."""
+        size = item_size(self.dtype)
+        lengths = [stop - start for start, stop in box]
+        raw = np.empty(prod(lengths) * size, np.uint8)
+        view = memoryview(raw)
+        for position, start, length in runs(atoms, box):
+            self.file.read_into(view[start * size : (start + length) * size], self.offset + position * size)
+        stored = numpy_dtype(self.dtype)
+        array = raw.view(stored.newbyteorder(">") if self.big_endian else stored)
+        return array.astype(stored, copy=False).reshape(lengths)
+
+
+class OutputFile:
+    """A file being written at given positions from many threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+
+    def write_at(self, data: Array, offset: int) -> None:
+        """See `irconv.ir.tensors.Sink.write_at`."""
+        self.write_bytes(memoryview(data.reshape(-1).view(np.uint8)), offset)
+
+    def write_bytes(self, data: memoryview | bytes, offset: int) -> None:
+        """Write bytes at a position."""
+        view = memoryview(data)
+        done = 0
+        while done < len(view):
+            done += os.pwrite(self._descriptor, view[done:], offset + done)
+
+    def close(self) -> None:
+        """Flush to the disk and close."""
+        os.fsync(self._descriptor)
+        os.close(self._descriptor)
+
+
+def write_tensors(
+    file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None
+) -> None:
+    """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes."""
+    workers = min(8, os.cpu_count() or 1)
+    tile_bytes = MEMORY_BUDGET // (3 * workers)
+    total = sum(tensor.nbytes for tensor, _ in placed)
+    done = 0
+    jobs = (job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))
+    with ThreadPoolExecutor(workers) as pool:
+        waiting: dict[Future[None], int] = {}
+        for nbytes, job in jobs:
+            if len(waiting) >= 2 * workers:
+                done += _drain(waiting, FIRST_COMPLETED)
+                if progress:
+                    progress(done, total)
+            waiting[pool.submit(job)] = nbytes
+        while waiting:
+            done += _drain(waiting, FIRST_COMPLETED)
+            if progress:
+                progress(done, total)
+
+
+def _drain(waiting: dict[Future[None], int], when: str) -> int:
+    """Wait for some jobs, raise what they raised, and return the bytes they wrote."""
+    finished, _ = wait(waiting, return_when=when)
+    for future in finished:
+        future.result()
+    return sum(waiting.pop(future) for future in finished)
+
+
+@dataclass
+class Output:
+    """Files of one output, written under temporary names beside their final ones and moved there at the end."""
+
+    force: bool
+    _moves: list[tuple[Path, Path]] = field(default_factory=list)
+
+    def path(self, final: Path) -> Path:
+        """The temporary path of a file or folder; `final` is taken in the order of the calls, so data files first.
+
+        Raises `OutputFailed` where `final` exists and `force` was not asked for, or its folder does not.
+        """
+        check_free(final, self.force)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent)) / final.name
+        self._moves.append((temporary, final))
+        return temporary
+
+    def finish(self) -> None:
+        """Move everything to its place."""
+        for temporary, final in self._moves:
+            _flush(temporary)
+            if final.is_dir() and not final.is_symlink():
+                os.rename(final, temporary.parent / "replaced")
+            os.replace(temporary, final)
+            _flush_folder(final.parent)
+        self.discard()
+
+    def discard(self) -> None:
+        """Remove what is left of the temporary files."""
+        for temporary, _ in self._moves:
+            shutil.rmtree(temporary.parent, ignore_errors=True)
+        self._moves.clear()
+
+
+@contextmanager
+def whole_output(force: bool) -> Iterator[Output]:
+    """Files written inside the block appear together at its end, or not at all if it raises."""
+    output = Output(force)
+    try:
+        yield output
+        output.finish()
+    except OSError as error:
+        raise OutputFailed(str(error.filename or "output"), f"could not be written: {error.strerror or error}") from error
+    finally:
+        output.discard()
+
+
+def check_free(final: Path, force: bool) -> None:
+    """Raise `OutputFailed` where an output may not be written."""
+    if not final.parent.is_dir():
+        raise OutputFailed(str(final), f"the folder {final.parent} does not exist", "Make it first.")
+    if (final.exists() or final.is_symlink()) and not force:
+        raise OutputFailed(str(final), "exists already", "Give --force to replace it.")
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file.read)
+
+
+def _sha256(read: Callable[[int], bytes]) -> str:
+    """What `hashlib.file_digest` does, for Python 3.10, which lacks it."""
+    digest = hashlib.sha256()
+    while block := read(2**20):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+def _flush(path: Path) -> None:
+    """Make sure a file, or every file of a folder, is on the disk."""
+    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
+        with file.open("rb") as opened:
+            os.fsync(opened.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

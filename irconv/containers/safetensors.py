@@ -1,0 +1,170 @@
+"""The safetensors format: eight bytes of header length, a JSON header, then raw little-endian arrays.
+
+Written in tiles from lazy tensors, which the safetensors library cannot do; read strictly: every offset is checked
+against the file, and overlaps, holes and duplicate keys are refused.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+from irconv.containers.files import FileBytes, OutputFile, Progress, SourceFile, write_tensors
+from irconv.errors import DamagedFile
+from irconv.ir.dtypes import FROM_SAFETENSORS, SAFETENSORS_CODES, item_size
+from irconv.ir.tensors import LazyTensor
+
+_MAX_HEADER = 100_000_000  # the limit of the safetensors library itself
+
+
+def write(
+    path: Path,
+    tensors: Mapping[str, LazyTensor],
+    metadata: Mapping[str, str] | None = None,
+    progress: Progress | None = None,
+) -> None:
+    """Write tensors in the given order, streaming; the header is padded so that data starts at a multiple of 8."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end = 0
+    for name, tensor in tensors.items():
+        start, end = end, end + tensor.nbytes
+        header[name] = {
+            "dtype": SAFETENSORS_CODES[tensor.dtype],
+            "shape": list(tensor.shape),
+            "data_offsets": [start, end],
+        }
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    base = 8 + len(text)
+    file = OutputFile(path)
+    try:
+        file.write_bytes(len(text).to_bytes(8, "little") + text, 0)
+        placed = [(tensor, base + header[name]["data_offsets"][0]) for name, tensor in tensors.items()]
+        write_tensors(file, placed, progress)
+    finally:
+        file.close()
+
+
+def write_sharded(
+    paths: Callable[[str], Path], stem: str, tensors: Mapping[str, LazyTensor], limit: int, progress: Progress | None = None
+) -> None:
+    """Write ``<stem>.safetensors``; above `limit` bytes, numbered shards and the index that the ecosystem's loaders read.
+
+    `paths` gives the path of a file name. A tensor is never split, so that a single large one may exceed the limit.
+    """
+    shards: list[dict[str, LazyTensor]] = [{}]
+    filled = 0
+    for name, tensor in tensors.items():
+        if shards[-1] and filled + tensor.nbytes > limit:
+            shards.append({})
+            filled = 0
+        shards[-1][name] = tensor
+        filled += tensor.nbytes
+    if len(shards) == 1:
+        write(paths(f"{stem}.safetensors"), tensors, progress=progress)
+        return
+    names = [f"{stem}-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
+    for name, shard in zip(names, shards, strict=True):
+        write(paths(name), shard, progress=progress)
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    placed = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
+    index = {"metadata": {"total_size": total}, "weight_map": placed}
+    paths(f"{stem}.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+
+
+def read_sharded(
+    open_file: Callable[[str], SourceFile | None], read_text: Callable[[str], str], stem: str, where: str
+) -> dict[str, LazyTensor]:
+    """The tensors that `write_sharded` wrote. Raises `DamagedFile` where index and shards disagree."""
+    single = open_file(f"{stem}.safetensors")
+    if single is not None:
+        return read(single)[0]
+    try:
+        placed = json.loads(read_text(f"{stem}.safetensors.index.json"))["weight_map"]
+        shards = {name: open_file(name) for name in sorted(set(placed.values())) if "/" not in name}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DamagedFile(where, f"expected {stem}.safetensors or its index, got {error!r}") from error
+    found: dict[str, LazyTensor] = {}
+    for name, file in shards.items():
+        if file is None:
+            raise DamagedFile(where, f"expected the shard {name}, which is missing")
+        found |= read(file)[0]
+    if set(found) != set(placed):
+        raise DamagedFile(where, f"the index and the shards differ in {sorted(set(found) ^ set(placed))[:3]}")
+    return found
+
+
+def read(file: SourceFile) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+    """The tensors of a file, lazily and in file order, and its metadata.
+
+    Raises `DamagedFile` where the header contradicts itself or the file.
+    """
+    path = file.path
+    start, header = _read_header(file)
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
+        raise DamagedFile(str(path), "expected __metadata__ to map text to text")
+    tensors: dict[str, tuple[int, int, LazyTensor]] = {}
+    for name, entry in header.items():
+        tensors[name] = _tensor(file, f"{path}: tensor {name!r}", start, entry)
+    end = 0
+    for begin, stop, _ in sorted((begin, stop, name) for name, (begin, stop, _) in tensors.items()):
+        if begin != end:
+            raise DamagedFile(str(path), f"expected tensor data to continue at {end}, got {begin}: a hole or an overlap")
+        end = stop
+    if start + end != file.size:
+        raise DamagedFile(str(path), f"expected {start + end} bytes, got {file.size}", "The file is truncated or padded.")
+    return {name: tensor for name, (_, _, tensor) in tensors.items()}, metadata
+
+
+def _read_header(file: SourceFile) -> tuple[int, dict[str, Any]]:
+    where = str(file.path)
+    if file.size < 8:
+        raise DamagedFile(where, f"expected a safetensors header, got a file of {file.size} bytes")
+    prefix = bytearray(8)
+    file.read_into(memoryview(prefix), 0)
+    length = int.from_bytes(prefix, "little")
+    if length > min(file.size - 8, _MAX_HEADER):
+        raise DamagedFile(where, f"expected a header of at most {min(file.size - 8, _MAX_HEADER)} bytes, got {length}")
+    text = bytearray(length)
+    file.read_into(memoryview(text), 8)
+    try:
+        header = json.loads(text.decode(), object_pairs_hook=_unique)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise DamagedFile(where, f"expected a JSON header, got {error}") from error
+    except KeyError as error:
+        raise DamagedFile(where, f"the header names {error} twice") from error
+    if not isinstance(header, dict):
+        raise DamagedFile(where, "expected the header to be a JSON object")
+    return 8 + length, header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise KeyError(key)
+        found[key] = value
+    return found
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _tensor(file: SourceFile, where: str, start: int, entry: Any) -> tuple[int, int, LazyTensor]:
+    match entry:
+        case {"dtype": str(code), "shape": list(shape), "data_offsets": [begin, end]} if len(entry) == 3:
+            if not all(map(_is_count, [*shape, begin, end])):
+                raise DamagedFile(where, f"expected whole numbers, got shape {shape} at {[begin, end]}")
+        case _:
+            raise DamagedFile(where, f"expected dtype, shape and data_offsets, got {str(entry)[:200]}")
+    if code not in FROM_SAFETENSORS:
+        raise DamagedFile(where, f"expected one of {', '.join(FROM_SAFETENSORS)}, got dtype {code!r}")
+    dtype = FROM_SAFETENSORS[code]
+    if end - begin != prod(shape) * item_size(dtype):
+        raise DamagedFile(where, f"expected {prod(shape) * item_size(dtype)} bytes for {code} {shape}, got {end - begin}")
+    return begin, end, LazyTensor(FileBytes(file, start + begin, dtype, tuple(shape)))

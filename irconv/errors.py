@@ -1,0 +1,119 @@
+"""Everything irconv raises on purpose.
+
+    IrconvError                 caught by the command line, printed, exit code 3
+    ├── UnknownFormat           no reader recognises the bytes, or no writer the suffix
+    ├── DamagedFile             the bytes are not what they claim to be
+    ├── Refused                 readable, but it cannot be carried over without changing what it computes
+    ├── MissingFact             the file does not say it; a flag must
+    ├── BundleInvalid           a bundle that breaks its own format
+    └── OutputFailed            the destination exists, or could not be written whole
+
+Every error carries all of its reasons at once, each a `Problem`; its text is one line per problem:
+``where: expected what, got what. What to do.``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+__all__ = [
+    "BundleInvalid",
+    "DamagedFile",
+    "IrconvError",
+    "MissingFact",
+    "OutputFailed",
+    "Problem",
+    "Problems",
+    "Refused",
+    "UnknownFormat",
+]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason: the place it was found, what was expected and found there, and what the user can do."""
+
+    where: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{self.where}: {self.what}.{remedy}"
+
+
+class IrconvError(Exception):
+    """The root of every error that irconv raises on purpose; `problems` holds all reasons."""
+
+    def __init__(self, where: str | Iterable[Problem], what: str = "", remedy: str = "") -> None:
+        self.problems = (Problem(where, what, remedy),) if isinstance(where, str) else tuple(where)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class UnknownFormat(IrconvError):
+    """No reader recognises these bytes, or no writer this destination."""
+
+
+class DamagedFile(IrconvError):
+    """A file whose content contradicts its own format: truncated, overlapping, out of range."""
+
+
+class Refused(IrconvError):
+    """A model that irconv can read but not carry over without changing what it computes."""
+
+
+class MissingFact(IrconvError):
+    """A fact the file does not state and irconv will not guess; the remedy names the flag that states it."""
+
+
+class BundleInvalid(IrconvError):
+    """A bundle that breaks its own format: schema, digests or shapes."""
+
+
+class OutputFailed(IrconvError):
+    """The destination already exists, or could not be written whole."""
+
+
+class Problems:
+    """Collects the problems of many layers so that the user sees all of them at once.
+
+    >>> problems = Problems()
+    >>> with problems.collect():
+    ...     raise Refused("layer a", "expected x, got y")
+    >>> problems.raise_any()
+    Traceback (most recent call last):
+    irconv.errors.Refused: layer a: expected x, got y.
+    """
+
+    def __init__(self) -> None:
+        self._kinds: list[type[IrconvError]] = []
+        self._problems: dict[Problem, None] = {}
+
+    def add(self, where: str, what: str, remedy: str = "", kind: type[IrconvError] = Refused) -> None:
+        """Note one problem and go on."""
+        self._kinds.append(kind)
+        self._problems[Problem(where, what, remedy)] = None
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Note the problems of any `IrconvError` raised inside the block and go on after it."""
+        try:
+            yield
+        except IrconvError as error:
+            self._kinds.append(type(error))
+            self._problems |= dict.fromkeys(error.problems)
+
+    def __bool__(self) -> bool:
+        return bool(self._problems)
+
+    def all(self) -> tuple[Problem, ...]:
+        """Everything noted so far, each once."""
+        return tuple(self._problems)
+
+    def raise_any(self) -> None:
+        """Raise everything noted so far as one error; of several kinds, `Refused` speaks for all."""
+        if self._problems:
+            kind = self._kinds[0] if len(set(self._kinds)) == 1 else Refused
+            raise kind(self._problems)

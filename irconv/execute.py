@@ -1,0 +1,75 @@
+"""Runs a bundle through the ONNX it means: in onnxruntime, or in numpy alone (onnx's reference evaluator)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.util import find_spec
+from typing import Any, Literal
+
+import numpy as np
+
+from irconv.errors import MissingFact, Problems
+from irconv.frameworks.onnx.write import to_bytes
+from irconv.ir.bundle import Bundle
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Port
+from irconv.layout import Array
+
+
+def execute(
+    bundle: Bundle, inputs: Mapping[str, Array], runtime: Literal["onnxruntime", "numpy"] | None
+) -> dict[str, Array]:
+    """The outputs by port name. Raises `MissingFact` for an input that is missing, unknown or of another shape, and
+    where the runtime asked for is not installed."""
+    assert bundle.graph is not None, "only a graph can be run"
+    problems = Problems()
+    feeds = {port.value: _fitted(port, inputs.get(port.name), problems) for port in bundle.graph.inputs}
+    for name in set(inputs) - {port.name for port in bundle.graph.inputs}:
+        known = ", ".join(port.name for port in bundle.graph.inputs)
+        problems.add(f"input {name}", f"expected one of {known}", kind=MissingFact)
+    problems.raise_any()
+    runtime = runtime or ("onnxruntime" if find_spec("onnxruntime") else "numpy")
+    model = to_bytes(bundle)
+    results = _in_onnxruntime(model, feeds) if runtime == "onnxruntime" else _in_numpy(model, feeds)
+    return {port.name: results[port.value] for port in bundle.graph.outputs}
+
+
+def _fitted(port: Port, array: Array | None, problems: Problems) -> Array:
+    where = f"input {port.name}"
+    if array is None:
+        problems.add(where, "expected an array, got none", kind=MissingFact)
+        return np.zeros(0)
+    fits = len(array.shape) == len(port.shape) and all(
+        isinstance(want, str) or want == got for want, got in zip(port.shape, array.shape, strict=True)
+    )
+    if not fits:
+        axes = f" ({port.axes})" if port.axes else ""
+        problems.add(
+            where,
+            f"expected shape {port.shape}{axes}, got {array.shape}",
+            "Inputs have the source's axes; give --io native for channels-first ones, or the other way round.",
+            kind=MissingFact,
+        )
+    return np.ascontiguousarray(array, numpy_dtype(port.dtype))
+
+
+def _in_onnxruntime(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
+    """Runs the model in onnxruntime, which this function imports."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        what = "is not installed"
+        raise MissingFact("onnxruntime", what, "Install irconv[onnxruntime], or give --runtime numpy.") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(feeds)), strict=True))
+
+
+def _in_numpy(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    evaluator = ReferenceEvaluator(onnx.load_from_string(model))
+    return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))

@@ -1,0 +1,97 @@
+"""Reads a bundle, from its folder or its zip."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from pydantic import ValidationError
+
+from irconv.containers import safetensors, zip
+from irconv.containers.files import SourceFile
+from irconv.errors import BundleInvalid
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.manifest import Manifest
+from irconv.ir.tensors import LazyTensor
+from irconv.ir.upgrade import upgrade
+from irconv.options import ReadOptions
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a bundle, wherever they lie."""
+
+    path: Path
+    members: dict[str, zip.Member] | None
+    """None for a folder."""
+
+    def names(self) -> Iterable[str]:
+        """The names of all files."""
+        return sorted(self.members) if self.members is not None else sorted(p.name for p in self.path.iterdir())
+
+    def open(self, name: str) -> SourceFile | None:
+        """A file, or None where there is none of this name."""
+        if self.members is not None:
+            member = self.members.get(name)
+            return SourceFile(self.path, member.offset, member.size) if member else None
+        path = self.path / name
+        return SourceFile(path) if path.is_file() else None
+
+    def text(self, name: str) -> str:
+        """A small file as text. Raises `BundleInvalid` where it is missing or no UTF-8."""
+        file = self.open(name)
+        if file is None:
+            raise BundleInvalid(f"{self.path}: {name}", "expected this file, which is missing")
+        content = bytearray(file.size)
+        file.read_into(memoryview(content), 0)
+        try:
+            return content.decode()
+        except UnicodeDecodeError as error:
+            raise BundleInvalid(f"{self.path}: {name}", f"expected text, got {error}") from error
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is a folder with a manifest, or a zip of one."""
+    if path.is_dir():
+        return (path / MANIFEST).is_file()
+    with path.open("rb") as file:
+        if file.read(4) != zip.SIGNATURE:
+            return False
+    return path.name.endswith(".irconv.zip")
+
+
+def read(path: Path, options: ReadOptions) -> Bundle:
+    """The bundle as it was written; tensors are lazy. Raises `BundleInvalid` and `DamagedFile`."""
+    files = bundle_files(path)
+    where = f"{path}: {MANIFEST}"
+    try:
+        data = json.loads(files.text(MANIFEST))
+    except (ValueError, RecursionError) as error:
+        raise BundleInvalid(where, f"expected JSON, got {error}") from error
+    try:
+        manifest = Manifest.model_validate(upgrade(data, where))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+        raise BundleInvalid(where, f"does not fit the format: {'; '.join(problems[:10])}") from error
+    data_of = safetensors.read_sharded(files.open, files.text, "weights", str(path)) if manifest.tensors else {}
+    missing, extra = sorted(set(manifest.tensors) - set(data_of)), sorted(set(data_of) - set(manifest.tensors))
+    if missing or extra:
+        raise BundleInvalid(where, f"and the weights differ: {(missing + extra)[:5]}")
+    return _bundle(manifest, data_of)
+
+
+def bundle_files(path: Path) -> Files:
+    """The files of a bundle's folder or zip; in a zip they may lie in one folder of any name."""
+    if path.is_dir():
+        return Files(path, None)
+    found = zip.members(path)
+    return Files(path, {PurePosixPath(name).name: member for name, member in found.items()})
+
+
+def _bundle(manifest: Manifest, data: dict[str, LazyTensor]) -> Bundle:
+    tensors = {key: Tensor(record, data[key]) for key, record in manifest.tensors.items()}
+    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, manifest.groups, manifest.omitted)

@@ -1,0 +1,70 @@
+"""The README.md of a bundle: what it is, in words, for somebody who finds it in twenty years."""
+
+from __future__ import annotations
+
+from math import prod
+
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import StoredOperand
+
+
+def readme(bundle: Bundle) -> str:
+    """The text; it depends on nothing but the bundle."""
+    source = bundle.source
+    files = ", ".join(f"`{file.name}`" for file in source.files) or "an unnamed file"
+    made_by = " ".join(part for part in (source.framework, source.version) if part)
+    parameters = sum(prod(t.record.shape) for t in bundle.tensors.values() if t.record.role == "parameter")
+    lines = [
+        f"# A neural network, from {files} ({made_by})",
+        "",
+        "This folder is an irconv bundle: a neural network in a form that needs no framework.",
+        "",
+        "* `manifest.json` lists the layers with their settings, the graph, and for every tensor its shape, axes and",
+        "  where it came from.",
+        "* `weights.safetensors` holds the numbers: 8 bytes with the length of a JSON header (little-endian), the header",
+        "  with type, shape and place of each tensor, then the raw little-endian arrays.",
+        "* `SHA256SUMS` has the digests of all files; `sha256sum -c SHA256SUMS` checks them.",
+        "",
+        "Activations are channels-first (N batch, C channels, D H W space), convolution kernels are (out, in, space) and",
+        "slide without being turned, matrices are (out, in).",
+        "",
+    ]
+    if bundle.graph is not None:
+        lines += ["| | name | type | shape | axes |", "| --- | --- | --- | --- | --- |"]
+        lines += [_port("input", port) for port in bundle.graph.inputs]
+        lines += [_port("output", port) for port in bundle.graph.outputs]
+        lines += ["", f"{parameters:,} parameters. The layers, in the order in which they run:", "", *_layers(bundle)]
+    else:
+        lines += [f"{parameters:,} parameters and no graph: the file held weights alone.", "", *_groups(bundle)]
+    return "\n".join(lines) + "\n"
+
+
+def _port(kind: str, port: Port) -> str:
+    return f"| {kind} | {port.name} | {port.dtype} | {_shape(port.shape)} | {port.axes} |"
+
+
+def _layers(bundle: Bundle) -> list[str]:
+    assert bundle.graph is not None
+    types = infer_types(bundle)
+    lines = ["| layer | type | result | weights |", "| --- | --- | --- | --- |"]
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        keys = [(role, o.tensor) for role, o in layer.operands.items() if isinstance(o, StoredOperand)]
+        weights = ", ".join(f"{role} {_shape(bundle.tensors[key].record.shape)}" for role, key in keys)
+        results = ", ".join(_shape(types[value].shape) for value in node.outputs.values())
+        lines.append(f"| {node.layer} | {layer.type} | {results} | {weights} |")
+    return lines
+
+
+def _groups(bundle: Bundle) -> list[str]:
+    lines = ["| group | type | tensors |", "| --- | --- | --- |"]
+    for group in bundle.groups:
+        tensors = ", ".join(f"{n} {_shape(bundle.tensors[key].record.shape)}" for n, key in group.tensors.items())
+        lines.append(f"| {group.name} | {group.type or 'unknown'} | {tensors} |")
+    return lines
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return " x ".join(map(str, shape)) or "scalar"

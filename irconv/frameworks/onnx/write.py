@@ -1,0 +1,171 @@
+"""Writes ONNX: the graph through protobuf, the weights streamed into its raw data, or beside it above 2 GB."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import onnx
+from onnx import StringStringEntryProto, helper
+
+from irconv.codec import Native
+from irconv.containers import protobuf
+from irconv.containers.files import Output, OutputFile, Progress, write_tensors
+from irconv.errors import Refused
+from irconv.frameworks.onnx.lower import lower
+from irconv.frameworks.onnx.table import LOWEST_OPSET, TABLE
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
+from irconv.ir.tensors import LazyTensor
+from irconv.options import WriteOptions
+from irconv.translate import NativeModel, encode
+
+_GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers of ModelProto.graph, GraphProto.initializer, TensorProto.raw_data
+_PROTOBUF_LIMIT = 2**31 - 2**20
+_ALIGNMENT = 4096  # of external data, so that runtimes can map it
+_IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
+
+
+def write(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write the model; returns the files made, data first.
+
+    Raises `Refused` naming every layer ONNX cannot express.
+    """
+    model, initializers = build(bundle, options.opset)
+    if protobuf.size(_with_data(model, initializers)) < _PROTOBUF_LIMIT:
+        protobuf.write(output.path(destination), _with_data(model, initializers), progress)
+        return [destination]
+    beside = destination.with_name(destination.name + ".data")
+    _write_beside(model, initializers, output.path(beside), beside.name, progress)
+    output.path(destination).write_bytes(model.SerializeToString(deterministic=True))
+    return [beside, destination]
+
+
+def to_bytes(bundle: Bundle) -> bytes:
+    """The model in memory, for running it."""
+    return protobuf.join(_with_data(*build(bundle, None)))
+
+
+def build(bundle: Bundle, opset: int | None) -> tuple[Any, dict[str, LazyTensor]]:
+    """The model without its weights, and the weights by initializer name."""
+    if bundle.graph is None:
+        raise Refused(
+            _name(bundle),
+            "holds weights without a graph, and an ONNX model needs one",
+            "Write .irconv or .safetensors, or read the model's own file.",
+        )
+    native = encode(lower(bundle), TABLE)
+    needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])
+    if opset is not None and opset < needed:
+        late = sorted({layer.type for layer in native.layers.values() if layer.since > opset})
+        because = f" for {', '.join(late)}" if late else ""
+        raise Refused(f"--opset {opset}", f"this model needs opset {needed}{because}", f"Give --opset {needed} or more.")
+    initializers, renamed = _initializers(native)
+    graph = helper.make_graph(
+        list(_nodes(native, renamed)),
+        _name(bundle),
+        [_value_info(port) for port in native.inputs],
+        [_value_info(port) for port in native.outputs],
+    )
+    version = opset or needed
+    if version not in _IR_VERSION:
+        raise Refused(f"--opset {version}", f"irconv writes opsets {LOWEST_OPSET} to {max(_IR_VERSION)}")
+    model = helper.make_model(
+        graph, producer_name="irconv", opset_imports=[helper.make_opsetid("", version)], ir_version=_IR_VERSION[version]
+    )
+    model.metadata_props.extend(StringStringEntryProto(key=k, value=v) for k, v in _provenance(bundle))
+    return model, initializers
+
+
+def _initializers(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+    """The weights by name, each once, and for every name that `encode` gave the initializer it is.
+
+    Tensors are named by their keys in the bundle; a tensor wanted in a second layout gets a name of its own.
+    """
+    found: dict[str, LazyTensor] = {}
+    names: dict[str, str] = {}
+    for layer_name, layer in model.layers.items():
+        for slot, weight in layer.tensors.items():
+            name = weight.path
+            if name in found and found[name] is not weight.data and found[name].changes != weight.data.changes:
+                name = f"{layer_name}.{slot}"
+            found.setdefault(name, weight.data)
+            names[f"{layer_name}.{slot}"] = name
+    return found, names
+
+
+def _nodes(model: NativeModel, renamed: dict[str, str]) -> Iterable[Any]:
+    constants = {
+        use.outputs[0]: renamed[f"{use.layer}.value"] for use in model.uses if model.layers[use.layer].type == "Constant"
+    }
+    for use in model.uses:
+        native: Native = model.layers[use.layer]
+        if native.type == "Constant":
+            continue
+        inputs = [constants.get(renamed.get(name, name), renamed.get(name, name)) for name in use.inputs]
+        name = f"{use.scope}/{use.outputs[0]}" if use.scope else use.outputs[0]
+        yield helper.make_node(native.type, inputs, list(use.outputs), name, **native.config)
+
+
+def _value_info(port: Port) -> Any:
+    element = helper.np_dtype_to_tensor_dtype(_numpy(port.dtype))
+    info = helper.make_tensor_value_info(port.value, element, list(port.shape))
+    if port.axes:
+        info.doc_string = f"axes {port.axes}"
+    return info
+
+
+def _header(name: str, tensor: LazyTensor) -> Any:
+    element = helper.np_dtype_to_tensor_dtype(_numpy(tensor.dtype))
+    return onnx.TensorProto(name=name, data_type=element, dims=tensor.shape)
+
+
+def _numpy(dtype: str) -> Any:
+    from irconv.ir.dtypes import numpy_dtype
+
+    return numpy_dtype(dtype)
+
+
+def _with_data(model: Any, initializers: dict[str, LazyTensor]) -> protobuf.Pieces:
+    """The model as pieces: everything but the graph, then the graph with a raw-data field for each initializer."""
+    shell = onnx.ModelProto()
+    shell.CopyFrom(model)
+    shell.ClearField("graph")
+    graph: protobuf.Pieces = [model.graph.SerializeToString(deterministic=True)]
+    for name, tensor in initializers.items():
+        header = _header(name, tensor).SerializeToString(deterministic=True)
+        graph += protobuf.field(_INITIALIZER, [header, *protobuf.field(_RAW_DATA, [tensor])])
+    return [shell.SerializeToString(deterministic=True), *protobuf.field(_GRAPH, graph)]
+
+
+def _write_beside(
+    model: Any, initializers: dict[str, LazyTensor], path: Path, name: str, progress: Progress | None
+) -> None:
+    """Write the weights to a file of their own and refer to it from the model."""
+    placed, offset = [], 0
+    for key, tensor in initializers.items():
+        header = _header(key, tensor)
+        header.data_location = onnx.TensorProto.EXTERNAL
+        entries = {"location": name, "offset": str(offset), "length": str(tensor.nbytes)}
+        header.external_data.extend(StringStringEntryProto(key=k, value=v) for k, v in entries.items())
+        model.graph.initializer.append(header)
+        placed.append((tensor, offset))
+        offset += -(-tensor.nbytes // _ALIGNMENT) * _ALIGNMENT
+    file = OutputFile(path)
+    try:
+        write_tensors(file, placed, progress)
+    finally:
+        file.close()
+
+
+def _provenance(bundle: Bundle) -> list[tuple[str, str]]:
+    source = bundle.source
+    files = ", ".join(file.name for file in source.files)
+    return [("source_framework", source.framework), ("source_version", source.version), ("source_files", files)]
+
+
+def _name(bundle: Bundle) -> str:
+    return Path(bundle.source.files[0].name).stem if bundle.source.files else "model"

@@ -1,0 +1,100 @@
+"""The bundle in memory: layers, graph and lazy tensors. What every reader returns and every writer takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from pathlib import Path
+
+from irconv.ir.graph import Graph
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.manifest import FORMAT, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
+from irconv.ir.tensors import LazyTensor
+from irconv.layout import customary, relayout
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of a bundle: its record and its bytes, wherever they are."""
+
+    record: TensorRecord
+    data: LazyTensor
+
+    def relayout(self, step: LayoutStep, axes: str = "") -> Tensor:
+        """The tensor after one more step, which is recorded; its axes are then the step's target, or `axes`.
+
+        Raises `ValueError` if the step is for other axes.
+        """
+        change = relayout(step.source, step.target, self.data.shape, step.orders, step.sizes)
+        axes = axes or step.target.replace("~", "")
+        merged = {"shape": change.shape, "axes": axes, "letters": customary(axes, len(change.shape))}
+        record = self.record.model_copy(update={**merged, "steps": (*self.record.steps, step)})
+        return Tensor(record, self.data.relayout(change))
+
+    def native(self) -> LazyTensor:
+        """The tensor as the source had it: all steps undone, last first."""
+
+        def undo(data: LazyTensor, step: LayoutStep) -> LazyTensor:
+            back = step.undo()
+            return data.relayout(relayout(back.source, back.target, data.shape, back.orders, back.sizes))
+
+        return reduce(undo, reversed(self.record.steps), self.data)
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model, or weights without a graph (`graph` is None and `groups` says what is known).
+
+    Passes take one and return another; nothing in it is changed in place.
+    """
+
+    source: SourceRecord
+    layers: Mapping[str, Layer] = field(default_factory=dict)
+    graph: Graph | None = None
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    groups: tuple[Group, ...] = ()
+    omitted: tuple[Omitted, ...] = ()
+    paths: tuple[Path, ...] = ()
+    """The files that `source` names, where they still lie; empty for a bundle read back."""
+
+    def source_tensors(self) -> dict[str, LazyTensor]:
+        """Every tensor under its native name, in its native layout, bit for bit; lazy."""
+        return {t.record.source.name: t.native() for t in self.tensors.values() if t.record.source is not None}
+
+    def manifest(self) -> Manifest:
+        """The manifest as it stands."""
+        return Manifest(
+            format=FORMAT,
+            source=self.source,
+            layers=dict(self.layers),
+            graph=self.graph,
+            tensors={key: tensor.record for key, tensor in self.tensors.items()},
+            groups=self.groups,
+            omitted=self.omitted,
+        )
+
+    def operand_types(self, layer: Layer) -> dict[str, ValueType]:
+        """The types of a layer's stored and literal operands, by role."""
+        types: dict[str, ValueType] = {}
+        for role, operand in layer.operands.items():
+            if isinstance(operand, StoredOperand):
+                record = self.tensors[operand.tensor].record
+                types[role] = ValueType(record.dtype, record.shape)
+            else:
+                types[role] = ValueType(operand.dtype, literal_shape(operand))
+        return types
+
+    def with_layer(self, name: str, layer: Layer) -> Bundle:
+        """The bundle with one layer replaced or added."""
+        return replace(self, layers={**self.layers, name: layer})
+
+
+def literal_shape(operand: LiteralOperand) -> tuple[int, ...]:
+    """The shape of a literal's nested lists."""
+    shape: list[int] = []
+    value = operand.literal
+    while isinstance(value, list):
+        shape.append(len(value))
+        value = value[0] if value else 0.0
+    return tuple(shape)

@@ -1,0 +1,57 @@
+"""Logical element types: one table of names, numpy types and safetensors codes.
+
+Names are numpy's and ml_dtypes' own (``float32``, ``bfloat16``, ``float8_e4m3fn``), always little-endian in a bundle.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+#: Logical name -> safetensors code. The one list of element types a bundle can hold.
+SAFETENSORS_CODES = {
+    "bool": "BOOL",
+    "uint8": "U8",
+    "int8": "I8",
+    "uint16": "U16",
+    "int16": "I16",
+    "uint32": "U32",
+    "int32": "I32",
+    "uint64": "U64",
+    "int64": "I64",
+    "float8_e4m3fn": "F8_E4M3",
+    "float8_e5m2": "F8_E5M2",
+    "bfloat16": "BF16",
+    "float16": "F16",
+    "float32": "F32",
+    "float64": "F64",
+}
+FROM_SAFETENSORS = {code: name for name, code in SAFETENSORS_CODES.items()}
+
+
+@cache
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The little-endian numpy type of a logical name.
+
+    Raises `KeyError` for a name that no bundle can hold.
+    """
+    if name not in SAFETENSORS_CODES:
+        raise KeyError(name)
+    if name.startswith(("bfloat", "float8")):
+        import ml_dtypes
+
+        return np.dtype(getattr(ml_dtypes, name))
+    return np.dtype(name).newbyteorder("<")
+
+
+def logical_name(dtype: np.dtype[Any]) -> str | None:
+    """The logical name of a numpy type of either byte order, or None if a bundle cannot hold it."""
+    name = dtype.newbyteorder("=").name if dtype.kind in "biufV" else ""
+    return name if name in SAFETENSORS_CODES else None
+
+
+def item_size(name: str) -> int:
+    """Bytes an element takes."""
+    return numpy_dtype(name).itemsize

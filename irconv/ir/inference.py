@@ -1,0 +1,33 @@
+"""The types of all values of a graph, from those of its inputs."""
+
+from __future__ import annotations
+
+from irconv.errors import Problems
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Graph
+from irconv.ir.layers.base import ValueType
+
+
+def infer_types(bundle: Bundle, graph: Graph | None = None) -> dict[str, ValueType]:
+    """Element type and shape of every value, by name.
+
+    Raises `Refused` naming every layer whose inputs do not fit; values after such a layer are not looked at.
+    """
+    graph = graph or bundle.graph
+    if graph is None:
+        return {}
+    types = {port.value: ValueType(port.dtype, port.shape) for port in graph.inputs}
+    problems = Problems()
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        if any(value not in types for value in node.inputs.values()):
+            continue
+        given = {slot: types[value] for slot, value in node.inputs.items()} | bundle.operand_types(layer)
+        try:
+            results = layer.infer(given)
+        except (ValueError, KeyError, IndexError) as error:
+            problems.add(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {error}")
+            continue
+        types |= {value: results[slot] for slot, value in node.outputs.items()}
+    problems.raise_any()
+    return types

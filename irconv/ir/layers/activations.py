@@ -1,0 +1,126 @@
+"""Activations, named by their formulas. All are pointwise but `Softmax`."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, Pointwise, Step
+from irconv.ir.layers.tensor_ops import Mul
+
+
+class _Activation(Layer):
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
+
+
+class Relu(_Activation):
+    """``max(x, 0)``."""
+
+    type: Literal["Relu"] = "Relu"
+
+
+class LeakyRelu(_Activation):
+    """``x`` where positive, else ``slope x``. Defaults differ: Keras layer 0.3, tf.nn 0.2, PyTorch and ONNX 0.01."""
+
+    type: Literal["LeakyRelu"] = "LeakyRelu"
+    slope: float
+
+
+class ThresholdedRelu(_Activation):
+    """``x`` where ``x > threshold``, else 0."""
+
+    type: Literal["ThresholdedRelu"] = "ThresholdedRelu"
+    threshold: float
+
+
+class Clip(_Activation):
+    """``min(max(x, low), high)``; None leaves that side open. ReLU6 is ``low=0, high=6``."""
+
+    type: Literal["Clip"] = "Clip"
+    low: float | None
+    high: float | None
+
+
+class Elu(_Activation):
+    """``x`` where positive, else ``alpha (exp(x) - 1)``."""
+
+    type: Literal["Elu"] = "Elu"
+    alpha: float
+
+
+class Selu(_Activation):
+    """``scale x`` where positive, else ``scale alpha (exp(x) - 1)``, with alpha 1.6732632423543772 and scale
+    1.0507009873554805 (Klambauer et al. 2017)."""
+
+    type: Literal["Selu"] = "Selu"
+
+
+class Sigmoid(_Activation):
+    """``1 / (1 + exp(-x))``."""
+
+    type: Literal["Sigmoid"] = "Sigmoid"
+
+
+class HardSigmoid(_Activation):
+    """``min(max(slope x + offset, 0), 1)``.
+
+    Theano, TensorFlow and Keras up to 2: slope 0.2; Keras 3 and PyTorch: slope 1/6; offset 0.5 in both.
+    """
+
+    type: Literal["HardSigmoid"] = "HardSigmoid"
+    slope: float
+    offset: float
+
+
+class Tanh(_Activation):
+    """``tanh(x)``."""
+
+    type: Literal["Tanh"] = "Tanh"
+
+
+class Softplus(_Activation):
+    """``log(1 + exp(x))``."""
+
+    type: Literal["Softplus"] = "Softplus"
+
+
+class Softsign(_Activation):
+    """``x / (1 + abs(x))``."""
+
+    type: Literal["Softsign"] = "Softsign"
+
+
+class Exp(_Activation):
+    """``exp(x)``."""
+
+    type: Literal["Exp"] = "Exp"
+
+
+class Silu(_Activation):
+    """``x sigmoid(x)``, also called swish."""
+
+    type: Literal["Silu"] = "Silu"
+
+    def decompose(self) -> Decomposition:
+        return [
+            Step(Sigmoid(), {"x": "x"}, {"y": "gate"}),
+            Step(Mul(), {"x0": "x", "x1": "gate"}, {"y": "y"}),
+        ]
+
+
+class Gelu(_Activation):
+    """``x Phi(x)`` with the normal distribution function Phi, exact (``none``, by erf) or by its ``tanh`` formula.
+
+    Keras, PyTorch: exact unless asked; GPT-2 and TF1 BERT code: tanh.
+    """
+
+    type: Literal["Gelu"] = "Gelu"
+    approximation: Literal["none", "tanh"]
+
+
+class Softmax(Layer):
+    """``exp(x) / sum of exp(x)`` along one axis. Keras: the last one; ONNX before opset 13 flattened from `axis` on."""
+
+    BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
+
+    type: Literal["Softmax"] = "Softmax"
+    axis: int

@@ -1,0 +1,164 @@
+"""What every layer class has: operands with canonical axes, slots, shape inference, axis behaviour and origin.
+
+A class is the one home of its layer. Passes read only what is declared here, never a list of types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, SerializeAsAny
+
+from irconv.ir.shapes import Dimension, Shape
+
+
+class Record(BaseModel):
+    """Frozen data that refuses what it does not know; the base of everything in a manifest."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoredOperand(Record):
+    """An operand that is a tensor of the bundle; two operands with the same key are tied."""
+
+    tensor: str
+
+
+class LiteralOperand(Record):
+    """An operand written out in the manifest: a number or nested lists of numbers."""
+
+    literal: float | int | bool | list[Any]
+    dtype: str
+
+
+class Origin(Record):
+    """How the source framework spelt the layer; the way back to the same framework starts from it."""
+
+    framework: str
+    type: str
+    name: str
+    config: dict[str, Any]
+    split_from: str | None
+    """The native layer this one was part of, such as the Conv2D whose fused activation it was."""
+
+
+class ValueType(NamedTuple):
+    """Element type and shape of a value of the graph."""
+
+    dtype: str
+    shape: Shape
+
+
+class Parameter(NamedTuple):
+    """An operand slot of a layer class."""
+
+    axes: str
+    """Canonical axes, in the words of `irconv.layout`."""
+    fill: float | None = None
+    """What every element of an absent operand means; None where the operand must be there."""
+    buffer: bool = False
+    """Whether training keeps it up to date without a gradient (running statistics)."""
+
+
+@dataclass(frozen=True)
+class Pointwise:
+    """Acts on each element alone, with numpy's broadcasting: commutes with every permutation of the axes."""
+
+
+@dataclass(frozen=True)
+class AxisFields:
+    """Commutes with every permutation once its fields are renamed.
+
+    `numbers` are fields that hold an axis or a tuple of axes, `per_axis` those with one entry for each axis.
+    """
+
+    numbers: tuple[str, ...] = ()
+    per_axis: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """Removes (or, with `keepdims`, shrinks to 1) the axes named by its field `axes`."""
+
+
+@dataclass(frozen=True)
+class ChannelFirst:
+    """Acts on each element given its index on axis 1: commutes with permutations that leave axes 0 and 1 in place."""
+
+
+@dataclass(frozen=True)
+class FactorReshape:
+    """Splits and merges adjacent axes: commutes where each group stays together and in order."""
+
+
+@dataclass(frozen=True)
+class Permutation:
+    """Is itself a permutation of the axes."""
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """Needs its axes where they are."""
+
+
+AxisBehaviour = Pointwise | AxisFields | Reduction | ChannelFirst | FactorReshape | Permutation | Barrier
+
+
+class Layer(Record):
+    """The base of every layer and tensor op.
+
+    `SLOTS` and `RESULTS` name the inputs and outputs with their canonical axes (``*`` axes: any). A class with
+    `VARIADIC` takes any number of inputs, in slots ``x0``, ``x1``, ... An operand of `PARAMETERS` that is computed by
+    the graph is an input of the node, under its role.
+    """
+
+    SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a"}
+    RESULTS: ClassVar[Mapping[str, str]] = {"y": "*a"}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
+    VARIADIC: ClassVar[bool] = False
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    FIELDS_OF_EVERY_LAYER: ClassVar[frozenset[str]] = frozenset({"type", "operands", "origin"})
+
+    type: str
+    operands: dict[str, SerializeAsAny[StoredOperand | LiteralOperand]] = {}
+    origin: Origin | None = None
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        """The types of the results, from those of the inputs and operands by slot and role.
+
+        The default is a function of one value that keeps its type. Raises `ValueError` saying what does not fit.
+        """
+        return {"y": given["x"]}
+
+    def decompose(self) -> Decomposition | None:
+        """The same layer in simpler types, or None where it is simple already."""
+        return None
+
+    def settings(self) -> dict[str, Any]:
+        """The fields of this class alone, by name."""
+        return {name: getattr(self, name) for name in type(self).model_fields if name not in self.FIELDS_OF_EVERY_LAYER}
+
+
+class Step(NamedTuple):
+    """One node of a decomposition; values are named by the composite's slots and roles, or freely."""
+
+    layer: Layer
+    inputs: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+
+Decomposition = Sequence[Step]
+
+
+def broadcast(shapes: Sequence[Shape]) -> Shape:
+    """The shape that numpy's broadcasting gives. Raises `ValueError` where two known sizes differ and neither is 1."""
+    rank = max(map(len, shapes))
+    result: list[Dimension] = []
+    for position in range(-rank, 0):
+        sizes = {shape[position] for shape in shapes if len(shape) >= -position} - {1}
+        if len(sizes) > 1:
+            raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast")
+        result.append(sizes.pop() if sizes else 1)
+    return tuple(result)

@@ -1,0 +1,84 @@
+"""The arithmetic of sliding windows that convolutions and pools share."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from irconv.ir.shapes import Dimension, Size
+
+PaddingMode: TypeAlias = Literal["same_upper", "same_lower", "theano_half", "theano_pool_same"]
+ExplicitPadding: TypeAlias = tuple[tuple[int, int], ...]
+
+#: Padding of the spatial axes: (before, after) of each, or a rule that depends on the size of the input.
+#:
+#: With size n, stride s and window w = (k - 1) d + 1, every rule gives ceil(n / s) outputs and so needs
+#: ``t = max((ceil(n / s) - 1) s + w - n, 0)`` in all:
+#:
+#: * ``same_upper``: before = t // 2, the rest after (TensorFlow and Keras SAME, ONNX SAME_UPPER).
+#: * ``same_lower``: after = t // 2, the rest before (ONNX SAME_LOWER).
+#: * ``theano_half``: before = w // 2, after what the last window still needs (Keras on Theano, convolutions).
+#: * ``theano_pool_same``: before = k - 2 for odd k > 2, else k - 1; after what the last window still needs (Keras on
+#:   Theano, pools).
+Padding: TypeAlias = PaddingMode | ExplicitPadding
+
+
+def padding_of_axis(mode: PaddingMode, size: Dimension, kernel: int, stride: int, dilation: int) -> tuple[int, int] | None:
+    """The padding before and after one axis, or None where it depends on a size that is not known.
+
+    >>> padding_of_axis("same_upper", 8, 3, 2, 1), padding_of_axis("same_upper", "H", 3, 1, 1)
+    ((0, 1), (1, 1))
+    """
+    window = (kernel - 1) * dilation + 1
+    if isinstance(size, int):
+        needed = (-(-size // stride) - 1) * stride + window - size
+    elif stride == 1:
+        needed = window - 1
+    else:
+        return None
+    total = max(needed, 0)
+    if mode == "same_upper":
+        return total // 2, total - total // 2
+    if mode == "same_lower":
+        return total - total // 2, total // 2
+    before = window // 2 if mode == "theano_half" else kernel - 2 if kernel > 2 and kernel % 2 else kernel - 1
+    return before, max(needed - before, 0)
+
+
+def explicit_padding(
+    padding: Padding, sizes: tuple[Dimension, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> ExplicitPadding | None:
+    """The padding as numbers, or None where it depends on a size that is not known."""
+    if not isinstance(padding, str):
+        return padding
+    numbers = [padding_of_axis(padding, *axis) for axis in zip(sizes, kernel, stride, dilation, strict=True)]
+    known = tuple(pair for pair in numbers if pair is not None)
+    return known if len(known) == len(numbers) else None
+
+
+def window_outputs(
+    sizes: tuple[Dimension, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+    padding: Padding,
+    ceil_mode: bool = False,
+) -> tuple[Dimension, ...]:
+    """The spatial sizes after a window has slid over them.
+
+    Explicit padding: ``floor((n + before + after - w) / s) + 1``; with `ceil_mode`, rounded up, without a last window
+    that would start in the padding after. Raises `ValueError` where the window is larger than the padded input.
+    """
+    result: list[Dimension] = []
+    for axis, (size, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
+        if isinstance(padding, str):
+            result.append(Size.of(size).ceil_divide(s).dimension)
+            continue
+        before, after = padding[axis]
+        room = Size.of(size) + (before + after - (k - 1) * d - 1)
+        if isinstance(room.dimension, int) and room.dimension < 0:
+            raise ValueError(f"a window of {(k - 1) * d + 1} does not fit in {size} with padding {before} and {after}")
+        count = (room.ceil_divide(s) if ceil_mode else room.floor_divide(s)) + 1
+        if ceil_mode and isinstance(size, int) and isinstance(count.dimension, int):
+            count -= 1 if (count.dimension - 1) * s >= size + before else 0
+        result.append(count.dimension)
+    return tuple(result)

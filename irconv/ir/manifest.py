@@ -1,0 +1,140 @@
+"""The records of `manifest.json`; `docs/format.md` is the same in words."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal, Union
+
+from pydantic import BeforeValidator, Field, SerializeAsAny, create_model
+
+from irconv.ir.graph import Graph
+from irconv.ir.layers import MODULES, layer_class, parse_layer
+from irconv.ir.layers.base import Layer, Record
+
+FORMAT = "1.0"
+"""MAJOR.MINOR of the manifests written here. A reader refuses a newer MAJOR; a newer MINOR only adds."""
+
+_LINE = 120
+
+
+class SourceFile(Record):
+    """A file the bundle was read from."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+class Fact(Record):
+    """Something the layers alone do not say, such as the Keras backend, and how it is known."""
+
+    name: str
+    value: str
+    evidence: str
+
+
+class SourceRecord(Record):
+    """Where the model came from."""
+
+    framework: str
+    version: str
+    """Empty where the file does not say."""
+    files: tuple[SourceFile, ...]
+    facts: tuple[Fact, ...]
+
+
+class LayoutStep(Record):
+    """One change of layout, in the words of `irconv.layout`; swap the two sides to undo it."""
+
+    source: str
+    target: str
+    orders: dict[str, tuple[str, str]]
+    sizes: dict[str, int]
+
+    def undo(self) -> LayoutStep:
+        """The step that takes this one back."""
+        orders = {axis: (after, before) for axis, (before, after) in self.orders.items()}
+        return LayoutStep(source=self.target, target=self.source, orders=orders, sizes=self.sizes)
+
+
+class NativeTensor(Record):
+    """How the source holds a tensor: file, unique name inside it, shape, axes in words (empty where unknown)."""
+
+    file: str
+    name: str
+    shape: tuple[int, ...]
+    axes: str
+
+
+class TensorRecord(Record):
+    """What is known of a tensor besides its bytes, which stand in ``weights.safetensors`` under the same key."""
+
+    role: Literal["parameter", "buffer", "constant", "optimizer"]
+    trainable: bool | None
+    dtype: str
+    shape: tuple[int, ...]
+    axes: str
+    """Canonical axes in words; empty where unknown, and then the bytes are the source's own."""
+    letters: str
+    """The same as people write it: ``OIHW``."""
+    source: NativeTensor | None
+    """None for a tensor that irconv made."""
+    steps: tuple[LayoutStep, ...]
+    """The changes of layout since `source`, in order; undone backwards they give the source's bytes."""
+
+
+class Omitted(Record):
+    """A tensor of the source that is not in the bundle, and why."""
+
+    name: str
+    reason: str
+
+
+class Group(Record):
+    """Weights that belong together in a file without a graph."""
+
+    name: str
+    type: str | None
+    """The layer type where names and shapes leave no doubt."""
+    evidence: str
+    tensors: dict[str, str]
+    """The name inside the group -> key of the tensor."""
+
+
+class Manifest(Record):
+    """Everything about a model but the bytes of its tensors."""
+
+    format: str
+    source: SourceRecord
+    layers: dict[str, Annotated[SerializeAsAny[Layer], BeforeValidator(parse_layer)]]
+    graph: Graph | None
+    tensors: dict[str, TensorRecord]
+    groups: tuple[Group, ...]
+    omitted: tuple[Omitted, ...]
+
+    def text(self) -> str:
+        """The manifest as JSON: the same manifest gives the same text, one short record to a line."""
+        data = self.model_dump(mode="json")
+        for layer in data["layers"].values():
+            layer["operands"], layer["origin"] = layer.pop("operands"), layer.pop("origin")  # settings come first
+        return _render(data, 0) + "\n"
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The JSON Schema of the manifest, with the whole union of layer classes."""
+    union = Union[tuple(layer_class(name) for name in MODULES)]  # noqa: UP007  (built at run time)
+    layers: Any = dict[str, Annotated[union, Field(discriminator="type")]]
+    schema: dict[str, Any] = create_model("Manifest", __base__=Manifest, layers=(layers, ...)).model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"irconv manifest {FORMAT}"} | schema
+
+
+def _render(value: Any, indent: int) -> str:
+    """JSON in which whatever fits on a line is on a line: people read it, and git diffs it."""
+    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if len(flat) + indent <= _LINE or not isinstance(value, dict | list) or not value:
+        return flat
+    pad = " " * (indent + 1)
+    if isinstance(value, dict):
+        parts = [f"{pad}{json.dumps(key, ensure_ascii=False)}: {_render(v, indent + 1)}" for key, v in value.items()]
+        return "{\n" + ",\n".join(parts) + "\n" + " " * indent + "}"
+    return "[\n" + ",\n".join(pad + _render(v, indent + 1) for v in value) + "\n" + " " * indent + "]"

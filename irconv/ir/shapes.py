@@ -1,0 +1,158 @@
+"""Dimensions: an integer, a symbol (``N``, ``T``) or an expression over symbols such as ``(H + 1)//2``.
+
+In a manifest a dimension is an integer or a string. Inside shape inference it is a `Size`, a polynomial with integer
+coefficients over atoms; an atom is a symbol or a floor division that could not be carried out. The text is canonical:
+two dimensions are known to be equal when their texts are.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import TypeAlias
+
+Dimension: TypeAlias = int | str
+Shape: TypeAlias = tuple[Dimension, ...]
+_Monomial: TypeAlias = tuple[str, ...]
+
+
+class Size:
+    """A dimension that can be calculated with.
+
+    >>> str((Size.of("H") + 2 - 3).floor_divide(2) + 1)
+    '(H + 1)//2'
+    >>> (Size.of("H") * 2 + 1 - Size.of("H") * 2).dimension
+    1
+    """
+
+    __slots__ = ("terms",)
+
+    def __init__(self, terms: Mapping[_Monomial, int]) -> None:
+        self.terms = {monomial: factor for monomial, factor in terms.items() if factor}
+
+    @staticmethod
+    def of(dimension: Dimension | Size) -> Size:
+        """Read a dimension; a string is parsed, never executed. Raises `ValueError` for text that is none."""
+        if isinstance(dimension, Size):
+            return dimension
+        return _parse(dimension) if isinstance(dimension, str) else Size({(): int(dimension)})
+
+    @property
+    def dimension(self) -> Dimension:
+        """An integer where the value is known, else the canonical text."""
+        if not self.terms:
+            return 0
+        return self.terms[()] if set(self.terms) == {()} else str(self)
+
+    def __add__(self, other: Dimension | Size) -> Size:
+        terms = dict(self.terms)
+        for monomial, factor in Size.of(other).terms.items():
+            terms[monomial] = terms.get(monomial, 0) + factor
+        return Size(terms)
+
+    def __sub__(self, other: Dimension | Size) -> Size:
+        return self + Size.of(other) * -1
+
+    def __mul__(self, other: Dimension | Size) -> Size:
+        terms: dict[_Monomial, int] = {}
+        for left, a in self.terms.items():
+            for right, b in Size.of(other).terms.items():
+                monomial = tuple(sorted(left + right))
+                terms[monomial] = terms.get(monomial, 0) + a * b
+        return Size(terms)
+
+    def floor_divide(self, divisor: int) -> Size:
+        """The quotient rounded down; what divides evenly is taken out: ``(2*H + 3)//2`` is ``H + 1``."""
+        even = Size({m: f // divisor for m, f in self.terms.items() if f % divisor == 0 or m == ()})
+        rest = Size({m: f % divisor if m == () else f for m, f in self.terms.items() if f % divisor or m == ()})
+        if set(rest.terms) <= {()}:
+            return even
+        return even + Size({(f"({rest})//{divisor}",): 1})
+
+    def ceil_divide(self, divisor: int) -> Size:
+        """The quotient rounded up."""
+        return (self + (divisor - 1)).floor_divide(divisor)
+
+    def value(self, symbols: Mapping[str, int]) -> int:
+        """The number it has where every symbol is given. Raises `KeyError` for a symbol that is not."""
+        return sum(factor * _product(_atom_value(atom, symbols) for atom in m) for m, factor in self.terms.items())
+
+    def __str__(self) -> str:
+        ordered = sorted(self.terms.items(), key=lambda term: (term[0] == (), term[0]))
+        text = ""
+        for monomial, factor in ordered:
+            sign = " - " if factor < 0 else " + "
+            parts = ([str(abs(factor))] if abs(factor) != 1 or not monomial else []) + list(monomial)
+            text += (sign if text else sign.strip().replace("+", "")) + "*".join(parts)
+        return text or "0"
+
+    def __repr__(self) -> str:
+        return f"Size({self})"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Size | int | str) and self.terms == Size.of(other).terms
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self.terms.items()))
+
+
+def size_product(dimensions: Iterable[Dimension]) -> Size:
+    """The number of elements of a shape."""
+    total = Size.of(1)
+    for dimension in dimensions:
+        total *= dimension
+    return total
+
+
+def static(shape: Sequence[Dimension]) -> tuple[int, ...] | None:
+    """The shape as integers, or None where a dimension is symbolic."""
+    return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None
+
+
+def symbols(dimension: Dimension) -> set[str]:
+    """The symbols a dimension depends on."""
+    if isinstance(dimension, int):
+        return set()
+    return {node.id for node in ast.walk(ast.parse(dimension, mode="eval")) if isinstance(node, ast.Name)}
+
+
+def _product(values: Iterable[int]) -> int:
+    total = 1
+    for value in values:
+        total *= value
+    return total
+
+
+def _atom_value(atom: str, given: Mapping[str, int]) -> int:
+    if "//" not in atom:
+        return given[atom]
+    inner, divisor = atom.rsplit("//", 1)
+    return _parse(inner).value(given) // int(divisor)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Size:
+    try:
+        return _from_ast(ast.parse(text, mode="eval").body)
+    except (SyntaxError, ValueError, RecursionError):
+        raise ValueError(f"{text!r} is not a dimension: an integer, a symbol, or +, -, * and //") from None
+
+
+def _from_ast(node: ast.expr) -> Size:
+    match node:
+        case ast.Constant(value=int(value)):
+            return Size({(): value})
+        case ast.Name(id=name):
+            return Size({(name,): 1})
+        case ast.UnaryOp(op=ast.USub(), operand=operand):
+            return _from_ast(operand) * -1
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _from_ast(left) + _from_ast(right)
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _from_ast(left) - _from_ast(right)
+        case ast.BinOp(left=left, op=ast.Mult(), right=right):
+            return _from_ast(left) * _from_ast(right)
+        case ast.BinOp(left=left, op=ast.FloorDiv(), right=ast.Constant(value=int(divisor))) if divisor > 0:
+            return _from_ast(left).floor_divide(divisor)
+    raise ValueError

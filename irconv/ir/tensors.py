@@ -1,0 +1,156 @@
+"""Lazy tensors: where the bytes are, and the changes of layout still to be made to them.
+
+Nothing is read until `LazyTensor.numpy` (the whole array) or `LazyTensor.jobs` (tiles, positioned reads and writes).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property, reduce
+from math import prod
+from typing import Protocol
+
+import numpy as np
+
+from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
+from irconv.ir.tiles import runs, tiles
+from irconv.layout import Array, Box, Relayout
+
+
+class Source(Protocol):
+    """Elements somewhere, in C order, little-endian or not; a container knows how to get at them."""
+
+    @property
+    def dtype(self) -> str:
+        """Logical element type."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape as stored."""
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """A box of the array, regarded as having shape `atoms` (of the same size); little-endian, C order."""
+
+
+class Sink(Protocol):
+    """A destination of bytes at given positions; safe to call from several threads."""
+
+    def write_at(self, data: Array, offset: int) -> None:
+        """Write the bytes of a C-ordered array at a position."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """A source that is already an array."""
+
+    array: Array
+
+    @property
+    def dtype(self) -> str:
+        """Logical element type. Raises `TypeError` for one that a bundle cannot hold."""
+        name = logical_name(self.array.dtype)
+        if name is None:
+            raise TypeError(f"irconv has no element type for numpy's {self.array.dtype}")
+        return name
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return self.array.shape
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `Source.read`."""
+        return self.array.reshape(atoms)[tuple(slice(*r) for r in box)].astype(numpy_dtype(self.dtype), copy=False)
+
+
+@dataclass(frozen=True)
+class LazyTensor:
+    """A tensor that has not been read yet.
+
+    `changes` are applied in order to what `source` holds; consecutive ones are already composed where their axes
+    allow it.
+    """
+
+    source: Source
+    changes: tuple[Relayout, ...] = ()
+
+    @staticmethod
+    def of(array: Array) -> LazyTensor:
+        """A tensor over an array in memory."""
+        return LazyTensor(InMemory(array))
+
+    @property
+    def dtype(self) -> str:
+        """Logical element type."""
+        return self.source.dtype
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """Shape after all changes."""
+        return self.changes[-1].shape if self.changes else tuple(self.source.shape)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes the tensor takes when written."""
+        return prod(self.shape) * item_size(self.dtype)
+
+    def relayout(self, change: Relayout) -> LazyTensor:
+        """The same tensor in another layout; nothing is read. Raises `ValueError` if the change is for another shape."""
+        if change.source_shape != self.shape:
+            raise ValueError(f"a change of layout for shape {change.source_shape} met a tensor of shape {self.shape}")
+        if self.changes and (joined := self.changes[-1].then(change)) is not None:
+            return replace(self, changes=(*self.changes[:-1], joined))
+        return replace(self, changes=(*self.changes, change))
+
+    def numpy(self) -> Array:
+        """The whole tensor as an array; the only call that materialises it."""
+        whole = self.source.read(self.source.shape, tuple((0, n) for n in self.source.shape))
+        return reduce(lambda array, change: change.apply(array), self.changes, whole)
+
+    def jobs(self, sink: Sink, offset: int, tile_bytes: int) -> Iterator[tuple[int, Callable[[], None]]]:
+        """The writing of this tensor at `offset` of `sink`, cut into independent jobs: (bytes, what to call).
+
+        Each job takes memory for about two tiles. Changes that could not be composed are made on the whole array.
+        """
+        if prod(self.shape) == 0:
+            return
+        source, change = self._single_change()
+        if change.is_identity:
+            flat = (prod(self.shape),)
+            change = Relayout(flat, flat, (None,), (0,), flat)
+        size = item_size(self.dtype)
+        dims = tuple(change.atoms[p] for p in change.permutation)
+        for box in tiles(dims, change.permutation, change.picks, max(1, tile_bytes // size)):
+            nbytes = prod(stop - start for start, stop in box) * size
+            yield nbytes, _TileJob(source, change, box, dims, sink, offset)
+
+    def _single_change(self) -> tuple[Source, Relayout]:
+        if len(self.changes) == 1:
+            return self.source, self.changes[0]
+        if self.changes:
+            whole = self.numpy()
+            return InMemory(whole), _unchanged(whole.shape)
+        return self.source, _unchanged(self.shape)
+
+
+@dataclass(frozen=True)
+class _TileJob:
+    """Reads, turns and writes one tile."""
+
+    source: Source
+    change: Relayout
+    box: Box
+    dims: tuple[int, ...]
+    sink: Sink
+    offset: int
+
+    def __call__(self) -> None:
+        piece = self.source.read(self.change.atoms, self.change.source_box(self.box))
+        tile = np.ascontiguousarray(self.change.place(piece, self.box)).reshape(-1)
+        for position, start, length in runs(self.dims, self.box):
+            self.sink.write_at(tile[start : start + length], self.offset + position * tile.itemsize)
+
+
+def _unchanged(shape: tuple[int, ...]) -> Relayout:
+    return Relayout(shape, shape, (None,) * len(shape), tuple(range(len(shape))), shape)

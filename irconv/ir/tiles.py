@@ -1,0 +1,65 @@
+"""Cutting a change of layout into tiles whose reads and writes are both long runs of a file.
+
+Pure arithmetic over shapes; nothing here touches an array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+
+from irconv.layout import Box
+
+
+def tiles(
+    shape: Sequence[int],
+    permutation: Sequence[int],
+    picks: Sequence[tuple[int, ...] | None],
+    limit: int,
+) -> Iterator[Box]:
+    """Boxes of at most `limit` elements that cover an array of `shape`, each once.
+
+    `permutation` says which source axis each axis is. Axes grow in turn from the innermost of the source and the
+    innermost of the destination, whichever run of contiguous elements is the shorter, so that neither side is read or
+    written element by element. An axis whose members are picked in another order grows last.
+    """
+    lengths = [1] * len(shape)
+    written = list(range(len(shape)))[::-1]
+    read = sorted(written, key=lambda axis: permutation[axis], reverse=True)
+    picked = {axis for axis in written if picks[permutation[axis]] is not None}
+    while True:
+        room = limit // prod(lengths)
+        candidates = []
+        for order in (read, written):
+            axis = next((a for a in order if lengths[a] < shape[a]), None)
+            if axis is not None:
+                run = prod(lengths[a] for a in order[: order.index(axis) + 1])
+                candidates.append((axis in picked, run, axis))
+        if room < 2 or not candidates:
+            break
+        axis = min(candidates)[2]
+        lengths[axis] = min(shape[axis], lengths[axis] * 2)
+    steps = [range(0, size, length) for size, length in zip(shape, lengths, strict=True)]
+    for starts in product(*steps):
+        yield tuple(
+            (start, min(start + length, size)) for start, length, size in zip(starts, lengths, shape, strict=True)
+        )
+
+
+def runs(shape: Sequence[int], box: Box) -> Iterator[tuple[int, int, int]]:
+    """The contiguous runs of a box in a C-ordered array: (position in the array, position in the box, length).
+
+    >>> list(runs((3, 4), ((1, 3), (0, 2))))
+    [(4, 0, 2), (8, 2, 2)]
+    """
+    inner = len(shape)
+    length = 1
+    while inner > 0 and (inner == len(shape) or box[inner] == (0, shape[inner])):
+        inner -= 1
+        length *= box[inner][1] - box[inner][0]
+    strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
+    base = sum(start * stride for (start, _), stride in zip(box, strides, strict=True))
+    outer = [range(stop - start) for start, stop in box[:inner]]
+    for number, index in enumerate(product(*outer)):
+        yield base + sum(i * s for i, s in zip(index, strides, strict=False)), number * length, length

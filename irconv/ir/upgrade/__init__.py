@@ -1,0 +1,37 @@
+"""Manifests of older formats become today's before they are validated.
+
+A change of format adds a module ``to_<major>_<minor>.py`` here with ``upgrade(manifest: dict) -> dict``, which turns
+a manifest of the format before into that one, and a row in `STEPS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
+
+from irconv.errors import BundleInvalid
+from irconv.ir.manifest import FORMAT
+
+Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
+
+#: Format -> (the format after it, how a manifest gets there). Empty: 1.0 is the first.
+STEPS: Mapping[str, tuple[str, Upgrade]] = {}
+
+
+def upgrade(manifest: Any, where: str, steps: Mapping[str, tuple[str, Upgrade]] = STEPS) -> dict[str, Any]:
+    """The manifest in today's format.
+
+    Raises `BundleInvalid` for a newer MAJOR, naming what reads it, and for a format nobody knows.
+    """
+    found = manifest.get("format") if isinstance(manifest, dict) else None
+    parts = found.split(".") if isinstance(found, str) else []
+    if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+        raise BundleInvalid(where, f"expected a manifest with a format such as {FORMAT!r}, got {found!r}")
+    if int(parts[0]) > int(FORMAT.split(".")[0]):
+        raise BundleInvalid(
+            where, f"expected format {FORMAT} or older, got {found}", f"Read it with irconv {parts[0]}.0 or newer."
+        )
+    while found in steps:
+        found, step = steps[found]
+        manifest = {**step(manifest), "format": found}
+    return dict(manifest)

@@ -1,0 +1,305 @@
+"""Axis strings and the changes of layout derived from them: the only file that transposes arrays.
+
+A layout is a string of axis words, outermost first:
+
+* ``out in *k`` names each axis of an array; one word with ``*`` stands for all axes that remain (the spatial ones).
+* ``~`` in front of a word means that the array holds this axis in reverse (Theano: ``out in ~*k``).
+* ``(gate unit) in`` is a rank-2 array whose first axis is made of two, the first of them outermost.
+
+A change of layout is derived from two such strings, so its inverse is the same two strings swapped. `Relayout` is the
+change as numbers; it can be applied to an array, to one box of it (`Relayout.box`), inverted, and composed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Box: TypeAlias = tuple[tuple[int, int], ...]
+"""A half-open range for each axis."""
+
+#: Named axis -> (order of its members where it comes from, order where it goes), such as ``{"gate": ("ifco", "iofc")}``.
+Orders: TypeAlias = Mapping[str, tuple[str, str]]
+
+_GROUP = re.compile(r"\([^()]*\)|[^\s()]+")
+_LETTERS = {"out": "O", "in": "I", "n": "N", "c": "C", "t": "T"}
+_SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
+_BLOCK = 256  # side of the square blocks in which a transposed copy is made; two of them stay within the cache
+
+
+def parse(axes: str, rank: int) -> list[list[str]]:
+    """Name the axes of an array of this rank; a merged axis has several names.
+
+    >>> parse("out in ~*k", 4)
+    [['out'], ['in'], ['~k0'], ['~k1']]
+    >>> parse("(gate unit) in", 2)
+    [['gate', 'unit'], ['in']]
+
+    Raises `ValueError` when the string cannot describe an array of this rank.
+    """
+    groups = [group.strip("()").split() for group in _GROUP.findall(axes)]
+    rest = rank - sum("*" not in group[0] for group in groups)
+    if rest < 0 or (rest > 0 and not any("*" in group[0] for group in groups)):
+        raise ValueError(f"layout {axes!r} does not describe an array of rank {rank}")
+    named: list[list[str]] = []
+    for group in groups:
+        if "*" in group[0]:
+            named += [[f"{group[0].replace('*', '')}{i}"] for i in range(rest)]
+        else:
+            named.append(group)
+    return named
+
+
+def customary(axes: str, rank: int) -> str:
+    """The letters people use for a layout where there are some (``OIHW``, ``NCHW``), else the words.
+
+    >>> customary("out in *k", 4), customary("n *s c", 3), customary("(gate unit) in", 2)
+    ('OIHW', 'NWC', '(gate unit) in')
+    """
+    groups = parse(axes, rank)
+    rest = [name for group in groups for name in group if name.lstrip("~")[-1:].isdigit()]
+    spatial = dict(zip(rest, _SPATIAL.get(len(rest), ""), strict=False))
+    letters = [_LETTERS.get(group[0]) or spatial.get(group[0]) if len(group) == 1 else None for group in groups]
+    return "".join(letter for letter in letters if letter) if all(letters) else axes
+
+
+def permutation(source: str, target: str, rank: int) -> tuple[int, ...]:
+    """The axis of `source` that each axis of `target` is, as a Transpose node wants it.
+
+    >>> permutation("n *s c", "n c *s", 4)
+    (0, 3, 1, 2)
+    """
+    have = [group[0] for group in parse(source, rank)]
+    return tuple(have.index(group[0]) for group in parse(target, rank))
+
+
+def compose(first: Sequence[int], then: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that transposes by `first`, then by `then`.
+
+    >>> compose((0, 3, 1, 2), (0, 2, 3, 1))
+    (0, 1, 2, 3)
+    """
+    return tuple(first[axis] for axis in then)
+
+
+def invert(order: Sequence[int]) -> tuple[int, ...]:
+    """The permutation that undoes one."""
+    return tuple(order.index(axis) for axis in range(len(order)))
+
+
+@dataclass(frozen=True)
+class Relayout:
+    """A change of layout as numbers: split the axes into atoms, reorder and reverse within, permute, join.
+
+    The destination's element at atom indices ``d`` is the source's element at ``s``, where for destination axis ``a``
+    with ``p = permutation[a]``: ``s[p] = picks[p][d[a]]`` (or ``d[a]`` where ``picks[p]`` is None).
+    """
+
+    source_shape: tuple[int, ...]
+    atoms: tuple[int, ...]
+    picks: tuple[tuple[int, ...] | None, ...]
+    permutation: tuple[int, ...]
+    shape: tuple[int, ...]
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether the bytes stay as they are (the shape may change)."""
+        long = [p for p in self.permutation if self.atoms[p] != 1]
+        return long == sorted(long) and not any(self.picks)
+
+    def apply(self, array: Array) -> Array:
+        """The whole array in the new layout, in C order; materialises it."""
+        whole = tuple((0, self.atoms[p]) for p in self.permutation)
+        return self.place(array.reshape(self.atoms), whole).reshape(self.shape)
+
+    def source_box(self, box: Box) -> Box:
+        """The smallest box of the source (split into its atoms) that holds all that a destination box needs."""
+        needed = list(box)
+        for (start, stop), axis in zip(box, self.permutation, strict=True):
+            pick = self.picks[axis]
+            needed[axis] = (start, stop) if pick is None else (min(pick[start:stop]), max(pick[start:stop]) + 1)
+        return tuple(needed)
+
+    def place(self, piece: Array, box: Box) -> Array:
+        """The destination's box in C order, made from the part of the source that `source_box` named."""
+        for (start, stop), axis in zip(box, self.permutation, strict=True):
+            if (pick := self.picks[axis]) is not None:
+                wanted = pick[start:stop]
+                piece = piece.take(np.asarray(wanted) - min(wanted), axis)
+        return _copy_blocked(piece.transpose(self.permutation))
+
+    def inverse(self) -> Relayout:
+        """The change that undoes this one."""
+        back = tuple(self.permutation.index(i) for i in range(len(self.permutation)))
+        picks = tuple(
+            None if (pick := self.picks[p]) is None else tuple(pick.index(i) for i in range(len(pick)))
+            for p in self.permutation
+        )
+        atoms = tuple(self.atoms[p] for p in self.permutation)
+        return Relayout(self.shape, atoms, picks, back, self.source_shape)
+
+    def then(self, after: Relayout) -> Relayout | None:
+        """Both changes as one, or None where their axes split incompatibly (then apply one after the other)."""
+        middle = tuple(self.atoms[p] for p in self.permutation)
+        pieces = _common_atoms(middle, after.atoms)
+        if pieces is None:
+            return None
+        first = self._refine([pieces[0][self.permutation.index(p)] for p in range(len(self.atoms))])
+        second = after._refine(pieces[1])
+        if first is None or second is None:
+            return None
+        picks: list[tuple[int, ...] | None] = list(first.picks)
+        for position, source in enumerate(first.permutation):
+            pick, base = second.picks[position], picks[source]
+            if pick is not None:
+                picks[source] = pick if base is None else tuple(base[i] for i in pick)
+        order = tuple(first.permutation[p] for p in second.permutation)
+        return Relayout(self.source_shape, first.atoms, tuple(picks), order, after.shape)
+
+    def _refine(self, pieces: Sequence[Sequence[int]]) -> Relayout | None:
+        """The same change with each source atom split into `pieces`; None where a picked atom would be split."""
+        if any(pick is not None and len(piece) > 1 for pick, piece in zip(self.picks, pieces, strict=True)):
+            return None
+        starts = np.cumsum([0, *map(len, pieces)])
+        atoms = tuple(size for piece in pieces for size in piece)
+        picks = tuple(pick for pick, piece in zip(self.picks, pieces, strict=True) for _ in piece)
+        order = tuple(int(starts[p]) + i for p in self.permutation for i in range(len(pieces[p])))
+        return Relayout(self.source_shape, atoms, picks, order, self.shape)
+
+
+def relayout(
+    source: str,
+    target: str,
+    shape: Sequence[int],
+    orders: Orders | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Relayout:
+    """Derive the change that carries an array of `shape` from layout `source` to layout `target`.
+
+    `orders` gives the member order of named axes on both sides; `sizes` the lengths of the parts of merged axes, of
+    which at most one per merged axis may be left out.
+
+    >>> relayout("*k in out", "out in *k", (3, 5, 4, 8)).shape
+    (8, 4, 3, 5)
+    >>> "".join(relayout("gate", "gate", (4,), {"gate": ("iofg", "ifgo")}).apply(np.array(list("iofg"))))
+    'ifgo'
+    >>> flat = relayout("(h w c)", "(c h w)", (8,), sizes={"h": 2, "w": 2, "c": 2})
+    >>> flat.apply(np.arange(8)).tolist()
+    [0, 2, 4, 6, 1, 3, 5, 7]
+
+    Raises `ValueError` when the strings do not name the same axes or the sizes do not multiply to the shape.
+    """
+    orders = orders or {}
+    have = parse(source, len(shape))
+    stars = sum(name[-1].isdigit() for group in have for name in group) if "*" in source else 0
+    want = parse(target, len(_GROUP.findall(target)) + (stars - 1 if "*" in target else 0))
+    lengths = {axis: len(before) for axis, (before, _) in orders.items()} | dict(sizes or {})
+    for group, length in zip(have, shape, strict=True):
+        known = prod(lengths.get(name.lstrip("~"), 1) for name in group)
+        unknown = [name.lstrip("~") for name in group if name.lstrip("~") not in lengths]
+        if len(unknown) > 1 or (known and length % known) or (not unknown and known != length):
+            raise ValueError(f"layout {source!r} with sizes {lengths} does not describe an array of shape {tuple(shape)}")
+        lengths |= {name: length // known if known else 0 for name in unknown}
+    before, after = [name for group in have for name in group], [name for group in want for name in group]
+    bare = [name.lstrip("~") for name in before]
+    if sorted(bare) != sorted(name.lstrip("~") for name in after):
+        raise ValueError(f"layouts {source!r} and {target!r} do not name the same axes")
+    picks = tuple(
+        _pick(lengths[name.lstrip("~")], orders.get(name.lstrip("~")), name.startswith("~") != (f"~{bare[i]}" in after))
+        for i, name in enumerate(before)
+    )
+    order = tuple(bare.index(name.lstrip("~")) for name in after)
+    atoms = tuple(lengths[name] for name in bare)
+    joined = tuple(prod(lengths[name.lstrip("~")] for name in group) for group in want)
+    return Relayout(tuple(shape), atoms, picks, order, joined)
+
+
+def _pick(length: int, order: tuple[str, str] | None, reverse: bool) -> tuple[int, ...] | None:
+    """Where each member of the destination's axis stands in the source's, or None where nothing moves."""
+    members = tuple(range(length))
+    if order is not None:
+        members = tuple(order[0].index(member) for member in order[1])
+    if reverse:
+        members = members[::-1]
+    return None if members == tuple(range(length)) else members
+
+
+def factor_groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[list[int], list[int]]] | None:
+    """Pair the axes of two shapes of equal size into the smallest groups of equal product, in order.
+
+    >>> factor_groups((2, 3, 4), (6, 4))
+    [([0, 1], [0]), ([2], [1])]
+
+    Axes of length 1 join the group before them. None when the shapes cannot be paired (unequal sizes, or a zero).
+    """
+    if prod(before) != prod(after) or 0 in before or 0 in after:
+        return None
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(before) or j < len(after):
+        left, right = [i] if i < len(before) else [], [j] if j < len(after) else []
+        i, j = i + len(left), j + len(right)
+        if not left or not right:
+            if not groups:
+                groups.append(([], []))
+            groups[-1][0].extend(left)
+            groups[-1][1].extend(right)
+            continue
+        while prod(before[k] for k in left) != prod(after[k] for k in right):
+            if prod(before[k] for k in left) < prod(after[k] for k in right):
+                left.append(i)
+                i += 1
+            else:
+                right.append(j)
+                j += 1
+        groups.append((left, right))
+    return groups
+
+
+def _common_atoms(first: Sequence[int], second: Sequence[int]) -> tuple[list[list[int]], list[list[int]]] | None:
+    """Split two factorings of the same sequence into the atoms they share, leaving out those of length 1; None where
+    they cut across each other, such as (2, 3) and (3, 2)."""
+    if 0 in first or 0 in second:
+        return None
+    cuts = sorted({int(cut) for sizes in (first, second) for cut in np.cumprod([1, *sizes[::-1]], dtype=object)})
+    if any(outer % inner for inner, outer in zip(cuts, cuts[1:], strict=False)):
+        return None
+    length = {outer: outer // inner for inner, outer in zip(cuts, cuts[1:], strict=False)}
+    refined: list[list[list[int]]] = []
+    for sizes in (first, second):
+        inner, pieces = 1, []
+        for size in reversed(sizes):
+            pieces.append([length[cut] for cut in reversed(cuts) if inner < cut <= inner * size])
+            inner *= size
+        refined.append(pieces[::-1])
+    return refined[0], refined[1]
+
+
+def _copy_blocked(view: Array) -> Array:
+    """A C-ordered copy of a view, block by block: copying a large transposed view in one go misses the cache at every
+    element (measured: 3.35 s against 0.80 s for a 411 MB matrix)."""
+    if view.flags.c_contiguous:
+        return view
+    out = np.empty(view.shape, view.dtype)
+    moved = [axis for axis in range(view.ndim) if view.shape[axis] > 1]
+    if not moved or view.nbytes <= _BLOCK * _BLOCK * view.itemsize:
+        out[...] = view
+        return out
+    inner = moved[-1]
+    closest = min(moved, key=lambda axis: abs(view.strides[axis]))
+    if closest == inner:
+        out[...] = view
+        return out
+    for i in range(0, view.shape[inner], _BLOCK):
+        for j in range(0, view.shape[closest], _BLOCK):
+            cut = [slice(None)] * view.ndim
+            cut[inner], cut[closest] = slice(i, i + _BLOCK), slice(j, j + _BLOCK)
+            out[tuple(cut)] = view[tuple(cut)]
+    return out

@@ -1,0 +1,30 @@
+"""What the user says besides the paths; one field for each flag of the command line."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """Facts that a file may not state."""
+
+    source_format: str | None = None
+    """Read as this framework's file instead of recognising it (``--from``)."""
+    backend: Literal["tensorflow", "theano"] | None = None
+    """The backend Keras ran on (``--backend``)."""
+
+
+@dataclass(frozen=True)
+class WriteOptions:
+    """What to write, and how."""
+
+    target_format: str | None = None
+    """Write this format instead of the one the suffix names (``--to``)."""
+    io: Literal["native", "source"] = "native"
+    """Axes of graph inputs and outputs: those customary for the target, or those of the source (``--io``)."""
+    force: bool = False
+    """Replace an existing output (``--force``)."""
+    opset: int | None = None
+    """ONNX opset (``--opset``); None takes the lowest that can say the model, but at least 18."""

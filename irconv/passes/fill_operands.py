@@ -1,0 +1,44 @@
+"""Operands that a model leaves out are written with the value their absence means, for targets that need them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.manifest import TensorRecord
+from irconv.ir.tensors import LazyTensor
+
+
+def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[str] | None = None) -> Bundle:
+    """`required` maps a layer type to the roles that must be there; each gets the shape of the first operand it has.
+    `only` names the layers looked at, where that is not all."""
+    layers: dict[str, Layer] = dict(bundle.layers)
+    tensors = dict(bundle.tensors)
+    for name, layer in bundle.layers.items():
+        missing = [role for role in required.get(layer.type, ()) if role not in layer.operands]
+        if not missing or (only is not None and name not in only):
+            continue
+        like = next(iter(bundle.operand_types(layer).values()))
+        operands = dict(layer.operands)
+        for role in missing:
+            parameter, key = layer.PARAMETERS[role], f"{name}.{role}"
+            data = np.full(like.shape, parameter.fill, numpy_dtype(like.dtype))
+            record = TensorRecord(
+                role="constant",
+                trainable=True,
+                dtype=like.dtype,
+                shape=data.shape,
+                axes=parameter.axes,
+                letters="",
+                source=None,
+                steps=(),
+            )
+            tensors[key] = Tensor(record, LazyTensor.of(data))
+            operands[role] = StoredOperand(tensor=key)
+        layers[name] = layer.model_copy(update={"operands": operands})
+    return replace(bundle, layers=layers, tensors=tensors)

@@ -1,0 +1,159 @@
+"""Padding rules become numbers where sizes are known; what a target cannot say becomes a Pad of its own."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+import numpy.typing as npt
+
+from irconv.errors import Problems, Refused
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.graph import Node
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.layers.convolution import Conv
+from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.tensor_ops import Constant, Mul, Pad, SamePad
+from irconv.ir.layers.window import ExplicitPadding, explicit_padding
+from irconv.ir.manifest import TensorRecord
+from irconv.ir.shapes import static
+from irconv.ir.tensors import LazyTensor
+
+_Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+
+
+def run(bundle: Bundle, symmetric: bool) -> Bundle:
+    """Every padding rule as numbers where the sizes are known.
+
+    With `symmetric`, for targets whose layers pad both sides alike (PyTorch), other paddings become a layer in front:
+    zeros for a convolution, minus infinity for a maximum; an average that does not count its padding gets its divisors
+    corrected by a constant. Raises one `Refused` naming every layer whose padding depends on an unknown size in a way
+    the target cannot compute.
+    """
+    if bundle.graph is None:
+        return bundle
+    return _Padding(bundle, symmetric).run()
+
+
+class _Padding:
+    def __init__(self, bundle: Bundle, symmetric: bool) -> None:
+        self.bundle, self.symmetric = bundle, symmetric
+        self.types = infer_types(bundle)
+        self.uses = Counter(node.layer for node in bundle.graph.nodes) if bundle.graph else Counter[str]()
+        self.layers = dict(bundle.layers)
+        self.tensors = dict(bundle.tensors)
+        self.nodes: list[Node] = []
+        self.placed: dict[str, Layer] = {}
+
+    def run(self) -> Bundle:
+        assert self.bundle.graph is not None
+        problems = Problems()
+        for node in self.bundle.graph.nodes:
+            layer = self.bundle.layers[node.layer]
+            if isinstance(layer, Conv | MaxPool | AveragePool):
+                with problems.collect():
+                    self._window(node, layer)
+            else:
+                self.nodes.append(node)
+        problems.raise_any()
+        used = {node.layer for node in self.nodes}
+        layers = {name: layer for name, layer in self.layers.items() if name in used}
+        graph = self.bundle.graph.model_copy(update={"nodes": tuple(self.nodes)})
+        return replace(self.bundle, layers=layers, graph=graph, tensors=self.tensors)
+
+    def _window(self, node: Node, layer: Conv | MaxPool | AveragePool) -> None:
+        kernel, stride, dilation = window = self._sizes(layer)
+        shape = self.types[node.inputs["x"]].shape
+        padding = explicit_padding(layer.padding, shape[2:], kernel, stride, dilation)
+        if padding is None:
+            self._unknown(node, layer, window)
+        elif not self.symmetric or self._says(node, layer, kernel, padding):
+            self._put(node, layer, {"padding": padding})
+        elif isinstance(layer, AveragePool) and not layer.count_padding:
+            self._average(node, layer, padding)
+        else:
+            fill = float("-inf") if isinstance(layer, MaxPool) else 0.0
+            pad = Pad(pads=((0, 0), (0, 0), *padding), value=fill)
+            self._in_front(node, layer, pad)
+
+    def _sizes(self, layer: Conv | MaxPool | AveragePool) -> _Window:
+        if isinstance(layer, Conv):
+            shape = static(self.bundle.operand_types(layer)["kernel"].shape)
+            assert shape is not None, "stored kernels have known sizes"
+            return shape[2:], layer.stride, layer.dilation
+        return layer.kernel, layer.stride, layer.dilation if isinstance(layer, MaxPool) else (1,) * len(layer.kernel)
+
+    def _says(self, node: Node, layer: Layer, kernel: tuple[int, ...], padding: ExplicitPadding) -> bool:
+        """Whether PyTorch's layer can pad like this: both sides alike, pools by half a window at most, and every use of
+        a shared layer alike."""
+        if any(before != after for before, after in padding):
+            return False
+        if isinstance(layer, Conv):
+            return not isinstance(layer.padding, str) or self.uses[node.layer] == 1
+        return all(2 * before <= k for (before, _), k in zip(padding, kernel, strict=True))
+
+    def _unknown(self, node: Node, layer: Conv | MaxPool | AveragePool, window: _Window) -> None:
+        if not self.symmetric and layer.padding in ("same_upper", "same_lower"):
+            self.nodes.append(node)
+        elif self.symmetric and layer.padding == "same_upper" and not isinstance(layer, AveragePool):
+            fill = float("-inf") if isinstance(layer, MaxPool) else 0.0
+            kernel, stride, dilation = window
+            self._in_front(node, layer, SamePad(kernel=kernel, stride=stride, dilation=dilation, value=fill))
+        else:
+            raise Refused(
+                f"layer {node.layer} ({layer.type})",
+                f"its padding {layer.padding} depends on the input's size, which is {self.types[node.inputs['x']].shape[2:]}",
+                "This target needs sizes that are known.",
+            )
+
+    def _put(self, node: Node, layer: Layer, update: Mapping[str, object]) -> None:
+        """Add the node with changed settings, as a layer of its own if another use of the layer has others."""
+        changed, name = layer.model_copy(update=dict(update)), node.layer
+        if self.placed.get(name, changed) != changed:
+            name = f"{name}.{node.outputs['y']}"
+        self.layers[name] = self.placed[name] = changed
+        self.nodes.append(node.model_copy(update={"layer": name}))
+
+    def _in_front(self, node: Node, layer: Layer, pad: Layer) -> None:
+        value = f"{node.outputs['y']}.padded"
+        self._add(f"{node.outputs['y']}.pad", pad, node.scope, {"x": node.inputs["x"]}, value)
+        zeros = ((0, 0),) * (len(self.types[node.inputs["x"]].shape) - 2)
+        self._put(node.model_copy(update={"inputs": {**node.inputs, "x": value}}), layer, {"padding": zeros})
+
+    def _average(self, node: Node, layer: AveragePool, padding: ExplicitPadding) -> None:
+        """Average with the padding counted, times window size / elements inside, which is a constant."""
+        sizes = static(self.types[node.inputs["x"]].shape[2:])
+        if sizes is None:
+            self._unknown(node, layer.model_copy(update={"padding": "same_upper"}), self._sizes(layer))
+            return
+        result = node.outputs["y"]
+        counted = node.model_copy(update={"outputs": {"y": f"{result}.counted"}})
+        pad = Pad(pads=((0, 0), (0, 0), *padding), value=0.0)
+        self._in_front(counted, layer, pad)
+        factor = _window_factors(sizes, layer, padding)
+        key = f"{result}.correction"
+        record = TensorRecord(
+            role="constant", trainable=False, dtype="float32", shape=factor.shape, axes="n c *s", letters="", source=None, steps=()
+        )
+        self.tensors[f"{key}.value"] = Tensor(record, LazyTensor.of(factor))
+        constant = Constant(operands={"value": StoredOperand(tensor=f"{key}.value")})
+        self._add(key, constant, node.scope, {}, key)
+        self._add(f"{result}.corrected", Mul(), node.scope, {"x0": f"{result}.counted", "x1": key}, result)
+
+    def _add(self, name: str, layer: Layer, scope: str, inputs: dict[str, str], value: str) -> None:
+        self.layers[name] = layer
+        self.nodes.append(Node(layer=name, scope=scope, inputs=inputs, outputs={"y": value}))
+
+
+def _window_factors(sizes: tuple[int, ...], layer: AveragePool, padding: ExplicitPadding) -> npt.NDArray[np.float32]:
+    """Window size over the number of elements inside the input, for each window; shape (1, 1, \\*outputs)."""
+    factor = np.ones((), np.float64)
+    for size, kernel, stride, (before, after) in zip(sizes, layer.kernel, layer.stride, padding, strict=True):
+        starts = np.arange((size + before + after - kernel) // stride + 1) * stride - before
+        inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
+        factor = np.multiply.outer(factor, inside)
+    return (prod(layer.kernel) / factor).astype(np.float32)[None, None]

@@ -1,0 +1,27 @@
+"""The tables of `irconv formats`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+
+from irconv.frameworks import Reader, Writer
+
+
+def print_formats(
+    readers: Sequence[Reader], writers: Sequence[Writer], runtimes: Mapping[str, bool], console: Console | None = None
+) -> None:
+    """Print what can be read and written, and what is installed to run models."""
+    console = console or Console()
+    reads = Table("--from", "reads", box=None, header_style="bold")
+    for reader in readers:
+        reads.add_row(reader.name, reader.description)
+    writes = Table("--to", "suffix", "writes", box=None, header_style="bold")
+    for writer in writers:
+        writes.add_row(writer.name, ", ".join(writer.suffixes), writer.description)
+    console.print(reads)
+    console.print(writes)
+    installed = ", ".join(f"{name} {'installed' if there else 'not installed'}" for name, there in runtimes.items())
+    console.print(f"runtimes: {installed}, numpy built in", highlight=False)

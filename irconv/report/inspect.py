@@ -1,0 +1,73 @@
+"""The tables of `irconv inspect`."""
+
+from __future__ import annotations
+
+from math import prod
+
+from rich.console import Console
+from rich.table import Table
+
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import StoredOperand
+
+
+def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
+    """Print what is known of a model, and what is not."""
+    console = console or Console()
+    source = bundle.source
+    made_by = " ".join(part for part in (source.framework, source.version) if part)
+    console.print(f"[bold]{', '.join(file.name for file in source.files)}[/] from {made_by}", highlight=False)
+    for fact in source.facts:
+        console.print(f"{fact.name}: {fact.value} ({fact.evidence})", highlight=False, markup=False)
+    console.print(_graph(bundle) if bundle.graph else _groups(bundle))
+    if bundle.graph:
+        for kind, ports in (("input", bundle.graph.inputs), ("output", bundle.graph.outputs)):
+            for port in ports:
+                console.print(f"{kind} {_port(port)}", highlight=False, markup=False)
+    records = [tensor.record for tensor in bundle.tensors.values()]
+    for role in ("parameter", "buffer", "constant", "optimizer"):
+        if count := sum(prod(record.shape) for record in records if record.role == role):
+            console.print(f"{count:,} elements in {sum(r.role == role for r in records)} tensors of role {role}", highlight=False)
+    for omitted in bundle.omitted:
+        console.print(f"left out: {omitted.name} ({omitted.reason})", highlight=False, markup=False)
+
+
+def _port(port: Port) -> str:
+    axes = f" {port.axes}" if port.axes else " (axes not known)"
+    turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
+    return f"{port.name}: {port.dtype} ({', '.join(map(str, port.shape))}){axes}{turned}"
+
+
+def _graph(bundle: Bundle) -> Table:
+    assert bundle.graph is not None
+    types = infer_types(bundle)
+    table = Table("layer", "type", "settings", "weights", "result", box=None, header_style="bold")
+    shown: set[str] = set()
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        settings = ", ".join(f"{k}={v}" for k, v in layer.settings().items()) if node.layer not in shown else "as before"
+        weights = [
+            f"{role} {_shape(bundle.tensors[o.tensor].record.shape)} {bundle.tensors[o.tensor].record.letters}".rstrip()
+            for role, o in layer.operands.items()
+            if isinstance(o, StoredOperand)
+        ]
+        results = ", ".join(_shape(types[value].shape) for value in node.outputs.values())
+        table.add_row(node.layer, layer.type, settings, "\n".join(weights), results)
+        shown.add(node.layer)
+    return table
+
+
+def _groups(bundle: Bundle) -> Table:
+    table = Table("group", "type", "evidence", "tensors", "axes", box=None, header_style="bold")
+    for group in bundle.groups:
+        records = [(name, bundle.tensors[key].record) for name, key in group.tensors.items()]
+        tensors = "\n".join(f"{name} {_shape(record.shape)}" for name, record in records)
+        axes = "\n".join(record.letters or "unknown" for _, record in records)
+        table.add_row(group.name, group.type or "unknown", group.evidence, tensors, axes)
+    return table
+
+
+def _shape(shape: tuple[int | str, ...]) -> str:
+    return "x".join(map(str, shape)) or "scalar"

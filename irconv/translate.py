@@ -1,0 +1,219 @@
+"""A whole native model through a table: decode into a bundle, encode out of one. Knows no framework.
+
+Decoding is local and obviously right: a layer whose activations lie in other axes than the IR's gets a Transpose
+before and one after. `irconv.passes.channels_last` then removes what can be removed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from irconv.codec import Draft, MappedTensor, Native, NativeWeight, Table
+from irconv.errors import IrconvError, Problems
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.graph import Graph, Node, Port
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.tensor_ops import Transpose
+from irconv.ir.manifest import NativeTensor, SourceRecord, TensorRecord
+from irconv.layout import customary, permutation
+
+
+@dataclass(frozen=True)
+class NativeUse:
+    """One call of a native layer: the values it takes and gives, in the layer's own order."""
+
+    layer: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class NativeModel:
+    """A model as its framework spells it: layers, their uses in order, and the ports.
+
+    On the way in `Port.axes` and `Port.source_axes` may be empty; the passes fill them.
+    """
+
+    layers: Mapping[str, Native]
+    uses: tuple[NativeUse, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    where: Mapping[str, str] = field(default_factory=dict)
+    """The place of each layer in its file, for messages."""
+
+
+def decode(model: NativeModel, table: Table, source: SourceRecord, file: str) -> Bundle:
+    """The model as a bundle, naively: every Transpose still there.
+
+    Raises one error that names every layer which cannot be carried over.
+    """
+    builder = _Builder(model, table, file)
+    for use in model.uses:
+        with builder.problems.collect():
+            builder.add(use)
+    builder.problems.raise_any()
+    graph = Graph(inputs=model.inputs, outputs=_typed(model.outputs, builder.types), nodes=tuple(builder.nodes))
+    return Bundle(source=source, layers=builder.layers, graph=graph, tensors=builder.tensors)
+
+
+class _Builder:
+    """Decodes use after use, in order, keeping the types of all values made so far."""
+
+    def __init__(self, model: NativeModel, table: Table, file: str) -> None:
+        self.model, self.table, self.file = model, table, file
+        self.problems = Problems()
+        self.layers: dict[str, Layer] = {}
+        self.tensors: dict[str, Tensor] = {}
+        self.nodes: list[Node] = []
+        self.types = {port.value: ValueType(port.dtype, port.shape) for port in model.inputs}
+        self._drafts: dict[str, Draft] = {}
+        self._failed: set[str] = set()
+
+    def add(self, use: NativeUse) -> None:
+        where = self.model.where.get(use.layer, f"layer {use.layer}")
+        known = [self.types[value] for value in use.inputs if value in self.types]
+        if use.layer in self._failed:
+            return
+        if len(known) < len(use.inputs):
+            # A layer before this one failed, so its own ranks are unknown: only say whether a rule exists at all.
+            self.table.supports(self.model.layers[use.layer], where)
+            return
+        try:
+            layer, draft = self._layer(use.layer, [len(value.shape) for value in known], where)
+            self._place(use, layer, draft, where)
+        except IrconvError:
+            self._failed.add(use.layer)
+            raise
+
+    def _layer(self, name: str, ranks: list[int], where: str) -> tuple[Layer, Draft]:
+        if name not in self.layers:
+            layer, draft = self.table.decode(self.model.layers[name], ranks, where)
+            operands = {role: self._store(name, role, found, draft) for role, found in draft.mapped.items()}
+            self.layers[name], self._drafts[name] = layer.model_copy(update={"operands": operands}), draft
+        draft = self._drafts[name]
+        if list(draft.ranks) != ranks:
+            raise draft.refuse(f"is used on values of rank {ranks} and of rank {list(draft.ranks)}")
+        return self.layers[name], draft
+
+    def _store(self, name: str, role: str, found: MappedTensor, draft: Draft) -> StoredOperand:
+        weight, key = found.weight, f"{name}.{role}"
+        parameter = draft.layer.PARAMETERS[role]
+        axes = found.native_axes if found.steps else parameter.axes
+        record = TensorRecord(
+            role="buffer" if parameter.buffer else "parameter",
+            trainable=False if parameter.buffer else weight.trainable,
+            dtype=weight.data.dtype,
+            shape=weight.data.shape,
+            axes=axes,
+            letters=customary(axes, len(weight.data.shape)),
+            source=NativeTensor(file=self.file, name=weight.path, shape=weight.data.shape, axes=found.native_axes),
+            steps=(),
+        )
+        tensor = Tensor(record, weight.data)
+        for step in found.steps:
+            tensor = tensor.relayout(step)
+        self.tensors[key] = tensor
+        return StoredOperand(tensor=key)
+
+    def _place(self, use: NativeUse, layer: Layer, draft: Draft, where: str) -> None:
+        """Add the node, with a Transpose for each input and output that lies in other axes."""
+        slots = [f"x{i}" for i in range(len(use.inputs))] if layer.VARIADIC else list(layer.SLOTS)
+        if len(use.inputs) > len(slots) or len(use.outputs) > len(layer.RESULTS):
+            raise draft.refuse(f"takes {len(slots)} inputs, got {len(use.inputs)}")
+        inputs = dict(zip(slots, use.inputs, strict=False))
+        for slot, (native, canonical) in draft.input_axes.items():
+            if self._moves(inputs[slot], native, canonical):
+                made = f"{use.outputs[0]}/{slot}"
+                inputs[slot] = self._transposed(inputs[slot], native, canonical, use.scope, made, where)
+        outputs = dict(zip(layer.RESULTS, use.outputs, strict=False))
+        turned = {
+            slot: (f"{outputs[slot]}/{slot}", native, canonical)
+            for slot, (native, canonical) in draft.output_axes.items()
+            if self._moves(use.inputs[0], native, canonical)
+        }
+        results = {slot: turned[slot][0] if slot in turned else value for slot, value in outputs.items()}
+        self._append(Node(layer=use.layer, scope=use.scope, inputs=inputs, outputs=results), where)
+        for slot, (value, native, canonical) in turned.items():
+            self._transposed(value, canonical, native, use.scope, outputs[slot], where)
+
+    def _moves(self, value: str, source: str, target: str) -> bool:
+        order = permutation(source, target, len(self.types[value].shape))
+        return order != tuple(range(len(order)))
+
+    def _transposed(self, value: str, source: str, target: str, scope: str, result: str, where: str) -> str:
+        rank = len(self.types[value].shape)
+        order = permutation(source, target, rank)
+        name = f"transpose_{''.join(map(str, order))}"
+        self.layers.setdefault(name, Transpose(permutation=order))
+        self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result}), where)
+        return result
+
+    def _append(self, node: Node, where: str) -> None:
+        layer = self.layers[node.layer]
+        given = {slot: self.types[value] for slot, value in node.inputs.items()}
+        for role, operand in layer.operands.items():
+            if isinstance(operand, StoredOperand):
+                record = self.tensors[operand.tensor].record
+                given[role] = ValueType(record.dtype, record.shape)
+        try:
+            results = layer.infer(given)
+        except (ValueError, IndexError) as error:
+            self.problems.add(where, f"its inputs do not fit: {error}")
+            return
+        self.types |= {value: results[slot] for slot, value in node.outputs.items()}
+        self.nodes.append(node)
+
+
+def encode(bundle: Bundle, table: Table) -> NativeModel:
+    """The bundle's graph as native layers and uses; inputs of a use are positional, in the op's own order.
+
+    An input name is a value of the graph, or ``<layer>.<native tensor>`` for one of the layer's tensors, or empty for
+    an optional one that is absent. Raises one error that names every layer the framework cannot express.
+    """
+    assert bundle.graph is not None, "a bundle without a graph has nothing to encode"
+    types, problems = infer_types(bundle), Problems()
+    natives: dict[str, Native] = {}
+    uses: list[NativeUse] = []
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        with problems.collect():
+            if node.layer not in natives:
+                given = {slot: types[value] for slot, value in {**node.inputs, **node.outputs}.items()}
+                given |= bundle.operand_types(layer)
+                natives[node.layer] = table.encode(layer, node.layer, _operands(bundle, layer), given)
+            native = natives[node.layer]
+            slots = native.inputs or tuple(node.inputs)
+            named = [
+                node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "")
+                for slot in slots
+            ]
+            while named and not named[-1]:
+                named.pop()
+            uses.append(NativeUse(node.layer, tuple(named), tuple(node.outputs.values()), node.scope))
+    problems.raise_any()
+    return NativeModel(natives, tuple(uses), bundle.graph.inputs, bundle.graph.outputs)
+
+
+def _operands(bundle: Bundle, layer: Layer) -> dict[str, NativeWeight]:
+    """The stored operands by role; their keys are their paths."""
+    found: dict[str, NativeWeight] = {}
+    for role, operand in layer.operands.items():
+        if isinstance(operand, StoredOperand):
+            tensor = bundle.tensors[operand.tensor]
+            found[role] = NativeWeight(operand.tensor, tensor.data, tensor.record.trainable)
+    return found
+
+
+def _typed(ports: tuple[Port, ...], types: Mapping[str, ValueType]) -> tuple[Port, ...]:
+    return tuple(
+        port.model_copy(update={"dtype": types[port.value].dtype, "shape": types[port.value].shape})
+        if port.value in types
+        else port
+        for port in ports
+    )
+
+
+
