@@ -67,7 +67,7 @@ def convert(
     write_options: WriteOptions | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Read one file and write another. Raises what `read` and `write` raise; a bad destination before anything is read."""
+    """Read one file and write another. Raises what `read` and `write` raise; a bad destination is found first."""
     options = write_options or WriteOptions()
     _writer(Path(destination), options.target_format)
     check_free(Path(destination), options.force)

@@ -124,7 +124,9 @@ def check(bundle: str, as_json: bool) -> None:
 
 @main.command()
 @click.argument("model")
-@click.option("--input", "inputs", multiple=True, required=True, metavar="[NAME=]X.npy", help="An input; repeat for more.")
+@click.option(
+    "--input", "inputs", multiple=True, required=True, metavar="[NAME=]X.npy", help="An input; repeat for more."
+)
 @click.option("--output", required=True, metavar="Y.npy|Y.npz", help="Where the outputs go; several need .npz.")
 @click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="[default: onnxruntime where installed]")
 @click.option(

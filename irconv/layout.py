@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 from typing import Any, TypeAlias
 
@@ -25,7 +26,7 @@ Array: TypeAlias = npt.NDArray[Any]
 Box: TypeAlias = tuple[tuple[int, int], ...]
 """A half-open range for each axis."""
 
-#: Named axis -> (order of its members where it comes from, order where it goes), such as ``{"gate": ("ifco", "iofc")}``.
+#: Named axis -> (order of its members where it comes from, order where it goes): ``{"gate": ("ifco", "iofc")}``.
 Orders: TypeAlias = Mapping[str, tuple[str, str]]
 
 _GROUP = re.compile(r"\([^()]*\)|[^\s()]+")
@@ -205,8 +206,10 @@ def relayout(
         known = prod(lengths.get(name.lstrip("~"), 1) for name in group)
         unknown = [name.lstrip("~") for name in group if name.lstrip("~") not in lengths]
         if len(unknown) > 1 or (known and length % known) or (not unknown and known != length):
-            raise ValueError(f"layout {source!r} with sizes {lengths} does not describe an array of shape {tuple(shape)}")
-        lengths |= {name: length // known if known else 0 for name in unknown}
+            raise ValueError(
+                f"layout {source!r} with sizes {lengths} does not describe an array of shape {tuple(shape)}"
+            )
+        lengths |= dict.fromkeys(unknown, length // known if known else 0)
     before, after = [name for group in have for name in group], [name for group in want for name in group]
     bare = [name.lstrip("~") for name in before]
     if sorted(bare) != sorted(name.lstrip("~") for name in after):
@@ -269,9 +272,9 @@ def _common_atoms(first: Sequence[int], second: Sequence[int]) -> tuple[list[lis
     if 0 in first or 0 in second:
         return None
     cuts = sorted({int(cut) for sizes in (first, second) for cut in np.cumprod([1, *sizes[::-1]], dtype=object)})
-    if any(outer % inner for inner, outer in zip(cuts, cuts[1:], strict=False)):
+    if any(outer % inner for inner, outer in pairwise(cuts)):
         return None
-    length = {outer: outer // inner for inner, outer in zip(cuts, cuts[1:], strict=False)}
+    length = {outer: outer // inner for inner, outer in pairwise(cuts)}
     refined: list[list[list[int]]] = []
     for sizes in (first, second):
         inner, pieces = 1, []

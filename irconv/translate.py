@@ -187,8 +187,7 @@ def encode(bundle: Bundle, table: Table) -> NativeModel:
             native = natives[node.layer]
             slots = native.inputs or tuple(node.inputs)
             named = [
-                node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "")
-                for slot in slots
+                node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots
             ]
             while named and not named[-1]:
                 named.pop()
@@ -214,6 +213,3 @@ def _typed(ports: tuple[Port, ...], types: Mapping[str, ValueType]) -> tuple[Por
         else port
         for port in ports
     )
-
-
-

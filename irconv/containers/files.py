@@ -40,7 +40,9 @@ class SourceFile:
         whole = os.fstat(self._descriptor).st_size
         self.size = whole - start if size is None else size
         if start < 0 or self.size < 0 or start + self.size > whole:
-            raise DamagedFile(str(path), f"expected {self.size} bytes at offset {start}, but the file has {whole} bytes")
+            raise DamagedFile(
+                str(path), f"expected {self.size} bytes at offset {start}, but the file has {whole} bytes"
+            )
 
     def __del__(self) -> None:
         if (descriptor := getattr(self, "_descriptor", None)) is not None:
@@ -82,7 +84,7 @@ class FileBytes:
         size = item_size(self.dtype)
         lengths = [stop - start for start, stop in box]
         raw = np.empty(prod(lengths) * size, np.uint8)
-        view = memoryview(raw)
+        view = raw.data
         for position, start, length in runs(atoms, box):
             self.file.read_into(view[start * size : (start + length) * size], self.offset + position * size)
         stored = numpy_dtype(self.dtype)
@@ -99,7 +101,7 @@ class OutputFile:
 
     def write_at(self, data: Array, offset: int) -> None:
         """See `irconv.ir.tensors.Sink.write_at`."""
-        self.write_bytes(memoryview(data.reshape(-1).view(np.uint8)), offset)
+        self.write_bytes(data.reshape(-1).view(np.uint8).data, offset)
 
     def write_bytes(self, data: memoryview | bytes, offset: int) -> None:
         """Write bytes at a position."""
@@ -114,9 +116,7 @@ class OutputFile:
         os.close(self._descriptor)
 
 
-def write_tensors(
-    file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None
-) -> None:
+def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None) -> None:
     """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes."""
     workers = min(8, os.cpu_count() or 1)
     tile_bytes = MEMORY_BUDGET // (3 * workers)
@@ -187,7 +187,9 @@ def whole_output(force: bool) -> Iterator[Output]:
         yield output
         output.finish()
     except OSError as error:
-        raise OutputFailed(str(error.filename or "output"), f"could not be written: {error.strerror or error}") from error
+        raise OutputFailed(
+            str(error.filename or "output"), f"could not be written: {error.strerror or error}"
+        ) from error
     finally:
         output.discard()
 
@@ -203,7 +205,9 @@ def check_free(final: Path, force: bool) -> None:
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file.read)
+        return (
+            hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _sha256(file.read)
+        )
 
 
 def _sha256(read: Callable[[int], bytes]) -> str:

@@ -49,9 +49,13 @@ def write(
 
 
 def write_sharded(
-    paths: Callable[[str], Path], stem: str, tensors: Mapping[str, LazyTensor], limit: int, progress: Progress | None = None
+    paths: Callable[[str], Path],
+    stem: str,
+    tensors: Mapping[str, LazyTensor],
+    limit: int,
+    progress: Progress | None = None,
 ) -> None:
-    """Write ``<stem>.safetensors``; above `limit` bytes, numbered shards and the index that the ecosystem's loaders read.
+    """Write ``<stem>.safetensors``; above `limit` bytes, numbered shards and the index that other loaders read.
 
     `paths` gives the path of a file name. A tensor is never split, so that a single large one may exceed the limit.
     """
@@ -113,10 +117,14 @@ def read(file: SourceFile) -> tuple[dict[str, LazyTensor], dict[str, str]]:
     end = 0
     for begin, stop, _ in sorted((begin, stop, name) for name, (begin, stop, _) in tensors.items()):
         if begin != end:
-            raise DamagedFile(str(path), f"expected tensor data to continue at {end}, got {begin}: a hole or an overlap")
+            raise DamagedFile(
+                str(path), f"expected tensor data to continue at {end}, got {begin}: a hole or an overlap"
+            )
         end = stop
     if start + end != file.size:
-        raise DamagedFile(str(path), f"expected {start + end} bytes, got {file.size}", "The file is truncated or padded.")
+        raise DamagedFile(
+            str(path), f"expected {start + end} bytes, got {file.size}", "The file is truncated or padded."
+        )
     return {name: tensor for name, (_, _, tensor) in tensors.items()}, metadata
 
 
@@ -166,5 +174,7 @@ def _tensor(file: SourceFile, where: str, start: int, entry: Any) -> tuple[int, 
         raise DamagedFile(where, f"expected one of {', '.join(FROM_SAFETENSORS)}, got dtype {code!r}")
     dtype = FROM_SAFETENSORS[code]
     if end - begin != prod(shape) * item_size(dtype):
-        raise DamagedFile(where, f"expected {prod(shape) * item_size(dtype)} bytes for {code} {shape}, got {end - begin}")
+        raise DamagedFile(
+            where, f"expected {prod(shape) * item_size(dtype)} bytes for {code} {shape}, got {end - begin}"
+        )
     return begin, end, LazyTensor(FileBytes(file, start + begin, dtype, tuple(shape)))

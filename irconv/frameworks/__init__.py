@@ -70,10 +70,17 @@ READERS = (
 )
 WRITERS = (
     Writer(
-        "irconv", (".irconv", ".irconv.zip"), f"{_HERE}.bundle.write", "write", "irconv bundle, folder or zip", archives=True
+        "irconv",
+        (".irconv", ".irconv.zip"),
+        f"{_HERE}.bundle.write",
+        "write",
+        "irconv bundle, folder or zip",
+        archives=True,
     ),
     Writer("onnx", (".onnx",), f"{_HERE}.onnx.write", "write", "ONNX, weights beside it above 2 GB"),
-    Writer("torch-source", (".py",), f"{_HERE}.torch.write", "write_source", "PyTorch source and its weights beside it"),
+    Writer(
+        "torch-source", (".py",), f"{_HERE}.torch.write", "write_source", "PyTorch source and its weights beside it"
+    ),
     Writer("torch", (".safetensors",), f"{_HERE}.torch.write", "write_state_dict", "PyTorch state dict as safetensors"),
 )
 

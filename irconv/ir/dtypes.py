@@ -42,7 +42,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
     if name.startswith(("bfloat", "float8")):
         import ml_dtypes
 
-        return np.dtype(getattr(ml_dtypes, name))
+        special: np.dtype[Any] = np.dtype(getattr(ml_dtypes, name))
+        return special
     return np.dtype(name).newbyteorder("<")
 
 

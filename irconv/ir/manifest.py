@@ -122,9 +122,10 @@ class Manifest(Record):
 
 def manifest_schema() -> dict[str, Any]:
     """The JSON Schema of the manifest, with the whole union of layer classes."""
-    union = Union[tuple(layer_class(name) for name in MODULES)]  # noqa: UP007  (built at run time)
+    union: Any = Union.__getitem__(tuple(layer_class(name) for name in MODULES))
     layers: Any = dict[str, Annotated[union, Field(discriminator="type")]]
-    schema: dict[str, Any] = create_model("Manifest", __base__=Manifest, layers=(layers, ...)).model_json_schema()
+    model = create_model("Manifest", __base__=Manifest, layers=(layers, ...))
+    schema = model.model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"irconv manifest {FORMAT}"} | schema
 
 

@@ -96,7 +96,7 @@ class LazyTensor:
         return prod(self.shape) * item_size(self.dtype)
 
     def relayout(self, change: Relayout) -> LazyTensor:
-        """The same tensor in another layout; nothing is read. Raises `ValueError` if the change is for another shape."""
+        """The same tensor in another layout, unread. Raises `ValueError` if the change is for another shape."""
         if change.source_shape != self.shape:
             raise ValueError(f"a change of layout for shape {change.source_shape} met a tensor of shape {self.shape}")
         if self.changes and (joined := self.changes[-1].then(change)) is not None:

@@ -104,7 +104,9 @@ class _Pass:
             if _is_image(layer.RESULTS.get(slot, ""), rank) and rank >= 4:
                 self.images[value] = tuple(range(rank))
             elif isinstance(layer.BEHAVIOUR, Pointwise | AxisFields):
-                self.images |= {value: image for image in known if image is not None}
+                images = [image for image in known if image is not None]
+                if images:
+                    self.images[value] = images[0]
 
     def _image_order(self, value: str) -> Order | None:
         view = self.views[value]
@@ -128,10 +130,14 @@ class _Pass:
             for slot, value in node.inputs.items():
                 view = self.views[value]
                 natural = tuple(range(len(view.order)))
-                if wanted is not None and len(wanted) == len(natural) and self._result_order(layer, node, wanted) == wanted:
+                if (
+                    wanted is not None
+                    and len(wanted) == len(natural)
+                    and self._result_order(layer, node, wanted) == wanted
+                ):
                     self._add_vote(view, wanted, wanted in votes.spatial)
-                elif (image := _is_image(layer.SLOTS.get(slot, ""), len(natural))) or not self._movable(layer, node):
-                    self._add_vote(view, natural, image)
+                elif (spatial := _is_image(layer.SLOTS.get(slot, ""), len(natural))) or not self._movable(layer, node):
+                    self._add_vote(view, natural, spatial)
 
     def _add_vote(self, view: _View, order: Order, spatial: bool) -> None:
         votes, layout = self.votes.setdefault(view.root, _Votes()), compose(view.order, order)
@@ -180,7 +186,9 @@ class _Pass:
         result = next(iter(node.outputs.values()))
         vote = self.votes.get(result, _Votes()).winner()
         candidates = [vote, *(self._at_hand(value) for value in node.inputs.values()), natural]
-        legal = [o for o in candidates if o is not None and len(o) == len(natural) and self._result_order(layer, node, o)]
+        legal = [
+            o for o in candidates if o is not None and len(o) == len(natural) and self._result_order(layer, node, o)
+        ]
 
         def cost(order: Order) -> int:
             turned = sum(

@@ -11,7 +11,7 @@ from irconv.ir.layers.base import Layer
 
 
 def run(bundle: Bundle, supported: Collection[str]) -> Bundle:
-    """The graph with every type outside `supported` decomposed, as often as it takes. Types that do not decompose stay."""
+    """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay."""
     if bundle.graph is None:
         return bundle
     layers: dict[str, Layer] = dict(bundle.layers)

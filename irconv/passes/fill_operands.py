@@ -11,6 +11,7 @@ from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.manifest import TensorRecord
+from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 
 
@@ -27,7 +28,7 @@ def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[
         operands = dict(layer.operands)
         for role in missing:
             parameter, key = layer.PARAMETERS[role], f"{name}.{role}"
-            data = np.full(like.shape, parameter.fill, numpy_dtype(like.dtype))
+            data = np.full(static(like.shape) or (), parameter.fill, numpy_dtype(like.dtype))
             record = TensorRecord(
                 role="constant",
                 trainable=True,

@@ -104,9 +104,10 @@ class _Padding:
             kernel, stride, dilation = window
             self._in_front(node, layer, SamePad(kernel=kernel, stride=stride, dilation=dilation, value=fill))
         else:
+            sizes = self.types[node.inputs["x"]].shape[2:]
             raise Refused(
                 f"layer {node.layer} ({layer.type})",
-                f"its padding {layer.padding} depends on the input's size, which is {self.types[node.inputs['x']].shape[2:]}",
+                f"its padding {layer.padding} depends on the input's size, which is {sizes}",
                 "This target needs sizes that are known.",
             )
 
@@ -137,7 +138,14 @@ class _Padding:
         factor = _window_factors(sizes, layer, padding)
         key = f"{result}.correction"
         record = TensorRecord(
-            role="constant", trainable=False, dtype="float32", shape=factor.shape, axes="n c *s", letters="", source=None, steps=()
+            role="constant",
+            trainable=False,
+            dtype="float32",
+            shape=factor.shape,
+            axes="n c *s",
+            letters="",
+            source=None,
+            steps=(),
         )
         self.tensors[f"{key}.value"] = Tensor(record, LazyTensor.of(factor))
         constant = Constant(operands={"value": StoredOperand(tensor=f"{key}.value")})

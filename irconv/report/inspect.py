@@ -29,7 +29,9 @@ def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
     records = [tensor.record for tensor in bundle.tensors.values()]
     for role in ("parameter", "buffer", "constant", "optimizer"):
         if count := sum(prod(record.shape) for record in records if record.role == role):
-            console.print(f"{count:,} elements in {sum(r.role == role for r in records)} tensors of role {role}", highlight=False)
+            console.print(
+                f"{count:,} elements in {sum(r.role == role for r in records)} tensors of role {role}", highlight=False
+            )
     for omitted in bundle.omitted:
         console.print(f"left out: {omitted.name} ({omitted.reason})", highlight=False, markup=False)
 
@@ -47,7 +49,9 @@ def _graph(bundle: Bundle) -> Table:
     shown: set[str] = set()
     for node in bundle.graph.nodes:
         layer = bundle.layers[node.layer]
-        settings = ", ".join(f"{k}={v}" for k, v in layer.settings().items()) if node.layer not in shown else "as before"
+        settings = (
+            ", ".join(f"{k}={v}" for k, v in layer.settings().items()) if node.layer not in shown else "as before"
+        )
         weights = [
             f"{role} {_shape(bundle.tensors[o.tensor].record.shape)} {bundle.tensors[o.tensor].record.letters}".rstrip()
             for role, o in layer.operands.items()

@@ -23,12 +23,12 @@ def readme(bundle: Bundle) -> str:
         "",
         "* `manifest.json` lists the layers with their settings, the graph, and for every tensor its shape, axes and",
         "  where it came from.",
-        "* `weights.safetensors` holds the numbers: 8 bytes with the length of a JSON header (little-endian), the header",
-        "  with type, shape and place of each tensor, then the raw little-endian arrays.",
+        "* `weights.safetensors` holds the numbers: 8 bytes with the length of a JSON header (little-endian), the",
+        "  header with type, shape and place of each tensor, then the raw little-endian arrays.",
         "* `SHA256SUMS` has the digests of all files; `sha256sum -c SHA256SUMS` checks them.",
         "",
-        "Activations are channels-first (N batch, C channels, D H W space), convolution kernels are (out, in, space) and",
-        "slide without being turned, matrices are (out, in).",
+        "Activations are channels-first (N batch, C channels, D H W space), convolution kernels are (out, in, space)",
+        "and slide without being turned, matrices are (out, in).",
         "",
     ]
     if bundle.graph is not None:

@@ -21,7 +21,7 @@ from irconv.translate import NativeModel, NativeUse
 _MODELS = ("Model", "Functional", "Sequential")
 
 #: Settings that later versions added, with the value that says what older ones did.
-_ADDED = {
+_ADDED: Mapping[str, dict[str, Any]] = {
     "Conv2D": {"groups": 1, "data_format": "channels_last", "dilation_rate": [1, 1]},
     "Flatten": {"data_format": "channels_last"},  # before 2.1.6: C order, whatever the data format
     "GlobalAveragePooling2D": {"keepdims": False, "data_format": "channels_last"},
@@ -109,7 +109,9 @@ def _functional(model: _Model, body: Mapping[str, Any]) -> list[str]:
         left = []
         for name in order:
             inbound = calls[name][done[name] :]
-            ready = next((i for i, call in enumerate(inbound) if any(source not in made for source in call)), len(inbound))
+            ready = next(
+                (i for i, call in enumerate(inbound) if any(source not in made for source in call)), len(inbound)
+            )
             if ready:
                 first = done[name]
                 values = _layer(model, waiting[name], [[made[s] for s in call] for call in inbound[:ready]], first)
@@ -199,7 +201,9 @@ def _tensors(model: _Model, name: str, config: Mapping[str, Any]) -> dict[str, N
     for full, weight in model.weights.get(name, {}).items():
         local = local_name(full)
         if local in found:
-            model.problems.add(f"{model.where[name]}", f"has two weights that end in {local!r}: {found[local].path}, {weight.path}")
+            model.problems.add(
+                f"{model.where[name]}", f"has two weights that end in {local!r}: {found[local].path}, {weight.path}"
+            )
         found[local] = NativeWeight(weight.path, weight.data, trainable)
     return found
 

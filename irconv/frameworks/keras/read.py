@@ -116,7 +116,9 @@ def _unlisted(path: Path, root: Folder, listed: set[str]) -> list[Omitted]:
         if name.startswith("optimizer_weights/"):
             omitted.append(Omitted(name=name, reason="optimizer state"))
         else:
-            problems.add(f"{path}: {name}", "expected every dataset to belong to a layer, but none lists it", kind=Refused)
+            problems.add(
+                f"{path}: {name}", "expected every dataset to belong to a layer, but none lists it", kind=Refused
+            )
     problems.raise_any()
     return omitted
 
@@ -137,7 +139,7 @@ def _backend(
     else:
         raise MissingFact(
             str(path),
-            "expected an attribute 'backend', which decides whether Keras stored convolution kernels turned by 180 degrees",
+            "expected an attribute 'backend': it decides whether convolution kernels are stored turned by 180 degrees",
             "Give --backend tensorflow or --backend theano.",
         )
     if fact.value not in _BACKENDS:

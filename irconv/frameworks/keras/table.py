@@ -8,32 +8,29 @@ from typing import Any
 
 import numpy as np
 
-from irconv.codec import (
-    TUPLE,
-    Attribute,
-    Axes,
-    AxisNumber,
-    ChannelAxis,
-    Codec,
-    Derived,
-    Draft,
-    Fixed,
-    Ignored,
-    Iso,
-    LastAxis,
-    Only,
-    Present,
-    Row,
-    Selects,
-    Table,
-    Weight,
-)
+from irconv.codec import Codec, Draft, Row, Table
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip, Elu, Gelu, HardSigmoid, LeakyRelu, Relu, Softmax, ThresholdedRelu
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.normalisation import BatchNorm, Dropout
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Add, Concat, Flatten, Identity, Pad, Reduce
+from irconv.rows import (
+    TUPLE,
+    Attribute,
+    Axes,
+    AxisNumber,
+    ChannelAxis,
+    Derived,
+    Fixed,
+    Ignored,
+    Iso,
+    LastAxis,
+    Only,
+    Present,
+    Selects,
+    Weight,
+)
 
 EVERY_LAYER = Ignored("name trainable dtype batch_input_shape activity_regularizer")
 KERNEL_TRAINING = Ignored(
@@ -99,7 +96,9 @@ def _pool(native: str, layer: type[Any], *rows: Row) -> Codec:
 def _global_pool(native: str, op: str) -> Codec:
     whole = Only("axes", (2, 3))
     axes = Axes("data_format", IMAGE, takes="n c *s", gives="")
-    return Codec(native, Reduce, EVERY_LAYER, axes, Only("op", op), whole, Fixed("keepdims", False), Only("keepdims", False))
+    return Codec(
+        native, Reduce, EVERY_LAYER, axes, Only("op", op), whole, Fixed("keepdims", False), Only("keepdims", False)
+    )
 
 
 TABLE = Table(
@@ -139,8 +138,8 @@ TABLE = Table(
             BatchNorm,
             EVERY_LAYER,
             Ignored(
-                "beta_initializer gamma_initializer moving_mean_initializer moving_variance_initializer beta_regularizer "
-                "gamma_regularizer beta_constraint gamma_constraint synchronized fused"
+                "beta_initializer gamma_initializer moving_mean_initializer moving_variance_initializer "
+                "beta_regularizer gamma_regularizer beta_constraint gamma_constraint synchronized fused"
             ),
             Fixed("renorm", False),
             Ignored("renorm_clipping renorm_momentum"),
@@ -160,7 +159,9 @@ TABLE = Table(
         _global_pool("GlobalAveragePooling2D", "mean"),
         _global_pool("GlobalMaxPooling2D", "max"),
         # channels_first flattens in the order of channels_last, so that weights fit either (since 2.1.6)
-        Codec("Flatten", Flatten, EVERY_LAYER, Axes("data_format", IMAGE, takes="n *s c", gives=""), Only("start_axis", 1)),
+        Codec(
+            "Flatten", Flatten, EVERY_LAYER, Axes("data_format", IMAGE, takes="n *s c", gives=""), Only("start_axis", 1)
+        ),
         Codec("Dropout", Dropout, EVERY_LAYER, Ignored("noise_shape seed"), Attribute("rate", iso=FLOAT32)),
         Codec("Add", Add, EVERY_LAYER),
         Codec("Concatenate", Concat, EVERY_LAYER, AxisNumber("axis")),
@@ -195,7 +196,12 @@ TABLE = Table(
             Only("offset", 0.5),
         ),
         Codec(
-            "ReLU", Relu, EVERY_LAYER, Selects("max_value", None), Selects("negative_slope", 0.0), Selects("threshold", 0.0)
+            "ReLU",
+            Relu,
+            EVERY_LAYER,
+            Selects("max_value", None),
+            Selects("negative_slope", 0.0),
+            Selects("threshold", 0.0),
         ),
         Codec(
             "ReLU",

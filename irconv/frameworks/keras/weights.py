@@ -30,7 +30,7 @@ def read_groups(
             native = NativeTensor(file=file, name=weight.path, shape=shape, axes="")
             role = "buffer" if local_name(name).startswith("moving_") else "parameter"
             record = TensorRecord(
-                role=role,  # type: ignore[arg-type]
+                role=role,
                 trainable=None,
                 dtype=weight.data.dtype,
                 shape=shape,

@@ -27,9 +27,11 @@ def lower(bundle: Bundle) -> Bundle:
 
 
 def _with_momentum(bundle: Bundle) -> Bundle:
-    """A cumulative average (momentum None) has no ONNX spelling; inference does not use it, so its default is written."""
+    """A cumulative average (momentum None) has no ONNX spelling; inference does not use it: the default is written."""
     layers = {
-        name: layer.model_copy(update={"momentum": 0.9}) if isinstance(layer, BatchNorm) and layer.momentum is None else layer
+        name: layer.model_copy(update={"momentum": 0.9})
+        if isinstance(layer, BatchNorm) and layer.momentum is None
+        else layer
         for name, layer in bundle.layers.items()
     }
     return replace(bundle, layers=layers)

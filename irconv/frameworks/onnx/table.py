@@ -8,33 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from irconv.codec import (
-    TUPLE,
-    Attribute,
-    Codec,
-    ConstantInput,
-    Derived,
-    Draft,
-    Fixed,
-    Input,
-    InputCount,
-    Iso,
-    Only,
-    Rank,
-    Row,
-    Table,
-    Weight,
-    Workpiece,
-)
+from irconv.codec import Codec, Draft, Row, Table, Workpiece
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip, Elu, Gelu, HardSigmoid, LeakyRelu, Softmax, ThresholdedRelu
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
-from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Identity, Mul, Pad, Reduce, Reshape, Transpose
+from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Identity, Mul, Pad, Reduce, Reshape
+from irconv.rows import TUPLE, Attribute, ConstantInput, Derived, Fixed, Input, InputCount, Iso, Only, Rank, Weight
 
 LOWEST_OPSET = 18
-"""Pad takes its axes as an input from here on, which keeps onnxruntime 1.31 from fusing a Pad with zeros into a MaxPool."""
+"""Pad takes its axes as an input from here on, which keeps onnxruntime 1.31 from fusing a Pad into a MaxPool."""
 
 FLAG = Iso(bool, int)
 
@@ -180,7 +164,9 @@ TABLE = Table(
         _unary("Relu", "Relu"),
         Codec("LeakyRelu", LeakyRelu, Input("x"), Attribute("alpha", "slope")),
         Codec("ThresholdedRelu", ThresholdedRelu, Input("x"), Attribute("alpha", "threshold")),
-        Codec("Clip", Clip, Input("x"), ConstantInput("min", "low", "float32"), ConstantInput("max", "high", "float32")),
+        Codec(
+            "Clip", Clip, Input("x"), ConstantInput("min", "low", "float32"), ConstantInput("max", "high", "float32")
+        ),
         Codec("Elu", Elu, Input("x"), Attribute("alpha")),
         _unary("Selu", "Selu"),
         _unary("Sigmoid", "Sigmoid"),

@@ -21,7 +21,11 @@ from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.translate import NativeModel, encode
 
-_GRAPH, _INITIALIZER, _RAW_DATA = 7, 5, 9  # field numbers of ModelProto.graph, GraphProto.initializer, TensorProto.raw_data
+_GRAPH, _INITIALIZER, _RAW_DATA = (
+    7,
+    5,
+    9,
+)  # field numbers of ModelProto.graph, GraphProto.initializer, TensorProto.raw_data
 _PROTOBUF_LIMIT = 2**31 - 2**20
 _ALIGNMENT = 4096  # of external data, so that runtimes can map it
 _IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
@@ -62,7 +66,9 @@ def build(bundle: Bundle, opset: int | None) -> tuple[Any, dict[str, LazyTensor]
     if opset is not None and opset < needed:
         late = sorted({layer.type for layer in native.layers.values() if layer.since > opset})
         because = f" for {', '.join(late)}" if late else ""
-        raise Refused(f"--opset {opset}", f"this model needs opset {needed}{because}", f"Give --opset {needed} or more.")
+        raise Refused(
+            f"--opset {opset}", f"this model needs opset {needed}{because}", f"Give --opset {needed} or more."
+        )
     initializers, renamed = _initializers(native)
     graph = helper.make_graph(
         list(_nodes(native, renamed)),
@@ -99,7 +105,9 @@ def _initializers(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, 
 
 def _nodes(model: NativeModel, renamed: dict[str, str]) -> Iterable[Any]:
     constants = {
-        use.outputs[0]: renamed[f"{use.layer}.value"] for use in model.uses if model.layers[use.layer].type == "Constant"
+        use.outputs[0]: renamed[f"{use.layer}.value"]
+        for use in model.uses
+        if model.layers[use.layer].type == "Constant"
     }
     for use in model.uses:
         native: Native = model.layers[use.layer]

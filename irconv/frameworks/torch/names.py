@@ -8,10 +8,12 @@ from collections.abc import Iterable
 
 #: Attributes of ``torch.nn.Module`` that a submodule of that name would hide, and names the emitted source uses.
 _TAKEN = frozenset(
-    "T F nn torch self load forward training train eval apply to type float double half bfloat16 cpu cuda xpu ipu mtia "
-    "parameters buffers children modules named_parameters named_buffers named_children named_modules state_dict "
-    "load_state_dict zero_grad requires_grad_ share_memory compile extra_repr add_module register_module register_buffer "
-    "register_parameter get_submodule get_parameter get_buffer set_submodule to_empty dump_patches call_super_init".split()
+    """
+    T F nn torch self load forward training train eval apply to type float double half bfloat16 cpu cuda xpu ipu mtia
+    parameters buffers children modules named_parameters named_buffers named_children named_modules state_dict
+    load_state_dict zero_grad requires_grad_ share_memory compile extra_repr add_module register_module register_buffer
+    register_parameter get_submodule get_parameter get_buffer set_submodule to_empty dump_patches call_super_init
+    """.split()  # noqa: SIM905  (a list of this length is unreadable)
 )
 
 

@@ -43,7 +43,15 @@ def module_source(model: NativeModel, class_name: str, about: str, weights_note:
     modules = module_names(model)
     forward = _Forward(model, modules).lines()
     pad = any(layer.type == "same_pad" for layer in model.layers.values())
-    head = [f'"""{about}"""', "", "from __future__ import annotations", "", "from pathlib import Path", "", "import torch"]
+    head = [
+        f'"""{about}"""',
+        "",
+        "from __future__ import annotations",
+        "",
+        "from pathlib import Path",
+        "",
+        "import torch",
+    ]
     if any("F." in line for line in forward) or pad:
         head.append("import torch.nn.functional as F")
     head += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
@@ -57,7 +65,9 @@ def module_source(model: NativeModel, class_name: str, about: str, weights_note:
         f"class {class_name}(nn.Module):",
         *_indent(_class_docstring(model), 1),
         "",
-        *_indent(["def __init__(self) -> None:", *_indent(["super().__init__()", *_constructor(model, modules)], 1)], 1),
+        *_indent(
+            ["def __init__(self) -> None:", *_indent(["super().__init__()", *_constructor(model, modules)], 1)], 1
+        ),
         "",
         *_indent([f"def forward(self, {arguments}) -> {returns}:", *_indent(forward, 1)], 1),
         "",
@@ -124,7 +134,7 @@ def _parameters(ports: Sequence[Port]) -> list[str]:
 
 
 class _Forward:
-    """Writes the body of forward: values in order, each as an expression, a variable, or part of the next expression."""
+    """Writes the body of forward: each value in order as an expression, a variable, or part of the next expression."""
 
     def __init__(self, model: NativeModel, modules: Mapping[str, str]) -> None:
         self.model, self.modules = model, modules
@@ -183,7 +193,7 @@ class _Forward:
         """``x`` where the value it holds is used up, else the layer's own name."""
         if self._free("x", index):
             return "x"
-        base = variable = identifier(result.split(".")[0])
+        base = variable = identifier(result.split(".", maxsplit=1)[0])
         number = 1
         while not self._free(variable, index) or variable in ("torch", "self"):
             number += 1

@@ -8,23 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from irconv.codec import (
-    TUPLE,
-    Attribute,
-    Codec,
-    Created,
-    Derived,
-    Draft,
-    Fixed,
-    Iso,
-    Only,
-    Present,
-    Rank,
-    Row,
-    Table,
-    Weight,
-    Workpiece,
-)
+from irconv.codec import Codec, Draft, Row, Table, Workpiece
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip, Elu, Gelu, HardSigmoid, LeakyRelu, Softmax, ThresholdedRelu
 from irconv.ir.layers.base import Layer
@@ -32,6 +16,7 @@ from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.normalisation import BatchNorm, Dropout
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, SamePad, Transpose
+from irconv.rows import TUPLE, Attribute, Created, Derived, Fixed, Iso, Only, Present, Rank, Weight
 
 
 def _symmetric(pairs: Any) -> tuple[int, ...]:
@@ -41,7 +26,7 @@ def _symmetric(pairs: Any) -> tuple[int, ...]:
 
 
 def _one_minus(value: float | None) -> float | None:
-    """PyTorch's momentum is the weight of the new average, the IR's of the old; None is a cumulative average in both."""
+    """PyTorch's momentum is the weight of the new average, the IR's of the old; None is a cumulative average."""
     return None if value is None else round(1 - value, 12)
 
 

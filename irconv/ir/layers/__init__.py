@@ -1,4 +1,4 @@
-"""Layer classes by family, found through one table of type -> module, so that start-up imports only what a model has."""
+"""Layer classes by family, found through one table of type -> module: start-up imports only what a model has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 from irconv.ir.layers.base import Layer
 
 _FAMILIES = {
-    "activations": "Relu LeakyRelu ThresholdedRelu Clip Elu Selu Sigmoid HardSigmoid Tanh Softplus Softsign Exp Silu Gelu "
-    "Softmax",
+    "activations": "Relu LeakyRelu ThresholdedRelu Clip Elu Selu Sigmoid HardSigmoid Tanh Softplus Softsign Exp "
+    "Silu Gelu Softmax",
     "control": "Scan Opaque",
     "convolution": "Conv Linear",
     "normalisation": "BatchNorm Dropout",

@@ -14,7 +14,7 @@ class BatchNorm(Layer):
     ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, each of the four a vector over axis 1.
 
     `momentum` is the weight of the OLD average (Keras, TensorFlow, ONNX; PyTorch's is one minus it); None keeps a
-    cumulative average (PyTorch). It has no effect on inference. Defaults of `epsilon` differ (Keras 1e-3, PyTorch 1e-5).
+    cumulative average (PyTorch). It has no effect on inference. Defaults of `epsilon` differ: Keras 1e-3, PyTorch 1e-5.
     Axes: x and y (n, c, \\*s); gamma, beta, mean and variance (c).
     """
 
@@ -40,7 +40,7 @@ class BatchNorm(Layer):
 
 
 class Dropout(Layer):
-    """The identity at inference. `rate` is the share of elements that training sets to zero (TF1's is the share kept)."""
+    """The identity at inference. `rate` is the share of elements that training sets to zero (TF1 says the rest)."""
 
     BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
 

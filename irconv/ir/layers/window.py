@@ -22,7 +22,9 @@ ExplicitPadding: TypeAlias = tuple[tuple[int, int], ...]
 Padding: TypeAlias = PaddingMode | ExplicitPadding
 
 
-def padding_of_axis(mode: PaddingMode, size: Dimension, kernel: int, stride: int, dilation: int) -> tuple[int, int] | None:
+def padding_of_axis(
+    mode: PaddingMode, size: Dimension, kernel: int, stride: int, dilation: int
+) -> tuple[int, int] | None:
     """The padding before and after one axis, or None where it depends on a size that is not known.
 
     >>> padding_of_axis("same_upper", 8, 3, 2, 1), padding_of_axis("same_upper", "H", 3, 1, 1)
@@ -45,7 +47,11 @@ def padding_of_axis(mode: PaddingMode, size: Dimension, kernel: int, stride: int
 
 
 def explicit_padding(
-    padding: Padding, sizes: tuple[Dimension, ...], kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
+    padding: Padding,
+    sizes: tuple[Dimension, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
 ) -> ExplicitPadding | None:
     """The padding as numbers, or None where it depends on a size that is not known."""
     if not isinstance(padding, str):

@@ -31,7 +31,8 @@ def upgrade(manifest: Any, where: str, steps: Mapping[str, tuple[str, Upgrade]] 
         raise BundleInvalid(
             where, f"expected format {FORMAT} or older, got {found}", f"Read it with irconv {parts[0]}.0 or newer."
         )
-    while found in steps:
-        found, step = steps[found]
-        manifest = {**step(manifest), "format": found}
+    version = str(found)
+    while version in steps:
+        version, step = steps[version]
+        manifest = {**step(manifest), "format": version}
     return dict(manifest)

@@ -1,0 +1,39 @@
+# make demo   core and onnxruntime only: convert a real legacy Keras file, run it, compare with the real framework
+# make test   every extra at exact pins, the whole suite
+PYTHON ?= python3
+PIP_FLAGS = --quiet --disable-pip-version-check
+
+.PHONY: demo test lint schemas docs benchmark clean
+
+demo: .venv-demo/installed
+	.venv-demo/bin/python examples/demo.py
+
+test: .venv/installed lint
+	.venv/bin/python -m pytest -n auto
+
+lint: .venv/installed
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-logo
+
+schemas docs: .venv/installed
+	.venv/bin/python -m irconv.generate
+
+benchmark: .venv/installed
+	.venv/bin/python benchmarks/tiles.py
+
+clean:
+	rm -rf .venv .venv-demo
+
+.venv/installed: pyproject.toml requirements/test.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install $(PIP_FLAGS) --requirement requirements/test.txt
+	.venv/bin/pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
+.venv-demo/installed: pyproject.toml requirements/demo.txt
+	$(PYTHON) -m venv .venv-demo
+	.venv-demo/bin/pip install $(PIP_FLAGS) --requirement requirements/demo.txt
+	.venv-demo/bin/pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
