@@ -18,7 +18,7 @@ lint: .venv/installed
 	.venv/bin/lint-imports --no-logo
 
 schemas docs: .venv/installed
-	.venv/bin/python -m irconv.generate
+	.venv/bin/python -m irconv.report.reference
 
 benchmark: .venv/installed
 	.venv/bin/python benchmarks/tiles.py

@@ -24,11 +24,15 @@ Fields: TypeAlias = dict[str, Any]
 
 @dataclass(frozen=True)
 class NativeWeight:
-    """A tensor of a native layer: its unique name in the file, its bytes, and whether training changes it."""
+    """A tensor of a native layer: its unique name in the file, its bytes, and whether training changes it.
+
+    `literal` marks a number that a person would write into the source instead of keeping it with the weights.
+    """
 
     path: str
     data: LazyTensor
     trainable: bool | None = None
+    literal: bool = False
 
 
 @dataclass(frozen=True)

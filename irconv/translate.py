@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from irconv.codec import Draft, MappedTensor, Native, NativeWeight, Table
 from irconv.errors import IrconvError, Problems
 from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.ir.manifest import NativeTensor, SourceRecord, TensorRecord
+from irconv.ir.tensors import LazyTensor
 from irconv.layout import customary, permutation
 
 
@@ -183,7 +187,7 @@ def encode(bundle: Bundle, table: Table) -> NativeModel:
             if node.layer not in natives:
                 given = {slot: types[value] for slot, value in {**node.inputs, **node.outputs}.items()}
                 given |= bundle.operand_types(layer)
-                natives[node.layer] = table.encode(layer, node.layer, _operands(bundle, layer), given)
+                natives[node.layer] = table.encode(layer, node.layer, _operands(bundle, node.layer, layer), given)
             native = natives[node.layer]
             slots = native.inputs or tuple(node.inputs)
             named = [
@@ -196,13 +200,16 @@ def encode(bundle: Bundle, table: Table) -> NativeModel:
     return NativeModel(natives, tuple(uses), bundle.graph.inputs, bundle.graph.outputs)
 
 
-def _operands(bundle: Bundle, layer: Layer) -> dict[str, NativeWeight]:
-    """The stored operands by role; their keys are their paths."""
+def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight]:
+    """The stored and literal operands by role; the keys of stored ones are their paths."""
     found: dict[str, NativeWeight] = {}
     for role, operand in layer.operands.items():
         if isinstance(operand, StoredOperand):
             tensor = bundle.tensors[operand.tensor]
             found[role] = NativeWeight(operand.tensor, tensor.data, tensor.record.trainable)
+        else:
+            data = LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
+            found[role] = NativeWeight(f"{name}.{role}", data, literal=True)
     return found
 
 

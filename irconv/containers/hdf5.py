@@ -18,7 +18,7 @@ import numpy as np
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import logical_name, numpy_dtype
-from irconv.ir.tensors import LazyTensor, Source
+from irconv.ir.tensors import LazyTensor, Source, take_box
 from irconv.layout import Array, Box
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -116,7 +116,7 @@ class _Chunked:
 
     def read(self, atoms: tuple[int, ...], box: Box) -> Array:
         """See `irconv.ir.tensors.Source.read`."""
-        return self._whole.reshape(atoms)[tuple(slice(*r) for r in box)]
+        return take_box(self._whole.reshape(atoms), box)
 
 
 def _folder(group: h5py.Group, path: Path, file: SourceFile, name: str, depth: int) -> Folder:

@@ -53,6 +53,18 @@ def logical_name(dtype: np.dtype[Any]) -> str | None:
     return name if name in SAFETENSORS_CODES else None
 
 
+def shortest_float32(value: Any) -> Any:
+    """The shortest decimals that are the same float32 numbers: 0.2 for 0.20000000298023224.
+
+    Files keep settings as float32 and write them out as float64. Numbers that are no float32 stay as they are.
+    """
+    if isinstance(value, np.ndarray):
+        return [shortest_float32(v) for v in value] if value.ndim else shortest_float32(value.item())
+    if not isinstance(value, float) or not np.isfinite(value) or np.float32(value) != value:
+        return value
+    return float(np.format_float_positional(np.float32(value), unique=True, trim="0"))
+
+
 def item_size(name: str) -> int:
     """Bytes an element takes."""
     return numpy_dtype(name).itemsize

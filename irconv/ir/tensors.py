@@ -61,7 +61,12 @@ class InMemory:
 
     def read(self, atoms: tuple[int, ...], box: Box) -> Array:
         """See `Source.read`."""
-        return self.array.reshape(atoms)[tuple(slice(*r) for r in box)].astype(numpy_dtype(self.dtype), copy=False)
+        return take_box(self.array.reshape(atoms), box).astype(numpy_dtype(self.dtype), copy=False)
+
+
+def take_box(array: Array, box: Box) -> Array:
+    """A box of an array, which stays an array where it has no axes."""
+    return np.asarray(array[tuple(slice(*r) for r in box)])
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ def _sequential(model: _Model, body: Any) -> list[str]:
 def _functional(model: _Model, body: Mapping[str, Any]) -> list[str]:
     """Layers with inbound nodes. They are stored by depth, so each is placed once all its inputs are known."""
     waiting = {entry["name"]: entry for entry in body["layers"]}
+    for name, entry in waiting.items():
+        if entry.get("class_name") in _MODELS:
+            where = f"{model.path}: layer {name} ({entry['class_name']})"
+            model.problems.add(where, "is a model inside a model, which irconv does not read yet")
+    model.problems.raise_any()
     calls = {name: _calls(model, entry) for name, entry in waiting.items()}
     made: dict[tuple[str, int], str] = {}
     done: dict[str, int] = dict.fromkeys(waiting, 0)

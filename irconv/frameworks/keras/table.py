@@ -3,19 +3,28 @@ those of the newest Keras 2."""
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import numpy as np
-
 from irconv.codec import Codec, Draft, Row, Table
+from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers import layer_class
-from irconv.ir.layers.activations import Clip, Elu, Gelu, HardSigmoid, LeakyRelu, Relu, Softmax, ThresholdedRelu
+from irconv.ir.layers.activations import (
+    Clip,
+    Elu,
+    Gelu,
+    GeneralRelu,
+    HardSigmoid,
+    LeakyRelu,
+    Relu,
+    Softmax,
+    ThresholdedRelu,
+)
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.normalisation import BatchNorm, Dropout
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Add, Concat, Flatten, Identity, Pad, Reduce
 from irconv.rows import (
+    SAME,
     TUPLE,
     Attribute,
     Axes,
@@ -39,12 +48,6 @@ KERNEL_TRAINING = Ignored(
 IMAGE = {"channels_last": "n *s c", "channels_first": "n c *s"}
 
 
-def _shortest_float32(value: float) -> float:
-    """The shortest decimal that is the same float32: old Keras saved 0.2 as 0.20000000298023224."""
-    short = float(np.format_float_positional(np.float32(value), unique=True, trim="0"))
-    return short if np.float32(value) == value and math.isfinite(value) else float(value)
-
-
 def _padding_word(value: Any) -> str:
     words = {"same_upper": "same", "theano_half": "theano_half", "theano_pool_same": "theano_pool_same"}
     if isinstance(value, str) and value in words:
@@ -61,8 +64,7 @@ def _padding(value: str) -> Any:
     return modes.get(value, value)
 
 
-FLOAT32 = Iso(_shortest_float32, float)
-OPTIONAL_FLOAT32 = Iso(lambda v: v if v is None else _shortest_float32(v), lambda v: v)
+FLOAT32 = Iso(shortest_float32, SAME.encode)
 PADDING = Iso(_padding, _padding_word)
 
 
@@ -217,8 +219,16 @@ TABLE = Table(
             EVERY_LAYER,
             Selects("negative_slope", 0.0),
             Selects("threshold", 0.0),
-            Attribute("max_value", "high", OPTIONAL_FLOAT32),
+            Attribute("max_value", "high", FLOAT32),
             Only("low", 0.0),
+        ),
+        Codec(
+            "ReLU",
+            GeneralRelu,
+            EVERY_LAYER,
+            Attribute("max_value", iso=FLOAT32),
+            Attribute("negative_slope", iso=FLOAT32),
+            Attribute("threshold", iso=FLOAT32),
         ),
         Codec("LeakyReLU", LeakyRelu, EVERY_LAYER, Attribute("alpha", "slope", FLOAT32)),
         Codec("ThresholdedReLU", ThresholdedRelu, EVERY_LAYER, Attribute("theta", "threshold", FLOAT32)),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.normalisation import BatchNorm
-from irconv.passes import fill_operands, padding
+from irconv.passes import decompose, fill_operands, padding
+
+_SUPPORTED = {codec.layer.__name__ for codec in TABLE.codecs}
 
 
 def lower(bundle: Bundle) -> Bundle:
     """The same function with symmetric padding, and BatchNorms that are affine or not."""
+    bundle = decompose.run(bundle, _SUPPORTED)
     bundle = padding.run(bundle, symmetric=True)
     half = [
         name

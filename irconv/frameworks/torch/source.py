@@ -12,12 +12,14 @@ from irconv.codec import Native
 from irconv.errors import Refused
 from irconv.frameworks.torch.names import identifier, identifiers
 from irconv.frameworks.torch.spelling import SPELLINGS, Call, Infix
+from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
 from irconv.translate import NativeModel, NativeUse
 
 _WIDTH = 100
 
 _SAME_PAD = '''
+
 
 def same_pad(x: Tensor, kernel_size: Size, stride: Size, dilation: Size = 1, value: float = 0.0) -> Tensor:
     """Pads as TensorFlow's SAME does: enough for ceil(size / stride) windows, the odd element at the end."""
@@ -27,8 +29,7 @@ def same_pad(x: Tensor, kernel_size: Size, stride: Size, dilation: Size = 1, val
     for size, k, s, d in reversed(list(zip(x.shape[2:], *spread))):
         total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
         pads += [total // 2, total - total // 2]
-    return F.pad(x, pads, value=value)
-'''
+    return F.pad(x, pads, value=value)'''
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def class_name(stem: str) -> str:
 
 def _is_kept(layer: Native) -> bool:
     spelling = SPELLINGS.get(layer.type)
-    return layer.type == "buffer" or (isinstance(spelling, Call) and spelling.kept)
+    if layer.type == "buffer":
+        return not layer.tensors["value"].literal
+    return isinstance(spelling, Call) and spelling.kept
 
 
 def _constructor(model: NativeModel, modules: Mapping[str, str]) -> list[str]:
@@ -105,8 +108,8 @@ def _constructor(model: NativeModel, modules: Mapping[str, str]) -> list[str]:
     for name, attribute in modules.items():
         layer = model.layers[name]
         if layer.type == "buffer":
-            sizes = ", ".join(map(str, layer.tensors["value"].data.shape))
-            lines.append(f'self.register_buffer("{attribute}", torch.empty({sizes}))')
+            shape = layer.tensors["value"].data.shape
+            lines.append(f'self.register_buffer("{attribute}", torch.empty({shape}))')
         else:
             spelling = SPELLINGS[layer.type]
             lines.append(f"self.{attribute} = {spelling.expression([], layer.config)}")
@@ -154,7 +157,7 @@ class _Forward:
             layer = self.model.layers[use.layer]
             result = use.outputs[0]
             if layer.type == "buffer":
-                self.known[result] = _Expression(f"self.{self.modules[use.layer]}", 0)
+                self.known[result] = _Expression(self._constant(use.layer, layer), 0)
                 continue
             expression = self._expression(use, layer)
             if self._inlined(index, result, expression):
@@ -180,13 +183,20 @@ class _Forward:
             text = spelling.expression(texts, layer.config)
         return _Expression(text, 1 + max((e.depth for e in inputs), default=0), isinstance(spelling, Infix))
 
+    def _constant(self, name: str, layer: Native) -> str:
+        """A buffer of the module, or a number (or nested lists of them) written out."""
+        if name in self.modules:
+            return f"self.{self.modules[name]}"
+        values = shortest_float32(layer.tensors["value"].data.numpy())
+        return repr(values) if isinstance(values, float | int) else f"torch.tensor({values!r})"
+
     def _inlined(self, index: int, result: str, expression: _Expression) -> bool:
         """Whether the expression goes into the next statement: a single use there, as its only input, and short."""
         if self.uses[result] != 1 or result in self.results or index + 1 >= len(self.model.uses):
             return False
         following = self.model.uses[index + 1]
         nests = SPELLINGS.get(self.model.layers[following.layer].type)
-        calls = isinstance(nests, Call) and not nests.kept
+        calls = isinstance(nests, Call) and (not nests.kept or not expression.text.startswith("self."))
         return following.inputs == (result,) and calls and expression.depth < 2 and len(expression.text) < _WIDTH // 2
 
     def _variable(self, index: int, result: str) -> str:

@@ -16,7 +16,7 @@ from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.normalisation import BatchNorm, Dropout
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, SamePad, Transpose
-from irconv.rows import TUPLE, Attribute, Created, Derived, Fixed, Iso, Only, Present, Rank, Weight
+from irconv.rows import Attribute, Created, Derived, Fixed, Iso, Only, Present, Rank, Weight
 
 
 def _symmetric(pairs: Any) -> tuple[int, ...]:
@@ -33,10 +33,21 @@ def _one_minus(value: float | None) -> float | None:
 SYMMETRIC = Iso(lambda sizes: tuple((size, size) for size in sizes), _symmetric)
 MOMENTUM = Iso(_one_minus, _one_minus)
 LIST = Iso(tuple, tuple)
-LAST_FIRST = Iso(
-    lambda flat: tuple(zip(flat[-2::-2], flat[::-2], strict=True)),
-    lambda pairs: tuple(n for pair in reversed(pairs) for n in pair),
-)
+
+
+@dataclass(frozen=True)
+class LastAxisFirst(Row):
+    """The ``pad`` of F.pad: (before, after) of the last axis first; leading axes without padding may be left out."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        flat, rank = native.config.pop("pad"), draft.ranks[0]
+        pairs = [(flat[i], flat[i + 1]) for i in range(0, len(flat), 2)][::-1]
+        draft.fields["pads"] = (((0, 0),) * (rank - len(pairs))) + tuple(pairs)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        pairs = draft.fields.pop("pads")
+        first = next((axis for axis, pair in enumerate(pairs) if any(pair)), len(pairs) - 1)
+        native.config["pad"] = tuple(n for pair in reversed(pairs[first:]) for n in pair)
 
 
 @dataclass(frozen=True)
@@ -115,7 +126,7 @@ def _pool(native: str, layer: type[Layer], rank: int, *rows: Row) -> Codec:
 
 
 def _reduce(native: str, op: str) -> Codec:
-    return Codec(native, Reduce, Attribute("dim", "axes", TUPLE), Attribute("keepdim", "keepdims"), Only("op", op))
+    return Codec(native, Reduce, Attribute("dim", "axes", LIST), Attribute("keepdim", "keepdims"), Only("op", op))
 
 
 def _plain(native: str, layer: str, *rows: Row) -> Codec:
@@ -152,7 +163,7 @@ TABLE = Table(
         Codec("torch.mul", Mul),
         Codec("torch.cat", Concat, Attribute("dim", "axis")),
         Codec("buffer", Constant, Weight("value", "value", "*a")),
-        Codec("F.pad", Pad, Attribute("pad", "pads", LAST_FIRST), Attribute("value")),
+        Codec("F.pad", Pad, LastAxisFirst(), Attribute("value")),
         Codec(
             "same_pad",
             SamePad,

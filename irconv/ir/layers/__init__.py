@@ -9,8 +9,8 @@ from typing import Any
 from irconv.ir.layers.base import Layer
 
 _FAMILIES = {
-    "activations": "Relu LeakyRelu ThresholdedRelu Clip Elu Selu Sigmoid HardSigmoid Tanh Softplus Softsign Exp "
-    "Silu Gelu Softmax",
+    "activations": "Relu LeakyRelu ThresholdedRelu GeneralRelu Clip Elu Selu Sigmoid HardSigmoid Tanh Softplus "
+    "Softsign Exp Silu Gelu Softmax",
     "control": "Scan Opaque",
     "convolution": "Conv Linear",
     "normalisation": "BatchNorm Dropout",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
-from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, Pointwise, Step
-from irconv.ir.layers.tensor_ops import Mul
+from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, LiteralOperand, Pointwise, Step
+from irconv.ir.layers.tensor_ops import Add, Constant, Mul
 
 
 class _Activation(Layer):
@@ -38,6 +38,30 @@ class Clip(_Activation):
     type: Literal["Clip"] = "Clip"
     low: float | None
     high: float | None
+
+
+class GeneralRelu(_Activation):
+    """Keras' ReLU with all its settings: ``min(x, max_value)`` where ``x > threshold``, else
+    ``negative_slope (x - threshold)``; `max_value` None leaves the top open."""
+
+    type: Literal["GeneralRelu"] = "GeneralRelu"
+    max_value: float | None
+    negative_slope: float
+    threshold: float
+
+    def decompose(self) -> Decomposition:
+        low = LiteralOperand(literal=-self.threshold, dtype="float32")
+        slope = LiteralOperand(literal=self.negative_slope, dtype="float32")
+        return [
+            Step(ThresholdedRelu(threshold=self.threshold), {"x": "x"}, {"y": "above"}),
+            Step(Clip(low=0.0, high=self.max_value), {"x": "above"}, {"y": "top"}),
+            Step(Constant(operands={"value": low}), {}, {"y": "low"}),
+            Step(Add(), {"x0": "x", "x1": "low"}, {"y": "shifted"}),
+            Step(Clip(low=None, high=0.0), {"x": "shifted"}, {"y": "below"}),
+            Step(Constant(operands={"value": slope}), {}, {"y": "slope"}),
+            Step(Mul(), {"x0": "below", "x1": "slope"}, {"y": "bottom"}),
+            Step(Add(), {"x0": "top", "x1": "bottom"}, {"y": "y"}),
+        ]
 
 
 class Elu(_Activation):

@@ -1,0 +1,105 @@
+"""What reading makes of every file that a real Keras wrote."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.errors import Refused
+from irconv.ir.validate import validate
+from tests.helpers import (
+    ALL_CASES,
+    GOLDEN,
+    GOLDEN_ERROR,
+    REFUSED,
+    Case,
+    datasets,
+    error,
+    name_of,
+    read_case,
+    rejection,
+    used_types,
+)
+
+KEPT_TRANSPOSES = {"flatten_output": 1, "two_inputs_two_outputs": 1}
+"""A flattened map that is an output, or joins a vector, has an order that nothing after it can take over."""
+
+AXES_NOT_IN_THE_FILE = {
+    # a normalisation over axis 1 alone reads as one of channels-first maps, which gives the same numbers
+    "batch_norm_axis1": ("NCHW", "NCHW"),
+    # three axes may be anything
+    "dense_3d": ("", ""),
+}
+
+
+def test_there_are_golden_cases_of_four_keras_versions() -> None:
+    assert len(ALL_CASES) == 105
+    assert {case.name.rsplit("-", 1)[0] for case in GOLDEN} == {"keras2.2.4-theano", "keras2.3.1", "tf1.15", "tf2.15"}
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+def test_no_transpose_is_left_but_where_an_order_leaves_the_graph(case: Case) -> None:
+    assert used_types(read_case(case)).count("Transpose") == KEPT_TRANSPOSES.get(case.kind, 0)
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+def test_the_ports_have_the_names_and_axes_of_the_real_model(case: Case) -> None:
+    graph = read_case(case).graph
+    assert graph is not None
+    for ports, described in ((graph.inputs, case.described["inputs"]), (graph.outputs, case.described["outputs"])):
+        assert [port.name for port in ports] == [port["name"] for port in described]
+        assert [port.dtype for port in ports] == ["float32"] * len(described)
+        for port, wanted in zip(ports, described, strict=True):
+            native = {"NHWC": "NCHW"}.get(wanted["axes"], wanted["axes"])
+            assert (port.axes, port.source_axes) == AXES_NOT_IN_THE_FILE.get(case.kind, (native, wanted["axes"]))
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+def test_the_bundle_keeps_all_its_promises(case: Case) -> None:
+    assert validate(read_case(case)).all() == ()
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+def test_numpy_alone_predicts_what_keras_predicted(case: Case) -> None:
+    got = irconv.run(read_case(case), case.inputs, runtime="numpy")
+    assert list(got) == [port["name"] for port in case.described["outputs"]]
+    assert error(list(got.values()), case.outputs) < GOLDEN_ERROR
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+def test_the_source_record_says_what_wrote_the_file(case: Case) -> None:
+    source = read_case(case).source
+    assert source.framework == "keras"
+    assert case.described["framework"] == "tf.keras" or source.version == case.described["version"]
+    assert [(fact.name, fact.value) for fact in source.facts] == [("backend", case.described["backend"])]
+    assert [file.name for file in source.files] == ["model.h5"]
+    assert source.files[0].size == case.model.stat().st_size
+
+
+@pytest.mark.parametrize("case", ALL_CASES, ids=name_of)
+def test_every_golden_case_says_what_it_checks_and_was_reloaded_alike(case: Case) -> None:
+    assert case.described["checks"].endswith(".")
+    assert case.described["reload_max_diff"] == 0.0
+    assert all(np.isfinite(array).all() for array in case.inputs + case.outputs)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=name_of)
+def test_a_layer_of_user_code_is_refused_by_name(case: Case) -> None:
+    (user_layer,) = set(case.described["native_types"]) - {"Dense", "InputLayer"}
+    text = rejection(lambda: irconv.read(case.model), Refused)
+    (name,) = (key for key in ("lambda", "lambda_1", "scale_1", "scale") if f"layer {key} " in text)
+    assert text == (
+        f"{case.model}: layer {name} ({user_layer}): irconv has no rule for Keras's {user_layer}. "
+        "A layer that irconv does not know is refused, never guessed."
+    )
+
+
+@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+def test_the_sources_own_tensors_come_back_bit_for_bit(case: Case) -> None:
+    wanted = datasets(case.model, "model_weights")
+    got = {name: lazy.numpy() for name, lazy in read_case(case).source_tensors().items()}
+    assert sorted(got) == sorted(wanted)
+    for name, array in wanted.items():
+        assert (got[name].dtype, got[name].shape) == (array.dtype, array.shape)
+        assert got[name].tobytes() == array.tobytes()
