@@ -32,7 +32,7 @@ Orders: TypeAlias = Mapping[str, tuple[str, str]]
 _GROUP = re.compile(r"\([^()]*\)|[^\s()]+")
 _LETTERS = {"out": "O", "in": "I", "n": "N", "c": "C", "t": "T"}
 _SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
-_BLOCK = 256  # side of the square blocks in which a transposed copy is made; two of them stay within the cache
+_BLOCK = 128  # side of the square blocks in which a transposed copy is made; two of them stay within the cache
 
 
 def parse(axes: str, rank: int) -> list[list[str]]:

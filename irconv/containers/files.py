@@ -48,6 +48,17 @@ class SourceFile:
         if (descriptor := getattr(self, "_descriptor", None)) is not None:
             os.close(descriptor)
 
+    def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
+        """Cut the buffer into as many equal runs as there are offsets, and fill each from its own.
+
+        Raises `DamagedFile` where the file ends before.
+        """
+        length, descriptor, base = len(buffer) // len(offsets), self._descriptor, self._start
+        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
+            run = buffer[start : start + length]
+            if os.preadv(descriptor, [run], base + offset) != length:
+                self.read_into(run, offset)
+
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill the buffer from a position. Raises `DamagedFile` where the file ends before."""
         done = 0
@@ -84,9 +95,8 @@ class FileBytes:
         size = item_size(self.dtype)
         lengths = [stop - start for start, stop in box]
         raw = np.empty(prod(lengths) * size, np.uint8)
-        view = raw.data
-        for position, start, length in runs(atoms, box):
-            self.file.read_into(view[start * size : (start + length) * size], self.offset + position * size)
+        _, positions = runs(atoms, box)
+        self.file.read_runs(raw.data, [self.offset + position * size for position in positions])
         stored = numpy_dtype(self.dtype)
         array = raw.view(stored.newbyteorder(">") if self.big_endian else stored)
         return array.astype(stored, copy=False).reshape(lengths)
@@ -99,9 +109,14 @@ class OutputFile:
         self.path = path
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
-    def write_at(self, data: Array, offset: int) -> None:
-        """See `irconv.ir.tensors.Sink.write_at`."""
-        self.write_bytes(data.reshape(-1).view(np.uint8).data, offset)
+    def write_runs(self, data: Array, offsets: Sequence[int]) -> None:
+        """See `irconv.ir.tensors.Sink.write_runs`."""
+        view, descriptor = data.reshape(-1).view(np.uint8).data, self._descriptor
+        length = len(view) // len(offsets)
+        for start, offset in zip(range(0, len(view), length), offsets, strict=True):
+            run = view[start : start + length]
+            if os.pwrite(descriptor, run, offset) != length:
+                self.write_bytes(run, offset)
 
     def write_bytes(self, data: memoryview | bytes, offset: int) -> None:
         """Write bytes at a position."""

@@ -5,7 +5,7 @@ Nothing is read until `LazyTensor.numpy` (the whole array) or `LazyTensor.jobs` 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from math import prod
@@ -36,8 +36,8 @@ class Source(Protocol):
 class Sink(Protocol):
     """A destination of bytes at given positions; safe to call from several threads."""
 
-    def write_at(self, data: Array, offset: int) -> None:
-        """Write the bytes of a C-ordered array at a position."""
+    def write_runs(self, data: Array, offsets: Sequence[int]) -> None:
+        """Cut the bytes of a C-ordered array into as many equal runs as there are offsets; write each at its own."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ class _TileJob:
 
     def __call__(self) -> None:
         piece = self.source.read(self.change.atoms, self.change.source_box(self.box))
-        tile = np.ascontiguousarray(self.change.place(piece, self.box)).reshape(-1)
-        for position, start, length in runs(self.dims, self.box):
-            self.sink.write_at(tile[start : start + length], self.offset + position * tile.itemsize)
+        tile = self.change.place(piece, self.box)
+        _, positions = runs(self.dims, self.box)
+        self.sink.write_runs(tile, [self.offset + position * tile.itemsize for position in positions])
 
 
 def _unchanged(shape: tuple[int, ...]) -> Relayout:

@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import product
 from math import prod
 
+import numpy as np
+
 from irconv.layout import Box
 
 
@@ -47,19 +49,20 @@ def tiles(
         )
 
 
-def runs(shape: Sequence[int], box: Box) -> Iterator[tuple[int, int, int]]:
-    """The contiguous runs of a box in a C-ordered array: (position in the array, position in the box, length).
+def runs(shape: Sequence[int], box: Box) -> tuple[int, list[int]]:
+    """The contiguous runs of a box in a C-ordered array: their common length, and the position of each in the array.
 
-    >>> list(runs((3, 4), ((1, 3), (0, 2))))
-    [(4, 0, 2), (8, 2, 2)]
+    In the box itself they lie one after the other.
+
+    >>> runs((3, 4), ((1, 3), (0, 2)))
+    (2, [4, 8])
     """
-    inner = len(shape)
-    length = 1
+    inner, length = len(shape), 1
     while inner > 0 and (inner == len(shape) or box[inner] == (0, shape[inner])):
         inner -= 1
         length *= box[inner][1] - box[inner][0]
     strides = [prod(shape[axis + 1 :]) for axis in range(len(shape))]
-    base = sum(start * stride for (start, _), stride in zip(box, strides, strict=True))
-    outer = [range(stop - start) for start, stop in box[:inner]]
-    for number, index in enumerate(product(*outer)):
-        yield base + sum(i * s for i, s in zip(index, strides, strict=False)), number * length, length
+    positions = np.array([sum(start * stride for (start, _), stride in zip(box, strides, strict=True))], np.int64)
+    for (start, stop), stride in zip(box[:inner], strides, strict=False):
+        positions = (positions[:, None] + np.arange(stop - start) * stride).ravel()
+    return length, positions.tolist()
