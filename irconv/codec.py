@@ -45,6 +45,8 @@ class Native:
     tensors: Mapping[str, NativeWeight] = field(default_factory=dict)
     inputs: tuple[str, ...] = ()
     """On the way out: the IR slots that the op takes as positional inputs, tensors included, in the op's order."""
+    outputs: tuple[str, ...] = ()
+    """The same for the results; empty where they stand in the order of the node."""
     origin: Origin | None = None
     since: int = 0
     """On the way out: the first version of the format that has it."""
@@ -91,6 +93,7 @@ class Workpiece:
     config: Fields
     tensors: dict[str, NativeWeight]
     inputs: list[str] = field(default_factory=list)
+    outputs: list[str] = field(default_factory=list)
 
 
 class Row:
@@ -154,7 +157,16 @@ class Codec:
             row.encode(draft, work)
         if left := [*draft.fields, *draft.data]:
             raise draft.refuse(f"{self.native} cannot express {', '.join(left)}")
-        return Native(self.native, name, work.config, work.tensors, tuple(work.inputs), layer.origin, self.since)
+        return Native(
+            self.native,
+            name,
+            work.config,
+            work.tensors,
+            tuple(work.inputs),
+            tuple(work.outputs),
+            layer.origin,
+            self.since,
+        )
 
 
 class Table:

@@ -143,6 +143,16 @@ class Input(Row):
 
 
 @dataclass(frozen=True)
+class Output(Row):
+    """A result of an op with several, some optional; rows stand in the op's order."""
+
+    slot: str
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.outputs.append(self.slot)
+
+
+@dataclass(frozen=True)
 class Weight(Row):
     """A tensor and its native axes.
 

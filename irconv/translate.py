@@ -195,7 +195,10 @@ def encode(bundle: Bundle, table: Table) -> NativeModel:
             ]
             while named and not named[-1]:
                 named.pop()
-            uses.append(NativeUse(node.layer, tuple(named), tuple(node.outputs.values()), node.scope))
+            results = [node.outputs.get(slot, "") for slot in native.outputs or node.outputs]
+            while not results[-1]:
+                results.pop()
+            uses.append(NativeUse(node.layer, tuple(named), tuple(results), node.scope))
     problems.raise_any()
     return NativeModel(natives, tuple(uses), bundle.graph.inputs, bundle.graph.outputs)
 

@@ -15,6 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 import irconv
 from irconv.ir.bundle import Bundle, Tensor
@@ -264,12 +265,10 @@ def numbers(*shape: int, seed: int = 7) -> Array:
 
 def rejection(call: Callable[[], object], kind: type[irconv.IrconvError]) -> str:
     """The text of the error that a call must raise, of exactly this kind."""
-    try:
+    with pytest.raises(irconv.IrconvError) as raised:
         call()
-    except irconv.IrconvError as raised:
-        assert type(raised) is kind, f"expected {kind.__name__}, got {type(raised).__name__}: {raised}"
-        return str(raised)
-    raise AssertionError(f"expected {kind.__name__}, but nothing was raised")
+    assert raised.type is kind, f"expected {kind.__name__}, got {raised.type.__name__}: {raised.value}"
+    return str(raised.value)
 
 
 def edited(manifest: Path, change: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> None:

@@ -2,38 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
-from irconv.ir.graph import Node
-from irconv.ir.layers.base import Layer
+from irconv.ir.graph import Graph, Node
+from irconv.ir.layers.base import Layer, Step, ValueType
+from irconv.ir.layers.control import Scan
 
 
 def run(bundle: Bundle, supported: Collection[str]) -> Bundle:
-    """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay."""
+    """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay.
+
+    The bodies of Scans are decomposed, too.
+    """
     if bundle.graph is None:
         return bundle
-    layers: dict[str, Layer] = dict(bundle.layers)
-    nodes: list[Node] = []
-    waiting = list(reversed(bundle.graph.nodes))
-    while waiting:
-        node = waiting.pop()
-        layer = layers[node.layer]
-        steps = None if layer.type in supported else layer.decompose()
-        if steps is None:
+    return _Decomposition(bundle, supported).run(bundle.graph)
+
+
+class _Decomposition:
+    def __init__(self, bundle: Bundle, supported: Collection[str]) -> None:
+        self.bundle, self.supported = bundle, supported
+        self.layers: dict[str, Layer] = dict(bundle.layers)
+        self.used: set[str] = set()
+
+    def run(self, graph: Graph) -> Bundle:
+        done = self._graph(graph)
+        layers = {name: layer for name, layer in self.layers.items() if name in self.used}
+        return replace(self.bundle, layers=layers, graph=done)
+
+    def _graph(self, graph: Graph) -> Graph:
+        types = {port.value: ValueType(port.dtype, port.shape) for port in graph.inputs}
+        nodes: list[Node] = []
+        waiting = list(reversed(graph.nodes))
+        while waiting:
+            node = waiting.pop()
+            layer = self.layers[node.layer]
+            given = {slot: types[value] for slot, value in node.inputs.items()} | self.bundle.operand_types(layer)
+            results = layer.infer(given)
+            types |= {value: results[slot] for slot, value in node.outputs.items()}
+            steps = None if layer.type in self.supported else layer.decompose(given)
+            if steps is not None:
+                waiting += reversed([self._node(node, layer, step, i) for i, step in enumerate(steps)])
+                continue
+            if isinstance(layer, Scan):
+                self.layers[node.layer] = layer.model_copy(update={"body": self._graph(layer.body)})
+            self.used.add(node.layer)
             nodes.append(node)
-            continue
-        outer = {**node.inputs, **node.outputs}
-        prefix = next(iter(node.outputs.values()))
-        made: list[Node] = []
-        for number, step in enumerate(steps):
-            name = f"{node.layer}.{number}"
-            layers[name] = step.layer
-            inputs = {slot: outer.get(v, f"{prefix}.{v}") for slot, v in step.inputs.items()}
-            outputs = {slot: outer.get(v, f"{prefix}.{v}") for slot, v in step.outputs.items()}
-            made.append(Node(layer=name, scope=node.scope, inputs=inputs, outputs=outputs))
-        waiting += reversed(made)
-    used = {node.layer for node in nodes}
-    layers = {name: layer for name, layer in layers.items() if name in used}
-    return replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))
+        return graph.model_copy(update={"nodes": tuple(nodes)})
+
+    def _node(self, node: Node, layer: Layer, step: Step, number: int) -> Node:
+        """The node of one step, its layer and the layers of its body put into the bundle under names of their own."""
+        outer: Mapping[str, str] = {**node.inputs, **node.outputs}
+        prefix, name = next(iter(node.outputs.values())), f"{node.layer}.{number}"
+        stored = {role: layer.operands[theirs] for role, theirs in step.operands.items() if theirs in layer.operands}
+        computed = {role: node.inputs[theirs] for role, theirs in step.operands.items() if theirs in node.inputs}
+        made = step.layer
+        if isinstance(made, Scan):
+            renamed = {inner: f"{name}.{inner}" for inner in step.body}
+            self.layers |= {renamed[inner]: layer for inner, layer in step.body.items()}
+            nodes = tuple(n.model_copy(update={"layer": renamed[n.layer]}) for n in made.body.nodes)
+            made = made.model_copy(update={"body": made.body.model_copy(update={"nodes": nodes})})
+        self.layers[name] = made.model_copy(update={"operands": {**made.operands, **stored}}) if stored else made
+        return Node(
+            layer=name,
+            scope=node.scope,
+            inputs={slot: outer.get(v, f"{prefix}.{v}") for slot, v in step.inputs.items()} | computed,
+            outputs={slot: outer.get(v, f"{prefix}.{v}") for slot, v in step.outputs.items()},
+        )

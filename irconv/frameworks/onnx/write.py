@@ -114,7 +114,8 @@ def _nodes(model: NativeModel, renamed: dict[str, str]) -> Iterable[Any]:
         if native.type == "Constant":
             continue
         inputs = [constants.get(renamed.get(name, name), renamed.get(name, name)) for name in use.inputs]
-        name = f"{use.scope}/{use.outputs[0]}" if use.scope else use.outputs[0]
+        first = next(name for name in use.outputs if name)
+        name = f"{use.scope}/{first}" if use.scope else first
         yield helper.make_node(native.type, inputs, list(use.outputs), name, **native.config)
 
 

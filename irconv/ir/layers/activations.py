@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, LiteralOperand, Pointwise, Step
+from irconv.ir.layers.base import (
+    AxisBehaviour,
+    AxisFields,
+    Decomposition,
+    Layer,
+    LiteralOperand,
+    Pointwise,
+    Step,
+    ValueType,
+)
 from irconv.ir.layers.tensor_ops import Add, Constant, Mul
 
 
@@ -49,7 +59,7 @@ class GeneralRelu(_Activation):
     negative_slope: float
     threshold: float
 
-    def decompose(self) -> Decomposition:
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         low = LiteralOperand(literal=-self.threshold, dtype="float32")
         slope = LiteralOperand(literal=self.negative_slope, dtype="float32")
         return [
@@ -124,7 +134,7 @@ class Silu(_Activation):
 
     type: Literal["Silu"] = "Silu"
 
-    def decompose(self) -> Decomposition:
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         return [
             Step(Sigmoid(), {"x": "x"}, {"y": "gate"}),
             Step(Mul(), {"x0": "x", "x1": "gate"}, {"y": "y"}),

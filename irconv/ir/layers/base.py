@@ -6,7 +6,7 @@ A class is the one home of its layer. Passes read only what is declared here, ne
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
@@ -132,8 +132,8 @@ class Layer(Record):
         """
         return {"y": given["x"]}
 
-    def decompose(self) -> Decomposition | None:
-        """The same layer in simpler types, or None where it is simple already."""
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """The same layer in simpler types, given the types of its inputs and operands; None where it is simple."""
         return None
 
     def settings(self) -> dict[str, Any]:
@@ -141,12 +141,19 @@ class Layer(Record):
         return {name: getattr(self, name) for name in type(self).model_fields if name not in self.FIELDS_OF_EVERY_LAYER}
 
 
-class Step(NamedTuple):
-    """One node of a decomposition; values are named by the composite's slots and roles, or freely."""
+@dataclass(frozen=True)
+class Step:
+    """One node of a decomposition; values are named by the composite's slots and results, or freely."""
 
     layer: Layer
     inputs: Mapping[str, str]
+    """Slot of this step -> value."""
     outputs: Mapping[str, str]
+    """Result of this step -> value."""
+    operands: Mapping[str, str] = field(default_factory=dict)
+    """Role of this step -> role of the composite whose operand it takes over, stored, literal or computed."""
+    body: Mapping[str, Layer] = field(default_factory=dict)
+    """The layers that the body of a Scan names."""
 
 
 Decomposition = Sequence[Step]
