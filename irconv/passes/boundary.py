@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
@@ -21,6 +22,7 @@ def to_source_axes(bundle: Bundle) -> Bundle:
     inputs: list[Port] = []
     outputs: list[Port] = []
     renamed: dict[str, str] = {}
+    shared = Counter(port.value for port in (*bundle.graph.inputs, *bundle.graph.outputs))
     for port in bundle.graph.inputs:
         if port.axes != port.source_axes:
             order = tuple(port.source_axes.index(axis) for axis in port.axes)
@@ -31,9 +33,14 @@ def to_source_axes(bundle: Bundle) -> Bundle:
     for port in bundle.graph.outputs:
         if port.axes != port.source_axes:
             order = tuple(port.axes.index(axis) for axis in port.source_axes)
-            inner = renamed.setdefault(port.value, f"{port.value}.{port.axes}")
-            leave.append(_transpose(layers, order, inner, port.value))
-            port = _at_source(port, order)  # noqa: PLW2901
+            if shared[port.value] > 1:  # another port gives the same value, maybe in other axes
+                inner, result = renamed.get(port.value, port.value), f"{port.name}.{port.source_axes}"
+            else:
+                inner, result = renamed.setdefault(port.value, f"{port.value}.{port.axes}"), port.value
+            leave.append(_transpose(layers, order, inner, result))
+            port = _at_source(port, order).model_copy(update={"value": result})  # noqa: PLW2901
+        elif port.value in renamed:
+            port = port.model_copy(update={"value": renamed[port.value]})  # noqa: PLW2901
         outputs.append(port)
     nodes = tuple(
         node.model_copy(

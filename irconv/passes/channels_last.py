@@ -5,31 +5,23 @@ in the naive graph. One backward sweep lets consumers vote for the layout they w
 each node among that vote, the layouts its inputs already have, and the naive one, by the number of elements that would
 need a Transpose. What cannot be moved stays as an explicit Transpose: slower, still right. Linear in the graph's size.
 
-A class says what it commutes with (`Layer.BEHAVIOUR`); nothing here lists types, but for the fold of Flatten into
-weights (`irconv.passes.flatten_fold`).
+What a class commutes with it says itself (`Layer.BEHAVIOUR`, worked out in `irconv.passes.moves`). Constants are put
+into the layout they are wanted in, once, as a recorded step.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TypeAlias
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import (
-    AxisFields,
-    ChannelFirst,
-    Layer,
-    Permutation,
-    Pointwise,
-    Reduction,
-)
-from irconv.ir.layers.tensor_ops import Transpose
+from irconv.ir.layers.base import LastAxis, Layer, Permutation, StoredOperand
+from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
+from irconv.ir.manifest import LayoutStep
 from irconv.layout import compose, customary, invert
-from irconv.passes.flatten_fold import Fold, apply_fold, find_folds
-
-Order: TypeAlias = tuple[int, ...]
+from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
+from irconv.passes.moves import Move, Order, Site, move_of, natural
 
 _UNKNOWN_SIZE = 64  # stands for a symbolic dimension when costs are compared
 
@@ -44,7 +36,7 @@ class _View:
 
 @dataclass
 class _Votes:
-    """What the consumers of a root want: layout -> elements, and whether a spatial layer wants it."""
+    """What the consumers of a root want: layout -> elements, and the layouts that a spatial layer wants."""
 
     wanted: dict[Order, int] = field(default_factory=dict)
     spatial: set[Order] = field(default_factory=set)
@@ -66,47 +58,64 @@ class _Pass:
         self.types = infer_types(bundle)
         self.folds: dict[int, Fold] = find_folds(bundle, graph, self.types)
         self.views: dict[str, _View] = {port.value: self._root(port.value) for port in graph.inputs}
+        self.constants: dict[str, str] = {}
         for node in graph.nodes:
             layer = bundle.layers[node.layer]
             if isinstance(layer, Transpose):
                 view = self.views[node.inputs["x"]]
                 self.views[node.outputs["y"]] = _View(view.root, compose(view.order, layer.permutation))
-            else:
-                self.views |= {value: self._root(value) for value in node.outputs.values()}
+                continue
+            self.views |= {value: self._root(value) for value in node.outputs.values()}
+            if isinstance(layer, Constant) and isinstance(layer.operands["value"], StoredOperand):
+                self.constants[node.outputs["y"]] = node.layer
         self.votes: dict[str, _Votes] = {}
-        self.layouts: dict[str, Order] = {}
         self.images: dict[str, Order] = {}
+        self.layouts: dict[str, Order] = {}
         self.stored: dict[tuple[str, Order], str] = {}
-        self.layers: dict[str, Layer] = {}
         self.ran_at: dict[str, Order] = {}
+        self.layers: dict[str, Layer] = {}
+        self.tensors = dict(bundle.tensors)
+        self.owners = tensor_owners(bundle)
         self.nodes: list[Node] = []
 
     def _root(self, value: str) -> _View:
-        return _View(value, tuple(range(len(self.types[value].shape))))
+        return _View(value, natural(self._rank(value)))
+
+    def _rank(self, value: str) -> int:
+        return len(self.types[value].shape)
+
+    def _site(self, node: Node) -> Site:
+        layer = self.bundle.layers[node.layer]
+        inputs = {slot: self.types[value] for slot, value in node.inputs.items()}
+        return Site(layer, inputs, {slot: self.types[value] for slot, value in node.outputs.items()})
 
     def run(self) -> Bundle:
         for node in self.graph.nodes:
-            self._note_image(self.bundle.layers[node.layer], node)
+            self._note_images(node)
         self._vote()
         inputs = tuple(self._input(port) for port in self.graph.inputs)
         for index, node in enumerate(self.graph.nodes):
-            if not isinstance(self.bundle.layers[node.layer].BEHAVIOUR, Permutation):
-                self._place(index, node)
+            self._place(index, node)
         outputs = tuple(self._output(port) for port in self.graph.outputs)
         graph = _tidy(Graph(inputs=inputs, outputs=outputs, nodes=tuple(self.nodes)))
-        return replace(self.bundle, layers=self.layers, graph=graph)
+        return replace(self.bundle, layers=self.layers, graph=graph, tensors=self.tensors)
 
-    def _note_image(self, layer: Layer, node: Node) -> None:
+    # images -------------------------------------------------------------------------------------------------------
+
+    def _note_images(self, node: Node) -> None:
         """Remember which results are images, and the permutation of the naive value that is channels-first."""
+        site = self._site(node)
+        move = move_of(site)
         for slot, value in node.outputs.items():
-            rank = len(self.types[value].shape)
-            known = [self._image_order(v) for v in node.inputs.values() if len(self.types[v].shape) == rank]
-            if _is_image(layer.RESULTS.get(slot, ""), rank) and rank >= 4:
-                self.images[value] = tuple(range(rank))
-            elif isinstance(layer.BEHAVIOUR, Pointwise | AxisFields):
-                images = [image for image in known if image is not None]
-                if images:
-                    self.images[value] = images[0]
+            rank = self._rank(value)
+            if _is_image(site.layer.RESULTS.get(slot, ""), rank) and rank >= 4:
+                self.images[value] = natural(rank)
+                continue
+            known = [self._image_order(v) for v in node.inputs.values() if self._rank(v) == site.rank == rank]
+            carried = [move.result(site, slot, order) for order in known if order is not None]
+            found = [order for order in carried if order is not None]
+            if found and not isinstance(site.layer.BEHAVIOUR, Permutation):
+                self.images[value] = found[0]
 
     def _image_order(self, value: str) -> Order | None:
         view = self.views[value]
@@ -117,29 +126,43 @@ class _Pass:
 
     def _vote(self) -> None:
         for port in self.graph.outputs:
-            view, image = self.views[port.value], self._image_order(port.value)
-            self._add_vote(view, image or tuple(range(len(view.order))), spatial=image is not None)
+            image = self._image_order(port.value)
+            self._add_vote(port.value, image or natural(self._rank(port.value)), spatial=image is not None)
         for index in range(len(self.graph.nodes) - 1, -1, -1):
             node = self.graph.nodes[index]
-            layer = self.bundle.layers[node.layer]
-            if isinstance(layer.BEHAVIOUR, Permutation) or index in self.folds:
+            if isinstance(self.bundle.layers[node.layer].BEHAVIOUR, Permutation) or index in self.folds:
                 continue
-            result = next(iter(node.outputs.values()))
-            votes = self.votes.get(result, _Votes())
-            wanted = votes.winner()
+            site = self._site(node)
+            move = move_of(site)
+            wanted = self._wanted(node, site, move)
             for slot, value in node.inputs.items():
-                view = self.views[value]
-                natural = tuple(range(len(view.order)))
-                if (
-                    wanted is not None
-                    and len(wanted) == len(natural)
-                    and self._result_order(layer, node, wanted) == wanted
-                ):
-                    self._add_vote(view, wanted, wanted in votes.spatial)
-                elif (spatial := _is_image(layer.SLOTS.get(slot, ""), len(natural))) or not self._movable(layer, node):
-                    self._add_vote(view, natural, spatial)
+                if self._rank(value) != site.rank:
+                    continue
+                spatial = _is_image(site.layer.SLOTS.get(slot, ""), site.rank)
+                if wanted is not None:
+                    self._add_vote(value, wanted[0], wanted[1] or spatial)
+                elif spatial or type(move) is Move or isinstance(site.layer.BEHAVIOUR, LastAxis):
+                    self._add_vote(value, site.natural, spatial)
 
-    def _add_vote(self, view: _View, order: Order, spatial: bool) -> None:
+    def _wanted(self, node: Node, site: Site, move: Move) -> tuple[Order, bool] | None:
+        """The order of inputs that gives most of the results as their consumers want them, and whether images are."""
+        weights: dict[Order, int] = {}
+        spatial: set[Order] = set()
+        for slot, value in node.outputs.items():
+            votes = self.votes.get(value, _Votes())
+            winner = votes.winner()
+            order = move.wanted(site, slot, winner) if winner is not None else None
+            if winner is not None and order is not None:
+                weights[order] = weights.get(order, 0) + self._elements(value)
+                if winner in votes.spatial:
+                    spatial.add(order)
+        if not weights:
+            return None
+        best = max(weights, key=lambda order: weights[order])
+        return best, best in spatial
+
+    def _add_vote(self, value: str, order: Order, spatial: bool) -> None:
+        view = self.views[value]
         votes, layout = self.votes.setdefault(view.root, _Votes()), compose(view.order, order)
         votes.wanted[layout] = votes.wanted.get(layout, 0) + self._elements(view.root)
         if spatial:
@@ -149,96 +172,86 @@ class _Pass:
 
     def _input(self, port: Port) -> Port:
         votes = self.votes.get(port.value, _Votes())
-        natural = tuple(range(len(port.shape)))
-        layout = votes.winner() or natural
-        if layout not in votes.spatial or len(natural) < 4:
-            self._store(port.value, natural, port.value)
-            return port.model_copy(update=_plain_letters(len(natural)))
-        self._store(port.value, layout, port.value)
+        same = natural(len(port.shape))
+        layout = votes.winner() or same
+        if layout not in votes.spatial or len(same) < 4:
+            self._store(port.value, same)
+            return port.model_copy(update=_plain_letters(len(same)))
+        self._store(port.value, layout)
         shape = tuple(port.shape[axis] for axis in layout)
         return port.model_copy(update={"shape": shape, **_image_letters(layout)})
 
     def _place(self, index: int, node: Node) -> None:
-        layer = self.bundle.layers[node.layer]
-        fold = self.folds.get(index)
+        site = self._site(node)
+        if isinstance(site.layer.BEHAVIOUR, Permutation):
+            return
+        if node.outputs.get("y") in self.constants:
+            self.layouts[node.outputs["y"]] = natural(self._rank(node.outputs["y"]))
+            return
+        move, fold = move_of(site), self.folds.get(index)
         if fold is not None:
             order = self._at_hand(node.inputs["x"])
-            order = order if order[0] == 0 else tuple(range(len(order)))
-            self.bundle = apply_fold(self.bundle, fold, [axis - 1 for axis in order[1:]])
+            order = order if order[0] == 0 else site.natural
+            self.tensors |= apply_fold(self.tensors, fold, [axis - 1 for axis in order[1:]])
         else:
-            order = self._choose(layer, node)
-        result_order = self._result_order(layer, node, order)
-        name = self._layer_at(node.layer, layer, order)
+            order = self._choose(node, site, move)
+        self.ran_at[node.layer] = order
+        if fold is None:
+            self._move_operands(site, order)
+            self.layers[node.layer] = move.layer(site, order)
+        else:
+            self.layers[node.layer] = site.layer
         inputs = {slot: self._fetch(value, order, node.scope) for slot, value in node.inputs.items()}
-        for value in node.outputs.values():
-            natural = tuple(range(len(self.types[value].shape)))
-            self._store(value, result_order if result_order is not None else natural, value)
-        self.nodes.append(node.model_copy(update={"layer": name, "inputs": inputs}))
+        for slot, value in node.outputs.items():
+            result = move.result(site, slot, order) if fold is None else None
+            self._store(value, result or natural(self._rank(value)))
+        self.nodes.append(node.model_copy(update={"inputs": inputs}))
 
-    def _choose(self, layer: Layer, node: Node) -> Order:
+    def _choose(self, node: Node, site: Site, move: Move) -> Order:
         """The layout at which a node runs, as a permutation of the axes it has in the naive graph."""
-        ranks = {len(self.types[value].shape) for value in node.inputs.values()}
-        natural = tuple(range(max(ranks, default=0)))
-        if not self._movable(layer, node):
-            return natural
-        if layer.settings() and node.layer in self.ran_at:
+        if node.layer in self.ran_at and (site.layer.settings() or site.layer.operands):
             return self.ran_at[node.layer]  # a shared layer has one set of axis fields
-        result = next(iter(node.outputs.values()))
-        vote = self.votes.get(result, _Votes()).winner()
-        candidates = [vote, *(self._at_hand(value) for value in node.inputs.values()), natural]
+        if isinstance(site.layer.BEHAVIOUR, LastAxis) and self._tied(site.layer):
+            return site.natural
+        full = [value for value in node.inputs.values() if self._rank(value) == site.rank]
+        wanted = self._wanted(node, site, move)
+        candidates = [wanted and wanted[0], *(self._at_hand(v) for v in full if v not in self.constants), site.natural]
         legal = [
-            o for o in candidates if o is not None and len(o) == len(natural) and self._result_order(layer, node, o)
+            order
+            for order in dict.fromkeys(candidates)
+            if order is not None and all(move.result(site, slot, order) is not None for slot in node.outputs)
         ]
 
         def cost(order: Order) -> int:
-            turned = sum(
-                self._elements(view.root)
-                for view in {self.views[value] for value in node.inputs.values()}
-                if (view.root, compose(view.order, order)) not in self.stored
-            )
-            made = self._result_order(layer, node, order)
-            return turned + (self._elements(result) if vote is not None and made != vote else 0)
+            views = {self.views[value] for value in full if value not in self.constants}
+            turned = [v.root for v in views if (v.root, compose(v.order, order)) not in self.stored]
+            winners = {slot: self.votes[v].winner() for slot, v in node.outputs.items() if v in self.votes}
+            missed = [s for s, winner in winners.items() if winner and move.result(site, s, order) != winner]
+            return sum(map(self._elements, turned)) + sum(self._elements(node.outputs[slot]) for slot in missed)
 
-        return min(legal, key=cost)
+        return min(legal, key=cost, default=site.natural)
 
-    def _movable(self, layer: Layer, node: Node) -> bool:
-        ranks = {len(self.types[value].shape) for value in node.inputs.values()}
-        movable = isinstance(layer.BEHAVIOUR, Pointwise | AxisFields | ChannelFirst | Reduction)
-        return movable and len(ranks) == 1 and (not layer.operands or isinstance(layer.BEHAVIOUR, ChannelFirst))
+    def _tied(self, layer: Layer) -> bool:
+        """Whether another layer uses one of its tensors, so that they must stay as they are."""
+        operands = layer.operands.values()
+        return any(self.owners[o.tensor] > 1 for o in operands if isinstance(o, StoredOperand))
 
-    def _result_order(self, layer: Layer, node: Node, order: Order) -> Order | None:
-        """The layout of the result when the inputs have this one; None where the layer does not commute with it."""
-        natural = tuple(range(len(order)))
-        behaviour = layer.BEHAVIOUR
-        if order == natural and not isinstance(behaviour, Reduction):
-            return tuple(range(len(self.types[next(iter(node.outputs.values()))].shape)))
-        if not self._movable(layer, node):
-            return None
-        if isinstance(behaviour, ChannelFirst):
-            return order if order[:2] == (0, 1) else None
-        if isinstance(behaviour, Reduction) and not layer.settings()["keepdims"]:
-            kept = [axis for axis in order if axis not in layer.settings()["axes"]]
-            return tuple(sorted(kept).index(axis) for axis in kept)
-        return order
-
-    def _layer_at(self, name: str, layer: Layer, order: Order) -> str:
-        """The layer with its axis fields renamed for a layout."""
-        self.ran_at[name] = order
-        back, behaviour, changed = invert(order), layer.BEHAVIOUR, {}
-        if isinstance(behaviour, AxisFields):
-            for number in behaviour.numbers:
-                changed[number] = back[getattr(layer, number)]
-            for per_axis in behaviour.per_axis:
-                changed[per_axis] = tuple(getattr(layer, per_axis)[axis] for axis in order)
-        elif isinstance(behaviour, Reduction):
-            changed["axes"] = tuple(sorted(back[axis] for axis in layer.settings()["axes"]))
-        self.layers[name] = layer.model_copy(update=changed) if changed else layer
-        return name
+    def _move_operands(self, site: Site, order: Order) -> None:
+        """Put the operands of a layer that now acts on the channels into the layout it takes."""
+        changed = site.layer.on_channels(site.rank) if order != site.natural else None
+        for role, (source, target) in (changed.axes if changed else {}).items():
+            operand = site.layer.operands.get(role)
+            if not isinstance(operand, StoredOperand):
+                continue
+            tensor = self.tensors[operand.tensor]
+            if tensor is self.bundle.tensors[operand.tensor]:
+                sizes = {word: 1 for word in target.split() if word.startswith("u")}
+                step = LayoutStep(source=source, target=target, orders={}, sizes=sizes)
+                self.tensors[operand.tensor] = tensor.relayout(step)
 
     def _output(self, port: Port) -> Port:
-        natural = tuple(range(len(self.types[port.value].shape)))
         image = self._image_order(port.value)
-        order = image or natural
+        order = image or natural(self._rank(port.value))
         value = self._fetch(port.value, order, "")
         letters = _image_letters(order) if image else _plain_letters(len(order))
         shape = tuple(self.types[port.value].shape[axis] for axis in order)
@@ -251,23 +264,65 @@ class _Pass:
         view = self.views[value]
         return compose(invert(view.order), self.layouts[view.root])
 
-    def _store(self, root: str, layout: Order, name: str) -> None:
+    def _store(self, root: str, layout: Order) -> None:
         self.layouts[root] = layout
-        self.stored[root, layout] = name
+        self.stored[root, layout] = root
 
     def _fetch(self, value: str, order: Order, scope: str) -> str:
-        """The value transposed by `order`, made from what is stored of its root where it is not there yet."""
+        """The value transposed by `order`, made from what is stored of its root where it is not there yet.
+
+        A value of a lower rank than `order` is meant as numpy broadcasts it: with axes of length 1 in front.
+        """
         view = self.views[value]
-        wanted = compose(view.order, order)
+        missing = len(order) - len(view.order)
+        own = tuple(axis - missing for axis in order if axis >= missing)
+        wanted = compose(view.order, own)
         if (view.root, wanted) not in self.stored:
-            change = compose(invert(self.layouts[view.root]), wanted)
-            layer = f"transpose_{''.join(map(str, change))}"
-            self.layers.setdefault(layer, Transpose(permutation=change))
-            name = f"{view.root}/{''.join(map(str, wanted))}"
-            source = self.stored[view.root, self.layouts[view.root]]
-            self.nodes.append(Node(layer=layer, scope=scope, inputs={"x": source}, outputs={"y": name}))
-            self.stored[view.root, wanted] = name
-        return self.stored[view.root, wanted]
+            constant = view.root in self.constants
+            made = self._constant(view.root, wanted) if constant else self._turned(view.root, wanted, scope)
+            self.stored[view.root, wanted] = made
+        name = self.stored[view.root, wanted]
+        shape = [self.types[value].shape[axis - missing] if axis >= missing else 1 for axis in order]
+        first = next((position for position, axis in enumerate(order) if axis >= missing), len(order))
+        if len(order) - first == len(own):
+            return name
+        return self._spread(name, tuple(shape[first:]), scope)
+
+    def _turned(self, root: str, wanted: Order, scope: str) -> str:
+        change = compose(invert(self.layouts[root]), wanted)
+        layer = f"transpose_{''.join(map(str, change))}"
+        self.layers.setdefault(layer, Transpose(permutation=change))
+        name = f"{root}/{''.join(map(str, wanted))}"
+        source = self.stored[root, self.layouts[root]]
+        self.nodes.append(Node(layer=layer, scope=scope, inputs={"x": source}, outputs={"y": name}))
+        return name
+
+    def _spread(self, name: str, shape: tuple[int | str, ...], scope: str) -> str:
+        """A value of a lower rank with the axes of length 1 that broadcasting needs between its own."""
+        spread = f"{name}/{'x'.join(map(str, shape))}"
+        if spread not in self.layers:
+            self.layers[spread] = Reshape(shape=shape)
+            self.nodes.append(Node(layer=spread, scope=scope, inputs={"x": name}, outputs={"y": spread}))
+        return spread
+
+    def _constant(self, root: str, wanted: Order) -> str:
+        """A constant in the layout it is wanted in; the first such takes its name and its tensor."""
+        layer = self.constants[root]
+        constant = self.bundle.layers[layer]
+        operand = constant.operands["value"]
+        assert isinstance(operand, StoredOperand), "only stored constants are listed"
+        if any(name == root for (known, _), name in self.stored.items() if known == root):
+            root = layer = f"{root}/{''.join(map(str, wanted))}"
+        key = operand.tensor if layer in self.bundle.layers else layer
+        tensor = self.bundle.tensors[operand.tensor]
+        if wanted != natural(len(wanted)):
+            names = [f"a{axis}" for axis in range(len(wanted))]
+            target = " ".join(names[axis] for axis in wanted)
+            tensor = tensor.relayout(LayoutStep(source=" ".join(names), target=target, orders={}, sizes={}))
+        self.tensors[key] = tensor
+        self.layers[layer] = constant.model_copy(update={"operands": {"value": StoredOperand(tensor=key)}})
+        self.nodes.append(Node(layer=layer, scope="", inputs={}, outputs={"y": root}))
+        return root
 
     def _elements(self, value: str) -> int:
         count = 1

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import TypeAlias
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
@@ -11,10 +12,13 @@ from irconv.ir.layers.base import Layer, Step, ValueType
 from irconv.ir.layers.control import Scan
 
 
-def run(bundle: Bundle, supported: Collection[str]) -> Bundle:
+Supports: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], bool]
+
+
+def run(bundle: Bundle, supported: Collection[str] | Supports) -> Bundle:
     """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay.
 
-    The bodies of Scans are decomposed, too.
+    `supported` may look at a layer's settings and at the types of its inputs and operands, too. The bodies of Scans are decomposed, too.
     """
     if bundle.graph is None:
         return bundle
@@ -22,8 +26,9 @@ def run(bundle: Bundle, supported: Collection[str]) -> Bundle:
 
 
 class _Decomposition:
-    def __init__(self, bundle: Bundle, supported: Collection[str]) -> None:
-        self.bundle, self.supported = bundle, supported
+    def __init__(self, bundle: Bundle, supported: Collection[str] | Supports) -> None:
+        self.bundle = bundle
+        self.supports = supported if callable(supported) else lambda layer, _: layer.type in supported
         self.layers: dict[str, Layer] = dict(bundle.layers)
         self.used: set[str] = set()
 
@@ -42,7 +47,7 @@ class _Decomposition:
             given = {slot: types[value] for slot, value in node.inputs.items()} | self.bundle.operand_types(layer)
             results = layer.infer(given)
             types |= {value: results[slot] for slot, value in node.outputs.items()}
-            steps = None if layer.type in self.supported else layer.decompose(given)
+            steps = None if self.supports(layer, given) else layer.decompose(given)
             if steps is not None:
                 waiting += reversed([self._node(node, layer, step, i) for i, step in enumerate(steps)])
                 continue

@@ -7,10 +7,11 @@ Linear and the vectors of BatchNorm are put into the same order once, as a recor
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from irconv.ir.bundle import Bundle
+from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import ChannelFirst, Pointwise, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Linear
@@ -34,14 +35,8 @@ def find_folds(bundle: Bundle, graph: Graph, types: Mapping[str, ValueType]) -> 
     for node in graph.nodes:
         for value in node.inputs.values():
             consumers.setdefault(value, []).append(node)
-    uses: dict[str, int] = {}
-    for node in graph.nodes:
-        uses[node.layer] = uses.get(node.layer, 0) + 1
-    owners: dict[str, int] = {}
-    for layer in bundle.layers.values():
-        for operand in layer.operands.values():
-            if isinstance(operand, StoredOperand):
-                owners[operand.tensor] = owners.get(operand.tensor, 0) + 1
+    uses = Counter(node.layer for node in graph.nodes)
+    owners = tensor_owners(bundle)
     outputs = {port.value for port in graph.outputs}
     folds: dict[int, Fold] = {}
     for index, node in enumerate(graph.nodes):
@@ -52,6 +47,12 @@ def find_folds(bundle: Bundle, graph: Graph, types: Mapping[str, ValueType]) -> 
             if targets and all(owners[key] == 1 for key, _ in targets):
                 folds[index] = Fold(tuple(targets), sizes)
     return folds
+
+
+def tensor_owners(bundle: Bundle) -> Counter[str]:
+    """How many operands each tensor is; one that is several is tied."""
+    operands = (operand for layer in bundle.layers.values() for operand in layer.operands.values())
+    return Counter(operand.tensor for operand in operands if isinstance(operand, StoredOperand))
 
 
 def _targets(
@@ -81,20 +82,19 @@ def _targets(
     return found
 
 
-def apply_fold(bundle: Bundle, fold: Fold, order: Sequence[int]) -> Bundle:
-    """The bundle with the fold's tensors following a Flatten whose merged axes now come in `order` (0 is the first
-    merged axis)."""
+def apply_fold(tensors: Mapping[str, Tensor], fold: Fold, order: Sequence[int]) -> dict[str, Tensor]:
+    """The fold's tensors, following a Flatten whose merged axes now come in `order` (0 is the first merged axis)."""
     if list(order) == list(range(len(order))):
-        return bundle
+        return {}
     names = _names(order)
     before, after = f"({' '.join(names)})", f"({' '.join(names[axis] for axis in order)})"
     sizes = dict(zip(names, fold.sizes, strict=True))
-    tensors = dict(bundle.tensors)
+    changed: dict[str, Tensor] = {}
     for key, axes in fold.targets:
         source, target = axes.replace("features", before), axes.replace("features", after)
         step = LayoutStep(source=source, target=target, orders={}, sizes=sizes)
-        tensors[key] = tensors[key].relayout(step, axes=tensors[key].record.axes)
-    return replace(bundle, tensors=tensors)
+        changed[key] = tensors[key].relayout(step, axes=tensors[key].record.axes)
+    return changed
 
 
 def _names(order: Sequence[int]) -> list[str]:

@@ -22,6 +22,7 @@ from irconv.ir.layers.window import ExplicitPadding, explicit_padding
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
+from irconv.passes import bodies
 
 _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
@@ -36,7 +37,7 @@ def run(bundle: Bundle, symmetric: bool) -> Bundle:
     """
     if bundle.graph is None:
         return bundle
-    return _Padding(bundle, symmetric).run()
+    return bodies.everywhere(bundle, lambda part: _Padding(part, symmetric).run())
 
 
 class _Padding:

@@ -9,31 +9,38 @@ from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.tensor_ops import Identity
+from irconv.passes import bodies
 
 
 def run(bundle: Bundle) -> Bundle:
-    """The graph without Identity and Dropout; an output that would be an input keeps an Identity."""
+    """The graph without Identity and Dropout. Outputs keep their names; one that would be an input, or the same value
+    as another output, keeps an Identity."""
+    return bodies.everywhere(bundle, _run)
+
+
+def _run(bundle: Bundle) -> Bundle:
     if bundle.graph is None:
         return bundle
     same: dict[str, str] = {}
-    nodes: list[Node] = []
     for node in bundle.graph.nodes:
-        moved = node.model_copy(update={"inputs": {slot: same.get(v, v) for slot, v in node.inputs.items()}})
         if isinstance(bundle.layers[node.layer], Identity | Dropout):
-            same[node.outputs["y"]] = moved.inputs["x"]
-        else:
-            nodes.append(moved)
+            same[node.outputs["y"]] = same.get(node.inputs["x"], node.inputs["x"])
+    ends = {port.value for port in bundle.graph.outputs}
+    fixed = {port.value for port in bundle.graph.inputs} | (ends - set(same))
+    renamed: dict[str, str] = {}
+    for value in (port.value for port in bundle.graph.outputs if port.value in same):
+        if same[value] not in fixed:
+            renamed[same[value]] = value
+            fixed.add(same[value])
+    nodes: list[Node] = []
     layers: dict[str, Layer] = {}
-    entrances = {port.value for port in bundle.graph.inputs}
-    outputs = []
-    for port in bundle.graph.outputs:
-        value = same.get(port.value, port.value)
-        if value in entrances:
-            layers["identity"] = Identity()
-            nodes.append(Node(layer="identity", scope="", inputs={"x": value}, outputs={"y": port.value}))
-            value = port.value
-        outputs.append(port.model_copy(update={"value": value}))
-    used = {node.layer for node in nodes}
-    layers |= {name: layer for name, layer in bundle.layers.items() if name in used}
-    graph = bundle.graph.model_copy(update={"nodes": tuple(nodes), "outputs": tuple(outputs)})
-    return replace(bundle, layers=layers, graph=graph)
+    for node in bundle.graph.nodes:
+        sources = {slot: same.get(value, value) for slot, value in node.inputs.items()}
+        inputs = {slot: renamed.get(value, value) for slot, value in sources.items()}
+        result = next(iter(node.outputs.values()))
+        if result in same and (result not in ends or renamed.get(same[result]) == result):
+            continue
+        layers[node.layer] = Identity() if result in same else bundle.layers[node.layer]
+        outputs = {slot: renamed.get(value, value) for slot, value in node.outputs.items()}
+        nodes.append(node.model_copy(update={"inputs": inputs, "outputs": outputs}))
+    return replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))

@@ -1,0 +1,51 @@
+"""The layout pass on random graphs: the same numbers, in both optimiser settings of onnxruntime."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from irconv.frameworks.onnx.write import to_bytes
+from irconv.ir.bundle import Bundle
+from irconv.ir.validate import validate
+from irconv.passes import boundary, channels_last
+from tests.passes.random_graphs import random_bundle
+
+COUNT = int(os.environ.get("IRCONV_RANDOM_GRAPHS", "240"))
+BLOCK = 20
+
+
+def _predict(bundle: Bundle, optimised: bool) -> list[np.ndarray]:
+    levels = onnxruntime.GraphOptimizationLevel
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = levels.ORT_ENABLE_ALL if optimised else levels.ORT_DISABLE_ALL
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
+    session = onnxruntime.InferenceSession(to_bytes(bundle), options, providers=["CPUExecutionProvider"])
+    assert bundle.graph is not None
+    random = np.random.default_rng(7)
+    feeds = {p.value: random.standard_normal(p.shape).astype(np.float32) for p in bundle.graph.inputs}  # type: ignore[arg-type]
+    return list(session.run([port.value for port in bundle.graph.outputs], feeds))
+
+
+def _transposes(bundle: Bundle) -> int:
+    assert bundle.graph is not None
+    return sum(bundle.layers[node.layer].type == "Transpose" for node in bundle.graph.nodes)
+
+
+@pytest.mark.parametrize("start", range(0, COUNT, BLOCK))
+def test_the_layout_pass_changes_no_number_of_a_random_graph(start: int) -> None:
+    for seed in range(start, start + BLOCK):
+        naive = random_bundle(seed)
+        passed = channels_last.run(naive)
+        problems = validate(passed)
+        assert not problems, f"seed {seed}: {problems.all()}"
+        wanted = _predict(naive, optimised=False)
+        for optimised in (False, True):
+            got = _predict(boundary.to_source_axes(passed), optimised)
+            for want, have in zip(wanted, got, strict=True):
+                error = np.abs(want - have).max(initial=0.0) / (np.abs(want).max(initial=0.0) + 1e-6)
+                assert error < 1e-5, f"seed {seed}: {error:.1e}"
+        assert _transposes(passed) <= _transposes(naive), f"seed {seed}: more transposes than before"
