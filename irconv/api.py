@@ -16,7 +16,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.layout import Array
 from irconv.options import ReadOptions, WriteOptions
-from irconv.passes import boundary, channels_last
+from irconv.passes import boundary, channels_last, fold_constants
 
 Runtime = Literal["onnxruntime", "numpy"]
 
@@ -52,6 +52,10 @@ def write(
     path, options = Path(path), options or WriteOptions()
     writer = _writer(path, options.target_format)
     check_free(path, options.force)
+    if options.merge:
+        from irconv.execute import execute
+
+        bundle = fold_constants.run(bundle, lambda part: execute(part, {}, "numpy"))
     if options.io == "source" and not writer.archives:
         bundle = boundary.to_source_axes(bundle)
     with whole_output(options.force) as output:

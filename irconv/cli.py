@@ -60,6 +60,7 @@ def main() -> None:
     show_default=True,
     help="Axes of inputs and outputs: customary for the target, or as the source had them.",
 )
+@click.option("--merge", is_flag=True, help="Compute weights stored in parts: weight norm, spectral norm, pruning.")
 @click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]")
 @click.option("--force", is_flag=True, help="Replace DST where it exists.")
 @_json
@@ -69,7 +70,7 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
     from irconv.options import ReadOptions, WriteOptions
 
     read = ReadOptions(flags["source_format"], flags["backend"])
-    write = WriteOptions(flags["target_format"], flags["io"], flags["force"], flags["opset"])
+    write = WriteOptions(flags["target_format"], flags["io"], flags["force"], flags["merge"], flags["opset"])
     with _progress() as progress:
         written = api.convert(src, dst, read, write, progress)
     ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]

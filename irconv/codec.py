@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from irconv.errors import Refused
-from irconv.ir.layers.base import Layer, Origin, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, Origin, ValueType
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.tensors import LazyTensor
 
@@ -69,17 +69,24 @@ class Draft:
     where: str
     name: str = ""
     """On the way out: the layer's name."""
-    ranks: Sequence[int] = ()
-    """On the way in: the rank of each input."""
     types: dict[str, ValueType] = field(default_factory=dict)
     """The types of operands by role, in canonical axes; on the way out, of inputs and results by slot, too."""
     fields: Fields = field(default_factory=dict)
+    given: Sequence[ValueType] = ()
+    """On the way in: the type of each input."""
     mapped: dict[str, MappedTensor] = field(default_factory=dict)
+    literals: dict[str, LiteralOperand] = field(default_factory=dict)
+    """On the way in: operands that are numbers in the native config."""
     data: dict[str, NativeWeight] = field(default_factory=dict)
     """On the way out: the stored operands by role, in canonical axes, with their keys as paths."""
     input_axes: dict[str, tuple[str, str]] = field(default_factory=dict)
     """On the way in: slot -> (axes as the native layer has them, axes as the IR layer takes them)."""
     output_axes: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def ranks(self) -> list[int]:
+        """On the way in: the rank of each input."""
+        return [len(value.shape) for value in self.given]
 
     def refuse(self, what: str, remedy: str = "") -> Refused:
         """An error that names this layer."""
@@ -110,6 +117,15 @@ class Row:
         """The knob and its value that tell this codec from others of the same native type, if the row is about that."""
         return None
 
+    @property
+    def limits(self) -> tuple[str, Any] | None:
+        """The field and the one value of it that the codec is for, if the row is about that."""
+        return None
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """Whether the row can write an IR layer with these types of inputs and operands; what it cannot is decomposed."""
+        return True
+
 
 class Codec:
     """One native layer type <-> one IR layer type."""
@@ -124,18 +140,24 @@ class Codec:
         wanted = [row.selecting for row in self.rows if row.selecting is not None]
         return all(config.get(knob) == value for knob, value in wanted)
 
-    def decode(self, native: Native, ranks: Sequence[int], where: str) -> tuple[Fields, Draft]:
+    def fits(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """Whether an IR layer of this codec's type has the settings, inputs and operands that the codec is for."""
+        wanted = [row.limits for row in self.rows if row.limits is not None]
+        settings = all(getattr(layer, name) == value for name, value in wanted)
+        return settings and all(row.takes(layer, given) for row in self.rows)
+
+    def decode(self, native: Native, given: Sequence[ValueType], where: str) -> tuple[Fields, Draft]:
         """The IR layer's fields, and the draft with its tensors and axes.
 
         Raises `Refused` for a setting or a tensor without a row, and for values the IR class does not take.
         """
         work = Workpiece(dict(native.config), dict(native.tensors))
-        draft = Draft(self.layer, where, ranks=ranks)
+        draft = Draft(self.layer, where, given=given)
         for row in self.rows:
             row.decode(work, draft)
         if left := [*(f"setting {k}={v!r}" for k, v in work.config.items()), *(f"tensor {k}" for k in work.tensors)]:
             raise draft.refuse(f"irconv does not know {', '.join(left)}", "It would be lost.")
-        missing = [r for r, p in self.layer.PARAMETERS.items() if p.fill is None and r not in draft.mapped]
+        missing = [r for r, p in self.layer.PARAMETERS.items() if p.fill is None and not p.optional and r not in {*draft.mapped, *draft.literals}]
         if missing:
             raise draft.refuse(f"expected weights {', '.join(missing)}, which the file does not have")
         return draft.fields, draft
@@ -175,6 +197,10 @@ class Table:
     def __init__(self, framework: str, codecs: Iterable[Codec]) -> None:
         self.framework, self.codecs = framework, tuple(codecs)
 
+    def has(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
+        return any(codec.layer is type(layer) and codec.fits(layer, given) for codec in self.codecs)
+
     def supports(self, native: Native, where: str) -> Codec:
         """The codec for a native layer. Raises `Refused` where there is none."""
         candidates = [codec for codec in self.codecs if codec.native == native.type]
@@ -187,10 +213,10 @@ class Table:
             raise Refused(where, f"irconv has no rule for {native.type} with {got}")
         return chosen
 
-    def decode(self, native: Native, ranks: Sequence[int], where: str) -> tuple[Layer, Draft]:
+    def decode(self, native: Native, given: Sequence[ValueType], where: str) -> tuple[Layer, Draft]:
         """An IR layer without its stored operands, which the caller names. Raises `Refused`."""
         chosen = self.supports(native, where)
-        fields, draft = chosen.decode(native, ranks, where)
+        fields, draft = chosen.decode(native, given, where)
         try:
             return chosen.layer(**fields, origin=native.origin), draft
         except ValidationError as error:

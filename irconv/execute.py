@@ -29,7 +29,7 @@ def execute(
         problems.add(f"input {name}", f"expected one of {known}", kind=MissingFact)
     problems.raise_any()
     runtime = runtime or ("onnxruntime" if find_spec("onnxruntime") else "numpy")
-    model = to_bytes(bundle)
+    model = to_bytes(bundle, execution=runtime == "numpy")
     results = _in_onnxruntime(model, feeds) if runtime == "onnxruntime" else _in_numpy(model, feeds)
     return {port.name: results[port.value] for port in bundle.graph.outputs}
 
@@ -50,7 +50,7 @@ def _fitted(port: Port, array: Array | None, problems: Problems) -> Array:
             "Inputs have the source's axes; give --io native for channels-first ones, or the other way round.",
             kind=MissingFact,
         )
-    return np.ascontiguousarray(array, numpy_dtype(port.dtype))
+    return np.asarray(array, numpy_dtype(port.dtype), order="C")
 
 
 def _in_onnxruntime(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
@@ -71,5 +71,8 @@ def _in_numpy(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
     import onnx
     from onnx.reference import ReferenceEvaluator
 
-    evaluator = ReferenceEvaluator(onnx.load_from_string(model))
-    return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))
+    from irconv.frameworks.onnx.reference import OPS
+
+    evaluator = ReferenceEvaluator(onnx.load_from_string(model), new_ops=OPS)
+    with np.errstate(all="ignore"):  # infinities and NaN are results, as in every other runtime
+        return dict(zip(evaluator.output_names, evaluator.run(None, dict(feeds)), strict=True))

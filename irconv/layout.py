@@ -201,15 +201,9 @@ def relayout(
     have = parse(source, len(shape))
     stars = sum(name[-1].isdigit() for group in have for name in group) if "*" in source else 0
     want = parse(target, len(_GROUP.findall(target)) + (stars - 1 if "*" in target else 0))
-    lengths = {axis: len(before) for axis, (before, _) in orders.items()} | dict(sizes or {})
-    for group, length in zip(have, shape, strict=True):
-        known = prod(lengths.get(name.lstrip("~"), 1) for name in group)
-        unknown = [name.lstrip("~") for name in group if name.lstrip("~") not in lengths]
-        if len(unknown) > 1 or (known and length % known) or (not unknown and known != length):
-            raise ValueError(
-                f"layout {source!r} with sizes {lengths} does not describe an array of shape {tuple(shape)}"
-            )
-        lengths |= dict.fromkeys(unknown, length // known if known else 0)
+    lengths = _lengths(
+        source, have, shape, {axis: len(before) for axis, (before, _) in orders.items()} | dict(sizes or {})
+    )
     before, after = [name for group in have for name in group], [name for group in want for name in group]
     bare = [name.lstrip("~") for name in before]
     if sorted(bare) != sorted(name.lstrip("~") for name in after):
@@ -222,6 +216,36 @@ def relayout(
     atoms = tuple(lengths[name] for name in bare)
     joined = tuple(prod(lengths[name.lstrip("~")] for name in group) for group in want)
     return Relayout(tuple(shape), atoms, picks, order, joined)
+
+
+def merged_sizes(source: str, target: str, shape: Sequence[int], sizes: Mapping[str, int]) -> dict[str, int]:
+    """The lengths of all words that stand in merged axes on either side: what it takes to change back as well.
+
+    >>> merged_sizes("*k c (m one)", "(c m) one *k", (3, 3, 5, 2), {"one": 1})
+    {'c': 5, 'm': 2, 'one': 1}
+    """
+    words = [
+        word
+        for text in (source, target)
+        for group in _GROUP.findall(text)
+        if "(" in group
+        for word in group[1:-1].split()
+    ]
+    lengths = _lengths(source, parse(source, len(shape)), shape, dict(sizes))
+    return {word: lengths[word] for word in sorted(set(words)) if word in lengths}
+
+
+def _lengths(source: str, have: list[list[str]], shape: Sequence[int], known: dict[str, int]) -> dict[str, int]:
+    """The length of every named axis. Raises `ValueError` where they do not multiply to the shape."""
+    lengths = dict(known)
+    for group, length in zip(have, shape, strict=True):
+        names = [name.lstrip("~") for name in group]
+        unknown = [name for name in names if name not in lengths]
+        product = prod(lengths.get(name, 1) for name in names)
+        if len(unknown) > 1 or (product and length % product) or (not unknown and product != length):
+            raise ValueError(f"layout {source!r} with sizes {known} does not describe an array of shape {tuple(shape)}")
+        lengths |= dict.fromkeys(unknown, length // product if product else 0)
+    return lengths
 
 
 def _pick(length: int, order: tuple[str, str] | None, reverse: bool) -> tuple[int, ...] | None:

@@ -26,5 +26,7 @@ class WriteOptions:
     """Axes of graph inputs and outputs: those customary for the target, or those of the source (``--io``)."""
     force: bool = False
     """Replace an existing output (``--force``)."""
+    merge: bool = False
+    """Compute weights that are stored in parts, such as weight norm and pruning masks (``--merge``)."""
     opset: int | None = None
     """ONNX opset (``--opset``); None takes the lowest that can say the model, but at least 18."""

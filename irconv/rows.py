@@ -10,10 +10,10 @@ import numpy as np
 
 from irconv.codec import Draft, MappedTensor, NativeWeight, Row, Workpiece
 from irconv.ir.dtypes import numpy_dtype
-from irconv.ir.layers.base import ValueType
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.tensors import LazyTensor
-from irconv.layout import relayout
+from irconv.layout import merged_sizes, relayout
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,11 @@ class Only(Row):
         if (got := draft.fields.pop(self.field)) != self.value:
             raise draft.refuse(f"can only be written with {self.field}={self.value!r}, got {got!r}")
 
+    @property
+    def limits(self) -> tuple[str, Any]:
+        """See `Row.limits`."""
+        return self.field, self.value
+
 
 @dataclass(frozen=True)
 class Derived(Row):
@@ -157,7 +162,9 @@ class Weight(Row):
     """A tensor and its native axes.
 
     `by` names a native knob that says which of several axes strings holds (Keras on Theano turns its kernels); then
-    `axes` maps its values, and the first is what is written. `positional` marks ops that take it as an input.
+    `axes` maps its values, and the first is what is written. `positional` marks ops that take it as an input. `target`
+    names the canonical axes in finer words where some are merged, `sizes` gives lengths of those (from the native
+    settings that are known by then).
     """
 
     native: str
@@ -166,15 +173,18 @@ class Weight(Row):
     by: str = ""
     orders: Mapping[str, str] = field(default_factory=dict)
     positional: bool = False
+    target: str = ""
+    sizes: Callable[[Mapping[str, Any]], Mapping[str, int]] = field(default=lambda _: {})
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
         axes = self.axes if isinstance(self.axes, str) else self.axes[native.config.pop(self.by)]
         if (weight := native.tensors.pop(self.native, None)) is None:
             return
-        target = draft.layer.PARAMETERS[self.role].axes
-        step = LayoutStep(source=axes, target=target, orders=self._orders(draft), sizes={})
+        target, shape = self.target or draft.layer.PARAMETERS[self.role].axes, weight.data.shape
         try:
-            change = relayout(axes, target, weight.data.shape, step.orders)
+            sizes = merged_sizes(axes, target, shape, self.sizes(native.config))
+            step = LayoutStep(source=axes, target=target, orders=self._orders(draft), sizes=sizes)
+            change = relayout(axes, target, shape, step.orders, sizes)
         except ValueError as error:
             raise draft.refuse(f"tensor {weight.path}: {error}") from error
         draft.mapped[self.role] = MappedTensor(weight, axes, (step,) if axes != target or step.orders else ())
@@ -189,7 +199,8 @@ class Weight(Row):
         if (weight := draft.data.pop(self.role, None)) is None:
             return
         back = {axis: (after, before) for axis, (before, after) in self._orders(draft).items()}
-        change = relayout(draft.layer.PARAMETERS[self.role].axes, axes, weight.data.shape, back)
+        canonical = self.target or draft.layer.PARAMETERS[self.role].axes
+        change = relayout(canonical, axes, weight.data.shape, back, self.sizes(native.config))
         native.tensors[self.native] = replace(weight, data=weight.data.relayout(change))
 
     def _orders(self, draft: Draft) -> dict[str, tuple[str, str]]:
@@ -255,25 +266,25 @@ class ConstantInput(Row):
 class Axes(Row):
     """The axes of activations as the native layer has them, where they are not the IR's.
 
-    `native` maps the values of the knob `by` to axes of the inputs; `takes` are the axes in which the IR layer is then
-    fed (its own slot's unless said), and `gives` those of its result, which is turned back to the native ones (no
-    turning where it is empty).
+    `native` maps the values of the knob `by` to axes of the inputs; `slot_axes` are the axes in which the IR layer is
+    then fed (its own slot's unless said), and `result_axes` those of its result, which is turned back to the native
+    ones (no turning where it is empty).
     """
 
     by: str
     native: Mapping[Any, str]
-    takes: str = ""
-    gives: str = "n c *s"
+    slot_axes: str = ""
+    result_axes: str = "n c *s"
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
         word = native.config.pop(self.by)
         if word not in self.native:
             raise draft.refuse(f"expected {self.by} to be one of {', '.join(map(repr, self.native))}, got {word!r}")
         for slot, canonical in draft.layer.SLOTS.items():
-            draft.input_axes[slot] = (self.native[word], self.takes or canonical)
-        if self.gives:
+            draft.input_axes[slot] = (self.native[word], self.slot_axes or canonical)
+        if self.result_axes:
             for slot in draft.layer.RESULTS:
-                draft.output_axes[slot] = (self.native[word], self.gives)
+                draft.output_axes[slot] = (self.native[word], self.result_axes)
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         native.config[self.by] = next(iter(self.native))
@@ -325,6 +336,10 @@ class Rank(Row):
         if (rank := len(draft.types[self.slot].shape)) not in self.ranks:
             raise draft.refuse(f"can only be written for values of rank {self.ranks}, got rank {rank}")
 
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return len(given[self.slot].shape) in self.ranks
+
 
 @dataclass(frozen=True)
 class InputCount(Row):
@@ -335,6 +350,10 @@ class InputCount(Row):
     def encode(self, draft: Draft, native: Workpiece) -> None:
         if (given := sum(slot.startswith("x") for slot in draft.types)) != self.count:
             raise draft.refuse(f"can only be written with {self.count} inputs, got {given}")
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return sum(slot.startswith("x") for slot in given) == self.count
 
 
 @dataclass(frozen=True)

@@ -7,17 +7,18 @@ before and one after. `irconv.passes.channels_last` then removes what can be rem
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from irconv.codec import Draft, MappedTensor, Native, NativeWeight, Table
 from irconv.errors import IrconvError, Problems
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.control import Scan
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.ir.manifest import NativeTensor, SourceRecord, TensorRecord
 from irconv.ir.tensors import LazyTensor
@@ -47,6 +48,8 @@ class NativeModel:
     outputs: tuple[Port, ...]
     where: Mapping[str, str] = field(default_factory=dict)
     """The place of each layer in its file, for messages."""
+    bodies: Mapping[str, NativeModel] = field(default_factory=dict)
+    """On the way out: layer -> the graph nested in it; its layers stand among those of the outermost model."""
 
 
 def decode(model: NativeModel, table: Table, source: SourceRecord, file: str) -> Bundle:
@@ -86,20 +89,22 @@ class _Builder:
             self.table.supports(self.model.layers[use.layer], where)
             return
         try:
-            layer, draft = self._layer(use.layer, [len(value.shape) for value in known], where)
+            layer, draft = self._layer(use.layer, known, where)
             self._place(use, layer, draft, where)
         except IrconvError:
             self._failed.add(use.layer)
             raise
 
-    def _layer(self, name: str, ranks: list[int], where: str) -> tuple[Layer, Draft]:
+    def _layer(self, name: str, given: list[ValueType], where: str) -> tuple[Layer, Draft]:
         if name not in self.layers:
-            layer, draft = self.table.decode(self.model.layers[name], ranks, where)
-            operands = {role: self._store(name, role, found, draft) for role, found in draft.mapped.items()}
+            layer, draft = self.table.decode(self.model.layers[name], given, where)
+            operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
+            operands |= {role: self._store(name, role, found, draft) for role, found in draft.mapped.items()}
             self.layers[name], self._drafts[name] = layer.model_copy(update={"operands": operands}), draft
         draft = self._drafts[name]
-        if list(draft.ranks) != ranks:
-            raise draft.refuse(f"is used on values of rank {ranks} and of rank {list(draft.ranks)}")
+        ranks = [len(value.shape) for value in given]
+        if draft.ranks != ranks:
+            raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
         return self.layers[name], draft
 
     def _store(self, name: str, role: str, found: MappedTensor, draft: Draft) -> StoredOperand:
@@ -125,14 +130,15 @@ class _Builder:
     def _place(self, use: NativeUse, layer: Layer, draft: Draft, where: str) -> None:
         """Add the node, with a Transpose for each input and output that lies in other axes."""
         slots = [f"x{i}" for i in range(len(use.inputs))] if layer.VARIADIC else list(layer.SLOTS)
-        if len(use.inputs) > len(slots) or len(use.outputs) > len(layer.RESULTS):
+        gives = [f"y{i}" for i in range(len(use.outputs))] if layer.VARIADIC_RESULTS else list(layer.RESULTS)
+        if len(use.inputs) > len(slots) or len(use.outputs) > len(gives):
             raise draft.refuse(f"takes {len(slots)} inputs, got {len(use.inputs)}")
         inputs = dict(zip(slots, use.inputs, strict=False))
         for slot, (native, canonical) in draft.input_axes.items():
             if self._moves(inputs[slot], native, canonical):
                 made = f"{use.outputs[0]}/{slot}"
                 inputs[slot] = self._transposed(inputs[slot], native, canonical, use.scope, made, where)
-        outputs = dict(zip(layer.RESULTS, use.outputs, strict=False))
+        outputs = dict(zip(gives, use.outputs, strict=False))
         turned = {
             slot: (f"{outputs[slot]}/{slot}", native, canonical)
             for slot, (native, canonical) in draft.output_axes.items()
@@ -158,10 +164,7 @@ class _Builder:
     def _append(self, node: Node, where: str) -> None:
         layer = self.layers[node.layer]
         given = {slot: self.types[value] for slot, value in node.inputs.items()}
-        for role, operand in layer.operands.items():
-            if isinstance(operand, StoredOperand):
-                record = self.tensors[operand.tensor].record
-                given[role] = ValueType(record.dtype, record.shape)
+        given |= operand_types(layer, self.tensors)
         try:
             results = layer.infer(given)
         except (ValueError, IndexError) as error:
@@ -178,29 +181,49 @@ def encode(bundle: Bundle, table: Table) -> NativeModel:
     an optional one that is absent. Raises one error that names every layer the framework cannot express.
     """
     assert bundle.graph is not None, "a bundle without a graph has nothing to encode"
-    types, problems = infer_types(bundle), Problems()
-    natives: dict[str, Native] = {}
-    uses: list[NativeUse] = []
-    for node in bundle.graph.nodes:
-        layer = bundle.layers[node.layer]
-        with problems.collect():
-            if node.layer not in natives:
-                given = {slot: types[value] for slot, value in {**node.inputs, **node.outputs}.items()}
-                given |= bundle.operand_types(layer)
-                natives[node.layer] = table.encode(layer, node.layer, _operands(bundle, node.layer, layer), given)
-            native = natives[node.layer]
-            slots = native.inputs or tuple(node.inputs)
-            named = [
-                node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots
-            ]
-            while named and not named[-1]:
-                named.pop()
-            results = [node.outputs.get(slot, "") for slot in native.outputs or node.outputs]
-            while not results[-1]:
-                results.pop()
-            uses.append(NativeUse(node.layer, tuple(named), tuple(results), node.scope))
-    problems.raise_any()
-    return NativeModel(natives, tuple(uses), bundle.graph.inputs, bundle.graph.outputs)
+    encoder = _Encoder(bundle, table)
+    model = encoder.graph(bundle.graph)
+    encoder.problems.raise_any()
+    return replace(model, layers=encoder.natives)
+
+
+class _Encoder:
+    """Encodes graph after graph, bodies included; each layer once."""
+
+    def __init__(self, bundle: Bundle, table: Table) -> None:
+        self.bundle, self.table = bundle, table
+        self.problems = Problems()
+        self.natives: dict[str, Native] = {}
+
+    def graph(self, graph: Graph) -> NativeModel:
+        types = infer_types(self.bundle, graph)
+        uses: list[NativeUse] = []
+        bodies: dict[str, NativeModel] = {}
+        for node in graph.nodes:
+            layer = self.bundle.layers[node.layer]
+            with self.problems.collect():
+                uses.append(self._use(node, layer, types))
+                if isinstance(layer, Scan):
+                    bodies[node.layer] = self.graph(layer.body)
+        return NativeModel({}, tuple(uses), graph.inputs, graph.outputs, bodies=bodies)
+
+    def _use(self, node: Node, layer: Layer, types: Mapping[str, ValueType]) -> NativeUse:
+        if node.layer not in self.natives:
+            given = {slot: types[value] for slot, value in {**node.inputs, **node.outputs}.items()}
+            given |= self.bundle.operand_types(layer)
+            operands = _operands(self.bundle, node.layer, layer)
+            self.natives[node.layer] = self.table.encode(layer, node.layer, operands, given)
+        native = self.natives[node.layer]
+        slots = native.inputs or tuple(node.inputs)
+        named = [
+            node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots
+        ]
+        while named and not named[-1]:
+            named.pop()
+        results = [node.outputs.get(slot, "") for slot in native.outputs or node.outputs]
+        while not results[-1]:
+            results.pop()
+        return NativeUse(node.layer, tuple(named), tuple(results), node.scope)
 
 
 def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight]:

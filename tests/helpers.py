@@ -52,7 +52,7 @@ class Case:
 
     @property
     def model(self) -> Path:
-        return self.folder / "model.h5"
+        return self.folder / str(self.described.get("entry", "model.h5"))
 
     @cached_property
     def described(self) -> dict[str, Any]:

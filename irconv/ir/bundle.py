@@ -76,18 +76,23 @@ class Bundle:
 
     def operand_types(self, layer: Layer) -> dict[str, ValueType]:
         """The types of a layer's stored and literal operands, by role."""
-        types: dict[str, ValueType] = {}
-        for role, operand in layer.operands.items():
-            if isinstance(operand, StoredOperand):
-                record = self.tensors[operand.tensor].record
-                types[role] = ValueType(record.dtype, record.shape)
-            else:
-                types[role] = ValueType(operand.dtype, literal_shape(operand))
-        return types
+        return operand_types(layer, self.tensors)
 
     def with_layer(self, name: str, layer: Layer) -> Bundle:
         """The bundle with one layer replaced or added."""
         return replace(self, layers={**self.layers, name: layer})
+
+
+def operand_types(layer: Layer, tensors: Mapping[str, Tensor]) -> dict[str, ValueType]:
+    """The types of a layer's stored and literal operands, by role."""
+    types: dict[str, ValueType] = {}
+    for role, operand in layer.operands.items():
+        if isinstance(operand, StoredOperand):
+            record = tensors[operand.tensor].record
+            types[role] = ValueType(record.dtype, record.shape)
+        else:
+            types[role] = ValueType(operand.dtype, literal_shape(operand))
+    return types
 
 
 def literal_shape(operand: LiteralOperand) -> tuple[int, ...]:

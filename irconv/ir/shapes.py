@@ -83,7 +83,9 @@ class Size:
         text = ""
         for monomial, factor in ordered:
             sign = " - " if factor < 0 else " + "
-            parts = ([str(abs(factor))] if abs(factor) != 1 or not monomial else []) + list(monomial)
+            alone = factor == 1 and len(monomial) == 1
+            atoms = [f"({atom})" if "//" in atom and not alone else atom for atom in monomial]
+            parts = ([str(abs(factor))] if abs(factor) != 1 or not monomial else []) + atoms
             text += (sign if text else sign.strip().replace("+", "")) + "*".join(parts)
         return text or "0"
 
@@ -124,11 +126,18 @@ def _product(values: Iterable[int]) -> int:
     return total
 
 
-def _atom_value(atom: str, given: Mapping[str, int]) -> int:
+def quotient(atom: str) -> tuple[Size, int] | None:
+    """Dividend and divisor of an atom of a `Size` that is a floor division; None for a symbol."""
     if "//" not in atom:
-        return given[atom]
+        return None
     inner, divisor = atom.rsplit("//", 1)
-    return _parse(inner).value(given) // int(divisor)
+    return _parse(inner), int(divisor)
+
+
+def _atom_value(atom: str, given: Mapping[str, int]) -> int:
+    if (parts := quotient(atom)) is None:
+        return given[atom]
+    return parts[0].value(given) // parts[1]
 
 
 @lru_cache(maxsize=4096)

@@ -9,6 +9,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import StoredOperand
+from irconv.ir.layers.control import Scan
 
 
 def validate(bundle: Bundle) -> Problems:
@@ -59,10 +60,10 @@ def _provenance(bundle: Bundle, key: str, problems: Problems) -> None:
         problems.add(f"tensors.{key}.steps", what, kind=BundleInvalid)
 
 
-def _graph(bundle: Bundle, graph: Graph, problems: Problems) -> None:
+def _graph(bundle: Bundle, graph: Graph, problems: Problems, place: str = "graph") -> None:
     made = {port.value for port in graph.inputs}
     for number, node in enumerate(graph.nodes):
-        where = f"graph.nodes.{number}"
+        where = f"{place}.nodes.{number}"
         if node.layer not in bundle.layers:
             problems.add(where, f"expected a layer {node.layer!r}, which is missing", kind=BundleInvalid)
         for value in node.inputs.values():
@@ -74,13 +75,17 @@ def _graph(bundle: Bundle, graph: Graph, problems: Problems) -> None:
             made.add(value)
     for port in graph.outputs:
         if port.value not in made:
-            problems.add(f"graph.outputs.{port.name}", f"no node makes {port.value!r}", kind=BundleInvalid)
+            problems.add(f"{place}.outputs.{port.name}", f"no node makes {port.value!r}", kind=BundleInvalid)
+    for node in graph.nodes:
+        layer = bundle.layers.get(node.layer)
+        if isinstance(layer, Scan):
+            _graph(bundle, layer.body, problems, f"layers.{node.layer}.body")
     if problems:
         return
     with problems.collect():
-        types = infer_types(bundle)
+        types = infer_types(bundle, graph)
         for port in graph.outputs:
             if (port.dtype, port.shape) != types[port.value]:
                 got = f"{types[port.value].dtype} {types[port.value].shape}"
                 what = f"expected {port.dtype} {port.shape}, but its layers give {got}"
-                problems.add(f"graph.outputs.{port.name}", what, kind=BundleInvalid)
+                problems.add(f"{place}.outputs.{port.name}", what, kind=BundleInvalid)

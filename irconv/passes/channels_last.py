@@ -12,6 +12,7 @@ into the layout they are wanted in, once, as a recorded step.
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
@@ -19,6 +20,7 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import LastAxis, Layer, Permutation, StoredOperand
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
+from irconv.ir.shapes import Shape
 from irconv.layout import compose, customary, invert
 from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
 from irconv.passes.moves import Move, Order, Site, move_of, natural
@@ -49,7 +51,28 @@ def run(bundle: Bundle) -> Bundle:
     """The same function with as few transposes as this pass knows; image inputs and outputs become channels-first."""
     if bundle.graph is None:
         return bundle
-    return _Pass(bundle, bundle.graph).run()
+    passed = _Pass(bundle, bundle.graph).run()
+    return passed if _moved(passed) <= _moved(bundle) else _as_it_was(bundle, passed)
+
+
+def _moved(bundle: Bundle) -> int:
+    """The number of elements that transposes move."""
+    types, graph = infer_types(bundle), bundle.graph
+    nodes = [node for node in (graph.nodes if graph else ()) if isinstance(bundle.layers[node.layer], Transpose)]
+    return sum(_elements(types[node.outputs["y"]].shape) for node in nodes)
+
+
+def _as_it_was(bundle: Bundle, passed: Bundle) -> Bundle:
+    """The naive graph, where the votes were misled; its ports keep the source's axes."""
+    assert bundle.graph is not None, "both have a graph"
+    assert passed.graph is not None, "both have a graph"
+    letters = {port.name: port.source_axes for port in (*passed.graph.inputs, *passed.graph.outputs)}
+
+    def lettered(port: Port) -> Port:
+        return port.model_copy(update={"axes": letters[port.name], "source_axes": letters[port.name]})
+
+    inputs, outputs = (tuple(map(lettered, ports)) for ports in (bundle.graph.inputs, bundle.graph.outputs))
+    return replace(bundle, graph=_tidy(bundle.graph.model_copy(update={"inputs": inputs, "outputs": outputs})))
 
 
 class _Pass:
@@ -325,10 +348,11 @@ class _Pass:
         return root
 
     def _elements(self, value: str) -> int:
-        count = 1
-        for size in self.types[value].shape:
-            count *= size if isinstance(size, int) else _UNKNOWN_SIZE
-        return count
+        return _elements(self.types[value].shape)
+
+
+def _elements(shape: Shape) -> int:
+    return prod(size if isinstance(size, int) else _UNKNOWN_SIZE for size in shape)
 
 
 def _is_image(axes: str, rank: int) -> bool:

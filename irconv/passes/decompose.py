@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import TypeAlias
 
+from irconv.errors import Refused
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
-from irconv.ir.layers.base import Layer, Step, ValueType
+from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.control import Scan
-
 
 Supports: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], bool]
 
@@ -31,6 +31,8 @@ class _Decomposition:
         self.supports = supported if callable(supported) else lambda layer, _: layer.type in supported
         self.layers: dict[str, Layer] = dict(bundle.layers)
         self.used: set[str] = set()
+        self.prefixes: set[str] = set()
+        self.decompositions: dict[str, list[Decomposition]] = {}
 
     def run(self, graph: Graph) -> Bundle:
         done = self._graph(graph)
@@ -47,9 +49,11 @@ class _Decomposition:
             given = {slot: types[value] for slot, value in node.inputs.items()} | self.bundle.operand_types(layer)
             results = layer.infer(given)
             types |= {value: results[slot] for slot, value in node.outputs.items()}
-            steps = None if self.supports(layer, given) else layer.decompose(given)
+            steps = self._steps(node, layer, given)
             if steps is not None:
-                waiting += reversed([self._node(node, layer, step, i) for i, step in enumerate(steps)])
+                name, prefix = self._name(node, steps), self._prefix(node)
+                made = [self._node(node, layer, step, f"{name}.{i}", prefix) for i, step in enumerate(steps)]
+                waiting += reversed(made)
                 continue
             if isinstance(layer, Scan):
                 self.layers[node.layer] = layer.model_copy(update={"body": self._graph(layer.body)})
@@ -57,10 +61,32 @@ class _Decomposition:
             nodes.append(node)
         return graph.model_copy(update={"nodes": tuple(nodes)})
 
-    def _node(self, node: Node, layer: Layer, step: Step, number: int) -> Node:
+    def _steps(self, node: Node, layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
+        try:
+            return None if self.supports(layer, given) else layer.decompose(given)
+        except ValueError as error:
+            raise Refused(f"layer {node.layer} ({layer.type})", str(error)) from error
+
+    def _name(self, node: Node, steps: Decomposition) -> str:
+        """What the names of a composite's layers start with. Two uses of a shared layer have the same, unless they are
+        made of different steps because the sizes of their inputs differ."""
+        known = self.decompositions.setdefault(node.layer, [])
+        if steps not in known:
+            known.append(steps)
+        return node.layer + "~" * known.index(steps)
+
+    def _prefix(self, node: Node) -> str:
+        """What the names of the values inside a composite start with. A composite that is the last step of another has
+        the same result, and may use the same names inside."""
+        prefix = next(iter(node.outputs.values()))
+        while prefix in self.prefixes:
+            prefix += "~"
+        self.prefixes.add(prefix)
+        return prefix
+
+    def _node(self, node: Node, layer: Layer, step: Step, name: str, prefix: str) -> Node:
         """The node of one step, its layer and the layers of its body put into the bundle under names of their own."""
         outer: Mapping[str, str] = {**node.inputs, **node.outputs}
-        prefix, name = next(iter(node.outputs.values())), f"{node.layer}.{number}"
         stored = {role: layer.operands[theirs] for role, theirs in step.operands.items() if theirs in layer.operands}
         computed = {role: node.inputs[theirs] for role, theirs in step.operands.items() if theirs in node.inputs}
         made = step.layer

@@ -67,7 +67,7 @@ class _Padding:
         return replace(self.bundle, layers=layers, graph=graph, tensors=self.tensors)
 
     def _window(self, node: Node, layer: Conv | MaxPool | AveragePool) -> None:
-        kernel, stride, dilation = window = self._sizes(layer)
+        kernel, stride, dilation = window = self._sizes(node, layer)
         shape = self.types[node.inputs["x"]].shape
         padding = explicit_padding(layer.padding, shape[2:], kernel, stride, dilation)
         if padding is None:
@@ -78,14 +78,16 @@ class _Padding:
             self._average(node, layer, padding)
         else:
             fill = float("-inf") if isinstance(layer, MaxPool) else 0.0
-            pad = Pad(pads=((0, 0), (0, 0), *padding), value=fill)
+            pad = Pad(pads=((0, 0), (0, 0), *padding), mode="constant", value=fill)
             self._in_front(node, layer, pad)
 
-    def _sizes(self, layer: Conv | MaxPool | AveragePool) -> _Window:
+    def _sizes(self, node: Node, layer: Conv | MaxPool | AveragePool) -> _Window:
         if isinstance(layer, Conv):
-            shape = static(self.bundle.operand_types(layer)["kernel"].shape)
-            assert shape is not None, "stored kernels have known sizes"
-            return shape[2:], layer.stride, layer.dilation
+            known = self.bundle.operand_types(layer)
+            shape = (known["kernel"] if "kernel" in known else self.types[node.inputs["kernel"]]).shape
+            if (sizes := static(shape[2:])) is None:
+                raise Refused(f"layer {node.layer} ({layer.type})", f"its kernel's shape {shape} is not known")
+            return sizes, layer.stride, layer.dilation
         return layer.kernel, layer.stride, layer.dilation if isinstance(layer, MaxPool) else (1,) * len(layer.kernel)
 
     def _says(self, node: Node, layer: Layer, kernel: tuple[int, ...], padding: ExplicitPadding) -> bool:
@@ -130,11 +132,11 @@ class _Padding:
         """Average with the padding counted, times window size / elements inside, which is a constant."""
         sizes = static(self.types[node.inputs["x"]].shape[2:])
         if sizes is None:
-            self._unknown(node, layer.model_copy(update={"padding": "same_upper"}), self._sizes(layer))
+            self._unknown(node, layer.model_copy(update={"padding": "same_upper"}), self._sizes(node, layer))
             return
         result = node.outputs["y"]
         counted = node.model_copy(update={"outputs": {"y": f"{result}.counted"}})
-        pad = Pad(pads=((0, 0), (0, 0), *padding), value=0.0)
+        pad = Pad(pads=((0, 0), (0, 0), *padding), mode="constant", value=0.0)
         self._in_front(counted, layer, pad)
         factor = _window_factors(sizes, layer, padding)
         key = f"{result}.correction"

@@ -45,6 +45,8 @@ class Case:
     """Of the largest difference over the largest wanted value. Say why where it is more."""
     numpy_runtime: bool = True
     """False only where onnx's reference evaluator lacks the op or is wrong about it; say which in a comment."""
+    body: Mapping[str, Layer] = field(default_factory=dict)
+    """The layers that the body of a Scan names."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,7 @@ def bundle_of(case: Case) -> Bundle:
     inputs = tuple(_port(slot, array, case.shapes.get(slot)) for slot, array in case.inputs.items())
     given = {slot: ValueType(port.dtype, port.shape) for slot, port in zip(case.inputs, inputs, strict=True)}
     source = SourceRecord(framework="test", version="", files=(), facts=())
-    bundle = Bundle(source, {"layer": layer}, None, tensors)
+    bundle = Bundle(source, {"layer": layer, **case.body}, None, tensors)
     results = layer.infer(given | bundle.operand_types(layer))
     outputs = tuple(
         Port(name=slot, value=f"out.{slot}", dtype=t.dtype, shape=t.shape, axes="", source_axes="")
@@ -91,7 +93,7 @@ def bundle_of(case: Case) -> Bundle:
         inputs={slot: f"in.{slot}" for slot in case.inputs},
         outputs={slot: f"out.{slot}" for slot in results},
     )
-    return Bundle(source, {"layer": layer}, Graph(inputs=inputs, outputs=outputs, nodes=(node,)), tensors)
+    return Bundle(source, {"layer": layer, **case.body}, Graph(inputs=inputs, outputs=outputs, nodes=(node,)), tensors)
 
 
 def check(case: Case) -> Outcome:

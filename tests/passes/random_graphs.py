@@ -148,7 +148,7 @@ def _alike(a: tuple[int, ...], b: tuple[int, ...], axis: int) -> bool:
 def _pad(b: Builder, values: list[str]) -> str | None:
     x = str(b.random.choice(values))
     pads = [(0, 0)] + [(int(b.random.integers(0, 2)), int(b.random.integers(0, 3))) for _ in b.shape(x)[1:]]
-    return b.add(Pad(pads=tuple(pads), value=0.0), x)
+    return b.add(Pad(pads=tuple(pads), mode="constant", value=0.0), x)
 
 
 def _softmax(b: Builder, values: list[str]) -> str | None:

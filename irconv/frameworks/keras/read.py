@@ -11,7 +11,7 @@ from irconv.codec import NativeWeight
 from irconv.containers import hdf5
 from irconv.containers.hdf5 import Folder
 from irconv.errors import DamagedFile, MissingFact, Problems, Refused
-from irconv.frameworks.keras.normalise import normalise
+from irconv.frameworks.keras.normalise import Facts, normalise
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.weights import read_groups
 from irconv.ir.bundle import Bundle
@@ -19,7 +19,7 @@ from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.options import ReadOptions
 from irconv.translate import decode
 
-_BACKENDS = ("tensorflow", "theano", "cntk")
+_BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,19 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if file.config is None:
         tensors, groups = read_groups(file.weights, path.name, file.backend.value)
         return Bundle(source, tensors=tensors, groups=groups, omitted=file.omitted, paths=(path,))
-    model = normalise(file.config, file.weights, file.backend.value, str(path))
+    model = normalise(file.config, file.weights, Facts(str(path), file.backend.value, _major(path, file.version)))
     bundle = decode(model, TABLE, source, path.name)
     return Bundle(source, bundle.layers, bundle.graph, bundle.tensors, omitted=file.omitted, paths=(path,))
+
+
+def _major(path: Path, version: str) -> int:
+    """The major version of Keras: a few settings mean something else in each. Raises `Refused` where there is none."""
+    major = version.split(".", maxsplit=1)[0]
+    if major not in ("1", "2", "3"):
+        raise Refused(f"{path}: attribute keras_version", f"expected a version such as 2.3.1, got {version!r}")
+    if major == "1":
+        raise Refused(f"{path}: attribute keras_version", f"expected Keras 2 or 3, got {version}")
+    return int(major)
 
 
 def _read_file(path: Path, options: ReadOptions) -> KerasFile:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import onnx
 from onnx import StringStringEntryProto, helper
 
-from irconv.codec import Native
 from irconv.containers import protobuf
 from irconv.containers.files import Output, OutputFile, Progress, write_tensors
 from irconv.errors import Refused
 from irconv.frameworks.onnx.lower import lower
+from irconv.frameworks.onnx.nodes import nodes, value_info
 from irconv.frameworks.onnx.table import LOWEST_OPSET, TABLE
 from irconv.ir.bundle import Bundle
-from irconv.ir.graph import Port
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.translate import NativeModel, encode
@@ -48,12 +46,12 @@ def write(
     return [beside, destination]
 
 
-def to_bytes(bundle: Bundle) -> bytes:
-    """The model in memory, for running it."""
-    return protobuf.join(_with_data(*build(bundle, None)))
+def to_bytes(bundle: Bundle, execution: bool = False) -> bytes:
+    """The model in memory, for running it; for `execution` see `irconv.frameworks.onnx.lower.lower`."""
+    return protobuf.join(_with_data(*build(bundle, None, execution)))
 
 
-def build(bundle: Bundle, opset: int | None) -> tuple[Any, dict[str, LazyTensor]]:
+def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[Any, dict[str, LazyTensor]]:
     """The model without its weights, and the weights by initializer name."""
     if bundle.graph is None:
         raise Refused(
@@ -61,7 +59,7 @@ def build(bundle: Bundle, opset: int | None) -> tuple[Any, dict[str, LazyTensor]
             "holds weights without a graph, and an ONNX model needs one",
             "Write .irconv or .safetensors, or read the model's own file.",
         )
-    native = encode(lower(bundle), TABLE)
+    native = encode(lower(bundle, execution), TABLE)
     needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])
     if opset is not None and opset < needed:
         late = sorted({layer.type for layer in native.layers.values() if layer.since > opset})
@@ -71,10 +69,10 @@ def build(bundle: Bundle, opset: int | None) -> tuple[Any, dict[str, LazyTensor]
         )
     initializers, renamed = _initializers(native)
     graph = helper.make_graph(
-        list(_nodes(native, renamed)),
+        list(nodes(native, native.layers, renamed)),
         _name(bundle),
-        [_value_info(port) for port in native.inputs],
-        [_value_info(port) for port in native.outputs],
+        [value_info(port) for port in native.inputs],
+        [value_info(port) for port in native.outputs],
     )
     version = opset or needed
     if version not in _IR_VERSION:
@@ -101,30 +99,6 @@ def _initializers(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, 
             found.setdefault(name, weight.data)
             names[f"{layer_name}.{slot}"] = name
     return found, names
-
-
-def _nodes(model: NativeModel, renamed: dict[str, str]) -> Iterable[Any]:
-    constants = {
-        use.outputs[0]: renamed[f"{use.layer}.value"]
-        for use in model.uses
-        if model.layers[use.layer].type == "Constant"
-    }
-    for use in model.uses:
-        native: Native = model.layers[use.layer]
-        if native.type == "Constant":
-            continue
-        inputs = [constants.get(renamed.get(name, name), renamed.get(name, name)) for name in use.inputs]
-        first = next(name for name in use.outputs if name)
-        name = f"{use.scope}/{first}" if use.scope else first
-        yield helper.make_node(native.type, inputs, list(use.outputs), name, **native.config)
-
-
-def _value_info(port: Port) -> Any:
-    element = helper.np_dtype_to_tensor_dtype(_numpy(port.dtype))
-    info = helper.make_tensor_value_info(port.value, element, list(port.shape))
-    if port.axes:
-        info.doc_string = f"axes {port.axes}"
-    return info
 
 
 def _header(name: str, tensor: LazyTensor) -> Any:

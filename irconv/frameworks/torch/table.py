@@ -163,7 +163,7 @@ TABLE = Table(
         Codec("torch.mul", Mul),
         Codec("torch.cat", Concat, Attribute("dim", "axis")),
         Codec("buffer", Constant, Weight("value", "value", "*a")),
-        Codec("F.pad", Pad, LastAxisFirst(), Attribute("value")),
+        Codec("F.pad", Pad, LastAxisFirst(), Only("mode", "constant"), Attribute("value")),
         Codec(
             "same_pad",
             SamePad,

@@ -9,12 +9,37 @@ from typing import Any
 from irconv.ir.layers.base import Layer
 
 _FAMILIES = {
+    "adaptive_pooling": "AdaptiveAveragePool AdaptiveMaxPool",
     "activations": "Relu LeakyRelu ThresholdedRelu GeneralRelu Clip Elu Selu Sigmoid HardSigmoid Tanh Softplus "
-    "Softsign Exp Silu Gelu Softmax",
+    "Softsign Exp Silu Gelu Softmax PRelu HardSwish HardShrink SoftShrink Celu Mish LogSoftmax",
+    "arithmetic": "Sub Div FloorDiv Mod Pow Atan2 Maximum Minimum Mean CumSum",
+    "attention": "ScaledDotProductAttention MultiHeadAttention GroupedQueryAttention DotProductAttention "
+    "AdditiveAttention",
+    "comparisons": "Equal NotEqual Less LessOrEqual Greater GreaterOrEqual Not And Or Xor BitwiseNot BitwiseAnd BitwiseOr "
+    "BitwiseXor BitShift Where Cast",
+    "composite_activations": "Threshold TanhShrink LogSigmoid ScaledSoftplus Squareplus SparsePlus ScaledTanh Swish Glu "
+    "Crelu Softmin Sparsemax",
     "control": "Scan Opaque",
-    "convolution": "Conv Linear",
-    "normalisation": "BatchNorm Dropout",
-    "pooling": "MaxPool AveragePool",
+    "conv_recurrent": "ConvLSTM",
+    "convolution": "Conv ConvTranspose Linear Bilinear",
+    "elementwise": "Abs Neg Sign Sqrt Rsqrt Square Reciprocal Exp2 Expm1 Log Log1p Log2 Log10 Floor Ceil Round Trunc Sin "
+    "Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf IsNaN IsInf IsFinite",
+    "embedding": "Embedding EmbeddingBag OneHot CategoryEncoding PositionalEmbedding Discretization",
+    "matrix": "MatMul Einsum Dot Determinant Trilu",
+    "indexing": "Gather GatherElements GatherND ScatterElements ScatterND TopK Sort ArgMax ArgMin ReverseSequence",
+    "normalisation": "BatchNorm LayerNorm RMSNorm GroupNorm InstanceNorm Standardization ChannelAffine Dropout",
+    "plain_norms": "LocalResponseNorm UnitNorm MeanVarianceNorm",
+    "patches": "Unfold Fold LocallyConnected DepthToSpace SpaceToDepth ChannelShuffle",
+    "pooling": "MaxPool AveragePool MaxPoolWithIndices MaxUnpool SumPool LpPool GlobalLpPool",
+    "reductions": "Variance StandardDeviation",
+    "resampling": "Resize GridSample AffineGrid",
+    "reparametrisation": "WeightNorm SpectralNorm",
+    "quantisation": "QuantizeLinear DequantizeLinear FakeQuantize DynamicQuantizeLinear",
+    "signal": "DFT STFT",
+    "shape_ops": "Squeeze Unsqueeze Expand Tile Repeat SizeOf ShapeOf Full Range EyeLike",
+    "slicing": "Slice Split Stack Unstack Select Flip Roll",
+    "recurrent": "RNN GRU LSTM",
+    "rotary": "RotaryEmbedding",
     "tensor_ops": "Identity Constant Add Mul Concat Pad SamePad Reduce Flatten Reshape Transpose",
 }
 

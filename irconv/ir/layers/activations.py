@@ -1,4 +1,4 @@
-"""Activations, named by their formulas. All are pointwise but `Softmax`."""
+"""Activations, named by their formulas: those that ONNX has, too. `Softmax` and `LogSoftmax` act along an axis."""
 
 from __future__ import annotations
 
@@ -8,14 +8,18 @@ from typing import ClassVar, Literal
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
+    Barrier,
     Decomposition,
     Layer,
     LiteralOperand,
+    Parameter,
     Pointwise,
     Step,
     ValueType,
 )
+from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.tensor_ops import Add, Constant, Mul
+from irconv.ir.shapes import Dimension
 
 
 class _Activation(Layer):
@@ -151,10 +155,88 @@ class Gelu(_Activation):
     approximation: Literal["none", "tanh"]
 
 
+class HardSwish(_Activation):
+    """``x min(max(x / 6 + 0.5, 0), 1)``: PyTorch's Hardswish, Keras' hard_silu and hard_swish."""
+
+    type: Literal["HardSwish"] = "HardSwish"
+
+
+class HardShrink(_Activation):
+    """``x`` where ``abs(x) > threshold``, else 0."""
+
+    type: Literal["HardShrink"] = "HardShrink"
+    threshold: float
+
+
+class SoftShrink(_Activation):
+    """``x - threshold`` above `threshold`, ``x + threshold`` below ``-threshold``, else 0."""
+
+    type: Literal["SoftShrink"] = "SoftShrink"
+    threshold: float
+
+
+class Celu(_Activation):
+    """``x`` where positive, else ``alpha (exp(x / alpha) - 1)``: smooth at 0 for every alpha, which `Elu` is not."""
+
+    type: Literal["Celu"] = "Celu"
+    alpha: float
+
+
+class Mish(_Activation):
+    """``x tanh(log(1 + exp(x)))``."""
+
+    type: Literal["Mish"] = "Mish"
+
+
+class PRelu(Layer):
+    """``x`` where positive, else ``slope x`` with a learned slope.
+
+    Axis i of the slope lies along axis i + 1 of x; an axis of length 1 is shared, and so are axes that the slope does
+    not have. PyTorch: one slope (1) or one for each channel (c). Keras: one for each element but for the `shared_axes`,
+    which have length 1, such as (c, 1, 1); its file has them in the order of the source's axes.
+
+    Axes: x and y (n, c, \\*s), slope (c, \\*s).
+    """
+
+    SLOTS: ClassVar[Mapping[str, str]] = {"x": "n c *s"}
+    RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"slope": Parameter("c *s")}
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+
+    type: Literal["PRelu"] = "PRelu"
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        x, slope = given["x"], given["slope"].shape
+        if len(slope) >= len(x.shape) or not all(map(_shared_or_equal, slope, x.shape[1:])):
+            raise ValueError(f"a slope of shape {slope} does not lie along the axes of {x.shape} after the first")
+        return {"y": x}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """The slope as an operand that numpy's broadcasting puts in the right place."""
+        rank, slope = len(given["x"].shape), given["slope"].shape
+        if len(slope) == rank - 1:
+            return None
+        f = Formula(self, given)
+        return f.ends(PRelu(), "x", f.along("slope", tuple(range(1, len(slope) + 1)), rank))
+
+
+def _shared_or_equal(slope: Dimension, size: Dimension) -> bool:
+    return slope in (1, size) or isinstance(size, str)
+
+
 class Softmax(Layer):
     """``exp(x) / sum of exp(x)`` along one axis. Keras: the last one; ONNX before opset 13 flattened from `axis` on."""
 
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["Softmax"] = "Softmax"
+    axis: int
+
+
+class LogSoftmax(Layer):
+    """``log(softmax(x))`` along one axis: ``x - log(sum of exp(x))``."""
+
+    BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
+
+    type: Literal["LogSoftmax"] = "LogSoftmax"
     axis: int

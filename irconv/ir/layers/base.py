@@ -60,6 +60,8 @@ class Parameter(NamedTuple):
     """What every element of an absent operand means; None where the operand must be there."""
     buffer: bool = False
     """Whether training keeps it up to date without a gradient (running statistics)."""
+    optional: bool = False
+    """Whether it may be absent though nothing can stand for it; the class says when."""
 
 
 @dataclass(frozen=True)
@@ -99,25 +101,33 @@ class Permutation:
 
 
 @dataclass(frozen=True)
+class LastAxis:
+    """Acts on the last axis; `Layer.on_channels` is the same layer acting on axis 1."""
+
+
+@dataclass(frozen=True)
 class Barrier:
     """Needs its axes where they are."""
 
 
-AxisBehaviour = Pointwise | AxisFields | Reduction | ChannelFirst | FactorReshape | Permutation | Barrier
+AxisBehaviour = Pointwise | AxisFields | Reduction | ChannelFirst | FactorReshape | Permutation | LastAxis | Barrier
 
 
 class Layer(Record):
     """The base of every layer and tensor op.
 
     `SLOTS` and `RESULTS` name the inputs and outputs with their canonical axes (``*`` axes: any). A class with
-    `VARIADIC` takes any number of inputs, in slots ``x0``, ``x1``, ... An operand of `PARAMETERS` that is computed by
-    the graph is an input of the node, under its role.
+    `VARIADIC` takes any number of inputs, in slots ``x0``, ``x1``, ...; one with `VARIADIC_RESULTS` gives ``y0``,
+    ``y1``, ... An operand of `PARAMETERS` that is computed by the graph is an input of the node, under its role.
+    `SIZES` are the fields that hold dimensions: where one has symbols, a target may have to compute it at run time.
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a"}
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "*a"}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {}
     VARIADIC: ClassVar[bool] = False
+    VARIADIC_RESULTS: ClassVar[bool] = False
+    SIZES: ClassVar[tuple[str, ...]] = ()
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
     FIELDS_OF_EVERY_LAYER: ClassVar[frozenset[str]] = frozenset({"type", "operands", "origin"})
 
@@ -134,6 +144,10 @@ class Layer(Record):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """The same layer in simpler types, given the types of its inputs and operands; None where it is simple."""
+        return None
+
+    def on_channels(self, rank: int) -> OnChannels | None:
+        """For a class with the behaviour `LastAxis`: the same layer with axis 1 in the place of the last."""
         return None
 
     def settings(self) -> dict[str, Any]:
@@ -157,6 +171,14 @@ class Step:
 
 
 Decomposition = Sequence[Step]
+
+
+class OnChannels(NamedTuple):
+    """A layer that acts on axis 1 where another acts on the last, and the layouts its operands then take."""
+
+    layer: Layer
+    axes: Mapping[str, tuple[str, str]]
+    """Role -> (axes as the first layer has them, axes as this one does); a word in parentheses with ``u`` is length 1."""
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:

@@ -12,12 +12,14 @@ from irconv.ir.layers.base import Layer, ValueType
 class Scan(Layer):
     """Runs a body once for each index of axis 1, carrying values along: what every recurrent layer decomposes to.
 
-    ``carried, y_t = body(carried, x_t)`` for t ascending, or descending with `reverse` (each y_t is still put at index
-    t). The body is a graph over the bundle's own layers. Its inputs are the carried values, then one slice of each
-    scanned input; its outputs the new carried values, then one slice of each stacked output.
+    ``carried, y_t = body(carried, x_t)`` for t ascending, or descending with `reverse`. With `order` ``time`` each y_t
+    is put at index t; with ``processing`` the first one made stands first, which with `reverse` is that of the last t
+    (Keras' ``go_backwards``). The body is a graph over the bundle's own layers. Its inputs are the carried values, then
+    one slice of each scanned input; its outputs the new carried values, then one slice of each stacked output.
 
-    Slots: ``carried0``... (initial values), ``scanned0``... (n, t, ...). Results: ``carried0``... (the last values),
-    ``stacked0``... (n, t, ...). Values of the body may not refer to the outer graph: what it needs is carried.
+    Slots: ``carried0``... (initial values), ``scanned0``... (n, t, ...), one at least. Results: ``carried0``... (the
+    last values), ``stacked0``... (n, t, ...). Values of the body may not refer to the outer graph: what it needs is
+    carried. Carried values keep their type and shape.
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {}
@@ -28,10 +30,17 @@ class Scan(Layer):
     carried: int
     scanned: int
     reverse: bool
+    order: Literal["time", "processing"]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
-        steps = given["scanned0"].shape[1]
-        results = {f"carried{i}": given[f"carried{i}"] for i in range(self.carried)}
+        ports, steps = self.body.inputs, given["scanned0"].shape[1]
+        if len(ports) != self.carried + self.scanned or len(self.body.outputs) < self.carried:
+            raise ValueError(f"a body of {len(ports)} inputs does not carry {self.carried} and scan {self.scanned}")
+        results: dict[str, ValueType] = {}
+        for i, (before, after) in enumerate(zip(ports[: self.carried], self.body.outputs, strict=False)):
+            value = results[f"carried{i}"] = given[f"carried{i}"]
+            if any(port.dtype != value.dtype or len(port.shape) != len(value.shape) for port in (before, after)):
+                raise ValueError(f"the body turns a carried {before.dtype} {before.shape} into another type")
         for i, port in enumerate(self.body.outputs[self.carried :]):
             batch, *rest = port.shape
             results[f"stacked{i}"] = ValueType(port.dtype, (batch, steps, *rest))

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
     Barrier,
+    Decomposition,
     FactorReshape,
     Layer,
+    LiteralOperand,
     Parameter,
     Permutation,
     Pointwise,
     Reduction,
+    Step,
     ValueType,
     broadcast,
 )
-from irconv.ir.layers.window import window_outputs
+from irconv.ir.layers.window import padding_of_axis, window_outputs
 from irconv.ir.shapes import Dimension, Shape, Size, size_product
 
 
@@ -55,6 +58,18 @@ class Mul(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": ValueType(given["x0"].dtype, broadcast([value.shape for value in given.values()]))}
 
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """For targets whose product takes two values: one after the other."""
+        first, *others = given
+        if len(others) < 2:
+            return None if others else [Step(Identity(), {"x": first}, {"y": "y"})]
+        results = [*(f"product{i}" for i in range(len(others) - 1)), "y"]
+        lefts = [first, *results]
+        return [
+            Step(Mul(), {"x0": left, "x1": right}, {"y": y})
+            for left, right, y in zip(lefts, others, results, strict=False)
+        ]
+
 
 class Constant(Layer):
     """A value that is there from the start: its operand `value`."""
@@ -88,20 +103,78 @@ class Concat(Layer):
 
 
 class Pad(Layer):
-    """A constant put around the value: `pads` holds (before, after) of every axis, batch and channels included."""
+    """Elements put around the value: `pads` holds (before, after) of every axis, batch and channels included.
+
+    For ``a b c d`` and two elements on each side, by `mode`: ``constant`` puts `value` there (which is None for the
+    others); ``reflect`` gives ``c b | a b c d | c b``; ``edge`` (PyTorch: replicate) ``a a | a b c d | d d``; ``wrap``
+    (PyTorch: circular) ``c d | a b c d | a b``; ``symmetric`` ``b a | a b c d | d c`` (NumPy, TensorFlow).
+    A negative number cuts elements off where the mode is constant.
+    """
 
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(per_axis=("pads",))
+    SIZES: ClassVar[tuple[str, ...]] = ("pads",)
 
     type: Literal["Pad"] = "Pad"
-    pads: tuple[tuple[int, int], ...]
-    value: float
+    pads: tuple[tuple[Dimension, Dimension], ...]
+    mode: Literal["constant", "reflect", "edge", "wrap", "symmetric"]
+    value: float | None
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
         if len(self.pads) != len(x.shape):
             raise ValueError(f"{len(self.pads)} pairs of padding do not fit shape {x.shape}")
-        padded = tuple((Size.of(size) + sum(pair)).dimension for size, pair in zip(x.shape, self.pads, strict=True))
-        return {"y": ValueType(x.dtype, padded)}
+        if (self.value is None) == (self.mode == "constant"):
+            raise ValueError(f"padding of mode {self.mode} does not go with the value {self.value}")
+        padded = [self._padded(size, *pair) for size, pair in zip(x.shape, self.pads, strict=True)]
+        return {"y": ValueType(x.dtype, tuple(padded))}
+
+    def _padded(self, size: Dimension, before: Dimension, after: Dimension) -> Dimension:
+        longest = {"reflect": -1, "wrap": 0, "symmetric": 0}.get(self.mode)
+        if longest is not None and isinstance(size, int):
+            wide = [n for n in (before, after) if isinstance(n, int) and n > size + longest]
+            if wide:
+                raise ValueError(f"padding of mode {self.mode} by {wide[0]} does not fit an axis of {size}")
+        return (Size.of(size) + before + after).dimension
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """Negative padding is a Slice; symmetric padding joins the turned ends to the value, axis after axis."""
+        known = [(before, after) for before, after in self.pads if isinstance(before, int) and isinstance(after, int)]
+        if self.mode == "constant" and any(min(pair) < 0 for pair in known):
+            return self._cut()
+        return self._symmetric() if self.mode == "symmetric" else None
+
+    def _cut(self) -> Decomposition:
+        from irconv.ir.layers.slicing import Slice
+
+        def short(size: Dimension) -> int:
+            return -size if isinstance(size, int) and size < 0 else 0
+
+        axes = tuple(axis for axis, pair in enumerate(self.pads) if any(map(short, pair)))
+        starts = tuple(short(self.pads[axis][0]) for axis in axes)
+        ends = tuple(-short(self.pads[axis][1]) or None for axis in axes)
+        rest = tuple((0 if short(a) else a, 0 if short(b) else b) for a, b in self.pads)
+        return [
+            Step(Slice(axes=axes, starts=starts, ends=ends, steps=(1,) * len(axes)), {"x": "x"}, {"y": "cut"}),
+            Step(self.model_copy(update={"pads": rest, "origin": None}), {"x": "cut"}, {"y": "y"}),
+        ]
+
+    def _symmetric(self) -> Decomposition:
+        from irconv.ir.layers.slicing import Slice
+
+        steps, value, padded = [], "x", [axis for axis, pair in enumerate(self.pads) if pair != (0, 0)]
+        for axis in padded:
+            before, after = self.pads[axis]
+            if not isinstance(before, int) or not isinstance(after, int):
+                raise ValueError(f"symmetric padding by {self.pads[axis]} is not known")
+            result = "y" if axis == padded[-1] else f"padded{axis}"
+            ends = {f"before{axis}": (before - 1, None, before), f"after{axis}": (-1, -1 - after, after)}
+            for name, (start, end, count) in ends.items():
+                turned = Slice(axes=(axis,), starts=(start,), ends=(end,), steps=(-1,))
+                steps += [Step(turned, {"x": value}, {"y": name})] if count else []
+            pieces = [f"before{axis}"] * bool(before) + [value] + [f"after{axis}"] * bool(after)
+            steps.append(Step(Concat(axis=axis), {f"x{i}": p for i, p in enumerate(pieces)}, {"y": result}))
+            value = result
+        return steps or [Step(Identity(), {"x": "x"}, {"y": "y"})]
 
 
 class SamePad(Layer):
@@ -131,26 +204,41 @@ class SamePad(Layer):
         )
         return {"y": ValueType(x.dtype, (*x.shape[:2], *padded))}
 
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        """A Pad by ``t = (ceil(n / s) - 1) s + w - n`` in all, which for a window w of at least s (or of 1, which needs
+        none) is never negative, so that it can be computed from a size that is not known."""
+        pads: list[tuple[Dimension, Dimension]] = [(0, 0), (0, 0)]
+        for n, k, s, d in zip(given["x"].shape[2:], self.kernel, self.stride, self.dilation, strict=True):
+            window = (k - 1) * d + 1
+            known = (0, 0) if window == 1 else padding_of_axis("same_upper", n, k, s, d)
+            if known is None and window < s:
+                raise ValueError(f"a window of {window} with stride {s} over {n} elements needs a padding not known")
+            total = (Size.of(n).ceil_divide(s) - 1) * s + window - n
+            before = total.floor_divide(2)
+            pads.append(known or (before.dimension, (total - before).dimension))
+        return [Step(Pad(pads=tuple(pads), mode="constant", value=self.value), {"x": "x"}, {"y": "y"})]
+
 
 class Reduce(Layer):
-    """A mean, sum, maximum or minimum over whole axes; global pooling is this over the spatial ones."""
+    """One number for all elements along whole axes; global pooling is the mean or maximum over the spatial ones.
+
+    `op`: mean, sum, max, min, prod; l1 (sum of absolute values), l2 (root of the sum of squares), sum_square, log_sum
+    (logarithm of the sum), log_sum_exp (``log(sum(exp(x)))``, without overflow); any and all of bools. Variances are
+    `Variance` and `StandardDeviation`, which need a divisor.
+    """
 
     BEHAVIOUR: ClassVar[AxisBehaviour] = Reduction()
 
     type: Literal["Reduce"] = "Reduce"
-    op: Literal["mean", "sum", "max", "min"]
+    op: Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp", "any", "all"]
     axes: tuple[int, ...]
     keepdims: bool
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
-        kept: list[Dimension] = []
-        for axis, size in enumerate(x.shape):
-            if axis not in self.axes:
-                kept.append(size)
-            elif self.keepdims:
-                kept.append(1)
-        return {"y": ValueType(x.dtype, tuple(kept))}
+        if (self.op in ("any", "all")) != (x.dtype == "bool"):
+            raise ValueError(f"{self.op} of values of type {x.dtype} has no meaning")
+        return {"y": ValueType(x.dtype, reduced_shape(x.shape, self.axes, self.keepdims))}
 
 
 class Flatten(Layer):
@@ -166,18 +254,26 @@ class Flatten(Layer):
         merged = size_product(x.shape[self.start_axis :]).dimension
         return {"y": ValueType(x.dtype, (*x.shape[: self.start_axis], merged))}
 
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        return [Step(Reshape(shape=self.infer(given)["y"].shape), {"x": "x"}, {"y": "y"})]
+
 
 class Reshape(Layer):
-    """The same elements in C order under another shape; a symbol stands for the same size as in the input."""
+    """The same elements in C order under another shape; a symbol stands for the same size as in the input.
+
+    Every size is named: the -1 that frameworks let stand for "what is left" is the expression it comes to.
+    """
 
     BEHAVIOUR: ClassVar[AxisBehaviour] = FactorReshape()
+    SIZES: ClassVar[tuple[str, ...]] = ("shape",)
 
     type: Literal["Reshape"] = "Reshape"
     shape: tuple[Dimension, ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
-        if size_product(x.shape) != size_product(self.shape):
+        rounded = "//" in "".join(map(str, (*x.shape, *self.shape)))  # H//2*2 is H for the sizes that fit
+        if not rounded and size_product(x.shape) != size_product(self.shape):
             raise ValueError(f"shape {x.shape} does not have as many elements as {self.shape}")
         return {"y": ValueType(x.dtype, self.shape)}
 
@@ -195,6 +291,18 @@ class Transpose(Layer):
         if sorted(self.permutation) != list(range(len(x.shape))):
             raise ValueError(f"{self.permutation} is not a permutation of the axes of {x.shape}")
         return {"y": ValueType(x.dtype, tuple(x.shape[axis] for axis in self.permutation))}
+
+
+def constant(value: str, literal: float | int | bool | list[Any], dtype: str) -> Step:
+    """The step of a decomposition that makes a number, or nested lists of numbers, a value."""
+    return Step(Constant(operands={"value": LiteralOperand(literal=literal, dtype=dtype)}), {}, {"y": value})
+
+
+def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
+    """The shape without `axes`, or with 1 in their place. Raises `ValueError` for axes that are not there."""
+    if not axes or any(not 0 <= axis < len(shape) for axis in axes):
+        raise ValueError(f"{axes} does not name axes of shape {shape}")
+    return tuple(1 if axis in axes else n for axis, n in enumerate(shape) if keepdims or axis not in axes)
 
 
 def _without(shape: Shape, axis: int) -> Shape:

@@ -33,7 +33,7 @@ def padding_of_axis(
     window = (kernel - 1) * dilation + 1
     if isinstance(size, int):
         needed = (-(-size // stride) - 1) * stride + window - size
-    elif stride == 1:
+    elif stride == 1 or window == 1:
         needed = window - 1
     else:
         return None
@@ -72,7 +72,8 @@ def window_outputs(
     """The spatial sizes after a window has slid over them.
 
     Explicit padding: ``floor((n + before + after - w) / s) + 1``; with `ceil_mode`, rounded up, without a last window
-    that would start in the padding after. Raises `ValueError` where the window is larger than the padded input.
+    that would start in the padding after, which is ``ceil((n + before + min(after - w + s, 0)) / s)``. Raises
+    `ValueError` where the window is larger than the padded input.
     """
     result: list[Dimension] = []
     for axis, (size, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
@@ -83,8 +84,6 @@ def window_outputs(
         room = Size.of(size) + (before + after - (k - 1) * d - 1)
         if isinstance(room.dimension, int) and room.dimension < 0:
             raise ValueError(f"a window of {(k - 1) * d + 1} does not fit in {size} with padding {before} and {after}")
-        count = (room.ceil_divide(s) if ceil_mode else room.floor_divide(s)) + 1
-        if ceil_mode and isinstance(size, int) and isinstance(count.dimension, int):
-            count -= 1 if (count.dimension - 1) * s >= size + before else 0
-        result.append(count.dimension)
+        starts = Size.of(size) + (before + min(after - (k - 1) * d - 1 + s, 0))
+        result.append((starts.ceil_divide(s) if ceil_mode else room.floor_divide(s) + 1).dimension)
     return tuple(result)

@@ -7,14 +7,44 @@ operands, a biased Linear of rank 3 or more is a product and a sum.
 from __future__ import annotations
 
 from irconv.codec import Table
-from irconv.frameworks.onnx.table import activations, convolution, normalisation, pooling, tensor_ops
+from irconv.frameworks.onnx.table import (
+    activations,
+    arithmetic,
+    comparisons,
+    control,
+    convolution,
+    elementwise,
+    indexing,
+    matrix,
+    normalisation,
+    patches,
+    pooling,
+    quantisation,
+    recurrent,
+    resampling,
+    shape_ops,
+    signal,
+    tensor_ops,
+)
 from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
 
 _FAMILIES = (
     activations,
+    arithmetic,
+    comparisons,
+    control,
     convolution,
+    elementwise,
+    indexing,
+    matrix,
     normalisation,
+    patches,
     pooling,
+    quantisation,
+    recurrent,
+    resampling,
+    shape_ops,
+    signal,
     tensor_ops,
 )
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.ir.layers import layer_class
+from irconv.ir.layers.base import ValueType
+from irconv.ir.shapes import Dimension
 from irconv.rows import ConstantInput, Input, Iso
 
 LOWEST_OPSET = 18
@@ -34,6 +37,8 @@ class OnnxPadding(Row):
     def encode(self, draft: Draft, native: Workpiece) -> None:
         padding = draft.fields.pop("padding")
         if padding in ("same_upper", "same_lower"):
+            if any(d != 1 for d in native.config.get("dilations") or ()):
+                raise draft.refuse(f"onnxruntime has no padding {padding} of unknown sizes with dilation")
             native.config["auto_pad"] = padding.upper()
         elif isinstance(padding, str):
             raise draft.refuse(f"ONNX has no padding {padding} for sizes that are not known")
@@ -41,18 +46,75 @@ class OnnxPadding(Row):
             native.config["pads"] = [before for before, _ in padding] + [after for _, after in padding]
 
 
+Flat: TypeAlias = Callable[[Mapping[str, Any], Mapping[str, ValueType]], "list[Dimension]"]
+"""The dimensions that an op takes, in its order, from a layer's fields and the types of its inputs."""
+
+
 @dataclass(frozen=True)
-class ShapeInput(Row):
-    """The shape of a Reshape: 0 copies the input's size, and one other unknown size is -1."""
+class SizesInput(Row):
+    """A field of dimensions that the op takes as an int64 input: constant where `flat` gives numbers only.
+
+    Otherwise `irconv.frameworks.onnx.lowerings.sizes` has computed it, and the node has an input of the field's name.
+    `flat` may read other fields: this row stands before theirs.
+    """
+
+    native: str
+    field: str
+    flat: Flat
+    read: Callable[[Any], Any] | None = None
+    """The field from the constant; None where that needs the shapes, too."""
+    scalar: bool = False
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        if self.read is None:
+            raise draft.refuse(f"{self.native} cannot be read without the shapes of the inputs")
+        draft.fields[self.field] = self.read(native.tensors.pop(self.native).data.numpy().tolist())
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        shape, given = draft.fields.pop("shape"), draft.types["x"].shape
-        sizes = [0 if not isinstance(n, int) and given[i : i + 1] == (n,) else n for i, n in enumerate(shape)]
-        unknown = [n for n in sizes if not isinstance(n, int)]
-        if len(unknown) > 1:
-            raise draft.refuse(f"ONNX's Reshape takes one unknown size, got {', '.join(unknown)}")
-        values = np.array([n if isinstance(n, int) else -1 for n in sizes], np.int64)
-        ConstantInput("shape", "numbers", "int64").encode(with_field(draft, "numbers", values), native)
+        sizes = self.flat(draft.fields, draft.types)
+        draft.fields.pop(self.field)
+        if self.field in draft.types:
+            native.inputs.append(self.field)
+            return
+        if unknown := [size for size in sizes if isinstance(size, str)]:
+            raise draft.refuse(f"its {self.field} depends on {', '.join(unknown)}")
+        values = np.array(sizes[0] if self.scalar else sizes, np.int64)
+        ConstantInput(self.native, "numbers", "int64").encode(with_field(draft, "numbers", values), native)
+
+
+def whole(name: str) -> Flat:
+    """The field as it is: a tuple of dimensions, or one."""
+
+    def flat(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list[Dimension]:
+        value = fields[name]
+        return list(value) if isinstance(value, tuple) else [value]
+
+    return flat
+
+
+@dataclass(frozen=True)
+class OptionalAttribute(Row):
+    """A knob that ONNX has no word for where the IR has None: then it is left out."""
+
+    native: str
+    field: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        draft.fields[self.field] = native.config.pop(self.native, None)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if (value := draft.fields.pop(self.field)) is not None:
+            native.config[self.native] = value
+
+
+@dataclass(frozen=True)
+class AbsentInput(Row):
+    """An input that is never given."""
+
+    name: str
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.inputs.append(self.name)
 
 
 def with_field(draft: Draft, name: str, value: Any) -> Draft:

@@ -2,15 +2,68 @@
 
 from __future__ import annotations
 
-from irconv.codec import Codec
-from irconv.frameworks.onnx.table.rows import FLAG, AllAxes, ShapeInput, flat_pads, paired_pads, unary
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.frameworks.onnx.table.rows import FLAG, AllAxes, SizesInput, flat_pads, paired_pads, unary
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Identity, Mul, Pad, Reduce, Reshape
-from irconv.rows import TUPLE, Attribute, ConstantInput, Fixed, Input, InputCount, Iso, Only, Weight
+from irconv.ir.shapes import Dimension
+from irconv.rows import TUPLE, Attribute, ConstantInput, Fixed, Input, InputCount, Only, Selects, Weight
 
 
-def _reduce(native: str, op: str) -> Codec:
+def _reduce(native: str, op: str, since: int = 0) -> Codec:
     axes, keepdims = ConstantInput("axes", "axes", "int64", TUPLE), Attribute("keepdims", iso=FLAG)
-    return Codec(native, Reduce, Input("x"), axes, keepdims, Only("op", op))
+    return Codec(native, Reduce, Input("x"), axes, keepdims, Only("op", op), since=since)
+
+
+@dataclass(frozen=True)
+class _PadValue(Row):
+    """The constant that Pad puts, of the type of the value; none for its other modes.
+
+    Negative padding is left to slices: onnx's reference evaluator has none.
+    """
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        assert isinstance(layer, Pad)
+        return not any(isinstance(size, int) and size < 0 for pair in layer.pads for size in pair)
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        given = native.tensors.pop("value", None)
+        constant = native.config.get("mode", "constant") == "constant"
+        draft.fields["value"] = None if not constant else float(given.data.numpy()) if given else 0.0
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        ConstantInput("value", "value", draft.types["x"].dtype).encode(draft, native)
+
+
+def _pad(mode: str, since: int = 0) -> Codec:
+    return Codec(
+        "Pad",
+        Pad,
+        Input("x"),
+        SizesInput("pads", "pads", _flat_pads, paired_pads),
+        _PadValue(),
+        AllAxes(),
+        Selects("mode", mode),
+        Only("mode", mode),
+        since=since,
+    )
+
+
+def _flat_pads(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list[Dimension]:
+    return [*flat_pads(fields["pads"])]
+
+
+def _reshaped(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list[Dimension]:
+    """0 copies the input's size, and one other unknown size is -1: no need to compute."""
+    shape, given = fields["shape"], types["x"].shape
+    sizes = [0 if not isinstance(n, int) and given[i : i + 1] == (n,) else n for i, n in enumerate(shape)]
+    unknown = [n for n in sizes if not isinstance(n, int)]
+    return [n if isinstance(n, int) else -1 for n in sizes] if len(unknown) == 1 else sizes
 
 
 CODECS: list[Codec] = [
@@ -18,21 +71,25 @@ CODECS: list[Codec] = [
     _reduce("ReduceSum", "sum"),
     _reduce("ReduceMax", "max"),
     _reduce("ReduceMin", "min"),
+    _reduce("ReduceProd", "prod"),
+    _reduce("ReduceL1", "l1"),
+    _reduce("ReduceL2", "l2"),
+    _reduce("ReduceSumSquare", "sum_square"),
+    _reduce("ReduceLogSum", "log_sum"),
+    _reduce("ReduceLogSumExp", "log_sum_exp"),
+    _reduce("ReduceMax", "any", since=20),
+    _reduce("ReduceMin", "all", since=20),
     Codec("Flatten", Flatten, Input("x"), Fixed("axis", 1), Only("start_axis", 1)),
-    Codec("Reshape", Reshape, Input("x"), ShapeInput()),
+    Codec("Reshape", Reshape, Input("x"), SizesInput("shape", "shape", _reshaped)),
     unary("Transpose", "Transpose", Attribute("perm", "permutation", TUPLE)),
     Codec("Add", Add, InputCount(2)),
     Codec("Sum", Add),
     Codec("Mul", Mul, InputCount(2)),
     Codec("Concat", Concat, Attribute("axis")),
     Codec("Constant", Constant, Weight("value", "value", "*a")),
-    Codec(
-        "Pad",
-        Pad,
-        Input("x"),
-        ConstantInput("pads", "pads", "int64", Iso(paired_pads, flat_pads)),
-        ConstantInput("value", "value", "float32"),
-        AllAxes(),
-    ),
+    _pad("constant"),
+    _pad("reflect"),
+    _pad("edge"),
+    _pad("wrap", since=19),
     Codec("Identity", Identity, Input("x")),
 ]

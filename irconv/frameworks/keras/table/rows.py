@@ -1,0 +1,126 @@
+"""Rows and isos that only Keras needs, shared by the families."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from typing import Any
+
+from irconv.codec import Draft, Row, Workpiece
+from irconv.ir.dtypes import shortest_float32
+from irconv.ir.layers.base import LiteralOperand
+from irconv.ir.shapes import Dimension, size_product
+from irconv.rows import SAME, Ignored, Iso
+
+EVERY_LAYER = Ignored("name trainable dtype batch_input_shape batch_shape activity_regularizer")
+KERNEL_TRAINING = Ignored(
+    "kernel_initializer kernel_regularizer kernel_constraint bias_initializer bias_regularizer bias_constraint"
+)
+IMAGE = {"channels_last": "n *s c", "channels_first": "n c *s"}
+FLOAT32 = Iso(shortest_float32, SAME.encode)
+
+_RULES = {"same": "same_upper", "theano_half": "theano_half", "theano_pool_same": "theano_pool_same"}
+
+
+def padding_of_rank(spatial: int) -> Iso:
+    """Keras' words for padding, for so many spatial axes; ``theano_...`` are words of `normalise`."""
+
+    def decode(word: str) -> Any:
+        if word == "valid":
+            return ((0, 0),) * spatial
+        if word not in _RULES:
+            raise ValueError(f"expected valid or same, got {word!r}")
+        return _RULES[word]
+
+    def encode(padding: Any) -> str:
+        for word, rule in _RULES.items():
+            if padding == rule:
+                return word
+        if isinstance(padding, str) or any(map(any, padding)):
+            raise ValueError(f"Keras knows valid and same padding only, got {padding!r}")
+        return "valid"
+
+    return Iso(decode, encode)
+
+
+def spatial_pairs(spatial: int) -> Iso:
+    """(before, after) of the spatial axes in Keras, of every axis in the IR."""
+
+    def encode(pairs: Any) -> list[list[int]]:
+        if len(pairs) != spatial + 2 or any(pairs[0]) or any(pairs[1]):
+            raise ValueError(f"expected padding of {spatial} spatial axes only, got {pairs!r}")
+        return [list(pair) for pair in pairs[2:]]
+
+    return Iso(lambda pairs: ((0, 0), (0, 0), *map(tuple, pairs)), encode)
+
+
+def filters(draft: Draft) -> Any:
+    """The number of outputs, from the kernel."""
+    return draft.types["kernel"].shape[0]
+
+
+def kernel_size(draft: Draft) -> Any:
+    """The window, from the kernel."""
+    return list(draft.types["kernel"].shape[2:])
+
+
+@dataclass(frozen=True)
+class TargetShape(Row):
+    """The shape of a Reshape without the batch axis; -1 is the size that is left."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        target, (batch, *sizes) = native.config.pop("target_shape"), draft.given[0].shape
+        known = prod(size for size in target if size != -1)
+        if any(size is None or size < -1 for size in target) or list(target).count(-1) > 1 or not known:
+            raise draft.refuse(f"expected positive sizes and at most one -1 in target_shape, got {target}")
+        left = size_product(sizes).floor_divide(known).dimension
+        draft.fields["shape"] = (batch, *(left if size == -1 else size for size in target))
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        shape: list[Dimension] = list(draft.fields.pop("shape")[1:])
+        unknown = [size for size in shape if not isinstance(size, int)]
+        if len(unknown) > 1:
+            raise draft.refuse(f"Keras' Reshape takes one unknown size, got {', '.join(map(str, unknown))}")
+        native.config["target_shape"] = [size if isinstance(size, int) else -1 for size in shape]
+
+
+@dataclass(frozen=True)
+class CropBounds(Row):
+    """How much a Cropping layer takes off before and after each axis, as the bounds of a slice."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        crops = native.config.pop("cropping")
+        draft.fields["starts"] = tuple(before for before, _ in crops)
+        draft.fields["ends"] = tuple(-after if after else None for _, after in crops)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        starts, ends = draft.fields.pop("starts"), draft.fields.pop("ends")
+        bounds = [(start or 0, -(end or 0)) for start, end in zip(starts, ends, strict=True)]
+        if any(not isinstance(n, int) or n < 0 for pair in bounds for n in pair):
+            raise draft.refuse(f"Keras crops by fixed amounts, got starts {starts} and ends {ends}")
+        native.config["cropping"] = [list(pair) for pair in bounds]
+
+
+@dataclass(frozen=True)
+class LiteralValue(Row):
+    """A number, or a list of numbers along the last axis, that Keras keeps in the call or in the config."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        draft.literals["value"] = LiteralOperand(literal=native.config.pop("value"), dtype="float32")
+
+
+@dataclass(frozen=True)
+class DepthwiseGroups(Row):
+    """A depthwise kernel (\\*k, channels, multiplier) has a group for each channel."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        kernel = native.tensors["depthwise_kernel"].data.shape
+        if (said := native.config.pop("depth_multiplier")) != kernel[-1]:
+            raise draft.refuse(f"depth_multiplier is {said}, but the kernel has shape {kernel}")
+        draft.fields["groups"] = kernel[-2]
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        out, groups = draft.types["kernel"].shape[0], draft.fields.pop("groups")
+        if draft.types["kernel"].shape[1] != 1 or out % groups:
+            raise draft.refuse(f"is depthwise only with one input channel for each of its {groups} groups")
+        native.config["depth_multiplier"] = out // groups

@@ -1,0 +1,137 @@
+"""Arithmetic of several values, element by element, and running sums. Inputs broadcast as in numpy and have one element
+type; `Add` and `Mul` are tensor ops."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import pi
+from typing import ClassVar, Literal
+
+from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, Pointwise, ValueType
+from irconv.ir.layers.comparisons import And, Binary, Equal, Less, NotEqual, Where, combined
+from irconv.ir.layers.elementwise import Atan, Round, Sign
+from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.tensor_ops import Add, Mul
+
+
+def _is_float(dtype: str) -> bool:
+    return "float" in dtype
+
+
+class Sub(Binary):
+    """``x0 - x1``."""
+
+    type: Literal["Sub"] = "Sub"
+
+
+class Div(Binary):
+    """``x0 / x1``. Integers give an integer, cut off towards zero (ONNX, C); where PyTorch, numpy and Keras divide
+    integers into a float, a `Cast` goes first."""
+
+    type: Literal["Div"] = "Div"
+
+
+class FloorDiv(Binary):
+    """The largest integer not above the exact quotient: Python's ``x0 // x1`` (PyTorch, numpy).
+
+    Computed as ``(x0 - Mod(x0, x1)) / x1``, so ``1.0 // 0.1`` is 9, because the number written 0.1 is a little more
+    than a tenth; TensorFlow's ``floor(x0 / x1)`` gives 10 there, and is a `Div` and a `Floor`. A float divided by 0 is
+    infinite or NaN.
+    """
+
+    type: Literal["FloorDiv"] = "FloorDiv"
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        f = Formula(self, given)
+        whole = f(Sub(), "x0", f(Mod(sign="divisor"), "x0", "x1"))
+        if not _is_float(given["x0"].dtype):
+            return f.ends(Div(), whole, "x1")
+        rounded, plain = f(Round(), f(Div(), whole, "x1")), f(Div(), "x0", "x1")
+        return f.ends(Where(), f(Equal(), "x1", f.number(0.0)), plain, rounded)
+
+
+class Mod(Binary):
+    """What a division leaves over, ``x0 - x1 q``.
+
+    `sign` says whose sign it has. ``divisor``: q is rounded down, as in Python, numpy's and PyTorch's ``remainder``,
+    TensorFlow's ``floormod``, Keras' ``mod``, Theano's ``%``. ``dividend``: q is cut off towards zero, as in C's and
+    everybody's ``fmod``, ONNX with ``fmod=1``.
+    """
+
+    type: Literal["Mod"] = "Mod"
+    sign: Literal["divisor", "dividend"]
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """ONNX has the sign of the divisor for integers only."""
+        if self.sign == "dividend" or not _is_float(given["x0"].dtype):
+            return None
+        f = Formula(self, given)
+        rest, zero = f(Mod(sign="dividend"), "x0", "x1"), f.number(0.0)
+        differ = f(NotEqual(), f(Sign(), rest), f(Sign(), "x1"))
+        moved = f(And(), differ, f(NotEqual(), rest, zero))
+        return f.ends(Where(), moved, f(Add(), rest, "x1"), rest)
+
+
+class Pow(Binary):
+    """``x0`` to the power of ``x1``; NaN for a negative base with a fractional exponent."""
+
+    type: Literal["Pow"] = "Pow"
+
+
+class Atan2(Binary):
+    """The angle of the point (x1, x0), between -pi and pi: ``atan(x0 / x1)`` in the right quadrant; 0 at the origin.
+
+    Negative zeros count as zeros: ``atan2(-0, -1)`` is pi here and -pi in C.
+    """
+
+    type: Literal["Atan2"] = "Atan2"
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        f = Formula(self, given)
+        zero = f.number(0.0)
+        half_turn = f(Where(), f(Less(), "x0", zero), f.number(-pi), f.number(pi))
+        angle = f(Atan(), f(Div(), "x0", "x1"))
+        left = f(Where(), f(Less(), "x1", zero), f(Add(), angle, half_turn), angle)
+        upright = f(Mul(), f(Sign(), "x0"), f.number(pi / 2))
+        return f.ends(Where(), f(Equal(), "x1", zero), upright, left)
+
+
+class _Nary(Layer):
+    SLOTS: ClassVar[Mapping[str, str]] = {}
+    VARIADIC: ClassVar[bool] = True
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        return combined(given)
+
+
+class Maximum(_Nary):
+    """The largest of one or more values, element by element; NaN where one of them is."""
+
+    type: Literal["Maximum"] = "Maximum"
+
+
+class Minimum(_Nary):
+    """The smallest of one or more values, element by element; NaN where one of them is."""
+
+    type: Literal["Minimum"] = "Minimum"
+
+
+class Mean(_Nary):
+    """The mean of one or more values, element by element: Keras' Average."""
+
+    type: Literal["Mean"] = "Mean"
+
+
+class CumSum(Layer):
+    """The running sum along `axis`: each element becomes the sum of those up to it.
+
+    `exclusive` leaves the element itself out, so the first is 0 (TensorFlow, ONNX); `reverse` sums from the end.
+    """
+
+    BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
+
+    type: Literal["CumSum"] = "CumSum"
+    axis: int
+    exclusive: bool
+    reverse: bool

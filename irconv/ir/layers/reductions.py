@@ -1,0 +1,69 @@
+"""Reductions that need a divisor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from irconv.ir.layers.arithmetic import Div, Sub
+from irconv.ir.layers.base import AxisBehaviour, Decomposition, Layer, Reduction, ValueType
+from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.elementwise import Sqrt
+from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.shape_ops import SizeOf
+from irconv.ir.layers.tensor_ops import Mul, Reduce, reduced_shape
+from irconv.ir.shapes import size_product
+
+
+class Variance(Layer):
+    """``sum((x - mean(x))^2) / (n - correction)`` over the n elements along whole axes.
+
+    `correction`: 0 in Keras, TensorFlow and NumPy (biased), 1 in PyTorch unless asked (unbiased).
+    """
+
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Reduction()
+
+    type: Literal["Variance"] = "Variance"
+    axes: tuple[int, ...]
+    keepdims: bool
+    correction: int
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        x = given["x"]
+        return {"y": ValueType(x.dtype, reduced_shape(x.shape, self.axes, self.keepdims))}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        f, x = Formula(self, given), given["x"]
+        away = f(Sub(), "x", f(Reduce(op="mean", axes=self.axes, keepdims=True), "x"))
+        squares = f(Mul(), away, away)
+        if not self.correction:
+            return f.ends(Reduce(op="mean", axes=self.axes, keepdims=self.keepdims), squares)
+        total = f(Reduce(op="sum", axes=self.axes, keepdims=self.keepdims), squares)
+        count = size_product(x.shape[axis] for axis in self.axes).dimension
+        if isinstance(count, int):
+            return f.ends(Div(), total, f.number(float(count - self.correction)))
+        elements = ""
+        for axis in self.axes:
+            size = f(Cast(dtype=x.dtype), f(SizeOf(axis=axis), "x"))
+            elements = f(Mul(), elements, size) if elements else size
+        divisor = f(Sub(), f(Reduce(op="sum", axes=(0,), keepdims=False), elements), f.number(float(self.correction)))
+        return f.ends(Div(), total, divisor)
+
+
+class StandardDeviation(Layer):
+    """The square root of `Variance`, with the same fields."""
+
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Reduction()
+
+    type: Literal["StandardDeviation"] = "StandardDeviation"
+    axes: tuple[int, ...]
+    keepdims: bool
+    correction: int
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        x = given["x"]
+        return {"y": ValueType(x.dtype, reduced_shape(x.shape, self.axes, self.keepdims))}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        f = Formula(self, given)
+        return f.ends(Sqrt(), f(Variance(axes=self.axes, keepdims=self.keepdims, correction=self.correction), "x"))

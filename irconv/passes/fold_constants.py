@@ -1,0 +1,98 @@
+"""Computes what depends on constants alone: merged weight norm, pruning masks, dequantised or tied-through-a-transpose
+weights. The results are new tensors without a source, so this is done on request only and cannot be undone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.dtypes import logical_name
+from irconv.ir.graph import Graph, Node, Port
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
+from irconv.ir.layers.tensor_ops import Constant
+from irconv.ir.manifest import TensorRecord
+from irconv.ir.tensors import LazyTensor
+from irconv.layout import Array
+
+Evaluate: TypeAlias = Callable[[Bundle], Mapping[str, Array]]
+"""Runs a bundle that has no inputs; its outputs by port name."""
+
+
+def run(bundle: Bundle, evaluate: Evaluate) -> Bundle:
+    """The same function with every computable value a Constant, and computed operands among those of their layer."""
+    if bundle.graph is None:
+        return bundle
+    known = _known(bundle, bundle.graph)
+    nodes = [node for node in bundle.graph.nodes if not set(node.outputs.values()) <= known]
+    wanted = {value for node in nodes for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
+    constants = {n.outputs["y"] for n in bundle.graph.nodes if isinstance(bundle.layers[n.layer], Constant)}
+    results = [value for value in sorted(wanted & known) if value not in constants]
+    layers, tensors = dict(bundle.layers), dict(bundle.tensors)
+    arrays = evaluate(_subgraph(bundle, bundle.graph, known, results)) if results else {}
+    made: list[Node] = [n for n in bundle.graph.nodes if n.outputs.get("y") in constants & wanted]
+    for value in results:
+        key, name = f"{value}.value", f"{value}.constant"
+        tensors[key] = _tensor(arrays[value])
+        layers[name] = Constant(operands={"value": StoredOperand(tensor=key)})
+        made.append(Node(layer=name, scope="", inputs={}, outputs={"y": value}))
+    holders = {node.outputs["y"]: layers[node.layer] for node in made}
+    nodes = [_with_operands(node, layers, holders) for node in nodes]
+    return _without_unused(replace(bundle, layers=layers, tensors=tensors), bundle.graph, made + nodes)
+
+
+def _known(bundle: Bundle, graph: Graph) -> set[str]:
+    """The values that depend on no input."""
+    known: set[str] = set()
+    for node in graph.nodes:
+        if all(value in known for value in node.inputs.values()):
+            known |= set(node.outputs.values())
+    return known
+
+
+def _subgraph(bundle: Bundle, graph: Graph, known: set[str], results: list[str]) -> Bundle:
+    types = infer_types(bundle)
+    nodes = tuple(node for node in graph.nodes if set(node.outputs.values()) <= known)
+    outputs = tuple(
+        Port(name=v, value=v, dtype=types[v].dtype, shape=types[v].shape, axes="", source_axes="") for v in results
+    )
+    return replace(bundle, graph=Graph(inputs=(), outputs=outputs, nodes=nodes))
+
+
+def _tensor(array: Array) -> Tensor:
+    dtype = logical_name(array.dtype)
+    assert dtype is not None, "the runtimes give element types that a bundle can hold"
+    record = TensorRecord(
+        role="constant", trainable=None, dtype=dtype, shape=array.shape, axes="", letters="", source=None, steps=()
+    )
+    return Tensor(record, LazyTensor.of(array))
+
+
+def _with_operands(node: Node, layers: dict[str, Layer], holders: Mapping[str, Layer]) -> Node:
+    """The node with the operands that are constants now moved from its inputs to its layer."""
+    layer = layers[node.layer]
+    moved: dict[str, StoredOperand | LiteralOperand] = {
+        role: holders[value].operands["value"]
+        for role, value in node.inputs.items()
+        if role in layer.PARAMETERS and value in holders
+    }
+    if not moved:
+        return node
+    name = f"{node.layer}.{next(iter(node.outputs.values()))}" if layer.operands.keys() & moved.keys() else node.layer
+    layers[name] = layer.model_copy(update={"operands": {**layer.operands, **moved}})
+    inputs = {slot: value for slot, value in node.inputs.items() if slot not in moved}
+    return node.model_copy(update={"layer": name, "inputs": inputs})
+
+
+def _without_unused(bundle: Bundle, graph: Graph, nodes: list[Node]) -> Bundle:
+    """The graph without constants, layers and tensors that nothing uses any more."""
+    used = {value for node in nodes for value in node.inputs.values()} | {port.value for port in graph.outputs}
+    nodes = [n for n in nodes if not isinstance(bundle.layers[n.layer], Constant) or n.outputs["y"] in used]
+    names = {node.layer for node in nodes}
+    layers = {name: layer for name, layer in bundle.layers.items() if name in names}
+    stored = (o for layer in layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand))
+    keys = {operand.tensor for operand in stored}
+    tensors = {key: tensor for key, tensor in bundle.tensors.items() if key in keys}
+    return replace(bundle, layers=layers, tensors=tensors, graph=graph.model_copy(update={"nodes": tuple(nodes)}))

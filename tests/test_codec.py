@@ -1,0 +1,158 @@
+"""Codecs and tables: what has no row is refused, on both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+
+from irconv.codec import Codec, Native, NativeWeight, Table
+from irconv.errors import Refused
+from irconv.frameworks.keras.table import TABLE as KERAS
+from irconv.frameworks.onnx.table import TABLE as ONNX
+from irconv.frameworks.torch.table import TABLE as TORCH
+from irconv.ir.layers import layer_class
+from irconv.ir.layers.activations import Elu, LeakyRelu, Relu
+from irconv.ir.layers.base import ValueType
+from irconv.ir.layers.convolution import Linear
+from irconv.ir.tensors import LazyTensor
+from irconv.rows import Attribute, Fixed, Only, Selects, Weight
+from tests.helpers import numbers, rejection
+
+TOY = Table(
+    "Toy",
+    [
+        Codec("Ramp", Relu, Selects("leak", 0.0)),
+        Codec("Ramp", LeakyRelu, Attribute("leak", "slope")),
+        Codec("Affine", Linear, Weight("w", "kernel", "in out"), Weight("b", "bias", "out"), Fixed("mode", "plain")),
+        Codec("Curve", Elu, Only("alpha", 1.0)),
+    ],
+)
+
+
+def weight(*shape: int) -> NativeWeight:
+    return NativeWeight(f"file/{'x'.join(map(str, shape))}", LazyTensor.of(numbers(*shape)))
+
+
+def decode(kind: str, config: Mapping[str, Any], tensors: Mapping[str, NativeWeight] | None = None) -> Any:
+    return TOY.decode(Native(kind, "a", config, tensors or {}), [2], "layer a")
+
+
+def test_the_knob_selects_the_codec() -> None:
+    assert decode("Ramp", {"leak": 0.0})[0] == Relu()
+    assert decode("Ramp", {"leak": 0.3})[0] == LeakyRelu(slope=0.3)
+
+
+def test_of_several_codecs_the_first_that_can_express_a_layer_writes_it() -> None:
+    assert TOY.encode(Relu(), "a", {}, {}).config == {"leak": 0.0}
+    assert TOY.encode(LeakyRelu(slope=0.3), "a", {}, {}).config == {"leak": 0.3}
+
+
+def test_a_type_without_a_codec_is_refused() -> None:
+    text = rejection(lambda: decode("Spiral", {}), Refused)
+    advice = "A layer that irconv does not know is refused, never guessed."
+    assert text == f"layer a: irconv has no rule for Toy's Spiral. {advice}"
+
+
+def test_a_type_that_differs_in_case_only_is_pointed_at() -> None:
+    assert (
+        rejection(lambda: decode("ramp", {}), Refused) == "layer a: irconv has no rule for Toy's ramp. It knows Ramp."
+    )
+
+
+def test_a_setting_without_a_row_is_refused() -> None:
+    text = rejection(lambda: decode("Curve", {"tilt": 3, "sway": "x"}), Refused)
+    assert text == "layer a: irconv does not know setting tilt=3, setting sway='x'. It would be lost."
+
+
+def test_a_tensor_without_a_row_is_refused() -> None:
+    tensors = {"w": weight(3, 2), "b": weight(2), "c": weight(2)}
+    text = rejection(lambda: decode("Affine", {"mode": "plain"}, tensors), Refused)
+    assert text == "layer a: irconv does not know tensor c. It would be lost."
+
+
+def test_a_weight_that_must_be_there_is_missed() -> None:
+    text = rejection(lambda: decode("Affine", {"mode": "plain"}, {"b": weight(2)}), Refused)
+    assert text == "layer a: expected weights kernel, which the file does not have."
+
+
+def test_a_weight_of_another_rank_is_refused_by_its_path() -> None:
+    tensors = {"w": weight(3, 2, 4)}
+    text = rejection(lambda: decode("Affine", {"mode": "plain"}, tensors), Refused)
+    assert text == "layer a: tensor file/3x2x4: layout 'in out' does not describe an array of rank 3."
+
+
+def test_a_value_that_the_layer_class_does_not_take_is_refused_with_its_field() -> None:
+    text = rejection(lambda: decode("Ramp", {"leak": "steep"}), Refused)
+    assert text.startswith("layer a: slope: Input should be a valid number")
+    assert text.endswith("got 'steep'.")
+
+
+def test_an_operand_without_a_row_is_refused_on_the_way_out() -> None:
+    codec = Codec("Matrix", Linear, Weight("w", "kernel", "in out"))
+    data = {"kernel": weight(2, 3), "bias": weight(2)}
+    types = {role: ValueType("float32", w.data.shape) for role, w in data.items()}
+    text = rejection(lambda: codec.encode(Linear(), "a", data, types), Refused)
+    assert text == "layer a (Linear): Matrix cannot express bias."
+
+
+def test_a_field_without_a_row_is_refused_on_the_way_out() -> None:
+    text = rejection(lambda: Codec("Curve", Elu).encode(Elu(alpha=0.5), "a", {}, {}), Refused)
+    assert text == "layer a (Elu): Curve cannot express alpha."
+
+
+def test_a_layer_that_the_framework_lacks_is_refused_on_the_way_out() -> None:
+    text = rejection(lambda: TOY.encode(layer_class("Tanh")(), "a", {}, {}), Refused)
+    assert text == "layer a (Tanh): Toy has no layer for it."
+
+
+def test_the_first_reason_is_given_where_no_codec_can_express_a_layer() -> None:
+    text = rejection(lambda: TOY.encode(Elu(alpha=0.5), "a", {}, {}), Refused)
+    assert text == "layer a (Elu): can only be written with alpha=1.0, got 0.5."
+
+
+def test_weights_are_turned_on_the_way_in_and_back_on_the_way_out() -> None:
+    tensors = {"w": weight(3, 2), "b": weight(2)}
+    layer, draft = decode("Affine", {"mode": "plain"}, tensors)
+    assert draft.types["kernel"] == ValueType("float32", (2, 3))
+    (step,) = draft.mapped["kernel"].steps
+    assert (step.source, step.target) == ("in out", "out in")
+    assert draft.mapped["bias"].steps == ()
+    data = {"kernel": NativeWeight("k", LazyTensor.of(numbers(3, 2).transpose())), "bias": tensors["b"]}
+    back = TOY.encode(layer, "a", data, draft.types)
+    assert back.config == {"mode": "plain"}
+    assert np.array_equal(back.tensors["w"].data.numpy(), numbers(3, 2))
+
+
+# laws of all tables ------------------------------------------------------------------------------------------------
+
+CODECS = [(table, codec) for table in (KERAS, ONNX, TORCH) for codec in table.codecs]
+
+
+def spelled(value: Table | Codec) -> str:
+    return value.framework if isinstance(value, Table) else f"{value.native} is {value.layer.__name__}"
+
+
+@pytest.mark.parametrize(("table", "codec"), CODECS, ids=spelled)
+def test_every_row_names_something_of_the_layer_class_and_nothing_twice(table: Table, codec: Codec) -> None:
+    fields = set(codec.layer.model_fields) - codec.layer.FIELDS_OF_EVERY_LAYER
+    named = [row.field or row.native for row in codec.rows if isinstance(row, Attribute)]
+    named += [row.field for row in codec.rows if isinstance(row, Only)]
+    roles = [row.role for row in codec.rows if isinstance(row, Weight)]
+    assert set(named) <= fields
+    assert len(set(named)) == len(named)
+    assert set(roles) <= set(codec.layer.PARAMETERS)
+    assert len(set(roles)) == len(roles)
+
+
+@pytest.mark.parametrize("table", [KERAS, ONNX, TORCH], ids=spelled)
+def test_no_two_codecs_of_a_table_are_for_the_same_layers(table: Table) -> None:
+    def key(codec: Codec) -> tuple[Any, ...]:
+        selected = [row.selecting for row in codec.rows if row.selecting is not None]
+        held = [(row.field, row.value) for row in codec.rows if isinstance(row, Only)]
+        return codec.native, codec.layer, repr(selected), repr(held), codec.since
+
+    keys = [key(codec) for codec in table.codecs]
+    assert len(set(keys)) == len(keys)
