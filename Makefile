@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: demo test lint schemas docs benchmark clean
+.PHONY: demo test lint schemas docs checked benchmark zoo clean
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -20,8 +20,17 @@ lint: .venv/installed
 schemas docs: .venv/installed
 	.venv/bin/python -m irconv.report.reference
 
+checked: .venv/installed
+	.venv/bin/python -m tests.layers.report
+
 benchmark: .venv/installed
 	.venv/bin/python benchmarks/tiles.py
+	.venv/bin/python benchmarks/depth.py
+
+# every architecture of keras.applications, and many random graphs: minutes, not part of the suite
+zoo: .venv/installed
+	.venv/bin/python benchmarks/architectures.py
+	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
 
 clean:
 	rm -rf .venv .venv-demo

@@ -33,7 +33,8 @@ def build(name: str, folder: Path) -> dict[str, Any]:
     for weight in model.weights:
         weight.assign(_values(weight.path.rsplit("/", 1)[-1], weight.numpy(), random))
     images = random.standard_normal((2, size, size, 3)).astype(np.float32)
-    np.savez(folder / "case.npz", x=images, y=model.predict(images, verbose=0))
+    predictions = np.asarray(model(images, training=False))  # predict() is compiled, and 5e-6 away in EfficientNetB0
+    np.savez(folder / "case.npz", x=images, y=predictions)
     model.save(folder / "model.h5", include_optimizer=False)
     return {"parameters": model.count_params()}
 

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from irconv.errors import Refused
 from irconv.ir.layers.base import Layer, LiteralOperand, Origin, ValueType
-from irconv.ir.manifest import LayoutStep
+from irconv.ir.manifest import LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor
 
 Fields: TypeAlias = dict[str, Any]
@@ -75,6 +75,8 @@ class Draft:
     given: Sequence[ValueType] = ()
     """On the way in: the type of each input."""
     mapped: dict[str, MappedTensor] = field(default_factory=dict)
+    omitted: list[Omitted] = field(default_factory=list)
+    """On the way in: tensors that inference does not use."""
     literals: dict[str, LiteralOperand] = field(default_factory=dict)
     """On the way in: operands that are numbers in the native config."""
     data: dict[str, NativeWeight] = field(default_factory=dict)
@@ -123,7 +125,7 @@ class Row:
         return None
 
     def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
-        """Whether the row can write an IR layer with these types of inputs and operands; what it cannot is decomposed."""
+        """Whether the row can write an IR layer with these types of inputs and operands; else it is decomposed."""
         return True
 
 
@@ -157,7 +159,11 @@ class Codec:
             row.decode(work, draft)
         if left := [*(f"setting {k}={v!r}" for k, v in work.config.items()), *(f"tensor {k}" for k in work.tensors)]:
             raise draft.refuse(f"irconv does not know {', '.join(left)}", "It would be lost.")
-        missing = [r for r, p in self.layer.PARAMETERS.items() if p.fill is None and not p.optional and r not in {*draft.mapped, *draft.literals}]
+        missing = [
+            r
+            for r, p in self.layer.PARAMETERS.items()
+            if p.fill is None and not p.optional and r not in {*draft.mapped, *draft.literals}
+        ]
         if missing:
             raise draft.refuse(f"expected weights {', '.join(missing)}, which the file does not have")
         return draft.fields, draft

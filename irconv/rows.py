@@ -11,7 +11,7 @@ import numpy as np
 from irconv.codec import Draft, MappedTensor, NativeWeight, Row, Workpiece
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.base import Layer, ValueType
-from irconv.ir.manifest import LayoutStep
+from irconv.ir.manifest import LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import merged_sizes, relayout
 
@@ -227,14 +227,17 @@ class Present(Row):
 
 @dataclass(frozen=True)
 class Created(Row):
-    """A native tensor the IR has no word for: written with this value, dropped when read."""
+    """A native tensor the IR has no word for, because inference does not use it: written with this value, listed as
+    left out when read."""
 
     native: str
     value: float
     dtype: str
+    reason: str
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        native.tensors.pop(self.native, None)
+        if (weight := native.tensors.pop(self.native, None)) is not None:
+            draft.omitted.append(Omitted(name=weight.path, reason=self.reason))
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         data = LazyTensor.of(np.array(self.value, numpy_dtype(self.dtype)))
@@ -323,6 +326,24 @@ class ChannelAxis(Row):
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         native.config[self.native] = 1
+
+
+@dataclass(frozen=True)
+class AxisNumbers(Row):
+    """A list of axes (or one): counted from the end where negative on the native side, from 0 in the IR."""
+
+    native: str
+    field: str = "axes"
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        given, rank = native.config.pop(self.native), draft.ranks[0]
+        axes = [given] if isinstance(given, int) else given
+        if not axes or not all(isinstance(axis, int) and -rank <= axis < rank for axis in axes):
+            raise draft.refuse(f"expected {self.native} between {-rank} and {rank - 1}, got {given!r}")
+        draft.fields[self.field] = tuple(axis % rank for axis in axes)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config[self.native] = list(draft.fields.pop(self.field))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.tensor_ops import Transpose
-from irconv.ir.manifest import NativeTensor, SourceRecord, TensorRecord
+from irconv.ir.manifest import NativeTensor, Omitted, SourceRecord, TensorRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import customary, permutation
 
@@ -63,7 +63,9 @@ def decode(model: NativeModel, table: Table, source: SourceRecord, file: str) ->
             builder.add(use)
     builder.problems.raise_any()
     graph = Graph(inputs=model.inputs, outputs=_typed(model.outputs, builder.types), nodes=tuple(builder.nodes))
-    return Bundle(source=source, layers=builder.layers, graph=graph, tensors=builder.tensors)
+    return Bundle(
+        source=source, layers=builder.layers, graph=graph, tensors=builder.tensors, omitted=tuple(builder.omitted)
+    )
 
 
 class _Builder:
@@ -74,6 +76,7 @@ class _Builder:
         self.problems = Problems()
         self.layers: dict[str, Layer] = {}
         self.tensors: dict[str, Tensor] = {}
+        self.omitted: list[Omitted] = []
         self.nodes: list[Node] = []
         self.types = {port.value: ValueType(port.dtype, port.shape) for port in model.inputs}
         self._drafts: dict[str, Draft] = {}
@@ -101,6 +104,7 @@ class _Builder:
             operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
             operands |= {role: self._store(name, role, found, draft) for role, found in draft.mapped.items()}
             self.layers[name], self._drafts[name] = layer.model_copy(update={"operands": operands}), draft
+            self.omitted += draft.omitted
         draft = self._drafts[name]
         ranks = [len(value.shape) for value in given]
         if draft.ranks != ranks:
@@ -215,9 +219,7 @@ class _Encoder:
             self.natives[node.layer] = self.table.encode(layer, node.layer, operands, given)
         native = self.natives[node.layer]
         slots = native.inputs or tuple(node.inputs)
-        named = [
-            node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots
-        ]
+        named = [node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots]
         while named and not named[-1]:
             named.pop()
         results = [node.outputs.get(slot, "") for slot in native.outputs or node.outputs]

@@ -178,5 +178,6 @@ def _tensor(file: SourceFile, where: str, start: int, entry: Any) -> tuple[int, 
             where, f"expected {prod(shape) * item_size(dtype)} bytes for {code} {shape}, got {end - begin}"
         )
     if start + end > file.size:
-        raise DamagedFile(where, f"expected {end - begin} bytes at offset {start + begin}, but the file ends at {file.size}")
+        what = f"expected {end - begin} bytes at offset {start + begin}, but the file ends at {file.size}"
+        raise DamagedFile(where, what)
     return begin, end, LazyTensor(FileBytes(file, start + begin, dtype, tuple(shape)))

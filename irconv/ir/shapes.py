@@ -24,6 +24,8 @@ class Size:
     '(H + 1)//2'
     >>> (Size.of("H") * 2 + 1 - Size.of("H") * 2).dimension
     1
+    >>> print(Size.of("T") - Size.of("(H + 1)//2") * 2)
+    -2*((H + 1)//2) + T
     """
 
     __slots__ = ("terms",)

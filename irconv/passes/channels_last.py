@@ -22,6 +22,7 @@ from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import Shape
 from irconv.layout import compose, customary, invert
+from irconv.passes import bodies
 from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
 from irconv.passes.moves import Move, Order, Site, move_of, natural
 
@@ -51,7 +52,7 @@ def run(bundle: Bundle) -> Bundle:
     """The same function with as few transposes as this pass knows; image inputs and outputs become channels-first."""
     if bundle.graph is None:
         return bundle
-    passed = _Pass(bundle, bundle.graph).run()
+    passed = bodies.keep(bundle, _Pass(bundle, bundle.graph).run())
     return passed if _moved(passed) <= _moved(bundle) else _as_it_was(bundle, passed)
 
 
@@ -184,6 +185,9 @@ class _Pass:
         best = max(weights, key=lambda order: weights[order])
         return best, best in spatial
 
+    def _winner(self, value: str) -> Order | None:
+        return self.votes[value].winner() if value in self.votes else None
+
     def _add_vote(self, value: str, order: Order, spatial: bool) -> None:
         view = self.views[value]
         votes, layout = self.votes.setdefault(view.root, _Votes()), compose(view.order, order)
@@ -218,16 +222,18 @@ class _Pass:
             self.tensors |= apply_fold(self.tensors, fold, [axis - 1 for axis in order[1:]])
         else:
             order = self._choose(node, site, move)
-        self.ran_at[node.layer] = order
+        results = {slot: natural(self._rank(value)) for slot, value in node.outputs.items()}
         if fold is None:
+            again = node.layer in self.ran_at
+            wanted = {slot: None if again else self._winner(value) for slot, value in node.outputs.items()}
+            moved = {slot: move.result(site, slot, order, wanted[slot]) for slot in results}
+            results |= {slot: result for slot, result in moved.items() if result is not None}
             self._move_operands(site, order)
-            self.layers[node.layer] = move.layer(site, order)
-        else:
-            self.layers[node.layer] = site.layer
+        self.ran_at[node.layer] = order
+        self.layers[node.layer] = site.layer if fold is not None else move.layer(site, order, results)
         inputs = {slot: self._fetch(value, order, node.scope) for slot, value in node.inputs.items()}
         for slot, value in node.outputs.items():
-            result = move.result(site, slot, order) if fold is None else None
-            self._store(value, result or natural(self._rank(value)))
+            self._store(value, results[slot])
         self.nodes.append(node.model_copy(update={"inputs": inputs}))
 
     def _choose(self, node: Node, site: Site, move: Move) -> Order:
@@ -248,8 +254,8 @@ class _Pass:
         def cost(order: Order) -> int:
             views = {self.views[value] for value in full if value not in self.constants}
             turned = [v.root for v in views if (v.root, compose(v.order, order)) not in self.stored]
-            winners = {slot: self.votes[v].winner() for slot, v in node.outputs.items() if v in self.votes}
-            missed = [s for s, winner in winners.items() if winner and move.result(site, s, order) != winner]
+            winners = {slot: self._winner(value) for slot, value in node.outputs.items()}
+            missed = [s for s, winner in winners.items() if winner and move.result(site, s, order, winner) != winner]
             return sum(map(self._elements, turned)) + sum(self._elements(node.outputs[slot]) for slot in missed)
 
         return min(legal, key=cost, default=site.natural)

@@ -18,7 +18,8 @@ Supports: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], bool]
 def run(bundle: Bundle, supported: Collection[str] | Supports) -> Bundle:
     """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay.
 
-    `supported` may look at a layer's settings and at the types of its inputs and operands, too. The bodies of Scans are decomposed, too.
+    `supported` may look at a layer's settings and at the types of its inputs and operands, too. The bodies of Scans are
+    decomposed as well.
     """
     if bundle.graph is None:
         return bundle

@@ -56,23 +56,26 @@ def natural(rank: int) -> Order:
 class Move:
     """The default: needs its axes where they are."""
 
-    def result(self, site: Site, slot: str, order: Order) -> Order | None:
-        """The order of a result when the inputs come in `order`; None where the layer does not commute with it."""
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
+        """The order of a result when the inputs come in `order`; None where the layer does not commute with it.
+
+        Where the layer could give several, it is `wanted`.
+        """
         return natural(len(site.outputs[slot].shape)) if order == site.natural else None
 
     def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
         """The order of inputs that gives the result in this order, or None."""
         return site.natural if result == natural(len(result)) else None
 
-    def layer(self, site: Site, order: Order) -> Layer:
-        """The layer as it is then spelt."""
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
+        """The layer as it is then spelt, giving results in these orders."""
         return site.layer
 
 
 class _Everywhere(Move):
     """Commutes with every order; results have the rank of the inputs."""
 
-    def result(self, site: Site, slot: str, order: Order) -> Order | None:
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
         return order if len(order) == len(site.outputs[slot].shape) else None
 
     def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
@@ -82,7 +85,7 @@ class _Everywhere(Move):
 class _Renamed(_Everywhere):
     """Commutes with every order once its axis fields are renamed."""
 
-    def layer(self, site: Site, order: Order) -> Layer:
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
         behaviour, back = site.layer.BEHAVIOUR, invert(order)
         assert isinstance(behaviour, AxisFields)
         changed: dict[str, object] = {}
@@ -98,7 +101,7 @@ class _Renamed(_Everywhere):
 class _ChannelsKept(_Everywhere):
     """Commutes with orders that leave axes 0 and 1 in place."""
 
-    def result(self, site: Site, slot: str, order: Order) -> Order | None:
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
         return order if order[:2] == (0, 1) else None
 
     def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
@@ -108,7 +111,7 @@ class _ChannelsKept(_Everywhere):
 class _Reduced(Move):
     """Renames its axes; without keepdims the result has the remaining ones, renumbered."""
 
-    def result(self, site: Site, slot: str, order: Order) -> Order | None:
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
         kept = [axis for axis in order if self._stays(site, axis)]
         return tuple(sorted(kept).index(axis) for axis in kept)
 
@@ -119,7 +122,7 @@ class _Reduced(Move):
         # where the axes go that vanish does not matter to the result
         return tuple([kept[axis] for axis in result] + [axis for axis in site.natural if axis not in kept])
 
-    def layer(self, site: Site, order: Order) -> Layer:
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
         back = invert(order)
         axes = tuple(sorted(back[axis] for axis in site.layer.settings()["axes"]))
         return site.layer.model_copy(update={"axes": axes})
@@ -132,24 +135,27 @@ class _Reduced(Move):
 class _Reshaped(Move):
     """Commutes where each group of axes that it merges or splits stays together and in order."""
 
-    def result(self, site: Site, slot: str, order: Order) -> Order | None:
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
         before, after = site.inputs["x"].shape, site.outputs[slot].shape
-        return _carried(_groups(before, after), before, order)
+        carried = _carried(_groups(before, after), before, order)
+        if carried is None or wanted is None:
+            return carried
+        long = [[axis for axis in side if after[axis] != 1] for side in (carried, wanted)]
+        return wanted if long[0] == long[1] else carried  # axes of length 1 can be put anywhere
 
     def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
         before, after = site.inputs["x"].shape, site.outputs[slot].shape
         groups = _groups(before, after)
         return _carried(groups and [(right, left) for left, right in groups], after, result)
 
-    def layer(self, site: Site, order: Order) -> Layer:
-        result = self.result(site, "y", order)
-        shape = site.outputs["y"].shape
-        assert result is not None, "only asked for orders that commute"
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
+        result, shape = results["y"], site.outputs["y"].shape
         stored = tuple(site.inputs["x"].shape[axis] for axis in order)
         turned = tuple(shape[axis] for axis in result)
         if isinstance(site.layer, Flatten) and turned[:-1] == stored[: len(turned) - 1]:
             return site.layer.model_copy(update={"start_axis": len(turned) - 1})
-        return site.layer if order == site.natural else Reshape(shape=turned, origin=site.layer.origin)
+        unmoved = order == site.natural and result == natural(len(result))
+        return site.layer if unmoved else Reshape(shape=turned, origin=site.layer.origin)
 
 
 def _groups(before: Sequence[Dimension], after: Sequence[Dimension]) -> list[tuple[list[int], list[int]]] | None:
@@ -204,7 +210,7 @@ class _LastToChannels(Move):
     """Commutes with nothing but the order that puts its axis in the place of the channels, at rank 4 and above: a lower
     rank is a sequence, which only got longer when this was tried."""
 
-    def result(self, site: Site, slot: str, order: Order) -> Order | None:
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
         if order == site.natural:
             return order
         return order if self._channels(site, order) else None
@@ -216,7 +222,7 @@ class _LastToChannels(Move):
         first = (0, site.rank - 1, *range(1, site.rank - 1))
         return site.rank >= 4 and order == first and site.layer.on_channels(site.rank) is not None
 
-    def layer(self, site: Site, order: Order) -> Layer:
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
         changed = site.layer.on_channels(site.rank) if order != site.natural else None
         if changed is None:
             return site.layer

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -138,11 +138,13 @@ def test_a_step_undone_twice_is_the_step() -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
 )
 
 
-@given(st.dictionaries(st.text(), JSON))
+@settings(max_examples=40)
+@given(st.dictionaries(st.text(max_size=5), JSON, max_size=4))
 def test_any_native_config_comes_back_from_the_text(config: dict[str, Any]) -> None:
     origin = {"framework": "keras", "type": "X", "name": "x", "config": config, "split_from": None}
     layers = {"x": {"type": "Relu", "operands": {}, "origin": origin}}

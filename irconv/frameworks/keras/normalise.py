@@ -34,8 +34,12 @@ _ADDED: Mapping[str, dict[str, Any]] = {
     "Flatten": _IMAGE_LAST,  # before 2.1.6: C order, whatever the data format
     **{f"{pool}Pooling{n}D": _IMAGE_LAST for pool in ("Max", "Average") for n in (1, 2, 3)},
     **{f"Global{pool}Pooling{n}D": _GLOBAL_POOL for pool in ("Max", "Average") for n in (1, 2, 3)},
+    "Normalization": {"invert": False},
     "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
 }
+
+#: Layers with one axis, which some versions write as a list.
+_ONE_AXIS = {"BatchNormalization", "Normalization"}
 
 #: Settings that Keras 3 renamed, by the name they had before.
 _RENAMED = {("LeakyReLU", "negative_slope"): "alpha"}
@@ -278,7 +282,7 @@ def _spelling(model: _Model, kind: str, config: dict[str, Any]) -> dict[str, Any
     if config.get("dtype", "float32") not in ("float32", "float64"):
         where = f"{model.path}: layer {config.get('name')} ({kind})"
         model.problems.add(where, f"computes in {config['dtype']}, and irconv reads float32 and float64 layers")
-    if kind == "BatchNormalization" and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
+    if kind in _ONE_AXIS and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
         config["axis"] = config["axis"][0]  # tf.keras 1.15 and later write a list
     if kind in _TURNED_ON_THEANO:
         config["kernel_order"] = "convolution" if model.backend == "theano" else "correlation"

@@ -56,7 +56,9 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         return Bundle(source, tensors=tensors, groups=groups, omitted=file.omitted, paths=(path,))
     model = normalise(file.config, file.weights, Facts(str(path), file.backend.value, _major(path, file.version)))
     bundle = decode(model, TABLE, source, path.name)
-    return Bundle(source, bundle.layers, bundle.graph, bundle.tensors, omitted=file.omitted, paths=(path,))
+    return Bundle(
+        source, bundle.layers, bundle.graph, bundle.tensors, omitted=(*file.omitted, *bundle.omitted), paths=(path,)
+    )
 
 
 def _major(path: Path, version: str) -> int:

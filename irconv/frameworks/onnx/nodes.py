@@ -17,7 +17,7 @@ Names = Mapping[str, str]
 
 
 def nodes(model: NativeModel, natives: Mapping[str, Native], initializers: Names) -> Iterator[Any]:
-    """The nodes of the outermost graph. A Constant is no node: its value is an initializer; as an output it is copied."""
+    """The nodes of the outermost graph. A Constant is none: its value is an initializer; as an output it is copied."""
     constants = _constants(model, natives, initializers)
     yield from _nodes(model, natives, {**initializers, **constants}, "")
     for value in dict.fromkeys(port.value for port in model.outputs if port.value in constants):

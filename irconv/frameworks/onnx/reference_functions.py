@@ -8,7 +8,7 @@ import numpy as np
 from onnx.reference.op_run import OpRun
 
 
-class LogSoftmax(OpRun):  # type: ignore[misc]
+class LogSoftmax(OpRun):
     """``x - log(sum of exp(x))``; the evaluator's own takes the logarithm of a softmax that has become 0."""
 
     op_domain = ""
@@ -18,7 +18,7 @@ class LogSoftmax(OpRun):  # type: ignore[misc]
         return ((shifted - np.log(np.exp(shifted).sum(axis=axis, keepdims=True))).astype(x.dtype),)
 
 
-class LRN(OpRun):  # type: ignore[misc]
+class LRN(OpRun):
     """The evaluator's own takes the number of samples for that of channels, and rank 4 only."""
 
     op_domain = ""

@@ -1,5 +1,5 @@
-"""Pools and transposed convolutions for onnx's reference evaluator, whose own miscount windows with ``ceil_mode`` and
-know no groups. Imports that evaluator."""
+"""Pools, transposed convolutions and paddings for onnx's reference evaluator, whose own miscount windows with
+``ceil_mode``, know no groups and cannot cut off. Imports that evaluator."""
 
 from __future__ import annotations
 
@@ -113,4 +113,21 @@ class ConvTranspose(OpRun):
         return (result[(..., *(slice(b, n - a) for b, a, n in zip(pads[:rank], pads[rank:], sizes, strict=True)))],)
 
 
-OPS = [MaxPool, AveragePool, LpPool, ConvTranspose]
+class Pad(OpRun):
+    """The standard's Pad; a negative number cuts elements off."""
+
+    op_domain = ""
+
+    def _run(self, x: Any, pads: Any, value: Any = None, axes: Any = None, mode: str = "constant") -> Any:
+        pairs = [(0, 0)] * x.ndim
+        named = range(x.ndim) if axes is None else [int(axis) % x.ndim for axis in axes]
+        for axis, before, after in zip(named, pads[: len(named)], pads[len(named) :], strict=True):
+            pairs[axis] = (int(before), int(after))
+        x = x[tuple(slice(max(-b, 0), n - max(-a, 0)) for (b, a), n in zip(pairs, x.shape, strict=True))]
+        wide: Any = [(max(b, 0), max(a, 0)) for b, a in pairs]
+        if mode != "constant":
+            return (np.pad(x, wide, mode),)  # type: ignore[call-overload]
+        return (np.pad(x, wide, constant_values=0 if value is None else value.item()),)
+
+
+OPS = [MaxPool, AveragePool, LpPool, ConvTranspose, Pad]

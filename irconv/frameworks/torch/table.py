@@ -110,7 +110,7 @@ def _batch_norm(ranks: tuple[int, ...], spatial: int) -> Codec:
         Weight("bias", "beta", "c"),
         Weight("running_mean", "mean", "c"),
         Weight("running_var", "variance", "c"),
-        Created("num_batches_tracked", 0, "int64"),
+        Created("num_batches_tracked", 0, "int64", "the number of batches seen in training"),
         Attribute("eps", "epsilon"),
         Attribute("momentum", iso=MOMENTUM),
         Present("affine", "gamma"),

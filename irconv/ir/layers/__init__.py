@@ -15,15 +15,15 @@ _FAMILIES = {
     "arithmetic": "Sub Div FloorDiv Mod Pow Atan2 Maximum Minimum Mean CumSum",
     "attention": "ScaledDotProductAttention MultiHeadAttention GroupedQueryAttention DotProductAttention "
     "AdditiveAttention",
-    "comparisons": "Equal NotEqual Less LessOrEqual Greater GreaterOrEqual Not And Or Xor BitwiseNot BitwiseAnd BitwiseOr "
-    "BitwiseXor BitShift Where Cast",
-    "composite_activations": "Threshold TanhShrink LogSigmoid ScaledSoftplus Squareplus SparsePlus ScaledTanh Swish Glu "
-    "Crelu Softmin Sparsemax",
+    "comparisons": "Equal NotEqual Less LessOrEqual Greater GreaterOrEqual Not And Or Xor BitwiseNot BitwiseAnd "
+    "BitwiseOr BitwiseXor BitShift Where Cast",
+    "composite_activations": "Threshold TanhShrink LogSigmoid ScaledSoftplus Squareplus SparsePlus ScaledTanh Swish "
+    "Glu Crelu Softmin Sparsemax",
     "control": "Scan Opaque",
     "conv_recurrent": "ConvLSTM",
     "convolution": "Conv ConvTranspose Linear Bilinear",
-    "elementwise": "Abs Neg Sign Sqrt Rsqrt Square Reciprocal Exp2 Expm1 Log Log1p Log2 Log10 Floor Ceil Round Trunc Sin "
-    "Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf IsNaN IsInf IsFinite",
+    "elementwise": "Abs Neg Sign Sqrt Rsqrt Square Reciprocal Exp2 Expm1 Log Log1p Log2 Log10 Floor Ceil Round Trunc "
+    "Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf IsNaN IsInf IsFinite",
     "embedding": "Embedding EmbeddingBag OneHot CategoryEncoding PositionalEmbedding Discretization",
     "matrix": "MatMul Einsum Dot Determinant Trilu",
     "indexing": "Gather GatherElements GatherND ScatterElements ScatterND TopK Sort ArgMax ArgMin ReverseSequence",

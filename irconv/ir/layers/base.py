@@ -178,7 +178,7 @@ class OnChannels(NamedTuple):
 
     layer: Layer
     axes: Mapping[str, tuple[str, str]]
-    """Role -> (axes as the first layer has them, axes as this one does); a word in parentheses with ``u`` is length 1."""
+    """Role -> (axes as the first layer has them, axes as this one does); words that begin with ``u`` have length 1."""
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:

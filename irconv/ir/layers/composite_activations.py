@@ -1,5 +1,7 @@
-"""Activations that are made of simpler ones, named by their formulas. `Glu`, `Crelu`, `Softmin` and `Sparsemax` act along
-an axis, the others on each element alone."""
+"""Activations that are made of simpler ones, named by their formulas.
+
+`Glu`, `Crelu`, `Softmin` and `Sparsemax` act along an axis, the others on each element alone.
+"""
 
 from __future__ import annotations
 

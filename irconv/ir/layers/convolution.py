@@ -19,8 +19,8 @@ from irconv.ir.layers.base import (
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.matrix import Einsum, MatMul
 from irconv.ir.layers.tensor_ops import Add, Pad, Transpose
-from irconv.ir.layers.window import ExplicitPadding, Padding, window_outputs
-from irconv.ir.shapes import Dimension, Size
+from irconv.ir.layers.window import ExplicitPadding, Padding, padding_to_compute, window_outputs
+from irconv.ir.shapes import Dimension, Size, static
 
 
 class Conv(Layer):
@@ -54,6 +54,17 @@ class Conv(Layer):
             raise ValueError(f"a kernel of shape {kernel} with {self.groups} groups does not take {channels} channels")
         spatial = window_outputs(tuple(sizes), window, self.stride, self.dilation, self.padding)
         return {"y": ValueType(x.dtype, (n, kernel[0], *spatial))}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known."""
+        sizes, kernel = given["x"].shape[2:], static(given["kernel"].shape[2:])
+        pads = kernel and padding_to_compute(self.padding, sizes, kernel, self.stride, self.dilation)
+        if not pads:
+            return None
+        f, none = Formula(self, given), ((0, 0),) * len(pads)
+        plain = Conv(stride=self.stride, dilation=self.dilation, groups=self.groups, padding=none)
+        padded = f(Pad(pads=((0, 0), (0, 0), *pads), mode="constant", value=0.0), "x")
+        return f.ends(plain, padded, kernel="kernel", bias="bias")
 
 
 class ConvTranspose(Layer):

@@ -23,8 +23,11 @@ class Formula:
         self._steps: list[Step] = []
 
     def __call__(self, layer: Layer, *values: str, **operands: str) -> str:
-        """One step, and its first result. `values` are its slots, then its operands as far as they are computed; `operands` maps roles of the
-        step to roles of the composite, whose operands it takes over."""
+        """One step, and its first result.
+
+        `values` are for its slots, then for its operands as far as they are computed; `operands` maps roles of the step
+        to roles of the composite, whose operands it takes over.
+        """
         return self._add(layer, values, operands, f"t{len(self._steps)}")
 
     def number(self, literal: float | int | bool | list[Any], dtype: str = "") -> str:

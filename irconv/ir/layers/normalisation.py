@@ -1,7 +1,7 @@
 """Normalisations with weights or statistics.
 
-Where they differ is where `epsilon` goes, and each class says it: under the root beside the variance, beside the standard
-deviation, or as the least value of a norm.
+They differ in where `epsilon` goes, and each class says it: under the root beside the variance, beside the standard
+deviation, or as the least deviation there is.
 """
 
 from __future__ import annotations
@@ -82,8 +82,8 @@ class BatchNorm(Layer):
 
 
 class LayerNorm(Layer):
-    """Normalises each sample over some of its axes: ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, with the
-    mean and the (biased) variance over `axes`.
+    """Normalises each sample over some of its axes: ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta``, with
+    the mean and the (biased) variance over `axes`.
 
     gamma and beta have the normalised axes, in the order of `axes`. Keras: the last axis and epsilon 1e-3 unless said;
     PyTorch: the last ones, as many as `normalized_shape` has, and 1e-5; BERT 1e-12.
@@ -116,8 +116,8 @@ class LayerNorm(Layer):
 class RMSNorm(Layer):
     """``y = gamma x / sqrt(mean(x x) + epsilon)``, with the mean over `axes`.
 
-    gamma has the normalised axes, in the order of `axes`. Keras: the last axis and epsilon 1e-6 unless said; PyTorch: the
-    smallest number that changes a 1 of the element type (1.1920929e-07 for float32).
+    gamma has the normalised axes, in the order of `axes`. Keras: the last axis and epsilon 1e-6 unless said; PyTorch:
+    the distance from 1 to the next number of the element type (1.1920929e-07 for float32).
     """
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"gamma": Parameter("*k", 1.0)}

@@ -12,7 +12,7 @@ from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
 from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Add, Pad, Reshape, Transpose
-from irconv.ir.layers.window import Padding, explicit_padding, window_outputs
+from irconv.ir.layers.window import Padding, explicit_padding, padding_to_compute, window_outputs
 from irconv.ir.shapes import Dimension, Size, size_product
 
 
@@ -47,11 +47,10 @@ class Unfold(Layer):
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         """Axis by axis, a strided slice for each place in the window."""
         x = given["x"]
-        pads = explicit_padding(self.padding, x.shape[2:], self.kernel, self.stride, self.dilation)
-        if pads is None:
-            raise ValueError(f"its padding {self.padding} depends on the input's size, which is {x.shape[2:]}")
+        window = (x.shape[2:], self.kernel, self.stride, self.dilation)
+        pads = padding_to_compute(self.padding, *window) or explicit_padding(self.padding, *window)
         f, value = Formula(self, given), "x"
-        if any(map(any, pads)):
+        if pads and any(map(any, pads)):
             value = f(Pad(pads=((0, 0), (0, 0), *pads), mode="constant", value=0.0), value)
         for i, (k, s, d) in enumerate(zip(self.kernel, self.stride, self.dilation, strict=True)):
             axis, last = 2 + 2 * i, (k - 1) * d

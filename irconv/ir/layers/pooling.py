@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
+from math import inf, prod
 from typing import ClassVar, Literal
 
-from irconv.ir.layers.arithmetic import Mod, Pow
+from irconv.ir.layers.arithmetic import Div, Mod, Pow
 from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.elementwise import Abs
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import ScatterElements
 from irconv.ir.layers.shape_ops import Full, SizeOf
 from irconv.ir.layers.tensor_ops import Mul, Pad, Reduce, Reshape, constant
-from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
+from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, padding_to_compute, window_outputs
 from irconv.ir.shapes import Dimension, Shape, size_product, static
 
 
@@ -39,6 +39,15 @@ class MaxPool(Layer):
         spatial = window_outputs(x.shape[2:], self.kernel, self.stride, self.dilation, self.padding, self.ceil_mode)
         return {"y": ValueType(x.dtype, (*x.shape[:2], *spatial))}
 
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known."""
+        pads = padding_to_compute(self.padding, given["x"].shape[2:], self.kernel, self.stride, self.dilation)
+        if not pads:
+            return None
+        f = Formula(self, given)
+        plain = self.model_copy(update={"padding": ((0, 0),) * len(pads), "ceil_mode": False})
+        return f.ends(plain, f(Pad(pads=((0, 0), (0, 0), *pads), mode="constant", value=-inf), "x"))
+
 
 class AveragePool(Layer):
     """The mean under a sliding window.
@@ -63,6 +72,22 @@ class AveragePool(Layer):
         ones = (1,) * len(self.kernel)
         spatial = window_outputs(x.shape[2:], self.kernel, self.stride, ones, self.padding, self.ceil_mode)
         return {"y": ValueType(x.dtype, (*x.shape[:2], *spatial))}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known. The
+        padding is left out of the mean by dividing by the mean of as many ones."""
+        x, ones = given["x"], (1,) * len(self.kernel)
+        pads = padding_to_compute(self.padding, x.shape[2:], self.kernel, self.stride, ones)
+        if not pads:
+            return None
+        f = Formula(self, given)
+        pad = Pad(pads=((0, 0), (0, 0), *pads), mode="constant", value=0.0)
+        settings = {"padding": ((0, 0),) * len(pads), "ceil_mode": False, "count_padding": True}
+        plain = self.model_copy(update=settings)
+        if self.count_padding:
+            return f.ends(plain, f(pad, "x"))
+        inside = f(pad, f(Full(shape=(1, 1, *x.shape[2:]), value=1.0, dtype=x.dtype)))
+        return f.ends(Div(), f(plain, f(pad, "x")), f(plain, inside))
 
 
 class MaxPoolWithIndices(Layer):
@@ -215,9 +240,12 @@ class LpPool(Layer):
         return {"y": ValueType(x.dtype, (*x.shape[:2], *spatial))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
-        if self.formula == "absolute":
-            return None
         f = Formula(self, given)
+        if self.formula == "absolute":
+            pads = padding_to_compute(self.padding, given["x"].shape[2:], self.kernel, self.stride, self.dilation)
+            plain = self.model_copy(update={"padding": ((0, 0),) * len(self.kernel), "ceil_mode": False})
+            pad = Pad(pads=((0, 0), (0, 0), *(pads or ())), mode="constant", value=0.0)
+            return f.ends(plain, f(pad, "x")) if pads else None
         pool = AveragePool(
             kernel=self.kernel,
             stride=self.stride,

@@ -67,7 +67,7 @@ class QuantizeLinear(Layer):
 
 
 class DequantizeLinear(Layer):
-    """``(x - zero_point) scale``, of the scale's type; both are one number (`axis` None) or one for each index of it."""
+    """``(x - zero_point) scale``, of the scale's type; one number each (`axis` None) or one for each index of it."""
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = _SCALE
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()

@@ -26,9 +26,9 @@ class Resize(Layer):
     * ``align_corners``: ``p = i (n - 1) / (m - 1)``, 0 where m is 1 (PyTorch and TensorFlow 1 when asked).
     * ``asymmetric``: ``p = i / s`` (TensorFlow 1 unless asked, PyTorch's and Keras' nearest).
 
-    `mode` says how: ``nearest`` takes one element, `rounding` which: ``floor``, ``ceil``, ``round_prefer_floor`` (a half
-    goes down) or ``round_prefer_ceil``. PyTorch's nearest is asymmetric and floor, its nearest-exact half_pixel and
-    round_prefer_ceil; so are the old and the new one of TensorFlow. ``linear`` weighs two elements along each axis;
+    `mode` says how: ``nearest`` takes one element, `rounding` which: ``floor``, ``ceil``, ``round_prefer_floor``
+    (halves go down) or ``round_prefer_ceil``. PyTorch's nearest is asymmetric and floor, its nearest-exact half_pixel
+    and round_prefer_ceil; so are the old and the new one of TensorFlow. ``linear`` weighs two elements along each axis;
     places outside count as the border. ``cubic`` weighs four, with `cubic_coefficient` (PyTorch -0.75, TensorFlow 2 and
     Keras -0.5; TensorFlow also rounds p to 1/1024); elements outside count as the border or, with `exclude_outside`
     (TensorFlow 2, Keras), not at all. `antialias` widens the windows of linear and cubic when m is below n; PyTorch

@@ -61,6 +61,46 @@ def explicit_padding(
     return known if len(known) == len(numbers) else None
 
 
+def computed_padding(
+    mode: PaddingMode, size: Dimension, kernel: int, stride: int, dilation: int
+) -> tuple[Dimension, Dimension]:
+    """The padding before and after one axis as arithmetic on its size, for targets that compute it at run time.
+
+    Where the windows end before the axis does, the number after is negative: the elements no window reaches are cut
+    off. ``t = (ceil(n / s) - 1) s + w - n`` is ``w - s`` to ``w - 1``; where it can be negative, ``max(t, 0) // 2`` is
+    the count of even numbers 2, 4, ... up to t, each of them one floor division.
+
+    >>> computed_padding("same_upper", "H", 3, 2, 1)
+    ('(-H + 1)//2 + (H + 1)//2', '-((-H + 1)//2) + (H + 1)//2 - H + 1')
+    """
+    window = (kernel - 1) * dilation + 1
+    total = (Size.of(size).ceil_divide(stride) - 1) * stride + window - size
+    if mode in ("theano_half", "theano_pool_same"):
+        fixed = padding_of_axis(mode, 1, kernel, stride, dilation)
+        assert fixed is not None, "it is known for every known size"
+        before = Size.of(fixed[0])
+    elif window >= stride:
+        before = (total + (mode == "same_lower")).floor_divide(2)
+    else:
+        before = Size.of(0)
+        for number in range(1 if mode == "same_lower" else 2, window, 2):
+            before += (total + (stride - number)).floor_divide(stride)
+    return before.dimension, (total - before).dimension
+
+
+def padding_to_compute(
+    padding: Padding,
+    sizes: tuple[Dimension, ...],
+    kernel: tuple[int, ...],
+    stride: tuple[int, ...],
+    dilation: tuple[int, ...],
+) -> tuple[tuple[Dimension, Dimension], ...] | None:
+    """The padding of every axis by `computed_padding`; None where `explicit_padding` has numbers for it."""
+    if not isinstance(padding, str) or explicit_padding(padding, sizes, kernel, stride, dilation) is not None:
+        return None
+    return tuple(computed_padding(padding, *axis) for axis in zip(sizes, kernel, stride, dilation, strict=True))
+
+
 def window_outputs(
     sizes: tuple[Dimension, ...],
     kernel: tuple[int, ...],

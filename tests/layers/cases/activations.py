@@ -38,6 +38,7 @@ from tests.layers.harness import Case, arrays
 X = arrays(1, x=(3, 5, 7))["x"] * 3
 IMAGE = arrays(2, x=(2, 3, 5, 7))["x"]
 FAR = np.array([[-200.0, -90.0, -30.0, -1e-5, 0.0, 1e-5, 30.0, 90.0, 200.0]], np.float32)
+EDGE = np.array([-3.0, -1.0, -0.5, 0.0, 0.5, 1.0, 3.0, 6.0], np.float32)
 SYMBOLS = {"x": ("N", 5, "T")}
 
 
@@ -106,13 +107,24 @@ def _prelu_of_keras(name: str, shared_axes: list[int] | None, slope: np.ndarray)
     return Case(name, PRelu(), {"x": IMAGE}, run, against, operands={"slope": slope}, shapes=shapes)
 
 
-def _relu_of_keras(name: str, layer: Layer, **settings: Any) -> Case:
+def _relu_of_keras(name: str, layer: Layer, x: np.ndarray = X, **settings: Any) -> Case:
     def run() -> dict[str, np.ndarray]:
         import keras
 
-        return {"y": np.asarray(keras.layers.ReLU(**settings)(X))}
+        return {"y": np.asarray(keras.layers.ReLU(**settings)(x))}
 
-    return Case(name, layer, {"x": X}, run, "keras.layers.ReLU", shapes=SYMBOLS)
+    return Case(name, layer, {"x": x}, run, "keras.layers.ReLU", shapes=SYMBOLS if x is X else {})
+
+
+def _edge(layer: Layer, function: str, **settings: Any) -> Case:
+    wanted, against = torch_result(function, EDGE, **settings), f"torch.nn.functional.{function}"
+    return Case("is right at the ends of its pieces", layer, {"x": EDGE}, wanted, against, shapes={"x": ("N",)})
+
+
+def _computed_slope() -> dict[str, np.ndarray]:
+    import torch
+
+    return {"y": torch.nn.functional.prelu(torch.from_numpy(IMAGE), torch.from_numpy(_SLOPES["channels"])).numpy()}
 
 
 _SLOPES = arrays(3, one=(1,), channels=(3,), elements=(3, 5, 7), rows=(3, 5, 1), features=(7,))
@@ -198,6 +210,35 @@ CASES = [
     _prelu_of_features(),
     _prelu_of_keras("has a slope for each element", None, _SLOPES["elements"]),
     _prelu_of_keras("shares slopes along the width", [2], _SLOPES["rows"]),
+    Case(
+        "takes a slope that the graph computes",
+        PRelu(),
+        {"x": IMAGE, "slope": _SLOPES["channels"]},
+        _computed_slope,
+        "torch.nn.functional.prelu",
+        shapes={"x": ("N", 3, "H", "W")},
+    ),
+    _edge(Relu(), "relu"),
+    _edge(ThresholdedRelu(threshold=0.5), "threshold", threshold=0.5, value=0.0),
+    _edge(HardShrink(threshold=0.5), "hardshrink", lambd=0.5),
+    _edge(SoftShrink(threshold=0.5), "softshrink", lambd=0.5),
+    _edge(HardSwish(), "hardswish"),
+    _relu_of_keras(
+        "has Keras' step",
+        GeneralRelu(max_value=3.0, negative_slope=0.1, threshold=0.5),
+        x=EDGE,
+        max_value=3.0,
+        negative_slope=0.1,
+        threshold=0.5,
+    ),
+    Case(
+        "keeps float64",
+        Clip(low=-0.1, high=0.7),
+        {"x": EDGE.astype(np.float64)},
+        torch_result("clamp", EDGE.astype(np.float64), min=-0.1, max=0.7),
+        "torch.clamp",
+        tolerance=1e-15,
+    ),
     _case("sums to one along the middle axis", Softmax(axis=1), "softmax", dim=1),
     _keras("sums to one along the last axis", Softmax(axis=2), "softmax", axis=-1),
     _far(Softmax(axis=1), "softmax", dim=1),

@@ -21,7 +21,7 @@ from irconv.ir.layers.composite_activations import (
     TanhShrink,
     Threshold,
 )
-from tests.layers.cases.activations import FAR, SYMBOLS, X, keras_result, torch_result
+from tests.layers.cases.activations import EDGE, FAR, SYMBOLS, X, keras_result, torch_result
 from tests.layers.harness import Arrays, Case, arrays
 
 
@@ -79,6 +79,9 @@ CASES = [
     _case("is 20 up to 0.7", Threshold(threshold=0.7, value=20.0), "threshold", threshold=0.7, value=20.0),
     _keras(
         "is -3 up to 0.5 in Keras", Threshold(threshold=0.5, value=-3.0), "threshold", threshold=0.5, default_value=-3
+    ),
+    _case(
+        "takes the value at its end", Threshold(threshold=0.5, value=9.0), "threshold", EDGE, threshold=0.5, value=9.0
     ),
     _case("is what tanh leaves", TanhShrink(), "tanhshrink"),
     _keras("is what tanh leaves in Keras", TanhShrink(), "tanh_shrink"),

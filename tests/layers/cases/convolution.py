@@ -75,6 +75,21 @@ def _conv_keras(rank: int, kernel: tuple[int, ...], stride: Any, dilation: Any, 
     return Case(text, layer, {"x": given["x"]}, wanted, f"keras.layers.Conv{rank}D", operands, shapes)
 
 
+def _conv_rule(mode: Any, dilation: tuple[int, int], pads: Any) -> Case:
+    """`pads` are what the rule comes to for the sizes 9 and 12 (worked out by hand from `irconv.ir.layers.window`)."""
+    given = arrays(29, x=(2, 6, 9, 12), kernel=(8, 3, 3, 4), bias=(8,))
+
+    def wanted() -> Arrays:
+        padded = {**given, "x": np.pad(given["x"], ((0, 0), (0, 0), *pads))}
+        return _torch("conv2d", padded, stride=(2, 3), dilation=dilation, groups=2)()
+
+    layer = Conv(stride=(2, 3), dilation=dilation, groups=2, padding=mode)
+    operands = {"kernel": given["kernel"], "bias": given["bias"]}
+    text = f"padding {mode} of unknown sizes with dilation {dilation}"
+    against = "torch.nn.functional.conv2d of what is padded by the rule"
+    return Case(text, layer, {"x": given["x"]}, wanted, against, operands, _symbolic(6, 2))
+
+
 def _depthwise() -> Case:
     given = arrays(30, x=(2, 3, 9, 12), kernel=(6, 1, 3, 5), bias=(6,))
 
@@ -270,6 +285,10 @@ CASES = [
     _conv_keras(2, (1, 1), (2, 2), (1, 1), 1, _symbolic(6, 2)),
     _conv_keras(2, (3, 4), (1, 1), (2, 3), 1, _symbolic(6, 2)),
     _conv_keras(3, (3, 2, 4), (2, 2, 2), (1, 1, 1), 1, _symbolic(6, 3)),
+    _conv_rule("same_upper", (2, 1), ((2, 2), (0, 1))),
+    _conv_rule("same_lower", (2, 1), ((2, 2), (1, 0))),
+    _conv_rule("same_lower", (1, 1), ((1, 1), (1, 0))),
+    _conv_rule("theano_half", (1, 1), ((1, 1), (2, 0))),
     _depthwise(),
     _separable_depthwise(),
     _pointwise_after_depthwise(),

@@ -34,7 +34,8 @@ def _patches() -> Case:
         return {"y": np.ascontiguousarray(y.reshape(n, 36, rows * columns))}
 
     layer = Unfold(kernel=(4, 3), stride=(2, 3), dilation=(1, 1), padding="same_upper")
-    return Case("same padding", layer, {"x": x}, wanted, "tf.image.extract_patches")
+    shapes = {"x": ("N", 3, "H", "W")}
+    return Case("same padding", layer, {"x": x}, wanted, "tf.image.extract_patches", shapes=shapes)
 
 
 def _unfold_other_rank(rank: int) -> Case:

@@ -79,6 +79,25 @@ def _keras(native: str, layer: Any, kernel: Any, stride: Any, known: bool) -> Ca
     return Case(text, made, {"x": X[rank]}, wanted, f"keras.layers.{native}{rank}D", shapes=_shapes(rank, known))
 
 
+def _theano(layer: Any) -> Case:
+    pads = ((0, 0), (0, 0), (1, 1), (3, 0))  # for the sizes 9 and 12; k = 4 has k - 1 in front
+
+    def wanted() -> dict[str, np.ndarray]:
+        settings = {"kernel_size": (3, 4), "stride": (2, 3)}
+        if layer is MaxPool:
+            return torch_result("max_pool2d", np.pad(X[2], pads, constant_values=-np.inf), **settings)()
+        sums, counts = (
+            torch_result("avg_pool2d", np.pad(array, pads), **settings)()["y"] for array in (X[2], np.ones_like(X[2]))
+        )
+        return {"y": sums / counts}
+
+    settings = {"dilation": (1, 1)} if layer is MaxPool else {"count_padding": False}
+    made = layer(kernel=(3, 4), stride=(2, 3), padding="theano_pool_same", ceil_mode=False, **settings)
+    against = "torch.nn.functional of what is padded by Keras' rule on Theano"
+    text = "Keras' same padding on Theano, of unknown sizes"
+    return Case(text, made, {"x": X[2]}, wanted, against, shapes=_shapes(2, False))
+
+
 def _with_indices(kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool, known: bool) -> Case:
     rank, pads = len(kernel), tuple((p, p) for p in padding)
     layer = MaxPoolWithIndices(
@@ -189,6 +208,22 @@ def _lp_absolute(p: float, padding: Any, ceil: bool) -> Case:
     return Case(text, layer, {"x": X[2]}, wanted, against, shapes=_shapes(2, False))
 
 
+def _lp_short() -> Case:
+    layer = LpPool(
+        p=2, formula="absolute", kernel=(2, 2), stride=(3, 3), dilation=(1, 1), padding="same_upper", ceil_mode=False
+    )
+
+    def wanted() -> dict[str, np.ndarray]:
+        import torch
+
+        blocks = torch.nn.functional.unfold(torch.from_numpy(X[2]), 2, stride=3)  # for 9 and 12, SAME pads nothing
+        return {"y": torch.linalg.vector_norm(blocks.reshape(2, 3, 4, 3, 4), 2, 2).numpy()}
+
+    against = "torch.linalg.vector_norm of torch.nn.functional.unfold"
+    text = "same padding of unknown sizes with windows shorter than strides"
+    return Case(text, layer, {"x": X[2]}, wanted, against, shapes=_shapes(2, False))
+
+
 def _global_lp(p: float, rank: int) -> Case:
     def wanted() -> dict[str, np.ndarray]:
         import torch
@@ -254,10 +289,14 @@ CASES = [
     _keras("MaxPooling", MaxPool, (3, 4), (2, 3), False),
     _keras("MaxPooling", MaxPool, (2, 2, 3), (1, 2, 2), False),
     _keras("MaxPooling", MaxPool, (1, 1), (2, 3), False),
+    _keras("MaxPooling", MaxPool, (2, 3), (3, 5), False),
     _keras("AveragePooling", AveragePool, (3,), (2,), False),
     _keras("AveragePooling", AveragePool, (3, 2), (2, 3), True),
     _keras("AveragePooling", AveragePool, (2, 4), (2, 3), False),
+    _keras("AveragePooling", AveragePool, (4, 3), (5, 7), False),
     _keras("AveragePooling", AveragePool, (3, 2, 4), (2, 1, 3), True),
+    _theano(MaxPool),
+    _theano(AveragePool),
     _with_indices((3,), (2,), (1,), (2,), True, False),
     _with_indices((2, 3), (2, 1), (1, 1), (1, 2), False, False),
     _with_indices((2, 2, 3), (2, 2, 3), (0, 1, 1), (1, 1, 1), True, True),
@@ -277,6 +316,7 @@ CASES = [
     _lp_absolute(1, ((0, 0), (0, 0)), False),
     _lp_absolute(2, ((1, 0), (1, 1)), False),
     _lp_absolute(3, ((0, 0), (0, 0)), True),
+    _lp_short(),
     *(_global_lp(p, rank) for p, rank in ((1, 1), (2, 2), (3, 3), (2.5, 2))),
     *(_adaptive(AdaptiveAveragePool, "avg", size) for size in ((4,), (3, 5), (3, 4), (1, 5), (None, 7), (13, 17))),
     _adaptive(AdaptiveAveragePool, "avg", (2, 1, 4)),

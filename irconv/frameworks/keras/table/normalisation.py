@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from irconv.codec import Codec
-from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32
-from irconv.ir.layers.normalisation import BatchNorm, Dropout
-from irconv.rows import Attribute, ChannelAxis, Fixed, Ignored, Present, Weight
+from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, LiteralVector
+from irconv.ir.layers.normalisation import BatchNorm, Dropout, LayerNorm, Standardization
+from irconv.rows import (
+    Attribute,
+    AxisNumbers,
+    ChannelAxis,
+    Created,
+    Fixed,
+    Ignored,
+    Only,
+    Present,
+    Weight,
+)
 
 CODECS: list[Codec] = [
     Codec(
@@ -28,6 +38,34 @@ CODECS: list[Codec] = [
         Weight("moving_variance", "variance", "c"),
         Present("scale", "gamma"),
         Present("center", "beta"),
+    ),
+    Codec(
+        "LayerNormalization",
+        LayerNorm,
+        EVERY_LAYER,
+        Ignored(
+            "beta_initializer gamma_initializer beta_regularizer gamma_regularizer beta_constraint gamma_constraint"
+        ),
+        AxisNumbers("axis"),
+        Attribute("epsilon", iso=FLOAT32),
+        Fixed("rms_scaling", False),
+        Weight("gamma", "gamma", "*k"),
+        Weight("beta", "beta", "*k"),
+        Present("scale", "gamma"),
+        Present("center", "beta"),
+    ),
+    Codec(
+        "Normalization",
+        Standardization,
+        EVERY_LAYER,
+        ChannelAxis("axis"),
+        Attribute("invert"),
+        LiteralVector("mean"),
+        LiteralVector("variance"),
+        Only("epsilon", 1e-7),
+        Weight("mean", "mean", "c"),
+        Weight("variance", "variance", "c"),
+        Created("count", 0, "int64", "the number of samples that adapt() has seen"),
     ),
     Codec("Dropout", Dropout, EVERY_LAYER, Ignored("noise_shape seed"), Attribute("rate", iso=FLOAT32)),
 ]

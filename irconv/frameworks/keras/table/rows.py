@@ -110,6 +110,24 @@ class LiteralValue(Row):
 
 
 @dataclass(frozen=True)
+class LiteralVector(Row):
+    """An operand that stands in the config as a list, or is None there and a weight in the file."""
+
+    role: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        value = native.config.pop(self.role)
+        if value is not None:
+            listed = [value] if isinstance(value, int | float) else value
+            draft.literals[self.role] = LiteralOperand(literal=[float(number) for number in listed], dtype="float32")
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        weight = draft.data.get(self.role)
+        literal = weight is not None and weight.literal
+        native.config[self.role] = draft.data.pop(self.role).data.numpy().tolist() if literal else None
+
+
+@dataclass(frozen=True)
 class DepthwiseGroups(Row):
     """A depthwise kernel (\\*k, channels, multiplier) has a group for each channel."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.onnx.table.rows import unary
+from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.activations import (
     Celu,
     Clip,
@@ -38,6 +39,21 @@ class _BiasOfShrink(Row):
 
 
 @dataclass(frozen=True)
+class _Bound(Row):
+    """A bound of Clip: a constant input of the type of x, or none."""
+
+    native: str
+    field: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        bound = native.tensors.pop(self.native, None)
+        draft.fields[self.field] = None if bound is None else shortest_float32(bound.data.numpy())
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        ConstantInput(self.native, self.field, draft.types["x"].dtype).encode(draft, native)
+
+
+@dataclass(frozen=True)
 class _SlopeOfFullRank(Row):
     """ONNX broadcasts the slope as numpy does, so it must have all axes of x but the first."""
 
@@ -50,7 +66,7 @@ CODECS: list[Codec] = [
     unary("Relu", "Relu"),
     Codec("LeakyRelu", LeakyRelu, Input("x"), Attribute("alpha", "slope")),
     Codec("ThresholdedRelu", ThresholdedRelu, Input("x"), Attribute("alpha", "threshold")),
-    Codec("Clip", Clip, Input("x"), ConstantInput("min", "low", "float32"), ConstantInput("max", "high", "float32")),
+    Codec("Clip", Clip, Input("x"), _Bound("min", "low"), _Bound("max", "high")),
     Codec("Elu", Elu, Input("x"), Attribute("alpha")),
     unary("Selu", "Selu"),
     unary("Sigmoid", "Sigmoid"),

@@ -6,8 +6,8 @@ from irconv.codec import Codec
 from irconv.frameworks.onnx.table.rows import unary
 
 _SAME = (
-    "Abs Neg Sign Sqrt Reciprocal Log Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf IsNaN "
-    "Not BitwiseNot"
+    "Abs Neg Sign Sqrt Reciprocal Log Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf "
+    "IsNaN IsInf Not BitwiseNot"
 )
 
-CODECS: list[Codec] = [*(unary(name, name) for name in _SAME.split()), unary("IsInf", "IsInf")]
+CODECS: list[Codec] = [unary(name, name) for name in _SAME.split()]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.onnx.table.rows import FLAG, OnnxPadding, with_field
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.pooling import AveragePool, LpPool, MaxPool, MaxPoolWithIndices
-from irconv.ir.layers.window import ExplicitPadding, explicit_padding, window_outputs
+from irconv.ir.layers.window import ExplicitPadding, explicit_padding, padding_to_compute, window_outputs
 from irconv.ir.shapes import Shape, static
 from irconv.rows import TUPLE, Attribute, Input, Iso, Only, Output
 
@@ -27,6 +29,14 @@ class _PoolPadding(OnnxPadding):
     def decode(self, native: Workpiece, draft: Draft) -> None:
         super().decode(native, draft)
         draft.fields["ceil_mode"] = bool(native.config.pop("ceil_mode", 0))
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See the class."""
+        kernel, stride = layer.settings()["kernel"], layer.settings()["stride"]
+        known = not padding_to_compute(
+            layer.settings()["padding"], given["x"].shape[2:], kernel, stride, (1,) * len(kernel)
+        )
+        return known or (super().takes(layer, given) and all(k >= s for k, s in zip(kernel, stride, strict=True)))
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         kernel, stride = tuple(native.config["kernel_shape"]), tuple(native.config["strides"])

@@ -10,8 +10,9 @@ import numpy as np
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.ir.layers import layer_class
-from irconv.ir.layers.base import ValueType
-from irconv.ir.shapes import Dimension
+from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.window import padding_to_compute
+from irconv.ir.shapes import Dimension, static
 from irconv.rows import ConstantInput, Input, Iso
 
 LOWEST_OPSET = 18
@@ -33,6 +34,15 @@ class OnnxPadding(Row):
             draft.fields["padding"] = tuple(zip(pads[:half], pads[half:], strict=True))
         else:
             raise draft.refuse(f"expected pads, or auto_pad SAME_UPPER or SAME_LOWER, got {rule}")
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """onnxruntime knows no rule together with dilation."""
+        fields, sizes = layer.settings(), given["x"].shape[2:]
+        kernel = fields.get("kernel") or static(given["kernel"].shape[2:])
+        dilation = fields.get("dilation") or (1,) * len(sizes)
+        if not kernel or not padding_to_compute(fields["padding"], sizes, kernel, fields["stride"], dilation):
+            return True
+        return fields["padding"] in ("same_upper", "same_lower") and all(d == 1 for d in dilation)
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         padding = draft.fields.pop("padding")

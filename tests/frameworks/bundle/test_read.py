@@ -1,0 +1,112 @@
+"""Reading bundles: by content, and damage named with its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import irconv
+from irconv.errors import BundleInvalid, DamagedFile, IrconvError
+from tests.helpers import contents, edited, golden, read_case, rejection
+
+CASE = golden("tf2.15-flatten_dense")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    irconv.write(read_case(CASE), tmp_path / "m.irconv")
+    return tmp_path / "m.irconv"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda data: {**data, "color": "red"}, "does not fit the format: color: Extra inputs are not permitted."),
+        (
+            lambda data: {key: value for key, value in data.items() if key != "graph"},
+            "does not fit the format: graph: Field required.",
+        ),
+        (
+            lambda data: {**data, "layers": {**data["layers"], "odd": {"type": "Wobble"}}},
+            "does not fit the format: layers.odd: Value error, unknown layer type 'Wobble'.",
+        ),
+        (lambda data: {**data, "tensors": {}}, "and the weights differ: "),
+        (
+            lambda data: {**data, "format": "one"},
+            "expected a manifest with a format such as '1.0', got 'one'.",
+        ),
+        (lambda data: [data], "expected a manifest with a format such as '1.0', got None."),
+    ],
+)
+def test_a_manifest_that_does_not_fit_is_refused_with_the_place(
+    change: Callable[[dict[str, Any]], Any], reason: str, folder: Path
+) -> None:
+    edited(folder / "manifest.json", change)
+    if reason.startswith("and the weights"):
+        edited(folder / "manifest.json", lambda data: {**data, "tensors": {"extra": _record(folder)}})
+    text = rejection(lambda: irconv.read(folder), BundleInvalid)
+    assert text.startswith(f"{folder}: manifest.json: {reason}")
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    """Any tensor record."""
+    manifest = read_case(CASE).manifest().model_dump(mode="json")
+    found: dict[str, Any] = next(iter(manifest["tensors"].values()))
+    return found
+
+
+@pytest.mark.parametrize("text", ["", "{", "nope", "[" * 100_000])
+def test_a_manifest_that_is_no_json_is_refused(text: str, folder: Path) -> None:
+    (folder / "manifest.json").write_text(text)
+    reason = rejection(lambda: irconv.read(folder), BundleInvalid)
+    assert reason.startswith(f"{folder}: manifest.json: expected JSON, got ")
+
+
+def test_a_manifest_that_is_no_text_is_refused(folder: Path) -> None:
+    (folder / "manifest.json").write_bytes(b'{"format": "\xff"}')
+    reason = rejection(lambda: irconv.read(folder), BundleInvalid)
+    assert reason.startswith(f"{folder}: manifest.json: expected text, got 'utf-8' codec")
+
+
+def test_missing_weights_are_named(folder: Path) -> None:
+    (folder / "weights.safetensors").unlink()
+    reason = rejection(lambda: irconv.read(folder), IrconvError.__subclasses__()[4])
+    assert reason.startswith(f"{folder}: weights.safetensors.index.json: expected this file, which is missing")
+
+
+def test_truncated_weights_are_refused_by_name(folder: Path) -> None:
+    whole = (folder / "weights.safetensors").read_bytes()
+    (folder / "weights.safetensors").write_bytes(whole[:-1])
+    assert f"{folder / 'weights.safetensors'}: " in rejection(lambda: irconv.read(folder), DamagedFile)
+
+
+def test_a_bundle_may_have_any_name(folder: Path) -> None:
+    shutil.move(folder, folder.parent / "renamed")
+    assert irconv.read(folder.parent / "renamed").manifest().graph == read_case(CASE).graph
+
+
+def test_a_zip_made_by_others_may_hold_the_files_without_a_folder(folder: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(folder.parent / "n.irconv.zip", "w") as archive:
+        for file in folder.iterdir():
+            archive.write(file, file.name)
+    assert irconv.check(folder.parent / "n.irconv.zip") == []
+
+
+def test_a_zip_and_a_folder_are_the_same_bundle(folder: Path) -> None:
+    irconv.write(read_case(CASE), folder.parent / "m.irconv.zip")
+    assert irconv.read(folder).manifest() == irconv.read(folder.parent / "m.irconv.zip").manifest()
+
+
+def test_reading_changes_nothing(folder: Path) -> None:
+    before = contents(folder)
+    irconv.read(folder)
+    irconv.check(folder)
+    assert contents(folder) == before
+    assert json.loads(before["m.irconv/manifest.json"])["format"] == "1.0"

@@ -1,0 +1,75 @@
+"""Rules of the house that a reader could break without any other test noticing."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.helpers import ROOT
+
+SOURCES = sorted((ROOT / "irconv").rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+TURNS = {"transpose", "swapaxes", "moveaxis", "rollaxis", "flip", "fliplr", "flipud", "rot90", "permute_dims"}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def turning(tree: ast.AST) -> list[str]:
+    """The calls of numpy that change the order of an array's axes or elements, by name."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in TURNS:
+            found.append(f"{node.func.attr}, line {node.lineno}")
+        elif isinstance(node, ast.Attribute) and node.attr in ("T", "mT"):
+            found.append(f"{node.attr}, line {node.lineno}")
+        elif isinstance(node, ast.ImportFrom) and node.module == "numpy":
+            found += [alias.name for alias in node.names if alias.name in TURNS]
+    return found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_only_layout_turns_arrays(path: Path) -> None:
+    found = turning(ast.parse(path.read_text(encoding="utf-8")))
+    assert bool(found) == (path == ROOT / "irconv" / "layout.py"), found
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_every_module_says_what_it_is_for(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert ast.get_docstring(tree) or not tree.body
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_frameworks_are_imported_only_inside_functions(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    outside = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name.split(".")[0] for node in outside if isinstance(node, ast.Import) for alias in node.names}
+    names |= {(node.module or "").split(".")[0] for node in outside if isinstance(node, ast.ImportFrom)}
+    assert names & {"torch", "tensorflow", "keras", "onnxruntime"} == set()
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_nothing_that_is_read_is_ever_run(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    forbidden = {"eval", "exec", "compile", "pickle.load", "pickle.loads", "marshal.loads", "__import__", "os.system"}
+    assert calls & forbidden == set()
+    assert "allow_pickle=True" not in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", SOURCES + TESTS, ids=named)
+def test_no_file_names_a_place_of_one_machine(path: Path) -> None:
+    places = "|".join(["wo" + "rk", "ho" + "me", "ro" + "ot", "Us" + "ers"])
+    assert re.findall(rf"[\"' ]/(?:{places})/\w+", path.read_text(encoding="utf-8")) == []
+
+
+def test_only_the_emitter_and_the_tests_name_pytorch() -> None:
+    mentions = {
+        named(path) for path in SOURCES if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)
+    }
+    assert mentions == set()
