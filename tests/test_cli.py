@@ -13,6 +13,7 @@ from typing import Any
 
 import h5py
 import numpy as np
+import onnx
 import pytest
 from click.testing import CliRunner
 
@@ -103,8 +104,6 @@ def test_the_name_of_a_format_wins_over_the_suffix(tmp_path: Path) -> None:
 
 
 def test_an_opset_asked_for_is_the_opset_written(tmp_path: Path) -> None:
-    import onnx
-
     assert run("convert", CNN.model, tmp_path / "m.onnx", "--opset", 21).code == 0
     assert onnx.load(tmp_path / "m.onnx").opset_import[0].version == 21
 

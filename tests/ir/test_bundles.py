@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -154,8 +155,6 @@ def test_a_bundle_without_any_tensor_survives_an_archive(tmp_path: Path) -> None
 
 
 def test_every_element_type_of_a_tensor_survives_an_archive(tmp_path: Path) -> None:
-    import ml_dtypes
-
     arrays = {
         "half": numbers(3).astype(np.float16),
         "brain": numbers(3).astype(ml_dtypes.bfloat16),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 import irconv
-from irconv.errors import BundleInvalid, DamagedFile, IrconvError
+from irconv.errors import BundleInvalid, DamagedFile
 from tests.helpers import contents, edited, golden, read_case, rejection
 
 CASE = golden("tf2.15-flatten_dense")
@@ -48,13 +49,13 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_place(
 ) -> None:
     edited(folder / "manifest.json", change)
     if reason.startswith("and the weights"):
-        edited(folder / "manifest.json", lambda data: {**data, "tensors": {"extra": _record(folder)}})
+        edited(folder / "manifest.json", lambda data: {**data, "tensors": {"extra": any_record()}})
     text = rejection(lambda: irconv.read(folder), BundleInvalid)
     assert text.startswith(f"{folder}: manifest.json: {reason}")
 
 
-def _record(folder: Path) -> dict[str, Any]:
-    """Any tensor record."""
+def any_record() -> dict[str, Any]:
+    """The record of some tensor."""
     manifest = read_case(CASE).manifest().model_dump(mode="json")
     found: dict[str, Any] = next(iter(manifest["tensors"].values()))
     return found
@@ -75,7 +76,7 @@ def test_a_manifest_that_is_no_text_is_refused(folder: Path) -> None:
 
 def test_missing_weights_are_named(folder: Path) -> None:
     (folder / "weights.safetensors").unlink()
-    reason = rejection(lambda: irconv.read(folder), IrconvError.__subclasses__()[4])
+    reason = rejection(lambda: irconv.read(folder), BundleInvalid)
     assert reason.startswith(f"{folder}: weights.safetensors.index.json: expected this file, which is missing")
 
 
@@ -91,8 +92,6 @@ def test_a_bundle_may_have_any_name(folder: Path) -> None:
 
 
 def test_a_zip_made_by_others_may_hold_the_files_without_a_folder(folder: Path) -> None:
-    import zipfile
-
     with zipfile.ZipFile(folder.parent / "n.irconv.zip", "w") as archive:
         for file in folder.iterdir():
             archive.write(file, file.name)

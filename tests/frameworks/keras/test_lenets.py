@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import irconv
+from irconv.api import Runtime
 from irconv.errors import Refused
 from irconv.ir.validate import validate
 from tests.helpers import (
@@ -54,7 +55,7 @@ def test_no_transpose_is_left(case: Case) -> None:
 
 @pytest.mark.parametrize("case", LENETS, ids=name_of)
 @pytest.mark.parametrize("runtime", ["numpy", "onnxruntime"])
-def test_it_predicts_what_the_framework_predicted(case: Case, runtime: irconv.api.Runtime) -> None:
+def test_it_predicts_what_the_framework_predicted(case: Case, runtime: Runtime) -> None:
     got = irconv.run(read_case(case), case.inputs, runtime=runtime)
     assert error(list(got.values()), case.outputs) < LENET_ERROR
 
