@@ -217,13 +217,17 @@ def test_a_switch_agrees_with_the_operand(there: bool) -> None:
     assert text == f"here: use_bias is {not there}, but the file has {'a' if there else 'no'} bias."
 
 
-def test_a_created_tensor_is_written_and_dropped_when_read() -> None:
-    row, work = Created("num_batches_tracked", 0, "int64"), Workpiece({}, {})
+def test_a_created_tensor_is_written_and_listed_as_left_out_when_read() -> None:
+    row, work = Created("num_batches_tracked", 0, "int64", "only training counts"), Workpiece({}, {})
     row.encode(draft(), work)
     made = work.tensors["num_batches_tracked"]
     assert (made.path, made.data.dtype, made.data.shape) == ("name.num_batches_tracked", "int64", ())
-    row.decode(work, draft())
+    read = draft()
+    row.decode(work, read)
     assert work.tensors == {}
+    assert [(omitted.name, omitted.reason) for omitted in read.omitted] == [
+        ("name.num_batches_tracked", "only training counts")
+    ]
 
 
 def test_a_field_that_is_a_constant_input_is_written_as_a_tensor() -> None:
@@ -256,7 +260,7 @@ def test_activations_in_other_axes_are_to_be_turned() -> None:
 
 
 def test_results_that_have_no_such_axes_are_not_turned_back() -> None:
-    made, _ = decoded(Axes("data_format", {"last": "n *s c"}, takes="n *s c", gives=""), {"data_format": "last"})
+    made, _ = decoded(Axes("data_format", {"last": "n *s c"}, "n *s c", ""), {"data_format": "last"})
     assert made.input_axes == {"x": ("n *s c", "n *s c")}
     assert made.output_axes == {}
 

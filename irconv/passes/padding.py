@@ -18,7 +18,7 @@ from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Constant, Mul, Pad, SamePad
-from irconv.ir.layers.window import ExplicitPadding, explicit_padding
+from irconv.ir.layers.window import ExplicitPadding, explicit_padding, window_outputs
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
@@ -164,7 +164,8 @@ def _window_factors(sizes: tuple[int, ...], layer: AveragePool, padding: Explici
     """Window size over the number of elements inside the input, for each window; shape (1, 1, \\*outputs)."""
     factor = np.ones((), np.float64)
     for size, kernel, stride, (before, after) in zip(sizes, layer.kernel, layer.stride, padding, strict=True):
-        starts = np.arange((size + before + after - kernel) // stride + 1) * stride - before
+        (outputs,) = window_outputs((size,), (kernel,), (stride,), (1,), ((before, after),), layer.ceil_mode)
+        starts = np.arange(int(outputs)) * stride - before
         inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
         factor = np.multiply.outer(factor, inside)
     return (prod(layer.kernel) / factor).astype(np.float32)[None, None]

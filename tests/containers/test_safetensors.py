@@ -187,8 +187,7 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "truncated data": (
         lambda p: write_raw(p, {"a": entry()}, bytes(7)),
-        "{path}: expected 8 bytes at offset 69, but the file has 76 bytes. "
-        "The file is truncated or its header is wrong; fetch it again.",
+        "{path}: tensor 'a': expected 8 bytes at offset 69, but the file ends at 76.",
     ),
     "data too long": (
         lambda p: write_raw(p, {"a": entry()}, bytes(9)),

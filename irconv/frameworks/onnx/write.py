@@ -25,6 +25,7 @@ _GRAPH, _INITIALIZER, _RAW_DATA = (
     9,
 )  # field numbers of ModelProto.graph, GraphProto.initializer, TensorProto.raw_data
 _PROTOBUF_LIMIT = 2**31 - 2**20
+_SMALL = 1024
 _ALIGNMENT = 4096  # of external data, so that runtimes can map it
 _IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
 
@@ -41,8 +42,11 @@ def write(
         protobuf.write(output.path(destination), _with_data(model, initializers), progress)
         return [destination]
     beside = destination.with_name(destination.name + ".data")
-    _write_beside(model, initializers, output.path(beside), beside.name, progress)
-    output.path(destination).write_bytes(model.SerializeToString(deterministic=True))
+    # onnx's shape inference must find the values of pads, axes and the like in the model itself
+    small = {name: tensor for name, tensor in initializers.items() if tensor.nbytes < _SMALL}
+    large = {name: tensor for name, tensor in initializers.items() if name not in small}
+    _write_beside(model, large, output.path(beside), beside.name, progress)
+    protobuf.write(output.path(destination), _with_data(model, small))
     return [beside, destination]
 
 

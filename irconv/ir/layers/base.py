@@ -182,12 +182,16 @@ class OnChannels(NamedTuple):
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:
-    """The shape that numpy's broadcasting gives. Raises `ValueError` where two known sizes differ and neither is 1."""
+    """The shape that numpy's broadcasting gives. Raises `ValueError` where two known sizes differ and neither is 1.
+
+    A size that is not known beside one that is can only be that or 1, so the known one is the result.
+    """
     rank = max(map(len, shapes))
     result: list[Dimension] = []
     for position in range(-rank, 0):
         sizes = {shape[position] for shape in shapes if len(shape) >= -position} - {1}
-        if len(sizes) > 1:
+        known = {size for size in sizes if isinstance(size, int)}
+        if len(known) > 1 or (not known and len(sizes) > 1):
             raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast")
-        result.append(sizes.pop() if sizes else 1)
+        result.append(known.pop() if known else sizes.pop() if sizes else 1)
     return tuple(result)

@@ -84,7 +84,8 @@ class DFT(Layer):
         if not self.onesided:
             return np.stack([real, imaginary], 1).reshape(2 * n, -1)
         twice = np.where((k == 0) | (2 * k == n), 1.0, 2.0)[:, None] / n
-        return np.stack([cos.T * twice, -sin.T * twice], 1).reshape(2 * len(k), n)
+        across = 2 * np.pi * (np.outer(k, j) % n) / n
+        return np.stack([np.cos(across) * twice, -np.sin(across) * twice], 1).reshape(2 * len(k), n)
 
 
 class STFT(Layer):

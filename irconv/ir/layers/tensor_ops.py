@@ -21,7 +21,7 @@ from irconv.ir.layers.base import (
     ValueType,
     broadcast,
 )
-from irconv.ir.layers.window import padding_of_axis, window_outputs
+from irconv.ir.layers.window import padding_of_axis
 from irconv.ir.shapes import Dimension, Shape, Size, size_product
 
 
@@ -95,11 +95,17 @@ class Concat(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         shapes = [value.shape for value in given.values()]
-        first = shapes[0]
-        if any(len(s) != len(first) or _without(s, self.axis) != _without(first, self.axis) for s in shapes):
-            raise ValueError(f"shapes {', '.join(map(str, shapes))} differ outside axis {self.axis}")
-        total = sum((Size.of(shape[self.axis]) for shape in shapes), Size.of(0)).dimension
-        return {"y": ValueType(given["x0"].dtype, (*first[: self.axis], total, *first[self.axis + 1 :]))}
+        listed = ", ".join(map(str, shapes))
+        if len({len(shape) for shape in shapes}) > 1:
+            raise ValueError(f"shapes {listed} differ in rank")
+        sizes: list[Dimension] = []
+        for axis, found in enumerate(zip(*shapes, strict=True)):
+            known = {size for size in found if isinstance(size, int)}
+            if axis != self.axis and len(known) > 1:
+                raise ValueError(f"shapes {listed} differ outside axis {self.axis}")
+            total = sum(map(Size.of, found), Size.of(0)).dimension
+            sizes.append(total if axis == self.axis else known.pop() if known else found[0])
+        return {"y": ValueType(given["x0"].dtype, tuple(sizes))}
 
 
 class Pad(Layer):
@@ -195,13 +201,13 @@ class SamePad(Layer):
     value: float
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
-        """The padded size is stated as the smallest one that gives ceil(n / s) windows."""
+        """The padded size is known where the size is, or where windows overlap or touch."""
         x = given["x"]
-        outputs = window_outputs(x.shape[2:], self.kernel, self.stride, self.dilation, "same_upper")
-        padded = tuple(
-            ((Size.of(count) - 1) * s + ((k - 1) * d + 1)).dimension
-            for count, k, s, d in zip(outputs, self.kernel, self.stride, self.dilation, strict=True)
-        )
+        padded: list[Dimension] = []
+        for n, k, s, d in zip(x.shape[2:], self.kernel, self.stride, self.dilation, strict=True):
+            known = padding_of_axis("same_upper", n, k, s, d)
+            total = (Size.of(n).ceil_divide(s) - 1) * s + ((k - 1) * d + 1)
+            padded.append(total.dimension if known is None else (Size.of(n) + sum(known)).dimension)
         return {"y": ValueType(x.dtype, (*x.shape[:2], *padded))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
@@ -303,7 +309,3 @@ def reduced_shape(shape: Shape, axes: tuple[int, ...], keepdims: bool) -> Shape:
     if not axes or any(not 0 <= axis < len(shape) for axis in axes):
         raise ValueError(f"{axes} does not name axes of shape {shape}")
     return tuple(1 if axis in axes else n for axis, n in enumerate(shape) if keepdims or axis not in axes)
-
-
-def _without(shape: Shape, axis: int) -> Shape:
-    return (*shape[:axis], *shape[axis + 1 :])
