@@ -2,7 +2,7 @@
 
 >>> import irconv
 >>> sorted(irconv.__all__)[:3]
-['Bundle', 'IrconvError', '__version__']
+['Bundle', 'IrconvError', 'ReadOptions']
 """
 
 from __future__ import annotations

@@ -126,6 +126,16 @@ def average_pool(rank: int, count_padding: bool, pads: tuple[tuple[int, int], ..
     return one(layer, x, reference.average_pool(x, kernel, stride, pads, count_padding))
 
 
+def last_window_partly_inside(op: str) -> Trial:
+    """Pools with ceil_mode: 5 windows of 3 over 8 and a padding of 1 on both sides, the last one cut short."""
+    x, kernel, stride, reach = numbers(2, 3, 8, 6) + 2, (3, 2), (2, 2), [(1, 2), (0, 0)]
+    settings = {"kernel": kernel, "stride": stride, "padding": ((1, 1), (0, 0)), "ceil_mode": True}
+    if op == "max":
+        return one(MaxPool(**settings, dilation=(1, 1)), x, reference.max_pool(x, kernel, stride, (1, 1), reach))
+    layer = AveragePool(**settings, count_padding=False)
+    return one(layer, x, reference.average_pool(x, kernel, stride, reach, count_padding=False))
+
+
 def batch_norm(rank: int, roles: str = "gamma beta", momentum: float | None = 0.9) -> Trial:
     x = numbers(2, 3, *(5, 4, 7)[: rank - 2])
     vectors = {role: numbers(3, seed=seed) for seed, role in enumerate(["gamma", "beta", "mean"])}
@@ -210,6 +220,8 @@ TRIALS: dict[str, Callable[[], Trial]] = {
     "AvgPool2d, padded unevenly, counted": lambda: average_pool(2, True, ((0, 2), (1, 0))),
     "AvgPool2d, padded unevenly, not counted": lambda: average_pool(2, False, ((0, 2), (1, 0))),
     "AvgPool3d, padded unevenly, not counted": lambda: average_pool(3, False, ((0, 2), (1, 0), (2, 1))),
+    "MaxPool2d, ceil_mode": lambda: last_window_partly_inside("max"),
+    "AvgPool2d, ceil_mode": lambda: last_window_partly_inside("average"),
     "BatchNorm1d": lambda: batch_norm(2),
     "BatchNorm1d of sequences": lambda: batch_norm(3),
     "BatchNorm2d": lambda: batch_norm(4),
@@ -337,7 +349,7 @@ def held(codec: Codec) -> dict[str, object]:
 
 
 def reachable(codec: Codec, found: set[type[Layer]]) -> bool:
-    """Whether some layer that Keras files hold is of the codec's kind; `found` are the classes that golden files hold."""
+    """Whether golden files hold layers of the codec's kind; `found` are the classes of all that they hold."""
     own = held(codec)
     return codec.layer in found and any(
         source.layer is codec.layer and all(own.get(field, value) == value for field, value in held(source).items())
