@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 __all__ = [
+    "MALFORMED",
     "BundleInvalid",
     "DamagedFile",
     "IrconvError",
@@ -29,6 +30,11 @@ __all__ = [
     "Refused",
     "UnknownFormat",
 ]
+
+
+#: What Python raises where foreign data lacks a key or holds another kind of value than its format says. Readers catch
+#: these at their boundary and name the place.
+MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError)
 
 
 @dataclass(frozen=True)

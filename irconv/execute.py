@@ -22,6 +22,7 @@ def execute(
     """The outputs by port name. Raises `MissingFact` for an input that is missing, unknown or of another shape, and
     where the runtime asked for is not installed."""
     assert bundle.graph is not None, "only a graph can be run"
+    inputs = {name: np.asarray(array) for name, array in inputs.items()}
     problems = Problems()
     feeds = {port.value: _fitted(port, inputs.get(port.name), problems) for port in bundle.graph.inputs}
     for name in set(inputs) - {port.name for port in bundle.graph.inputs}:

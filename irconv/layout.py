@@ -161,6 +161,7 @@ class Relayout:
             pick, base = second.picks[position], picks[source]
             if pick is not None:
                 picks[source] = pick if base is None else tuple(base[i] for i in pick)
+        picks = [None if pick == tuple(range(len(pick or ()))) else pick for pick in picks]
         order = tuple(first.permutation[p] for p in second.permutation)
         return Relayout(self.source_shape, first.atoms, tuple(picks), order, after.shape)
 
@@ -198,6 +199,8 @@ def relayout(
     Raises `ValueError` when the strings do not name the same axes or the sizes do not multiply to the shape.
     """
     orders = orders or {}
+    if any(f"~{axis}" in text for axis in orders for text in (source, target)):
+        raise ValueError(f"an axis of {source!r} is given both reversed and in an order of its own")
     have = parse(source, len(shape))
     stars = sum(name[-1].isdigit() for group in have for name in group) if "*" in source else 0
     want = parse(target, len(_GROUP.findall(target)) + (stars - 1 if "*" in target else 0))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from irconv.codec import Draft, MappedTensor, Native, NativeWeight, Table
-from irconv.errors import IrconvError, Problems
+from irconv.errors import MALFORMED, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
@@ -97,6 +97,10 @@ class _Builder:
         except IrconvError:
             self._failed.add(use.layer)
             raise
+        except MALFORMED as error:
+            self._failed.add(use.layer)
+            what = f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
+            raise Refused(where, what) from error
 
     def _layer(self, name: str, given: list[ValueType], where: str) -> tuple[Layer, Draft]:
         if name not in self.layers:

@@ -173,6 +173,8 @@ class Output:
         Raises `OutputFailed` where `final` exists and `force` was not asked for, or its folder does not.
         """
         check_free(final, self.force)
+        if final in {taken for _, taken in self._moves}:
+            raise OutputFailed(str(final), "two outputs would have this name", "Give the destination another suffix.")
         temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent)) / final.name
         self._moves.append((temporary, final))
         return temporary
@@ -181,9 +183,7 @@ class Output:
         """Move everything to its place."""
         for temporary, final in self._moves:
             _flush(temporary)
-            if final.is_dir() and not final.is_symlink():
-                os.rename(final, temporary.parent / "replaced")
-            os.replace(temporary, final)
+            _put(temporary, final)
             _flush_folder(final.parent)
         self.discard()
 
@@ -192,6 +192,23 @@ class Output:
         for temporary, _ in self._moves:
             shutil.rmtree(temporary.parent, ignore_errors=True)
         self._moves.clear()
+
+
+def _put(temporary: Path, final: Path) -> None:
+    """Move an output to its place. A folder cannot be replaced in one step, so the old one steps aside, and back again
+    if the new one cannot be put there."""
+    if not final.is_dir() or final.is_symlink():
+        if temporary.is_dir() and (final.exists() or final.is_symlink()):
+            final.unlink()
+        os.replace(temporary, final)
+        return
+    aside = temporary.parent / "replaced"
+    os.rename(final, aside)
+    try:
+        os.replace(temporary, final)
+    except OSError:
+        os.rename(aside, final)
+        raise
 
 
 @contextmanager

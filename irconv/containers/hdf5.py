@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,14 @@ import numpy as np
 
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.errors import DamagedFile, Refused
-from irconv.ir.dtypes import logical_name, numpy_dtype
+from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Source, take_box
 from irconv.layout import Array, Box
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _MAX_DEPTH = 64
+_SMALL = 2**20
+_MOST_DEFLATED = 1032  # the most that deflate can shrink anything
 
 
 @dataclass(frozen=True)
@@ -52,14 +55,15 @@ class Folder:
     def texts(self, name: str) -> list[str] | None:
         """An attribute that is a list of strings, put together from ``name0``, ``name1``... where Keras had to split it
         (HDF5 limits an attribute to 64 kB); None where there is none."""
-        if name in self.attributes:
-            return [_text(v) for v in self.attributes[name]]
-        if f"{name}0" not in self.attributes:
-            return None
-        parts: list[str] = []
-        while (chunk := f"{name}{len(parts)}") in self.attributes:
+        parts = [name] if name in self.attributes else []
+        while not parts or parts[-1] != name:
+            if (chunk := f"{name}{len(parts)}") not in self.attributes:
+                break
             parts.append(chunk)
-        return [_text(v) for chunk in parts for v in self.attributes[chunk]]
+        lists = [self.attributes[part] for part in parts]
+        if not all(isinstance(listed, list) for listed in lists):
+            raise DamagedFile(f"{self.path or '/'}: attribute {name}", f"expected a list of names, got {lists!r:.80}")
+        return [_text(value) for listed in lists for value in listed] if parts else None
 
 
 def recognises(path: Path) -> bool:
@@ -127,7 +131,10 @@ def _folder(group: h5py.Group, path: Path, file: SourceFile, name: str, depth: i
         where = f"{name}/{key}"
         link = group.get(key, getlink=True)
         if not isinstance(link, h5py.HardLink):
-            raise Refused(f"{path}: {where}", f"is a {type(link).__name__}, and irconv follows no links out of a group")
+            raise Refused(
+                f"{path}: {where}",
+                f"expected a group or a dataset, got an HDF5 {type(link).__name__}, which irconv does not follow",
+            )
         item = group[key]
         if isinstance(item, h5py.Group):
             result.folders[key] = _folder(item, path, file, where, depth + 1)
@@ -146,6 +153,10 @@ def _dataset(dataset: h5py.Dataset, path: Path, file: SourceFile, name: str) -> 
     offset = dataset.id.get_offset()
     if dataset.chunks is None and offset is not None:
         return FileBytes(file, offset, dtype, dataset.shape, dataset.dtype.byteorder == ">")
+    nbytes = prod(dataset.shape) * item_size(dtype)
+    if nbytes > _SMALL and nbytes > _MOST_DEFLATED * dataset.id.get_storage_size():
+        stored = dataset.id.get_storage_size()
+        raise DamagedFile(where, f"claims {nbytes} bytes, but {stored} are stored, which no compression can hold")
     return _Chunked(path, name, dtype, dataset.shape)
 
 

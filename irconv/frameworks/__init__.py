@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -95,5 +96,6 @@ def writers() -> tuple[Writer, ...]:
     return WRITERS + tuple(found for found in _third_party() if isinstance(found, Writer))
 
 
+@cache
 def _third_party() -> list[Any]:
     return [entry.load() for entry in entry_points(group="irconv.frameworks")]

@@ -60,6 +60,8 @@ def shortest_float32(value: Any) -> Any:
     """
     if isinstance(value, np.ndarray):
         return [shortest_float32(v) for v in value] if value.ndim else shortest_float32(value.item())
+    if isinstance(value, np.generic):
+        value = value.item()
     if not isinstance(value, float) or not np.isfinite(value) or np.float32(value) != value:
         return value
     return float(np.format_float_positional(np.float32(value), unique=True, trim="0"))

@@ -11,11 +11,12 @@ from pydantic import ValidationError
 
 from irconv.containers import safetensors, zip
 from irconv.containers.files import SourceFile
-from irconv.errors import BundleInvalid
+from irconv.errors import MALFORMED, BundleInvalid
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.manifest import Manifest
 from irconv.ir.tensors import LazyTensor
 from irconv.ir.upgrade import upgrade
+from irconv.ir.validate import validate
 from irconv.options import ReadOptions
 
 MANIFEST = "manifest.json"
@@ -65,7 +66,7 @@ def recognises(path: Path) -> bool:
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
-    """The bundle as it was written; tensors are lazy. Raises `BundleInvalid` and `DamagedFile`."""
+    """The bundle as it was written; tensors are lazy. Raises `BundleInvalid` (all reasons) and `DamagedFile`."""
     files = bundle_files(path)
     where = f"{path}: {MANIFEST}"
     try:
@@ -81,7 +82,12 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     missing, extra = sorted(set(manifest.tensors) - set(data_of)), sorted(set(data_of) - set(manifest.tensors))
     if missing or extra:
         raise BundleInvalid(where, f"and the weights differ: {(missing + extra)[:5]}")
-    return _bundle(manifest, data_of)
+    bundle = _bundle(manifest, data_of)
+    try:
+        validate(bundle).raise_any()
+    except MALFORMED as error:
+        raise BundleInvalid(where, f"does not hold together: {error!r}") from error
+    return bundle
 
 
 def bundle_files(path: Path) -> Files:
@@ -89,6 +95,11 @@ def bundle_files(path: Path) -> Files:
     if path.is_dir():
         return Files(path, None)
     found = zip.members(path)
+    folders = {PurePosixPath(name).parent for name in found}
+    if len(folders) > 1:
+        raise BundleInvalid(
+            str(path), f"expected one folder in the archive, got {', '.join(sorted(map(str, folders)))}"
+        )
     return Files(path, {PurePosixPath(name).name: member for name, member in found.items()})
 
 

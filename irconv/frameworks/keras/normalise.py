@@ -15,6 +15,7 @@ from irconv.codec import Native, NativeWeight
 from irconv.errors import DamagedFile, Problems, Refused
 from irconv.frameworks.keras.calls import read_calls
 from irconv.frameworks.keras.weights import local_name
+from irconv.ir.dtypes import SAFETENSORS_CODES
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
 from irconv.translate import NativeModel, NativeUse
@@ -104,6 +105,8 @@ def normalise(config: dict[str, Any], weights: Mapping[str, Mapping[str, NativeW
         outputs = _functional(model, body)
     else:
         raise Refused(f"{path}: model", f"expected one of {', '.join(_MODELS)}, got {kind!r}")
+    if not outputs:
+        model.problems.add(f"{path}: model", "expected at least one output, got none", kind=DamagedFile)
     used = {name for name, named in weights.items() if named} - set(model.where)
     for name in sorted(used):
         model.problems.add(f"{path}: weights of {name}", "expected a layer of this name in the model, but it has none")
@@ -332,7 +335,10 @@ def _input(model: _Model, name: str, config: Mapping[str, Any]) -> Port:
         size if size is not None else f"{letter}{suffix if axis else ''}"
         for axis, (size, letter) in enumerate(zip(sizes, names, strict=True))
     )
-    return Port(name=name, value=name, dtype=config.get("dtype") or "float32", shape=shape, axes="", source_axes="")
+    dtype = config.get("dtype") or "float32"
+    if dtype not in SAFETENSORS_CODES:
+        model.problems.add(model.where[name], f"expected an input of numbers, got dtype {dtype!r}")
+    return Port(name=name, value=name, dtype=dtype, shape=shape, axes="", source_axes="")
 
 
 def _unknown_names(sizes: Iterable[int | None]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any
 from irconv.codec import NativeWeight
 from irconv.containers import hdf5
 from irconv.containers.hdf5 import Folder
-from irconv.errors import DamagedFile, MissingFact, Problems, Refused
+from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.keras.normalise import Facts, normalise
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.weights import read_groups
@@ -54,7 +54,12 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if file.config is None:
         tensors, groups = read_groups(file.weights, path.name, file.backend.value)
         return Bundle(source, tensors=tensors, groups=groups, omitted=file.omitted, paths=(path,))
-    model = normalise(file.config, file.weights, Facts(str(path), file.backend.value, _major(path, file.version)))
+    facts = Facts(str(path), file.backend.value, _major(path, file.version))
+    try:
+        model = normalise(file.config, file.weights, facts)
+    except MALFORMED as error:
+        what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
+        raise DamagedFile(f"{path}: attribute model_config", what) from error
     bundle = decode(model, TABLE, source, path.name)
     return Bundle(
         source, bundle.layers, bundle.graph, bundle.tensors, omitted=(*file.omitted, *bundle.omitted), paths=(path,)

@@ -9,10 +9,14 @@ from collections.abc import Iterable
 #: Attributes of ``torch.nn.Module`` that a submodule of that name would hide, and names the emitted source uses.
 _TAKEN = frozenset(
     """
-    T F nn torch self load forward training train eval apply to type float double half bfloat16 cpu cuda xpu ipu mtia
-    parameters buffers children modules named_parameters named_buffers named_children named_modules state_dict
-    load_state_dict zero_grad requires_grad_ share_memory compile extra_repr add_module register_module register_buffer
-    register_parameter get_submodule get_parameter get_buffer set_submodule to_empty dump_patches call_super_init
+    T F nn torch self load forward training train eval apply to type float double half bfloat16 cpu cuda xpu ipu
+    mtia parameters buffers children modules named_parameters named_buffers named_children named_modules
+    state_dict load_state_dict zero_grad requires_grad_ share_memory compile extra_repr add_module
+    register_module register_buffer register_parameter register_backward_hook register_forward_hook
+    register_forward_pre_hook register_full_backward_hook register_full_backward_pre_hook
+    register_load_state_dict_pre_hook register_load_state_dict_post_hook register_state_dict_pre_hook
+    register_state_dict_post_hook get_extra_state set_extra_state T_destination get_submodule get_parameter
+    get_buffer set_submodule to_empty dump_patches call_super_init
     """.split()  # noqa: SIM905  (a list of this length is unreadable)
 )
 
@@ -23,7 +27,7 @@ def identifier(name: str) -> str:
     >>> identifier("block1/conv-3"), identifier("class"), identifier("3x3")
     ('block1_conv_3', 'class_', '_3x3')
     """
-    word = re.sub(r"\W", "_", name) or "_"
+    word = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
     word = f"_{word}" if word[0].isdigit() else word
     return f"{word}_" if keyword.iskeyword(word) or word in _TAKEN else word
 

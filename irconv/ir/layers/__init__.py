@@ -59,6 +59,6 @@ def parse_layer(data: Any) -> Layer:
     if isinstance(data, Layer):
         return data
     name = data.get("type") if isinstance(data, dict) else None
-    if name not in MODULES:
+    if not isinstance(name, str) or name not in MODULES:
         raise ValueError(f"unknown layer type {name!r}")
     return layer_class(name).model_validate(data)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
 
 from irconv.ir.layers.base import (
     AxisBehaviour,
@@ -61,7 +63,7 @@ class GeneralRelu(_Activation):
     type: Literal["GeneralRelu"] = "GeneralRelu"
     max_value: float | None
     negative_slope: float
-    threshold: float
+    threshold: Annotated[float, Field(ge=0)]
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         low = LiteralOperand(literal=-self.threshold, dtype="float32")
