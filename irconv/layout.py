@@ -199,8 +199,6 @@ def relayout(
     Raises `ValueError` when the strings do not name the same axes or the sizes do not multiply to the shape.
     """
     orders = orders or {}
-    if any(f"~{axis}" in text for axis in orders for text in (source, target)):
-        raise ValueError(f"an axis of {source!r} is given both reversed and in an order of its own")
     have = parse(source, len(shape))
     stars = sum(name[-1].isdigit() for group in have for name in group) if "*" in source else 0
     want = parse(target, len(_GROUP.findall(target)) + (stars - 1 if "*" in target else 0))

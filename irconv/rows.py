@@ -15,6 +15,8 @@ from irconv.ir.manifest import LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import merged_sizes, relayout
 
+_MERGE = "Give --merge to compute what depends on no input."
+
 
 @dataclass(frozen=True)
 class Iso:
@@ -197,6 +199,8 @@ class Weight(Row):
         if self.positional:
             native.inputs.append(self.native if self.role in draft.data else self.role)
         if (weight := draft.data.pop(self.role, None)) is None:
+            if self.role in draft.types and not self.positional:
+                raise draft.refuse(f"its {self.role} is computed by the graph, and a stored one is needed", _MERGE)
             return
         back = {axis: (after, before) for axis, (before, after) in self._orders(draft).items()}
         canonical = self.target or draft.layer.PARAMETERS[self.role].axes

@@ -73,9 +73,11 @@ def _cases(root: Path) -> tuple[Case, ...]:
 
 
 REFUSED_KINDS = ("lambda", "custom_layer")
+#: Files whose fault irconv does not copy: Keras 2.2.4 on Theano cuts the result of an even kernel wrongly.
+REFUSED_FILES = ("keras2.2.4-theano-separable_conv",)
 ALL_CASES = _cases(KERAS)
-GOLDEN = tuple(case for case in ALL_CASES if case.kind not in REFUSED_KINDS)
-REFUSED = tuple(case for case in ALL_CASES if case.kind in REFUSED_KINDS)
+GOLDEN = tuple(case for case in ALL_CASES if case.kind not in REFUSED_KINDS and case.name not in REFUSED_FILES)
+REFUSED = tuple(case for case in ALL_CASES if case not in GOLDEN)
 LENETS = tuple(case for case in _cases(LENET) if case.described["kind"] == "model")
 LENET_WEIGHTS = tuple(case for case in _cases(LENET) if case.described["kind"] != "model")
 

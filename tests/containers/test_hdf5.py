@@ -146,10 +146,16 @@ def virtual(file: h5py.File) -> None:
 REFUSED: dict[str, tuple[Callable[[h5py.File], object], str]] = {
     "external link": (
         external_link,
-        "{path}: /outside: is a ExternalLink, and irconv follows no links",
+        "{path}: /outside: expected a group or a dataset, got an HDF5 ExternalLink, which irconv does not follow",
     ),
-    "soft link": (soft_link, "{path}: /alias: is a SoftLink, and irconv follows no links"),
-    "dangling link": (dangling_link, "{path}: /alias: is a SoftLink, and irconv follows no links"),
+    "soft link": (
+        soft_link,
+        "{path}: /alias: expected a group or a dataset, got an HDF5 SoftLink, which irconv does not follow",
+    ),
+    "dangling link": (
+        dangling_link,
+        "{path}: /alias: expected a group or a dataset, got an HDF5 SoftLink, which irconv does not follow",
+    ),
     "external storage": (
         external_storage,
         "{path}: dataset /far: keeps its data in another file, which irconv does not open.",

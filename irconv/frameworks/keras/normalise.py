@@ -58,6 +58,7 @@ _TURNED_ON_THEANO = {"Conv1D", "Conv2D", "Conv3D"}
 #: How Keras on Theano pads SAME: other than TensorFlow for even windows and for some strides.
 _SAME_ON_THEANO = {
     **{f"Conv{n}D": "theano_half" for n in (1, 2, 3)},
+    "DepthwiseConv2D": "theano_half",
     **{f"{pool}Pooling{n}D": "theano_pool_same" for pool in ("Max", "Average") for n in (1, 2, 3)},
 }
 
@@ -217,6 +218,10 @@ def _separable(
     """A SeparableConv2D as its two convolutions: each channel for itself, then a 1x1 convolution."""
     config = _ADDED["SeparableConv2D"] | config
     tensors, first, second = _tensors(model, name, config), f"{name}.depthwise", f"{name}.pointwise"
+    if model.backend == "theano" and config["padding"] == "same" and any(k % 2 == 0 for k in config["kernel_size"]):
+        # Keras 2.2.4 cuts by the 1x1 kernel, so that the result is larger than the input
+        what = "pads an even kernel as no other framework does: its result is one larger than its input"
+        model.problems.add(model.where[name], what, "irconv does not copy this fault of Keras on Theano.")
     origin = Origin(framework="keras", type="SeparableConv2D", name=name, config=dict(config), split_from=None)
     depthwise = {key: config[key] for key in _DEPTHWISE if key in config} | {"name": first, "use_bias": False}
     pointwise = {key: config[key] for key in _POINTWISE if key in config}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import keyword
-import re
+import unicodedata
 from collections.abc import Iterable
 
 #: Attributes of ``torch.nn.Module`` that a submodule of that name would hide, and names the emitted source uses.
@@ -27,7 +27,8 @@ def identifier(name: str) -> str:
     >>> identifier("block1/conv-3"), identifier("class"), identifier("3x3")
     ('block1_conv_3', 'class_', '_3x3')
     """
-    word = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
+    letters = unicodedata.normalize("NFKC", name)  # as Python itself reads identifiers
+    word = "".join(letter if f"_{letter}".isidentifier() else "_" for letter in letters) or "_"
     word = f"_{word}" if word[0].isdigit() else word
     return f"{word}_" if keyword.iskeyword(word) or word in _TAKEN else word
 

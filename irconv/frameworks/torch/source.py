@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from irconv.codec import Native
 from irconv.errors import Refused
 from irconv.frameworks.torch.names import identifier, identifiers
-from irconv.frameworks.torch.spelling import SPELLINGS, Call, Infix
+from irconv.frameworks.torch.spelling import SPELLINGS, Call, Indexing, Infix
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
 from irconv.translate import NativeModel, NativeUse
@@ -176,7 +176,7 @@ class _Forward:
             raise Refused(f"layer {use.layer}", f"irconv does not write {layer.type} as PyTorch source")
         inputs = [self.known[value] for value in use.inputs]
         spelling = SPELLINGS[layer.type]
-        texts = [f"({e.text})" if e.infix and isinstance(spelling, Infix) else e.text for e in inputs]
+        texts = [f"({e.text})" if e.infix and isinstance(spelling, Infix | Indexing) else e.text for e in inputs]
         if use.layer in self.modules:
             text = f"self.{self.modules[use.layer]}({', '.join(texts)})"
         else:

@@ -71,6 +71,23 @@ class Joined:
         return f"{self.function}({', '.join([listed, *settings])})"
 
 
+@dataclass(frozen=True)
+class Indexing:
+    """``x[:, 1:-2]``."""
+
+    def expression(self, inputs: Sequence[str], config: Mapping[str, Any]) -> str:
+        """The value indexed by a slice for each axis up to the last that is cut."""
+        cuts = dict(
+            zip(config["axes"], zip(config["starts"], config["ends"], config["steps"], strict=True), strict=True)
+        )
+        parts = [self._part(*cuts.get(axis, (None, None, 1))) for axis in range(max(cuts) + 1)]
+        return f"{inputs[0]}[{', '.join(parts)}]"
+
+    def _part(self, start: int | None, end: int | None, step: int) -> str:
+        bounds = f"{start or ''}:{'' if end is None else end}"
+        return bounds if step == 1 else f"{bounds}:{step}"
+
+
 _CONV = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "padding_mode": "zeros"}
 _NORM = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True}
 _MAX_POOL = {"stride": "<kernel_size>", "padding": 0, "dilation": 1, "ceil_mode": False}
@@ -78,12 +95,13 @@ _AVERAGE_POOL = {"stride": "<kernel_size>", "padding": 0, "ceil_mode": False, "c
 _CHANNELS = ("in_channels", "out_channels", "kernel_size")
 
 #: Native type -> how it is written.
-SPELLINGS: Mapping[str, Call | Infix | Template | Joined] = {
+SPELLINGS: Mapping[str, Call | Infix | Template | Joined | Indexing] = {
     **{f"nn.Conv{n}d": Call(f"nn.Conv{n}d", _CHANNELS, _CONV, kept=True) for n in (1, 2, 3)},
     **{f"nn.BatchNorm{n}d": Call(f"nn.BatchNorm{n}d", ("num_features",), _NORM, kept=True) for n in (1, 2, 3)},
     **{f"nn.MaxPool{n}d": Call(f"F.max_pool{n}d", ("kernel_size",), _MAX_POOL) for n in (1, 2, 3)},
     **{f"nn.AvgPool{n}d": Call(f"F.avg_pool{n}d", ("kernel_size",), _AVERAGE_POOL) for n in (1, 2, 3)},
     "nn.Linear": Call("nn.Linear", ("in_features", "out_features"), {"bias": True}, kept=True),
+    "nn.LayerNorm": Call("nn.LayerNorm", ("normalized_shape",), {"eps": 1e-5, "elementwise_affine": True}, kept=True),
     "nn.Dropout": Call("nn.Dropout", ("p",), kept=True),
     "nn.Identity": Template("{x}"),
     "nn.ReLU": Call("F.relu"),
@@ -112,6 +130,12 @@ SPELLINGS: Mapping[str, Call | Infix | Template | Joined] = {
     "torch.cat": Joined("torch.cat"),
     "torch.add": Infix("+"),
     "torch.mul": Infix("*"),
+    "torch.sub": Infix("-"),
+    "torch.div": Infix("/"),
+    "torch.sqrt": Call("torch.sqrt"),
+    "torch.square": Call("torch.square"),
+    "nn.Hardswish": Call("F.hardswish"),
+    "slice": Indexing(),
     "F.pad": Call("F.pad", ("pad",), {"value": 0.0}),
     "same_pad": Call("same_pad", ("kernel_size",), {"dilation": 1, "value": 0.0}),
     "hard_sigmoid": Template("torch.clamp({slope} * {x} + {offset}, 0, 1)"),

@@ -5,17 +5,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Table, Workpiece
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip, Elu, Gelu, HardSigmoid, LeakyRelu, Softmax, ThresholdedRelu
-from irconv.ir.layers.base import Layer
+from irconv.ir.layers.arithmetic import Div, Sub
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.convolution import Conv, Linear
-from irconv.ir.layers.normalisation import BatchNorm, Dropout
+from irconv.ir.layers.normalisation import BatchNorm, Dropout, LayerNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, SamePad, Transpose
+from irconv.ir.shapes import static
 from irconv.rows import Attribute, Created, Derived, Fixed, Iso, Only, Present, Rank, Weight
 
 
@@ -48,6 +52,33 @@ class LastAxisFirst(Row):
         pairs = draft.fields.pop("pads")
         first = next((axis for axis, pair in enumerate(pairs) if any(pair)), len(pairs) - 1)
         native.config["pad"] = tuple(n for pair in reversed(pairs[first:]) for n in pair)
+
+
+@dataclass(frozen=True)
+class TrailingAxes(Row):
+    """The ``normalized_shape`` of a LayerNorm, whose axes must be the last ones."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        rank = len(given["x"].shape)
+        axes: tuple[int, ...] = layer.settings()["axes"]
+        return axes == tuple(range(rank - len(axes), rank)) and static(given["x"].shape[axes[0] :]) is not None
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        count, rank = len(native.config.pop("normalized_shape")), draft.ranks[0]
+        draft.fields["axes"] = tuple(range(rank - count, rank))
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config["normalized_shape"] = tuple(draft.types["x"].shape[axis] for axis in draft.fields.pop("axes"))
+
+
+@dataclass(frozen=True)
+class PositiveSteps(Row):
+    """PyTorch's slices only walk forwards, between bounds that are numbers."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        settings = layer.settings()
+        bounds = (*settings["starts"], *settings["ends"])
+        return min(settings["steps"]) > 0 and not any(isinstance(bound, str) for bound in bounds)
 
 
 @dataclass(frozen=True)
@@ -149,6 +180,15 @@ TABLE = Table(
         _batch_norm((2, 3), 1),
         _batch_norm((4,), 2),
         _batch_norm((5,), 3),
+        Codec(
+            "nn.LayerNorm",
+            LayerNorm,
+            TrailingAxes(),
+            Weight("weight", "gamma", "*k"),
+            Weight("bias", "beta", "*k"),
+            Attribute("eps", "epsilon"),
+            Present("elementwise_affine", "gamma"),
+        ),
         *(_pool("MaxPool", MaxPool, rank, Attribute("dilation", iso=LIST)) for rank in (3, 4, 5)),
         *(_pool("AvgPool", AveragePool, rank, Attribute("count_include_pad", "count_padding")) for rank in (3, 4, 5)),
         _reduce("torch.mean", "mean"),
@@ -161,6 +201,16 @@ TABLE = Table(
         Codec("torch.permute", Transpose, Attribute("dims", "permutation", LIST)),
         Codec("torch.add", Add),
         Codec("torch.mul", Mul),
+        Codec("torch.sub", Sub),
+        Codec("torch.div", Div),
+        _plain("torch.sqrt", "Sqrt"),
+        _plain("torch.square", "Square"),
+        Codec(
+            "slice",
+            Slice,
+            PositiveSteps(),
+            *(Attribute(name, iso=LIST) for name in ("axes", "starts", "ends", "steps")),
+        ),
         Codec("torch.cat", Concat, Attribute("dim", "axis")),
         Codec("buffer", Constant, Weight("value", "value", "*a")),
         Codec("F.pad", Pad, LastAxisFirst(), Only("mode", "constant"), Attribute("value")),
@@ -188,6 +238,7 @@ TABLE = Table(
         _plain("nn.Softsign", "Softsign"),
         _plain("torch.exp", "Exp"),
         _plain("nn.SiLU", "Silu"),
+        _plain("nn.Hardswish", "HardSwish"),
         Codec("nn.GELU", Gelu, Attribute("approximate", "approximation")),
         Codec("nn.Softmax", Softmax, Attribute("dim", "axis")),
     ],

@@ -28,7 +28,6 @@ CODECS: list[Codec] = [
     Codec("Activation", Identity, EVERY_LAYER, Selects("activation", "linear")),
     _activation("relu", "Relu"),
     _activation("hard_silu", "HardSwish"),
-    _activation("hard_swish", "HardSwish"),
     Codec(
         "Activation",
         HardSigmoid,

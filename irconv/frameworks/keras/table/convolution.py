@@ -58,6 +58,7 @@ CODECS: list[Codec] = [
         Attribute("strides", "stride", TUPLE),
         Attribute("dilation_rate", "dilation", TUPLE),
         DepthwiseGroups(),
+        Fixed("groups", 1),
         Attribute("padding", iso=padding_of_rank(2)),
         Weight("depthwise_kernel", "kernel", "*k c (m one)", target="(c m) one *k", sizes=_multiplier),
         Weight("bias", "bias", "out"),

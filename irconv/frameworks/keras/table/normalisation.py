@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from irconv.codec import Codec
-from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, LiteralVector
+from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, AdaptedCount, LiteralVector
 from irconv.ir.layers.normalisation import BatchNorm, Dropout, LayerNorm, Standardization
 from irconv.rows import (
     Attribute,
     AxisNumbers,
     ChannelAxis,
-    Created,
     Fixed,
     Ignored,
     Only,
@@ -65,7 +64,7 @@ CODECS: list[Codec] = [
         Only("epsilon", 1e-7),
         Weight("mean", "mean", "c"),
         Weight("variance", "variance", "c"),
-        Created("count", 0, "int64", "the number of samples that adapt() has seen"),
+        AdaptedCount("count", 0, "int64", "the number of samples that adapt() has seen"),
     ),
     Codec("Dropout", Dropout, EVERY_LAYER, Ignored("noise_shape seed"), Attribute("rate", iso=FLOAT32)),
 ]

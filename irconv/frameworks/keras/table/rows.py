@@ -10,7 +10,7 @@ from irconv.codec import Draft, Row, Workpiece
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import LiteralOperand
 from irconv.ir.shapes import Dimension, size_product
-from irconv.rows import SAME, Ignored, Iso
+from irconv.rows import SAME, Created, Ignored, Iso
 
 EVERY_LAYER = Ignored("name trainable dtype batch_input_shape batch_shape activity_regularizer")
 KERNEL_TRAINING = Ignored(
@@ -108,6 +108,9 @@ class LiteralValue(Row):
     def decode(self, native: Workpiece, draft: Draft) -> None:
         draft.literals["value"] = LiteralOperand(literal=native.config.pop("value"), dtype="float32")
 
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config["value"] = shortest_float32(draft.data.pop("value").data.numpy())
+
 
 @dataclass(frozen=True)
 class LiteralVector(Row):
@@ -124,7 +127,19 @@ class LiteralVector(Row):
     def encode(self, draft: Draft, native: Workpiece) -> None:
         weight = draft.data.get(self.role)
         literal = weight is not None and weight.literal
-        native.config[self.role] = draft.data.pop(self.role).data.numpy().tolist() if literal else None
+        native.config[self.role] = None
+        if weight is not None and literal:
+            native.config[self.role] = shortest_float32(draft.data.pop(self.role).data.numpy())
+            del draft.types[self.role]
+
+
+@dataclass(frozen=True)
+class AdaptedCount(Created):
+    """The count that a Normalization has where its statistics are weights, not lists in the config. It stands last."""
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if native.config["mean"] is None:
+            super().encode(draft, native)
 
 
 @dataclass(frozen=True)
