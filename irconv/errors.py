@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 __all__ = [
-    "MALFORMED",
     "BundleInvalid",
     "DamagedFile",
     "IrconvError",
