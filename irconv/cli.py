@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from dataclasses import fields
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +34,44 @@ class _Group(click.Group):
             sys.exit(_REFUSED)
 
 
-_from = click.option("--from", "source_format", metavar="FW", help="Read SRC as this framework's, do not recognise it.")
-_backend = click.option(
-    "--backend",
-    type=click.Choice(["tensorflow", "theano"]),
-    help="The backend Keras ran on, where the file does not say: Theano keeps kernels turned.",
+#: The facts a file may not state: a flag for each field of `irconv.options.ReadOptions`.
+_READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option("--from", "source_format", metavar="FW", help="Read SRC as this framework's, do not recognise it."),
+    click.option(
+        "--backend",
+        type=click.Choice(["tensorflow", "theano"]),
+        help="The backend Keras ran on, where the file does not say: Theano keeps kernels turned.",
+    ),
 )
+
+#: What to write, and how: a flag for each field of `irconv.options.WriteOptions`.
+_WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
+    click.option(
+        "--to", "target_format", metavar="FW", help="Write this format instead of the one DST's suffix names."
+    ),
+    click.option(
+        "--io",
+        type=click.Choice(["native", "source"]),
+        default="native",
+        show_default=True,
+        help="Axes of inputs and outputs: customary for the target, or as the source had them.",
+    ),
+    click.option("--merge", is_flag=True, help="Compute weights stored in parts: weight norm, spectral norm, pruning."),
+    click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]"),
+    click.option("--force", is_flag=True, help="Replace DST where it exists."),
+)
+
+
+def _with(options: tuple[Callable[[Any], Any], ...]) -> Callable[[Any], Any]:
+    """A decorator that adds the options to a command, in their order."""
+    return lambda command: reduce(lambda made, option: option(made), reversed(options), command)
+
+
+def _taken(kind: type[Any], flags: dict[str, Any]) -> Any:
+    """The options object of the flags that are its fields, taken out of the flags; a repeated flag is a tuple."""
+    return kind(**{field.name: flags.pop(field.name) for field in fields(kind) if field.name in flags})
+
+
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
 
 
@@ -50,27 +84,15 @@ def main() -> None:
 @main.command()
 @click.argument("src")
 @click.argument("dst")
-@_from
-@click.option("--to", "target_format", metavar="FW", help="Write this format instead of the one DST's suffix names.")
-@_backend
-@click.option(
-    "--io",
-    type=click.Choice(["native", "source"]),
-    default="native",
-    show_default=True,
-    help="Axes of inputs and outputs: customary for the target, or as the source had them.",
-)
-@click.option("--merge", is_flag=True, help="Compute weights stored in parts: weight norm, spectral norm, pruning.")
-@click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]")
-@click.option("--force", is_flag=True, help="Replace DST where it exists.")
+@_with(_READING_OPTIONS)
+@_with(_WRITING_OPTIONS)
 @_json
 def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
     """Convert SRC to DST; DST's suffix chooses the format (see `irconv formats`)."""
     from irconv import api
     from irconv.options import ReadOptions, WriteOptions
 
-    read = ReadOptions(flags["source_format"], flags["backend"])
-    write = WriteOptions(flags["target_format"], flags["io"], flags["force"], flags["merge"], flags["opset"])
+    read, write = _taken(ReadOptions, flags), _taken(WriteOptions, flags)
     with _progress() as progress:
         written = api.convert(src, dst, read, write, progress)
     ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]
@@ -88,15 +110,14 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
 
 @main.command()
 @click.argument("src")
-@_from
-@_backend
+@_with(_READING_OPTIONS)
 @_json
-def inspect(src: str, source_format: str | None, backend: Any, as_json: bool) -> None:
+def inspect(src: str, as_json: bool, **flags: Any) -> None:
     """Show layers, parameters, layouts and shapes of SRC, and what is not known."""
     from irconv import api
     from irconv.options import ReadOptions
 
-    bundle = api.read(src, ReadOptions(source_format, backend))
+    bundle = api.read(src, _taken(ReadOptions, flags))
     if as_json:
         _print_json(bundle.manifest().model_dump(mode="json"))
         return
@@ -138,8 +159,7 @@ def check(bundle: str, as_json: bool) -> None:
     help="Axes of the arrays: as the source had them, or channels-first.",
 )
 @click.option("--force", is_flag=True, help="Replace the output where it exists.")
-@_from
-@_backend
+@_with(_READING_OPTIONS)
 def run(model: str, inputs: tuple[str, ...], output: str, force: bool, **flags: Any) -> None:
     """Predict with MODEL, without its framework."""
     from irconv import api
@@ -148,8 +168,7 @@ def run(model: str, inputs: tuple[str, ...], output: str, force: bool, **flags: 
 
     given = arrays.read_inputs(inputs)
     arrays.check_output(Path(output), force)
-    options = ReadOptions(flags["source_format"], flags["backend"])
-    results = api.run(model, given, flags["runtime"], flags["io"], options)
+    results = api.run(model, given, flags["runtime"], flags["io"], _taken(ReadOptions, flags))
     arrays.write_outputs(Path(output), results, force)
     for name, array in results.items():
         click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)

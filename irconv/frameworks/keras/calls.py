@@ -8,8 +8,8 @@ from typing import Any, TypeAlias
 
 from irconv.errors import Problems
 
-Source: TypeAlias = tuple[str, int]
-"""A layer, and which of its calls."""
+Source: TypeAlias = tuple[str, int, int]
+"""A layer, which of its calls, and which of that call's outputs."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +43,7 @@ def _keras2(node: Any, where: str, problems: Problems) -> Call:
     sources: list[Source | float] = []
     for name, index, output, *keywords in node:
         _without_effect(keywords[0] if keywords else {}, where, problems)
-        _single(name, output, where, problems)
-        sources.append((name, index))
+        sources.append((name, index, output))
     return Call(tuple(sources))
 
 
@@ -56,8 +55,7 @@ def _keras3(node: Mapping[str, Any], where: str, problems: Problems) -> Call:
     for value in listed:
         if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
             name, index, output = value["config"]["keras_history"]
-            _single(name, output, where, problems)
-            arguments.append((name, index))
+            arguments.append((name, index, output))
         elif isinstance(value, int | float) and not isinstance(value, bool):
             arguments.append(float(value))
         else:
@@ -72,8 +70,3 @@ def _without_effect(keywords: Mapping[str, Any], where: str, problems: Problems)
         del given["training"]
     if given:
         problems.add(where, f"is called with the arguments {given}, which irconv does not read")
-
-
-def _single(name: str, output: int, where: str, problems: Problems) -> None:
-    if output:
-        problems.add(where, f"takes output {output} of {name}, and irconv reads layers of one output")

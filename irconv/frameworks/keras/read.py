@@ -11,7 +11,8 @@ from irconv.codec import NativeWeight
 from irconv.containers import hdf5
 from irconv.containers.hdf5 import Folder
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
-from irconv.frameworks.keras.normalise import Facts, normalise
+from irconv.frameworks.keras.facts import Facts
+from irconv.frameworks.keras.normalise import normalise
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.weights import read_groups
 from irconv.ir.bundle import Bundle

@@ -1,0 +1,107 @@
+"""A Keras model while it is normalised: what has been placed so far, and the layers and calls still to be placed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from irconv.codec import Native, NativeWeight
+from irconv.errors import Problems
+from irconv.frameworks.keras.facts import Facts
+from irconv.frameworks.keras.spelling import spelling
+from irconv.ir.graph import Port
+from irconv.ir.layers.base import Origin
+from irconv.translate import NativeUse
+
+
+class Value(str):
+    """The name of a value of the graph, as against text among the keywords of a call."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class KerasCall:
+    """One call of a layer."""
+
+    index: int
+    """Which of the layer's calls; the first is 0."""
+    inputs: tuple[Value, ...]
+    """The positional tensors, in order; numbers have become constants of the graph."""
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    """The arguments by name that are not None: `Value` (or lists with such) where they are tensors, else plain data."""
+
+
+@dataclass(frozen=True)
+class KerasLayer:
+    """A layer as its file has it, under a name that is unique in the outermost model."""
+
+    kind: str
+    name: str
+    config: dict[str, Any]
+    """As in the file."""
+    tensors: Mapping[str, NativeWeight]
+    """By local name, such as ``kernel`` or ``forward_layer/cell/kernel``."""
+    calls: tuple[KerasCall, ...]
+    origin: Origin
+
+    @property
+    def part(self) -> Origin:
+        """The origin of a native layer that is split from this one."""
+        return self.origin.model_copy(update={"config": {}, "split_from": self.name})
+
+
+def value_name(layer: str, call: int = 0, output: int = 0) -> Value:
+    """The value that a call of a layer makes.
+
+    >>> value_name("conv"), value_name("conv", 1), value_name("lstm", 0, 2)
+    ('conv', 'conv#1', 'lstm:2')
+    """
+    return Value(layer + (f"#{call}" if call else "") + (f":{output}" if output else ""))
+
+
+@dataclass
+class Builder:
+    """What has been normalised so far, and the ways to add to it."""
+
+    facts: Facts
+    problems: Problems = field(default_factory=Problems)
+    layers: dict[str, Native] = field(default_factory=dict)
+    uses: list[NativeUse] = field(default_factory=list)
+    where: dict[str, str] = field(default_factory=dict)
+    """The place of each layer in its file, for messages."""
+    inputs: dict[str, Port] = field(default_factory=dict)
+    scope: str = ""
+    """Of the uses being added: the nested model they are in."""
+
+    def place(
+        self,
+        kind: str,
+        name: str,
+        config: Mapping[str, Any],
+        tensors: Mapping[str, NativeWeight] | None = None,
+        origin: Origin | None = None,
+        of: str = "",
+    ) -> None:
+        """Add a native layer, its settings brought to the spelling of the tables. `of` is the Keras layer it is of."""
+        if of:
+            self.where[name] = self.where[of]
+        settings = spelling(self.facts, kind, config, lambda what: self.problem(name, what))
+        self.layers[name] = Native(kind, name, settings, dict(tensors or {}), origin=origin)
+
+    def use(self, layer: str, inputs: Iterable[str], outputs: Iterable[str]) -> None:
+        """Add a call of a native layer."""
+        self.uses.append(NativeUse(layer, tuple(inputs), tuple(outputs), self.scope))
+
+    def constant(self, name: str, value: Any) -> Value:
+        """A number, or nested lists of them, as a value of the graph; the same name is the same value."""
+        if name not in self.layers:
+            self.layers[name] = Native("constant", name, {"value": value})
+            self.where[name] = f"{self.facts.path}: constant {name}"
+            self.uses.append(NativeUse(name, (), (name,)))
+        return Value(name)
+
+    def problem(self, layer: str, what: str, remedy: str = "") -> None:
+        """Note why a layer cannot be carried over; all problems are raised together."""
+        self.problems.add(self.where.get(layer, f"{self.facts.path}: layer {layer}"), what, remedy)

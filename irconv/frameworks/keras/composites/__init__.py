@@ -1,0 +1,25 @@
+"""Keras layers that become several native layers, one module a family; all others are placed one to one.
+
+An expansion adds native layers and uses to the builder and returns the values that each call of the layer makes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from irconv.frameworks.keras.builder import Builder, KerasLayer, Value
+from irconv.frameworks.keras.composites import arithmetic, convolution
+from irconv.frameworks.keras.composites.fused import plain
+
+Expansion: TypeAlias = Callable[[Builder, KerasLayer], list[tuple[Value, ...]]]
+
+_FAMILIES: tuple[Mapping[str, Expansion], ...] = (arithmetic.EXPANSIONS, convolution.EXPANSIONS)
+
+#: Keras kind -> how it is placed.
+EXPANSIONS: Mapping[str, Expansion] = {kind: found for family in _FAMILIES for kind, found in family.items()}
+
+
+def place(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
+    """Add a layer and its calls; the values that each call makes, in order."""
+    return EXPANSIONS.get(layer.kind, plain)(builder, layer)

@@ -1,0 +1,46 @@
+"""Layers placed one to one, except for a fused activation, which becomes a layer of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from irconv.frameworks.keras.builder import Builder, KerasLayer, Value, value_name
+
+#: Layers with a fused activation.
+_FUSED = {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Dense"}
+
+
+def plain(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
+    """One native layer of the same kind, with one result, then its activation."""
+    activation = layer.config.get("activation", "linear") if layer.kind in _FUSED else "linear"
+    config = layer.config if activation == "linear" else {**layer.config, "activation": "linear"}
+    builder.place(layer.kind, layer.name, config, layer.tensors, layer.origin)
+    values = [value_name(layer.name, call.index) for call in layer.calls]
+    refuse_keywords(builder, layer)
+    for call, value in zip(layer.calls, before_activation(values, activation), strict=True):
+        builder.use(layer.name, call.inputs, (value,))
+    activate(builder, layer, activation, values)
+    return [(value,) for value in values]
+
+
+def before_activation(values: Sequence[Value], activation: Any) -> list[Value]:
+    """The names of a layer's values before its fused activation."""
+    return list(values) if activation == "linear" else [Value(f"{value}.linear") for value in values]
+
+
+def activate(builder: Builder, layer: KerasLayer, activation: Any, values: Sequence[Value]) -> None:
+    """The fused activation of a layer as a layer of its own, on the layer's values without it."""
+    if activation == "linear":
+        return
+    split = f"{layer.name}.activation"
+    builder.place("Activation", split, {"activation": activation, "name": split}, origin=layer.part, of=layer.name)
+    for before, value in zip(before_activation(values, activation), values, strict=True):
+        builder.use(split, (before,), (value,))
+
+
+def refuse_keywords(builder: Builder, layer: KerasLayer, *known: str) -> None:
+    """Note a problem for arguments by name that the layer's expansion does not know."""
+    for call in layer.calls:
+        if left := {name: value for name, value in call.keywords.items() if name not in known}:
+            builder.problem(layer.name, f"is called with the arguments {left}, which irconv does not read")
