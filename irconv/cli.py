@@ -42,6 +42,17 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice(["tensorflow", "theano"]),
         help="The backend Keras ran on, where the file does not say: Theano keeps kernels turned.",
     ),
+    click.option("--until", default="", metavar="LAYER", help="Read up to this layer; its result is the output."),
+    click.option(
+        "--replace", multiple=True, metavar="LAYER=identity", help="Read as if the layer did nothing."
+    ),
+    click.option(
+        "--plugin",
+        "plugins",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="A Python file with layers of your own, which is run; repeat for more.",
+    ),
 )
 
 #: What to write, and how: a flag for each field of `irconv.options.WriteOptions`.

@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from pydantic import ValidationError
 
 from irconv.errors import Refused
+from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, LiteralOperand, Origin, ValueType
 from irconv.ir.manifest import LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor
@@ -50,6 +51,39 @@ class Native:
     origin: Origin | None = None
     since: int = 0
     """On the way out: the first version of the format that has it."""
+    input_axes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """On the way out: slot -> (axes as the native layer has them, axes as the IR layer does), where it says."""
+    output_axes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+    """The same for the results."""
+
+
+@dataclass(frozen=True)
+class NativeUse:
+    """One call of a native layer: the values it takes and gives, in the layer's own order."""
+
+    layer: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    scope: str = ""
+
+
+@dataclass(frozen=True)
+class NativeModel:
+    """A model as its framework spells it: layers, their uses in order, and the ports.
+
+    On the way in `Port.axes` and `Port.source_axes` may be empty; the passes fill them.
+    """
+
+    layers: Mapping[str, Native]
+    uses: tuple[NativeUse, ...]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    where: Mapping[str, str] = field(default_factory=dict)
+    """The place of each layer in its file, for messages."""
+    omitted: tuple[Omitted, ...] = ()
+    """On the way in: tensors that the user chose to leave out."""
+    bodies: Mapping[str, NativeModel] = field(default_factory=dict)
+    """On the way out: layer -> the graph nested in it; its layers stand among those of the outermost model."""
 
 
 @dataclass(frozen=True)
@@ -82,8 +116,12 @@ class Draft:
     data: dict[str, NativeWeight] = field(default_factory=dict)
     """On the way out: the stored operands by role, in canonical axes, with their keys as paths."""
     input_axes: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """On the way in: slot -> (axes as the native layer has them, axes as the IR layer takes them)."""
+    """Slot -> (axes as the native layer has them, axes as the IR layer takes them)."""
     output_axes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    before: dict[str, tuple[Layer, ...]] = field(default_factory=dict)
+    """On the way in: slot -> layers of one value that its input goes through first, such as a Cast."""
+    after: dict[str, tuple[Layer, ...]] = field(default_factory=dict)
+    """On the way in: result -> layers of one value that it goes through last."""
 
     @property
     def ranks(self) -> list[int]:
@@ -194,6 +232,8 @@ class Codec:
             tuple(work.outputs),
             layer.origin,
             self.since,
+            draft.input_axes,
+            draft.output_axes,
         )
 
 
@@ -202,6 +242,10 @@ class Table:
 
     def __init__(self, framework: str, codecs: Iterable[Codec]) -> None:
         self.framework, self.codecs = framework, tuple(codecs)
+
+    def extended(self, codecs: Iterable[Codec]) -> Table:
+        """The table with codecs that go before its own."""
+        return Table(self.framework, [*codecs, *self.codecs])
 
     def has(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
@@ -250,4 +294,4 @@ class Table:
     def _remedy(self, native_type: str) -> str:
         known = sorted({codec.native for codec in self.codecs})
         near = [name for name in known if name.lower() == native_type.lower()]
-        return f"It knows {near[0]}." if near else "A layer that irconv does not know is refused, never guessed."
+        return f"It knows {near[0]}." if near else "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."

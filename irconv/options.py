@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 
@@ -14,6 +15,12 @@ class ReadOptions:
     """Read as this framework's file instead of recognising it (``--from``)."""
     backend: Literal["tensorflow", "theano"] | None = None
     """The backend Keras ran on (``--backend``)."""
+    until: str = ""
+    """Read the model up to this layer, whose result becomes the output (``--until``)."""
+    replace: tuple[str, ...] = ()
+    """``LAYER=identity``: read the model as if the layer did nothing (``--replace``)."""
+    plugins: tuple[Path, ...] = ()
+    """Python files with the user's own layers, which are run (``--plugin``); see docs/plugins.md."""
 
 
 @dataclass(frozen=True)

@@ -7,65 +7,50 @@ before and one after. `irconv.passes.channels_last` then removes what can be rem
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
-from irconv.codec import Draft, MappedTensor, Native, NativeWeight, Table
+from irconv import edits
+from irconv.codec import Draft, MappedTensor, Native, NativeModel, NativeUse, NativeWeight, Table
 from irconv.errors import MALFORMED, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
+from irconv.ir.layers import is_known
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.ir.manifest import NativeTensor, Omitted, SourceRecord, TensorRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import customary, permutation
+from irconv.options import ReadOptions
+from irconv.passes import decompose, to_channels_last
+
+__all__ = ["NativeModel", "NativeUse", "decode", "encode"]
 
 
-@dataclass(frozen=True)
-class NativeUse:
-    """One call of a native layer: the values it takes and gives, in the layer's own order."""
-
-    layer: str
-    inputs: tuple[str, ...]
-    outputs: tuple[str, ...]
-    scope: str = ""
-
-
-@dataclass(frozen=True)
-class NativeModel:
-    """A model as its framework spells it: layers, their uses in order, and the ports.
-
-    On the way in `Port.axes` and `Port.source_axes` may be empty; the passes fill them.
-    """
-
-    layers: Mapping[str, Native]
-    uses: tuple[NativeUse, ...]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    where: Mapping[str, str] = field(default_factory=dict)
-    """The place of each layer in its file, for messages."""
-    bodies: Mapping[str, NativeModel] = field(default_factory=dict)
-    """On the way out: layer -> the graph nested in it; its layers stand among those of the outermost model."""
-
-
-def decode(model: NativeModel, table: Table, source: SourceRecord, file: str) -> Bundle:
-    """The model as a bundle, naively: every Transpose still there.
+def decode(
+    model: NativeModel, table: Table, source: SourceRecord, file: str, options: ReadOptions | None = None
+) -> Bundle:
+    """The model as a bundle, naively: every Transpose still there, and what the user asks to change is changed.
 
     Raises one error that names every layer which cannot be carried over.
     """
-    builder = _Builder(model, table, file)
+    options = options or ReadOptions()
+    model = edits.run(model, options)
+    builder = _Builder(model, edits.with_plugins(table, options), file)
+    builder.omitted += model.omitted
     for use in model.uses:
         with builder.problems.collect():
             builder.add(use)
     builder.problems.raise_any()
     graph = Graph(inputs=model.inputs, outputs=_typed(model.outputs, builder.types), nodes=tuple(builder.nodes))
-    return Bundle(
+    bundle = Bundle(
         source=source, layers=builder.layers, graph=graph, tensors=builder.tensors, omitted=tuple(builder.omitted)
     )
+    return decompose.run(bundle, is_known) if options.plugins else bundle
 
 
 class _Builder:
@@ -142,11 +127,15 @@ class _Builder:
         if len(use.inputs) > len(slots) or len(use.outputs) > len(gives):
             raise draft.refuse(f"takes {len(slots)} inputs, got {len(use.inputs)}")
         inputs = dict(zip(slots, use.inputs, strict=False))
+        for slot, layers in draft.before.items():
+            inputs[slot] = self._through(layers, inputs[slot], f"{use.outputs[0]}/{slot}", use.scope, where)
         for slot, (native, canonical) in draft.input_axes.items():
             if self._moves(inputs[slot], native, canonical):
                 made = f"{use.outputs[0]}/{slot}"
                 inputs[slot] = self._transposed(inputs[slot], native, canonical, use.scope, made, where)
         outputs = dict(zip(gives, use.outputs, strict=False))
+        final = {slot: outputs[slot] for slot in draft.after if slot in outputs}
+        outputs |= {slot: f"{value}/plain" for slot, value in final.items()}
         turned = {
             slot: (f"{outputs[slot]}/{slot}", native, canonical)
             for slot, (native, canonical) in draft.output_axes.items()
@@ -156,6 +145,21 @@ class _Builder:
         self._append(Node(layer=use.layer, scope=use.scope, inputs=inputs, outputs=results), where)
         for slot, (value, native, canonical) in turned.items():
             self._transposed(value, canonical, native, use.scope, outputs[slot], where)
+        for slot, value in final.items():
+            self._through(draft.after[slot], outputs[slot], value, use.scope, where, ends=True)
+
+    def _through(
+        self, layers: tuple[Layer, ...], value: str, result: str, scope: str, where: str, ends: bool = False
+    ) -> str:
+        """Add a node for each layer; the last makes `result` where `ends`, else a value named after it."""
+        for i, layer in enumerate(layers):
+            words = [layer.type.lower(), *(part for field in layer.settings().values() for part in _words(field))]
+            name = "_".join(words)
+            self.layers.setdefault(name, layer)
+            made = result if ends and i == len(layers) - 1 else f"{result}/{layer.type.lower()}"
+            self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": made}), where)
+            value = made
+        return value
 
     def _moves(self, value: str, source: str, target: str) -> bool:
         order = permutation(source, target, len(self.types[value].shape))
@@ -208,19 +212,30 @@ class _Encoder:
         uses: list[NativeUse] = []
         bodies: dict[str, NativeModel] = {}
         for node in graph.nodes:
-            layer = self.bundle.layers[node.layer]
-            with self.problems.collect():
-                uses.append(self._use(node, layer, types))
-                if isinstance(layer, Scan):
-                    bodies[node.layer] = self.graph(layer.body)
+            if not isinstance(self.bundle.layers[node.layer], Transpose):
+                self._encode(self.bundle, node, types)
+        turns = {name: (native.input_axes, native.output_axes) for name, native in self.natives.items()}
+        spelled = to_channels_last.taken_in(self.bundle, graph, turns)
+        assert spelled.graph is not None, "it was given one"
+        for node in spelled.graph.nodes:
+            layer = spelled.layers[node.layer]
+            if isinstance(layer, Transpose):
+                self._encode(spelled, node, to_channels_last.ends(node, layer, types))
+            if node.layer in self.natives:
+                uses.append(self._use(node))
+            if isinstance(layer, Scan):
+                bodies[node.layer] = self.graph(layer.body)
         return NativeModel({}, tuple(uses), graph.inputs, graph.outputs, bodies=bodies)
 
-    def _use(self, node: Node, layer: Layer, types: Mapping[str, ValueType]) -> NativeUse:
-        if node.layer not in self.natives:
-            given = {slot: types[value] for slot, value in {**node.inputs, **node.outputs}.items()}
-            given |= self.bundle.operand_types(layer)
-            operands = _operands(self.bundle, node.layer, layer)
-            self.natives[node.layer] = self.table.encode(layer, node.layer, operands, given)
+    def _encode(self, bundle: Bundle, node: Node, types: Mapping[str, ValueType]) -> None:
+        """The node's layer, once; what its framework cannot express is noted."""
+        with self.problems.collect():
+            if node.layer not in self.natives:
+                values = {**node.inputs, **node.outputs}
+                given = {slot: types[value] for slot, value in values.items()}
+                self.natives[node.layer] = _native(bundle, self.table, node.layer, given)
+
+    def _use(self, node: Node) -> NativeUse:
         native = self.natives[node.layer]
         slots = native.inputs or tuple(node.inputs)
         named = [node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots]
@@ -230,6 +245,30 @@ class _Encoder:
         while not results[-1]:
             results.pop()
         return NativeUse(node.layer, tuple(named), tuple(results), node.scope)
+
+
+def native_axes(table: Table) -> to_channels_last.NativeAxes:
+    """For `to_channels_last.run`: how layers turn where the table writes them.
+
+    One that it cannot express turns nowhere; `encode` will refuse it.
+    """
+
+    def axes(
+        bundle: Bundle, name: str, given: Mapping[str, ValueType]
+    ) -> tuple[to_channels_last.Turns, to_channels_last.Turns]:
+        try:
+            native = _native(bundle, table, name, given)
+        except Refused:
+            return {}, {}
+        return native.input_axes, native.output_axes
+
+    return axes
+
+
+def _native(bundle: Bundle, table: Table, name: str, given: Mapping[str, ValueType]) -> Native:
+    """One layer through the table, given the types of its inputs and results."""
+    layer = bundle.layers[name]
+    return table.encode(layer, name, _operands(bundle, name, layer), {**given, **bundle.operand_types(layer)})
 
 
 def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight]:
@@ -243,6 +282,10 @@ def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight
             data = LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
             found[role] = NativeWeight(f"{name}.{role}", data, literal=True)
     return found
+
+
+def _words(field: object) -> list[str]:
+    return [str(part) for part in field] if isinstance(field, tuple | list) else [str(field)]
 
 
 def _typed(ports: tuple[Port, ...], types: Mapping[str, ValueType]) -> tuple[Port, ...]:

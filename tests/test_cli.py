@@ -140,7 +140,7 @@ def test_an_opset_that_cannot_say_the_model_is_refused(case: Any, opset: int, re
 )
 def test_code_of_the_user_is_refused_by_every_writer(case: str, reason: str, suffix: str, tmp_path: Path) -> None:
     model = golden(case).model
-    advice = "A layer that irconv does not know is refused, never guessed."
+    advice = "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
     done = run("convert", model, tmp_path / f"m{suffix}")
     assert done == Outcome(3, "", f"{model}: {reason} {advice}\n")
     assert list(tmp_path.iterdir()) == []
@@ -284,7 +284,7 @@ def test_all_unknown_layers_are_reported_at_once(tmp_path: Path) -> None:
     model = with_config(CNN.model, tmp_path / "spoilt.h5", spoil)
     done = run("convert", model, tmp_path / "m.onnx")
     assert (done.code, done.out) == (3, "")
-    advice = "A layer that irconv does not know is refused, never guessed."
+    advice = "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
     assert done.err == (
         f"{model}: layer conv2d (Conv2DWarped): irconv has no rule for Keras's Conv2DWarped. {advice}\n"
         f"{model}: layer flatten (Squash): irconv has no rule for Keras's Squash. {advice}\n"

@@ -52,7 +52,7 @@ def test_of_several_codecs_the_first_that_can_express_a_layer_writes_it() -> Non
 
 def test_a_type_without_a_codec_is_refused() -> None:
     text = rejection(lambda: decode("Spiral", {}), Refused)
-    advice = "A layer that irconv does not know is refused, never guessed."
+    advice = "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
     assert text == f"layer a: irconv has no rule for Toy's Spiral. {advice}"
 
 

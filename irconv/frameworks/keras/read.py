@@ -61,7 +61,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     except MALFORMED as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
-    bundle = decode(model, TABLE, source, path.name)
+    bundle = decode(model, TABLE, source, path.name, options)
     return Bundle(
         source, bundle.layers, bundle.graph, bundle.tensors, omitted=(*file.omitted, *bundle.omitted), paths=(path,)
     )

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from irconv.ir.layers.base import Layer
+from irconv.ir.layers.base import Layer, ValueType
 
 _FAMILIES = {
     "adaptive_pooling": "AdaptiveAveragePool AdaptiveMaxPool",
@@ -52,6 +53,11 @@ def layer_class(name: str) -> type[Layer]:
     """The class of a layer type. Raises `KeyError` for an unknown one."""
     found: type[Layer] = getattr(import_module(f"irconv.ir.layers.{MODULES[name]}"), name)
     return found
+
+
+def is_known(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    """Whether the layer's type is one of the format's own, and not one of a plugin."""
+    return layer.type in MODULES
 
 
 def parse_layer(data: Any) -> Layer:

@@ -113,7 +113,7 @@ def test_a_layer_of_user_code_is_refused_by_name(case: Case) -> None:
     (name,) = (key for key in ("lambda", "lambda_1", "scale_1", "scale") if f"layer {key} " in text)
     assert text == (
         f"{case.model}: layer {name} ({user_layer}): irconv has no rule for Keras's {user_layer}. "
-        "A layer that irconv does not know is refused, never guessed."
+        "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
     )
 
 

@@ -1,0 +1,119 @@
+"""What the user changes on the way in: models cut short, layers left out, layers taught."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.codec import Codec, Native, NativeModel, NativeUse, NativeWeight, Table
+from irconv.errors import MissingFact, Refused
+from irconv.ir.bundle import Bundle
+from irconv.ir.layers.activations import Relu
+from irconv.ir.layers.convolution import Linear
+from irconv.ir.tensors import LazyTensor
+from irconv.options import ReadOptions
+from irconv.rows import Weight
+from irconv.translate import decode
+from tests.helpers import GOLDEN_ERROR, ROOT, SOURCE, golden, numbers, port, rejection
+
+TABLE = Table("Toy", [Codec("Affine", Linear, Weight("w", "kernel", "in out")), Codec("Ramp", Relu)])
+
+
+def chain(*kinds: str) -> NativeModel:
+    """Layers in a row, named a, b, c...; those of kind Affine and Odd have a weight of 3 x 3."""
+    names = "abcdef"[: len(kinds)]
+    weights = [
+        {"w": NativeWeight(f"{n}/w", LazyTensor.of(numbers(3, 3)))} if k != "Ramp" else {}
+        for n, k in zip(names, kinds, strict=True)
+    ]
+    layers = {n: Native(k, n, {}, w) for n, k, w in zip(names, kinds, weights, strict=True)}
+    uses = tuple(NativeUse(n, (before,), (n,)) for before, n in zip("x" + names, names, strict=False))
+    return NativeModel(
+        layers, uses, (port("x", ("N", 3)),), (port(names[-1], ()),), {n: f"m: layer {n}" for n in names}
+    )
+
+
+def read(model: NativeModel, **wishes: object) -> Bundle:
+    return decode(model, TABLE, SOURCE, "m", ReadOptions(**wishes))  # type: ignore[arg-type]
+
+
+def outcome(bundle: Bundle) -> tuple[list[str], list[str], list[tuple[str, str]]]:
+    assert bundle.graph is not None
+    types = [bundle.layers[node.layer].type for node in bundle.graph.nodes]
+    return types, [p.value for p in bundle.graph.outputs], [(o.name, o.reason) for o in bundle.omitted]
+
+
+def test_a_model_read_until_a_layer_ends_with_its_result_and_lists_the_weights_after_it() -> None:
+    got = outcome(read(chain("Affine", "Ramp", "Odd"), until="b"))
+    assert got == (["Linear", "Relu"], ["b"], [("c/w", "--until b")])
+
+
+def test_a_replaced_layer_is_the_identity_and_its_weights_are_listed() -> None:
+    got = outcome(read(chain("Affine", "Odd", "Ramp"), replace=("b=identity",)))
+    assert got == (["Linear", "Identity", "Relu"], ["c"], [("b/w", "--replace b=identity")])
+
+
+def test_inputs_that_only_the_cut_part_takes_are_gone() -> None:
+    model = chain("Ramp", "Ramp")
+    second = NativeUse("b", ("late",), ("b",))
+    whole = NativeModel(
+        model.layers, (model.uses[0], second), (*model.inputs, port("late", ("N", 2))), model.outputs, model.where
+    )
+    bundle = read(whole, until="a")
+    assert bundle.graph is not None
+    assert [p.name for p in bundle.graph.inputs] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [
+        ({"until": "z"}, "--until z: expected the name of a layer, but the model has none of this name."),
+        (
+            {"replace": ("z=identity",)},
+            "--replace z: expected the name of a layer, but the model has none of this name.",
+        ),
+        ({"replace": ("b=relu",)}, "--replace b=relu: expected LAYER=identity."),
+        ({"replace": ("b",)}, "--replace b: expected LAYER=identity."),
+    ],
+)
+def test_a_wish_that_does_not_fit_the_model_is_refused(wishes: dict[str, object], reason: str) -> None:
+    assert rejection(lambda: read(chain("Affine", "Ramp"), **wishes), MissingFact) == reason
+
+
+def test_a_layer_of_two_inputs_is_not_replaced_by_the_identity() -> None:
+    model = NativeModel(
+        {"sum": Native("Odd", "sum")}, (NativeUse("sum", ("x", "x"), ("y",)),), (port("x", ("N", 3)),), (port("y", ()),)
+    )
+    with pytest.raises(MissingFact, match="expected a layer of one input and one output"):
+        read(model, replace=("sum=identity",))
+
+
+@pytest.mark.parametrize("name", ["keras2.3.1-custom_layer", "keras3.15-custom_layer"])
+def test_the_plugin_of_the_examples_teaches_a_layer_of_real_files(tmp_path: Path, name: str) -> None:
+    case = golden(name)
+    assert "irconv has no rule for Keras's Scale" in rejection(lambda: irconv.read(case.model), Refused)
+    options = ReadOptions(plugins=(ROOT / "examples" / "scale_plugin.py",))
+    irconv.convert(case.model, tmp_path / "m.irconv", options)
+    got = irconv.run(tmp_path / "m.irconv", [np.load(case.folder / "x_0.npy")])
+    wanted = np.load(case.folder / "y_0.npy")
+    np.testing.assert_allclose(next(iter(got.values())), wanted, atol=GOLDEN_ERROR * float(np.abs(wanted).max()))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "reason"),
+    [
+        ("none.py", None, "expected a Python file that defines CODECS."),
+        ("notes.txt", "CODECS = {}", "expected a Python file that defines CODECS."),
+        ("empty.py", "", "expected CODECS = {framework: [Codec(...), ...]}."),
+        ("list.py", "CODECS = {'toy': [1]}", "expected CODECS = {framework: [Codec(...), ...]}."),
+    ],
+)
+def test_a_file_that_is_no_plugin_is_refused(tmp_path: Path, name: str, text: str | None, reason: str) -> None:
+    path = tmp_path / name
+    if text is not None:
+        path.write_text(text)
+    error = rejection(lambda: read(chain("Ramp"), plugins=(path,)), MissingFact)
+    assert error == f"--plugin {path}: {reason}"
