@@ -58,7 +58,7 @@ def write(
         bundle = fold_constants.run(bundle, lambda part: execute(part, {}, "numpy"))
     if options.io == "source" and not writer.archives:
         bundle = boundary.to_source_axes(bundle)
-    with whole_output(options.force) as output:
+    with whole_output(options.force, options.dry_run) as output:
         files = writer.write(bundle, output, path, options, progress)
     graph = bundle.graph
     return Written(writer.name, tuple(files), graph.inputs if graph else (), graph.outputs if graph else ())

@@ -69,6 +69,7 @@ _WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--merge", is_flag=True, help="Compute weights stored in parts: weight norm, spectral norm, pruning."),
     click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]"),
+    click.option("--dry-run", is_flag=True, help="Say all that stands in the way, and write nothing."),
     click.option("--force", is_flag=True, help="Replace DST where it exists."),
 )
 
@@ -112,7 +113,7 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
         _print_json({"format": written.format, "files": [str(path) for path in written.files], "ports": described})
         return
     for path in written.files:
-        click.echo(f"wrote {path}")
+        click.echo(f"{'would write' if write.dry_run else 'wrote'} {path}")
     for kind, port in ports:
         turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
         axes = f" {port.axes}" if port.axes else ""

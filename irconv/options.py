@@ -37,3 +37,5 @@ class WriteOptions:
     """Compute weights that are stored in parts, such as weight norm and pruning masks (``--merge``)."""
     opset: int | None = None
     """ONNX opset (``--opset``); None takes the lowest that can say the model, but at least 18."""
+    dry_run: bool = False
+    """Go all the way, so that everything that stands in the way is said, and leave nothing (``--dry-run``)."""

@@ -263,6 +263,29 @@ def test_a_failed_conversion_leaves_the_old_output_in_place_even_with_force(tmp_
     assert contents(tmp_path) == {f"{tmp_path.name}/m.onnx": b"old"}
 
 
+def test_a_dry_run_says_what_would_be_written_and_writes_nothing(tmp_path: Path) -> None:
+    done = run("convert", CNN.model, tmp_path / "m.py", "--dry-run")
+    assert (done.code, done.out) == (
+        0,
+        f"would write {tmp_path / 'm.safetensors'}\nwould write {tmp_path / 'm.py'}\n",
+    )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_refuses_what_a_conversion_refuses(tmp_path: Path) -> None:
+    wet = run("convert", golden("tf2.15-lambda").model, tmp_path / "m.onnx")
+    assert run("convert", golden("tf2.15-lambda").model, tmp_path / "m.onnx", "--dry-run") == wet
+    assert wet.code == 3
+
+
+def test_a_model_is_cut_and_a_layer_left_out_on_request(tmp_path: Path) -> None:
+    model = golden("tf2.15-lambda").model
+    assert run("convert", model, tmp_path / "a.onnx", "--replace", "lambda=identity").code == 0
+    assert run("convert", model, tmp_path / "b.onnx", "--until", "dense").code == 0
+    nodes = {name: len(onnx.load(tmp_path / f"{name}.onnx").graph.node) for name in "ab"}
+    assert nodes == {"a": 2, "b": 1}
+
+
 def test_a_destination_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
     done = run("convert", CNN.model, tmp_path / "no" / "m.onnx")
     reason = f"{tmp_path / 'no' / 'm.onnx'}: the folder {tmp_path / 'no'} does not exist. Make it first.\n"

@@ -105,9 +105,10 @@ class FileBytes:
 class OutputFile:
     """A file being written at given positions from many threads."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, existing: bool = False) -> None:
+        """A new file, or one whose framing a library has written already."""
         self.path = path
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._descriptor = os.open(path, os.O_RDWR if existing else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
 
     def write_runs(self, data: Array, offsets: Sequence[int]) -> None:
         """See `irconv.ir.tensors.Sink.write_runs`."""
@@ -212,12 +213,13 @@ def _put(temporary: Path, final: Path) -> None:
 
 
 @contextmanager
-def whole_output(force: bool) -> Iterator[Output]:
-    """Files written inside the block appear together at its end, or not at all if it raises."""
+def whole_output(force: bool, dry_run: bool = False) -> Iterator[Output]:
+    """Files written inside the block appear together at its end, or not at all if it raises or is only tried."""
     output = Output(force)
     try:
         yield output
-        output.finish()
+        if not dry_run:
+            output.finish()
     except OSError as error:
         raise OutputFailed(
             str(error.filename or "output"), f"could not be written: {error.strerror or error}"
