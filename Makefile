@@ -3,7 +3,7 @@
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: demo test lint schemas docs checked benchmark zoo clean
+.PHONY: demo test lint schemas docs checked benchmark zoo fuzz clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -27,10 +27,18 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/tiles.py
 	.venv/bin/python benchmarks/depth.py
 
+# emitted Theano sources under a Python 3.7 with Theano 1.0.5, where IRCONV_THEANO_PYTHON or the path has one
+test-legacy: .venv/installed
+	.venv/bin/python -m tests.legacy.theano_models
+
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite
 zoo: .venv/installed
 	.venv/bin/python benchmarks/architectures.py
 	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
+
+# damaged HDF5 files by the thousand: minutes, not part of the suite
+fuzz: .venv/installed
+	IRCONV_FUZZ=2000 .venv/bin/python -m pytest -n auto tests/containers/test_hdf5_fuzz.py
 
 clean:
 	rm -rf .venv .venv-demo

@@ -11,12 +11,11 @@ import numpy as np
 
 from irconv.containers.files import Progress, check_free, whole_output
 from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
-from irconv.frameworks import Reader, Writer, readers, writers
+from irconv.frameworks import Made, Reader, Writer, merged_groups, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.layout import Array
 from irconv.options import ReadOptions, WriteOptions
-from irconv.passes import boundary, channels_last, fold_constants
 
 Runtime = Literal["onnxruntime", "numpy"]
 
@@ -29,6 +28,8 @@ class Written:
     files: tuple[Path, ...]
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
+    dialect: str = ""
+    """The version of the format that the model is spelt for, where there are several."""
 
 
 def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
@@ -39,7 +40,12 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     path, options = Path(path), options or ReadOptions()
     reader = _reader(path, options.source_format)
     bundle = reader.read(path, options)
-    return channels_last.run(bundle) if reader.naive else bundle
+    if bundle.graph is None or not reader.naive:
+        return bundle
+    # The passes need classes of layers, whose import takes longer than reading weights alone.
+    from irconv.passes import channels_last
+
+    return channels_last.run(bundle)
 
 
 def write(
@@ -52,16 +58,29 @@ def write(
     path, options = Path(path), options or WriteOptions()
     writer = _writer(path, options.target_format)
     check_free(path, options.force)
+    if bundle.graph is None and bundle.source.framework == "theano" and not writer.archives:
+        what = "holds arrays without an architecture, so that nothing but a bundle can be written"
+        remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
+        raise MissingFact(", ".join(file.name for file in bundle.source.files), what, remedy)
     if options.merge:
         from irconv.execute import execute
+        from irconv.passes import fold_constants
 
-        bundle = fold_constants.run(bundle, lambda part: execute(part, {}, "numpy"))
+        def evaluate(part: Bundle) -> dict[str, Array]:
+            return execute(part, {}, "numpy")
+
+        bundle = merged_groups(fold_constants.run(bundle, evaluate), evaluate)
     if options.io == "source" and not writer.archives:
+        from irconv.passes import boundary
+
         bundle = boundary.to_source_axes(bundle)
     with whole_output(options.force, options.dry_run) as output:
         files = writer.write(bundle, output, path, options, progress)
+    made = files if isinstance(files, Made) else Made(files)
     graph = bundle.graph
-    return Written(writer.name, tuple(files), graph.inputs if graph else (), graph.outputs if graph else ())
+    ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
+    inputs, outputs = ports
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect)
 
 
 def convert(
@@ -116,11 +135,33 @@ def run(
 
     bundle = model if isinstance(model, Bundle) else read(model, options)
     if bundle.graph is None:
-        raise MissingFact("model", "holds weights without a graph, which cannot be run", "Read the model's own file.")
-    bundle = boundary.to_source_axes(bundle) if io == "source" else bundle
+        remedy = bundle.graph_remedy("Read the model's own file.")
+        raise MissingFact("model", "holds weights without a graph, which cannot be run", remedy)
+    if io == "source":
+        from irconv.passes import boundary
+
+        bundle = boundary.to_source_axes(bundle)
     assert bundle.graph is not None
     named = inputs if isinstance(inputs, Mapping) else _in_order(bundle.graph.inputs, inputs)
     return execute(bundle, named, runtime)
+
+
+def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list[str]:
+    """Write a first ``theano-arch/1`` file for bare arrays, to be completed by hand; returns what is open or assumed.
+
+    Raises `UnknownFormat` for what holds no bare arrays, and `OutputFailed`.
+    """
+    from irconv.frameworks.theano import read as theano_read
+    from irconv.frameworks.theano.sketch import sketched
+
+    weights, output = Path(weights), Path(output)
+    _must_exist(weights)
+    if not theano_read.recognises(weights):
+        raise UnknownFormat(str(weights), "expected bare arrays: HDF5, npz, npy, a pickle, or a folder of these")
+    text, notes = sketched(weights, output)
+    with whole_output(force) as whole:
+        whole.path(output).write_text(text, encoding="utf-8")
+    return notes
 
 
 def _in_order(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, Array]:

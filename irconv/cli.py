@@ -42,16 +42,41 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice(["tensorflow", "theano"]),
         help="The backend Keras ran on, where the file does not say: Theano keeps kernels turned.",
     ),
-    click.option("--until", default="", metavar="LAYER", help="Read up to this layer; its result is the output."),
     click.option(
-        "--replace", multiple=True, metavar="LAYER=identity", help="Read as if the layer did nothing."
+        "--arch",
+        type=click.Path(path_type=Path, exists=True, dir_okay=False),
+        metavar="FILE",
+        help="The architecture of bare weights: theano-arch/1 (docs/theano.md) or Keras' model.json.",
     ),
+    click.option(
+        "--dim-ordering",
+        type=click.Choice(["th", "tf"]),
+        help="Where images have their channels in a Keras 1 file that does not say: th first, tf last.",
+    ),
+    click.option("--until", default="", metavar="LAYER", help="Read up to this layer; its result is the output."),
+    click.option("--replace", multiple=True, metavar="LAYER=identity", help="Read as if the layer did nothing."),
     click.option(
         "--plugin",
         "plugins",
         multiple=True,
         type=click.Path(path_type=Path),
         help="A Python file with layers of your own, which is run; repeat for more.",
+    ),
+    click.option("--key", metavar="NAME", help="The entry of a checkpoint that has the weights; a.b for nested ones."),
+    click.option("--ema", is_flag=True, help="Read the averaged copy of the weights that is kept beside them."),
+    click.option(
+        "--input-shape",
+        "input_shape",
+        multiple=True,
+        metavar="[NAME=]N,1,28,28",
+        help="Shape of an input where the file does not say; N is the batch. Repeat for more.",
+    ),
+    click.option(
+        "--module-map",
+        "module_map",
+        multiple=True,
+        metavar="CLASS=TYPE",
+        help="Read a PyTorch class of your own as this module, such as Flatten.",
     ),
 )
 
@@ -69,6 +94,11 @@ _WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     ),
     click.option("--merge", is_flag=True, help="Compute weights stored in parts: weight norm, spectral norm, pruning."),
     click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]"),
+    click.option(
+        "--target-version",
+        metavar="V",
+        help="Keras HDF5: 2.3, 1.15, 2.4 or 2.15. [default: the oldest that can say the model]",
+    ),
     click.option("--dry-run", is_flag=True, help="Say all that stands in the way, and write nothing."),
     click.option("--force", is_flag=True, help="Replace DST where it exists."),
 )
@@ -110,10 +140,13 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
     ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]
     if as_json:
         described = [{"kind": kind, **port.model_dump(mode="json")} for kind, port in ports]
-        _print_json({"format": written.format, "files": [str(path) for path in written.files], "ports": described})
+        files = [str(path) for path in written.files]
+        document = {"format": written.format, "dialect": written.dialect, "files": files, "ports": described}
+        _print_json(document if written.dialect else {key: document[key] for key in document if key != "dialect"})
         return
     for path in written.files:
-        click.echo(f"{'would write' if write.dry_run else 'wrote'} {path}")
+        dialect = f" for {written.dialect}" if written.dialect else ""
+        click.echo(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
     for kind, port in ports:
         turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
         axes = f" {port.axes}" if port.axes else ""
@@ -184,6 +217,19 @@ def run(model: str, inputs: tuple[str, ...], output: str, force: bool, **flags: 
     arrays.write_outputs(Path(output), results, force)
     for name, array in results.items():
         click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
+    click.echo(f"wrote {output}")
+
+
+@main.command()
+@click.argument("weights")
+@click.option("-o", "--output", required=True, metavar="ARCH.json", help="Where the architecture goes.")
+@click.option("--force", is_flag=True, help="Replace the output where it exists.")
+def sketch(weights: str, output: str, force: bool) -> None:
+    """Begin an architecture file for bare arrays, to be completed by hand: what is open or assumed is marked."""
+    from irconv import api
+
+    for line in api.sketch(weights, output, force):
+        click.echo(line, err=True)
     click.echo(f"wrote {output}")
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 
 from irconv.errors import Refused
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, LiteralOperand, Origin, ValueType
-from irconv.ir.manifest import LayoutStep, Omitted
+from irconv.ir.manifest import LayoutStep, Omitted, Piece
 from irconv.ir.tensors import LazyTensor
 
 Fields: TypeAlias = dict[str, Any]
@@ -34,6 +34,8 @@ class NativeWeight:
     data: LazyTensor
     trainable: bool | None = None
     literal: bool = False
+    members: tuple[str, ...] = ()
+    """The names of the file's tensors that `data` stacks along a new first axis; `path` lists them."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,19 @@ class Native:
     """The same for the results."""
 
 
+class SizeOf(NamedTuple):
+    """In the config of a native layer: the size of an axis of some value, or its whole shape where there is no axis.
+
+    It is filled in before decoding.
+    """
+
+    value: str
+    axis: int | None
+
+
 @dataclass(frozen=True)
 class NativeUse:
-    """One call of a native layer: the values it takes and gives, in the layer's own order."""
+    """One call of a native layer: the values it takes and gives, in the layer's own order; empty for those absent."""
 
     layer: str
     inputs: tuple[str, ...]
@@ -93,6 +105,8 @@ class MappedTensor:
     weight: NativeWeight
     native_axes: str
     steps: tuple[LayoutStep, ...]
+    piece: Piece | None = None
+    """Where the weight is only a piece of the file's tensor."""
 
 
 @dataclass
@@ -263,6 +277,10 @@ class Table:
             raise Refused(where, f"irconv has no rule for {native.type} with {got}")
         return chosen
 
+    def preferred(self, codec: Codec, layer: Layer) -> bool:
+        """Whether a codec goes before others that fit, too, when the layer is written; a framework may say."""
+        return False
+
     def decode(self, native: Native, given: Sequence[ValueType], where: str) -> tuple[Layer, Draft]:
         """An IR layer without its stored operands, which the caller names. Raises `Refused`."""
         chosen = self.supports(native, where)
@@ -278,8 +296,10 @@ class Table:
     def encode(
         self, layer: Layer, name: str, data: Mapping[str, NativeWeight], types: Mapping[str, ValueType]
     ) -> Native:
-        """A native layer: of the codecs for this IR type, the first that can express it. Raises `Refused`."""
+        """A native layer: of the codecs for this IR type, the first that can express it, and before them those that
+        are for its settings and types. Raises `Refused`."""
         candidates = [codec for codec in self.codecs if codec.layer is type(layer)]
+        candidates.sort(key=lambda codec: (not codec.fits(layer, types), not self.preferred(codec, layer)))
         attempts = [partial(codec.encode, layer, name, data, types) for codec in candidates]
         refusals: list[Refused] = []
         for attempt in attempts:
@@ -294,4 +314,6 @@ class Table:
     def _remedy(self, native_type: str) -> str:
         known = sorted({codec.native for codec in self.codecs})
         near = [name for name in known if name.lower() == native_type.lower()]
-        return f"It knows {near[0]}." if near else "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
+        if near:
+            return f"It knows {near[0]}."
+        return "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."

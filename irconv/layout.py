@@ -5,6 +5,7 @@ A layout is a string of axis words, outermost first:
 * ``out in *k`` names each axis of an array; one word with ``*`` stands for all axes that remain (the spatial ones).
 * ``~`` in front of a word means that the array holds this axis in reverse (Theano: ``out in ~*k``).
 * ``(gate unit) in`` is a rank-2 array whose first axis is made of two, the first of them outermost.
+* ``out [a (h w c) b]`` is one whose second axis is three parts end to end, the middle one made of three axes.
 
 A change of layout is derived from two such strings, so its inverse is the same two strings swapped. `Relayout` is the
 change as numbers; it can be applied to an array, to one box of it (`Relayout.box`), inverted, and composed.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from math import prod
 from typing import Any, TypeAlias
 
@@ -29,6 +30,7 @@ Box: TypeAlias = tuple[tuple[int, int], ...]
 #: Named axis -> (order of its members where it comes from, order where it goes): ``{"gate": ("ifco", "iofc")}``.
 Orders: TypeAlias = Mapping[str, tuple[str, str]]
 
+_PARTS = re.compile(r"\[[^\[\]]*\]")
 _GROUP = re.compile(r"\([^()]*\)|[^\s()]+")
 _LETTERS = {"out": "O", "in": "I", "n": "N", "c": "C", "t": "T"}
 _SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
@@ -195,28 +197,57 @@ def relayout(
     >>> flat = relayout("(h w c)", "(c h w)", (8,), sizes={"h": 2, "w": 2, "c": 2})
     >>> flat.apply(np.arange(8)).tolist()
     [0, 2, 4, 6, 1, 3, 5, 7]
+    >>> relayout("[a (w c)]", "[a (c w)]", (6,), sizes={"a": 2, "w": 2, "c": 2}).apply(np.arange(6)).tolist()
+    [0, 1, 2, 4, 3, 5]
 
     Raises `ValueError` when the strings do not name the same axes or the sizes do not multiply to the shape.
     """
     orders = orders or {}
+    source, target, joined = _joined(source, target, sizes or {})
     have = parse(source, len(shape))
     stars = sum(name[-1].isdigit() for group in have for name in group) if "*" in source else 0
     want = parse(target, len(_GROUP.findall(target)) + (stars - 1 if "*" in target else 0))
     lengths = _lengths(
-        source, have, shape, {axis: len(before) for axis, (before, _) in orders.items()} | dict(sizes or {})
+        source,
+        have,
+        shape,
+        {axis: len(before) for axis, (before, _) in orders.items()}
+        | dict(sizes or {})
+        | {word: len(members) for word, members in joined.items()},
     )
     before, after = [name for group in have for name in group], [name for group in want for name in group]
     bare = [name.lstrip("~") for name in before]
     if sorted(bare) != sorted(name.lstrip("~") for name in after):
         raise ValueError(f"layouts {source!r} and {target!r} do not name the same axes")
     picks = tuple(
-        _pick(lengths[name.lstrip("~")], orders.get(name.lstrip("~")), name.startswith("~") != (f"~{bare[i]}" in after))
+        joined.get(name)
+        or _pick(
+            lengths[name.lstrip("~")], orders.get(name.lstrip("~")), name.startswith("~") != (f"~{bare[i]}" in after)
+        )
         for i, name in enumerate(before)
     )
     order = tuple(bare.index(name.lstrip("~")) for name in after)
     atoms = tuple(lengths[name] for name in bare)
-    joined = tuple(prod(lengths[name.lstrip("~")] for name in group) for group in want)
-    return Relayout(tuple(shape), atoms, picks, order, joined)
+    merged = tuple(prod(lengths[name.lstrip("~")] for name in group) for group in want)
+    return Relayout(tuple(shape), atoms, picks, order, merged)
+
+
+def _joined(source: str, target: str, sizes: Mapping[str, int]) -> tuple[str, str, dict[str, tuple[int, ...]]]:
+    """Both layouts with a plain word for each axis of parts end to end, and where each of its members comes from."""
+    picks: dict[str, tuple[int, ...]] = {}
+    for number, (left, right) in enumerate(zip(_PARTS.findall(source), _PARTS.findall(target), strict=False)):
+        members: list[int] = []
+        for have, want in zip_longest(_GROUP.findall(left[1:-1]), _GROUP.findall(right[1:-1]), fillvalue=""):
+            names, wanted = have.strip("()").split(), want.strip("()").split()
+            if sorted(names) != sorted(wanted):
+                raise ValueError(f"layouts {source!r} and {target!r} do not name the same axes")
+            order = [names.index(name) for name in wanted]
+            part = np.arange(prod(sizes[name] for name in names)).reshape([sizes[name] for name in names])
+            members += (part.transpose(order).reshape(-1) + len(members)).tolist()
+        word = f"joined{number}"
+        source, target = source.replace(left, word, 1), target.replace(right, word, 1)
+        picks[word] = tuple(members)
+    return source, target, picks
 
 
 def merged_sizes(source: str, target: str, shape: Sequence[int], sizes: Mapping[str, int]) -> dict[str, int]:

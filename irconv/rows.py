@@ -165,8 +165,8 @@ class Weight(Row):
 
     `by` names a native knob that says which of several axes strings holds (Keras on Theano turns its kernels); then
     `axes` maps its values, and the first is what is written. `positional` marks ops that take it as an input. `target`
-    names the canonical axes in finer words where some are merged, `sizes` gives lengths of those (from the native
-    settings that are known by then).
+    names the canonical axes in finer words where some are merged (one for all, or by the value of the knob), `sizes`
+    gives lengths of those (from the native settings that are known by then).
     """
 
     native: str
@@ -175,14 +175,15 @@ class Weight(Row):
     by: str = ""
     orders: Mapping[str, str] = field(default_factory=dict)
     positional: bool = False
-    target: str = ""
+    target: str | Mapping[str, str] = ""
     sizes: Callable[[Mapping[str, Any]], Mapping[str, int]] = field(default=lambda _: {})
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        axes = self.axes if isinstance(self.axes, str) else self.axes[native.config.pop(self.by)]
+        word = native.config.pop(self.by) if self.by else ""
+        axes = self.axes if isinstance(self.axes, str) else self.axes[word]
         if (weight := native.tensors.pop(self.native, None)) is None:
             return
-        target, shape = self.target or draft.layer.PARAMETERS[self.role].axes, weight.data.shape
+        target, shape = self._target(draft, word), weight.data.shape
         try:
             sizes = merged_sizes(axes, target, shape, self.sizes(native.config))
             step = LayoutStep(source=axes, target=target, orders=self._orders(draft), sizes=sizes)
@@ -203,9 +204,13 @@ class Weight(Row):
                 raise draft.refuse(f"its {self.role} is computed by the graph, and a stored one is needed", _MERGE)
             return
         back = {axis: (after, before) for axis, (before, after) in self._orders(draft).items()}
-        canonical = self.target or draft.layer.PARAMETERS[self.role].axes
+        canonical = self._target(draft, "" if isinstance(self.axes, str) else next(iter(self.axes)))
         change = relayout(canonical, axes, weight.data.shape, back, self.sizes(native.config))
         native.tensors[self.native] = replace(weight, data=weight.data.relayout(change))
+
+    def _target(self, draft: Draft, word: str) -> str:
+        finer = self.target if isinstance(self.target, str) else self.target.get(word, "")
+        return finer or draft.layer.PARAMETERS[self.role].axes
 
     def _orders(self, draft: Draft) -> dict[str, tuple[str, str]]:
         canonical: Mapping[str, str] = getattr(draft.layer, "ORDERS", {})
@@ -287,14 +292,18 @@ class Axes(Row):
         word = native.config.pop(self.by)
         if word not in self.native:
             raise draft.refuse(f"expected {self.by} to be one of {', '.join(map(repr, self.native))}, got {word!r}")
-        for slot, canonical in draft.layer.SLOTS.items():
-            draft.input_axes[slot] = (self.native[word], self.slot_axes or canonical)
-        if self.result_axes:
-            for slot in draft.layer.RESULTS:
-                draft.output_axes[slot] = (self.native[word], self.result_axes)
+        self._turn(draft, self.native[word])
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        native.config[self.by] = next(iter(self.native))
+        native.config[self.by], here = next(iter(self.native.items()))
+        self._turn(draft, here)
+
+    def _turn(self, draft: Draft, here: str) -> None:
+        for slot, canonical in draft.layer.SLOTS.items():
+            draft.input_axes[slot] = (here, self.slot_axes or canonical)
+        if self.result_axes:
+            for slot in draft.layer.RESULTS:
+                draft.output_axes[slot] = (here, self.result_axes)
 
 
 @dataclass(frozen=True)
@@ -316,7 +325,7 @@ class AxisNumber(Row):
 
 @dataclass(frozen=True)
 class ChannelAxis(Row):
-    """A knob that says which axis holds the channels, for an IR class that has them on axis 1."""
+    """A knob that says which axis holds the channels, for an IR class that has them on axis 1. The last is written."""
 
     native: str
 
@@ -329,7 +338,8 @@ class ChannelAxis(Row):
         draft.input_axes["x"] = draft.output_axes["y"] = (here, " ".join(["n", "c", *others]))
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        native.config[self.native] = 1
+        native.config[self.native] = -1
+        draft.input_axes["x"] = draft.output_axes["y"] = ("n *s c", "n c *s")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 
 from irconv import edits
-from irconv.codec import Draft, MappedTensor, Native, NativeModel, NativeUse, NativeWeight, Table
+from irconv.codec import Draft, MappedTensor, Native, NativeModel, NativeUse, NativeWeight, SizeOf, Table
 from irconv.errors import MALFORMED, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import numpy_dtype
@@ -23,6 +23,7 @@ from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueTyp
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.ir.manifest import NativeTensor, Omitted, SourceRecord, TensorRecord
+from irconv.ir.shapes import Dimension, Shape
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import customary, permutation
 from irconv.options import ReadOptions
@@ -69,10 +70,11 @@ class _Builder:
 
     def add(self, use: NativeUse) -> None:
         where = self.model.where.get(use.layer, f"layer {use.layer}")
-        known = [self.types[value] for value in use.inputs if value in self.types]
+        taken = [value for value in use.inputs if value]
+        known = [self.types[value] for value in taken if value in self.types]
         if use.layer in self._failed:
             return
-        if len(known) < len(use.inputs):
+        if len(known) < len(taken):
             # A layer before this one failed, so its own ranks are unknown: only say whether a rule exists at all.
             self.table.supports(self.model.layers[use.layer], where)
             return
@@ -89,7 +91,7 @@ class _Builder:
 
     def _layer(self, name: str, given: list[ValueType], where: str) -> tuple[Layer, Draft]:
         if name not in self.layers:
-            layer, draft = self.table.decode(self.model.layers[name], given, where)
+            layer, draft = self.table.decode(self._sized(self.model.layers[name]), given, where)
             operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
             operands |= {role: self._store(name, role, found, draft) for role, found in draft.mapped.items()}
             self.layers[name], self._drafts[name] = layer.model_copy(update={"operands": operands}), draft
@@ -99,6 +101,17 @@ class _Builder:
         if draft.ranks != ranks:
             raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
         return self.layers[name], draft
+
+    def _sized(self, native: Native) -> Native:
+        """The layer with sizes in the place of references to them."""
+        if not any(isinstance(setting, SizeOf) for setting in native.config.values()):
+            return native
+        filled = {key: self._size(s) if isinstance(s, SizeOf) else s for key, s in native.config.items()}
+        return replace(native, config=filled)
+
+    def _size(self, wanted: SizeOf) -> Dimension | Shape:
+        shape = self.types[wanted.value].shape
+        return shape if wanted.axis is None else shape[wanted.axis]
 
     def _store(self, name: str, role: str, found: MappedTensor, draft: Draft) -> StoredOperand:
         weight, key = found.weight, f"{name}.{role}"
@@ -111,7 +124,14 @@ class _Builder:
             shape=weight.data.shape,
             axes=axes,
             letters=customary(axes, len(weight.data.shape)),
-            source=NativeTensor(file=self.file, name=weight.path, shape=weight.data.shape, axes=found.native_axes),
+            source=NativeTensor(
+                file=self.file,
+                name=weight.path,
+                shape=weight.data.shape,
+                axes=found.native_axes,
+                piece=found.piece,
+                members=weight.members,
+            ),
             steps=(),
         )
         tensor = Tensor(record, weight.data)
@@ -126,20 +146,20 @@ class _Builder:
         gives = [f"y{i}" for i in range(len(use.outputs))] if layer.VARIADIC_RESULTS else list(layer.RESULTS)
         if len(use.inputs) > len(slots) or len(use.outputs) > len(gives):
             raise draft.refuse(f"takes {len(slots)} inputs, got {len(use.inputs)}")
-        inputs = dict(zip(slots, use.inputs, strict=False))
+        inputs = {slot: value for slot, value in zip(slots, use.inputs, strict=False) if value}
         for slot, layers in draft.before.items():
             inputs[slot] = self._through(layers, inputs[slot], f"{use.outputs[0]}/{slot}", use.scope, where)
         for slot, (native, canonical) in draft.input_axes.items():
-            if self._moves(inputs[slot], native, canonical):
+            if slot in inputs and self._moves(inputs[slot], native, canonical):
                 made = f"{use.outputs[0]}/{slot}"
                 inputs[slot] = self._transposed(inputs[slot], native, canonical, use.scope, made, where)
-        outputs = dict(zip(gives, use.outputs, strict=False))
+        outputs = {slot: value for slot, value in zip(gives, use.outputs, strict=False) if value}
         final = {slot: outputs[slot] for slot in draft.after if slot in outputs}
         outputs |= {slot: f"{value}/plain" for slot, value in final.items()}
         turned = {
             slot: (f"{outputs[slot]}/{slot}", native, canonical)
             for slot, (native, canonical) in draft.output_axes.items()
-            if self._moves(use.inputs[0], native, canonical)
+            if slot in outputs and self._moves(use.inputs[0], native, canonical)
         }
         results = {slot: turned[slot][0] if slot in turned else value for slot, value in outputs.items()}
         self._append(Node(layer=use.layer, scope=use.scope, inputs=inputs, outputs=results), where)
@@ -153,10 +173,9 @@ class _Builder:
     ) -> str:
         """Add a node for each layer; the last makes `result` where `ends`, else a value named after it."""
         for i, layer in enumerate(layers):
-            words = [layer.type.lower(), *(part for field in layer.settings().values() for part in _words(field))]
-            name = "_".join(words)
-            self.layers.setdefault(name, layer)
-            made = result if ends and i == len(layers) - 1 else f"{result}/{layer.type.lower()}"
+            name = f"{result}/{layer.type.lower()}"
+            self.layers[name] = layer
+            made = result if ends and i == len(layers) - 1 else name
             self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": made}), where)
             value = made
         return value
@@ -282,10 +301,6 @@ def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight
             data = LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
             found[role] = NativeWeight(f"{name}.{role}", data, literal=True)
     return found
-
-
-def _words(field: object) -> list[str]:
-    return [str(part) for part in field] if isinstance(field, tuple | list) else [str(field)]
 
 
 def _typed(ports: tuple[Port, ...], types: Mapping[str, ValueType]) -> tuple[Port, ...]:

@@ -335,3 +335,25 @@ def test_shapes_of_other_sizes_have_no_factor_groups(before: list[int], after: l
 
 def test_an_empty_shape_has_no_factor_groups() -> None:
     assert factor_groups((0, 3), (3, 0)) is None
+
+
+def test_parts_of_an_axis_change_on_their_own() -> None:
+    array = np.arange(2 * 11).reshape(2, 11)
+    sizes = {"a": 3, "h": 2, "w": 3, "b": 2}
+    change = relayout("out [a (h w) b]", "out [a (w h) b]", (2, 11), sizes=sizes)
+    wanted = np.concatenate(
+        [array[:, :3], array[:, 3:9].reshape(2, 2, 3).swapaxes(1, 2).reshape(2, 6), array[:, 9:]], 1
+    )
+    assert np.array_equal(change.apply(array), wanted)
+    assert np.array_equal(change.inverse().apply(wanted), array)
+    back = relayout("out [a (w h) b]", "out [a (h w) b]", (2, 11), sizes=sizes)
+    joined = change.then(back)
+    assert joined is not None
+    assert joined.is_identity
+
+
+@pytest.mark.parametrize(("source", "target"), [("[a b]", "[b a]"), ("[(h w) a]", "[(h c) a]"), ("[a (h w)]", "a")])
+def test_parts_of_an_axis_stay_where_they_are(source: str, target: str) -> None:
+    sizes = {"a": 2, "b": 4, "h": 2, "w": 2, "c": 2}
+    with pytest.raises(ValueError, match="layout"):
+        relayout(source, target, (6,), sizes=sizes)

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv.codec import Codec, Native, NativeWeight, Table
+from irconv.codec import Codec, Native, NativeWeight, SizeOf, Table
 from irconv.errors import Refused
 from irconv.ir.layers.activations import LeakyRelu, Relu
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.pooling import MaxPool
+from irconv.ir.layers.shape_ops import Full
+from irconv.ir.layers.slicing import Split
 from irconv.ir.layers.tensor_ops import Add
 from irconv.ir.tensors import LazyTensor
 from irconv.rows import TUPLE, Attribute, Axes, Input, Only, Weight
@@ -121,3 +123,23 @@ def test_encoding_gives_back_layers_uses_and_tensors() -> None:
         ("leaky", ("fc",), ("y",)),
     ]
     assert np.array_equal(back.layers["fc"].tensors["w"].data.numpy(), numbers(5, 3))
+
+
+def test_results_that_nobody_wants_have_no_name_and_no_value() -> None:
+    table = Table("Toy", [Codec("Halves", Split, Only("axis", 1), Only("sizes", (2, 3)))])
+    uses = [NativeUse("cut", ("x",), ("", "rest"))]
+    bundle = decode(model([Native("Halves", "cut")], uses, ("N", 5), "rest"), table, SOURCE, "m")
+    assert bundle.graph is not None
+    assert [dict(node.outputs) for node in bundle.graph.nodes] == [{"y1": "rest"}]
+    assert bundle.graph.outputs[0].shape == ("N", 3)
+
+
+def test_a_setting_may_be_the_size_of_a_value() -> None:
+    rows = Attribute("shape", iso=TUPLE), Attribute("value"), Only("dtype", "float32")
+    table = Table("Toy", [Codec("Like", Full, *rows)])
+    layers = [
+        Native("Like", "whole", {"shape": SizeOf("x", None), "value": 1.0}),
+    ]
+    bundle = decode(model(layers, [NativeUse("whole", (), ("y",))], ("N", 5), "y"), table, SOURCE, "m")
+    assert bundle.graph is not None
+    assert bundle.graph.outputs[0].shape == ("N", 5)

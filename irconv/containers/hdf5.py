@@ -1,7 +1,9 @@
 """HDF5 files as plain data: attributes, and datasets as lazy tensors.
 
-Nothing outside the file is followed: external links, external storage and virtual datasets are refused by name.
-Contiguous datasets are read at their offsets; compressed and chunked ones through h5py, whole.
+The HDF5 library, which some damaged files crash or keep busy for ever, works in a process of its own, within limits
+(`irconv.containers.hdf5_worker`). Nothing outside the file is followed: external links, external storage and virtual
+datasets are refused by name. Contiguous datasets are read at their offsets by this process; compressed and chunked ones
+are unpacked by the other, whole.
 """
 
 from __future__ import annotations
@@ -13,17 +15,17 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from irconv.containers.files import FileBytes, SourceFile
+from irconv.containers.hdf5_process import LibraryFailed, Limits, ask
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Source, take_box
 from irconv.layout import Array, Box
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-_MAX_DEPTH = 64
+LIMITS = Limits()
 _SMALL = 2**20
 _MOST_DEFLATED = 1032  # the most that deflate can shrink anything
 
@@ -36,6 +38,10 @@ class Folder:
     attributes: dict[str, Any] = field(default_factory=dict)
     folders: dict[str, Folder] = field(default_factory=dict)
     datasets: dict[str, LazyTensor] = field(default_factory=dict)
+    links: dict[str, str] = field(default_factory=dict)
+    """Soft links inside the file, by name, with the path they lead to; only where asked for."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """What is no tensor, with the reason; only where asked for."""
 
     def walk(self) -> Iterator[tuple[str, LazyTensor]]:
         """Every dataset below this group with its path from the file's root, without a leading slash."""
@@ -79,93 +85,120 @@ def recognises(path: Path) -> bool:
     return False
 
 
-def read(path: Path) -> Folder:
-    """The whole file as plain data. Raises `DamagedFile`, or `Refused` for what points outside the file."""
-    try:
-        with h5py.File(path, "r") as file:
-            return _folder(file, path, SourceFile(path), "", 0)
-    except (OSError, RuntimeError, KeyError, ValueError) as error:
-        raise _unreadable(path, error) from error
+def read(path: Path, lenient: bool = False, file: SourceFile | None = None) -> Folder:
+    """The whole file as plain data. Raises `DamagedFile`, or `Refused` for what points outside the file.
+
+    With `lenient`, links and what is no tensor are noted in the `Folder`, and not refused. `file` is a file inside
+    another one, which `path` then names in messages.
+    """
+    place = _Place(path, file)
+    found = _structure(path, file or path)
+    return _folder(found, place, file or SourceFile(path), "", lenient)
 
 
 def root_attributes(path: Path) -> set[str]:
     """The names of the root group's attributes. Raises `DamagedFile`."""
+    return set(_structure(path, path).get("attributes", ()))
+
+
+def root_members(path: Path) -> set[str]:
+    """The names of what the root group holds. Raises `DamagedFile`."""
+    return set(_structure(path, path).get("members", ()))
+
+
+def _structure(path: Path, file: Path | SourceFile) -> dict[str, Any]:
+    """The root group as `irconv.containers.hdf5_worker` describes it."""
     try:
-        with h5py.File(path, "r") as file:
-            return set(file.attrs)
-    except (OSError, RuntimeError) as error:
-        raise _unreadable(path, error) from error
+        found: dict[str, Any] = ask(file, LIMITS)[0]["root"]
+    except LibraryFailed as error:
+        what = f"the HDF5 library cannot read it: {error}"
+        raise DamagedFile(str(path), what, "Fetch the file again.") from error
+    return found
 
 
-def _unreadable(path: Path, error: Exception) -> DamagedFile:
-    return DamagedFile(str(path), f"the HDF5 library cannot read it: {error}", "Fetch the file again.")
+@dataclass(frozen=True)
+class _Place:
+    """The file that a dataset is in."""
+
+    path: Path
+    file: SourceFile | None
+    """The file, if it is one inside another."""
 
 
 @dataclass(frozen=True)
 class _Chunked:
     """A dataset that only the HDF5 library can unpack; read whole, once."""
 
-    path: Path
+    place: _Place
     name: str
     dtype: str
     shape: tuple[int, ...]
 
     @cached_property
     def _whole(self) -> Array:
+        nbytes = prod(self.shape) * item_size(self.dtype)
         try:
-            with h5py.File(self.path, "r") as file:
-                return np.asarray(file[self.name][()]).astype(numpy_dtype(self.dtype), copy=False)
-        except (OSError, RuntimeError) as error:
-            raise DamagedFile(f"{self.path}: dataset {self.name}", f"cannot be unpacked: {error}") from error
+            found, data = ask(self.place.file or self.place.path, LIMITS, self.name, nbytes)
+            stored = numpy_dtype(self.dtype)
+            if np.dtype(found["dtype"]) != stored or tuple(found["shape"]) != self.shape:
+                raise LibraryFailed(f"expected {self.dtype} of shape {self.shape}, got {found}")
+        except LibraryFailed as error:
+            raise DamagedFile(f"{self.place.path}: dataset {self.name}", f"cannot be unpacked: {error}") from error
+        return np.frombuffer(data, stored).reshape(self.shape)
 
     def read(self, atoms: tuple[int, ...], box: Box) -> Array:
         """See `irconv.ir.tensors.Source.read`."""
         return take_box(self._whole.reshape(atoms), box)
 
 
-def _folder(group: h5py.Group, path: Path, file: SourceFile, name: str, depth: int) -> Folder:
-    if depth > _MAX_DEPTH:
-        raise DamagedFile(f"{path}: group {name}", f"expected groups nested at most {_MAX_DEPTH} deep")
-    result = Folder(name, {key: _plain(value) for key, value in group.attrs.items()})
-    for key in group:
+def _folder(found: dict[str, Any], place: _Place, file: SourceFile, name: str, lenient: bool) -> Folder:
+    if found["kind"] == "damaged":
+        raise DamagedFile(f"{place.path}: group {name or '/'}", found["what"])
+    result = Folder(name, {key: _plain(value) for key, value in found["attributes"].items()})
+    for key, member in found["members"].items():
         where = f"{name}/{key}"
-        link = group.get(key, getlink=True)
-        if not isinstance(link, h5py.HardLink):
-            raise Refused(
-                f"{path}: {where}",
-                f"expected a group or a dataset, got an HDF5 {type(link).__name__}, which irconv does not follow",
-            )
-        item = group[key]
-        if isinstance(item, h5py.Group):
-            result.folders[key] = _folder(item, path, file, where, depth + 1)
-        elif isinstance(item, h5py.Dataset):
-            result.datasets[key] = LazyTensor(_dataset(item, path, file, where))
+        if member["kind"] in ("group", "damaged"):
+            result.folders[key] = _folder(member, place, file, where, lenient)
+        elif lenient and member["kind"] == "link" and "target" in member:
+            result.links[key] = member["target"]
+        else:
+            try:
+                result.datasets[key] = LazyTensor(_source(member, place, file, where))
+            except Refused as refusal:
+                if not lenient:
+                    raise
+                result.unread[key] = refusal.problems[0].what
     return result
 
 
-def _dataset(dataset: h5py.Dataset, path: Path, file: SourceFile, name: str) -> Source:
-    where = f"{path}: dataset {name}"
-    if dataset.external or dataset.is_virtual:
+def _source(found: dict[str, Any], place: _Place, file: SourceFile, name: str) -> Source:
+    """Where the elements of a dataset come from. Raises `Refused` for what is none, or is no tensor."""
+    if found["kind"] != "dataset":
+        got = f"an HDF5 {found['type']}, which irconv does not follow" if found["kind"] == "link" else "a named type"
+        raise Refused(f"{place.path}: {name}", f"expected a group or a dataset, got {got}")
+    where = f"{place.path}: dataset {name}"
+    if found["outside"]:
         raise Refused(where, "keeps its data in another file, which irconv does not open")
-    dtype = logical_name(dataset.dtype)
-    if dtype is None or dataset.shape is None:
-        raise Refused(where, f"holds {dataset.dtype}, which is no tensor irconv knows")
-    offset = dataset.id.get_offset()
-    if dataset.chunks is None and offset is not None:
-        return FileBytes(file, offset, dtype, dataset.shape, dataset.dtype.byteorder == ">")
-    nbytes = prod(dataset.shape) * item_size(dtype)
-    if nbytes > _SMALL and nbytes > _MOST_DEFLATED * dataset.id.get_storage_size():
-        stored = dataset.id.get_storage_size()
+    dtype = logical_name(np.dtype(found["dtype"])) if found["dtype"] else None
+    if dtype is None or found["shape"] is None:
+        raise Refused(where, f"holds {found['holds']}, which is no tensor irconv knows")
+    if found["filters"]:
+        filters = ", ".join(found["filters"])
+        raise Refused(where, f"is packed by the filter {filters}, which the HDF5 library has not", "Save it without.")
+    shape = tuple(found["shape"])
+    if found["offset"] is not None:
+        return FileBytes(file, found["offset"], dtype, shape, np.dtype(found["dtype"]).byteorder == ">")
+    nbytes, stored = prod(shape) * item_size(dtype), found["stored"]
+    if nbytes > _SMALL and nbytes > _MOST_DEFLATED * stored:
         raise DamagedFile(where, f"claims {nbytes} bytes, but {stored} are stored, which no compression can hold")
-    return _Chunked(path, name, dtype, dataset.shape)
+    return _Chunked(place, name, dtype, shape)
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, np.generic):
-        return value.item()
-    return None if isinstance(value, h5py.Empty) else value
+    """An attribute as the worker's JSON has it."""
+    if isinstance(value, dict):
+        return value["bytes"].encode("latin-1")
+    return [_plain(entry) for entry in value] if isinstance(value, list) else value
 
 
 def _text(value: Any) -> str:

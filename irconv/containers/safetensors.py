@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from irconv.containers.files import FileBytes, OutputFile, Progress, SourceFile, write_tensors
-from irconv.errors import DamagedFile
+from irconv.errors import DamagedFile, Problems
 from irconv.ir.dtypes import FROM_SAFETENSORS, SAFETENSORS_CODES, item_size
 from irconv.ir.tensors import LazyTensor
 
@@ -26,7 +26,16 @@ def write(
     metadata: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> None:
-    """Write tensors in the given order, streaming; the header is padded so that data starts at a multiple of 8."""
+    """Write tensors in the given order, streaming; the header is padded so that data starts at a multiple of 8.
+
+    Raises `Refused` naming the tensors of element types that the format lacks.
+    """
+    problems = Problems()
+    for name, tensor in tensors.items():
+        if tensor.dtype not in SAFETENSORS_CODES:
+            what = f"holds {tensor.dtype} numbers, for which safetensors has no code"
+            problems.add(f"{path.name}: tensor {name}", what, "Write another format, such as .pt or .irconv.")
+    problems.raise_any()
     header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
     end = 0
     for name, tensor in tensors.items():

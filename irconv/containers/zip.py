@@ -1,58 +1,233 @@
-"""Zip archives whose members are stored uncompressed, so that tensors inside can be read in place.
+"""Zip archives: members listed strictly, read in place where they are stored, inflated within their claimed size where
+they are deflated, and checked against their CRC either way.
 
-A bundle's archive and nothing else so far: a compressed member is refused.
+Nothing is extracted, so that a name such as ``../x`` can do no harm; it is refused all the same.
 """
 
 from __future__ import annotations
 
+import struct
 import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+from threading import Lock
 
 from irconv.containers.files import SourceFile
-from irconv.errors import DamagedFile
+from irconv.errors import DamagedFile, Refused
 
 SIGNATURE = b"PK\x03\x04"
 _LOCAL_HEADER = 30
+_ENCRYPTED = 1
+_BLOCK = 1 << 20
+_DICTIONARY = 1 << 12  # more than the tables take that stand before the first bytes
+_MOST_DEFLATED = 1032  # the most that deflate can shrink anything
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first a zip can say: the same content gives the same bytes
+_MALFORMED = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError, IndexError)
 
 
 @dataclass(frozen=True)
 class Member:
-    """Where the bytes of a member lie in the archive."""
+    """Where the bytes of a member lie in the archive, and what they are claimed to be."""
 
     offset: int
     size: int
+    """Bytes of its content."""
+    stored: int
+    """Bytes that it takes in the archive."""
+    deflated: bool
+    crc: int | None
+    """None where the archive was written without checksums: all of them are then 0 (PyTorch can be told so)."""
 
 
-def members(path: Path) -> dict[str, Member]:
-    """The members by name. Raises `DamagedFile` for what is compressed, encrypted, doubled or outside the file."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            listed = archive.infolist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise DamagedFile(str(path), f"expected a zip archive, got {error}") from error
-    whole, found = SourceFile(path), dict[str, Member]()
-    for info in listed:
-        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1 or info.file_size != info.compress_size:
-            raise DamagedFile(f"{path}: {info.filename}", "expected a member stored uncompressed")
-        if info.filename in found:
-            raise DamagedFile(f"{path}: {info.filename}", "is in the archive twice")
+class Archive:
+    """A zip file that stays open for reading its members.
+
+    Raises `DamagedFile` for what is encrypted, doubled, overlapping or outside the file, and `Refused` for a
+    compression other than deflate.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            with zipfile.ZipFile(path) as archive:
+                listed = archive.infolist()
+        except _MALFORMED as error:
+            raise DamagedFile(str(path), f"expected a zip archive, got {error}") from error
+        self.file = SourceFile(path)
+        checked = any(info.CRC for info in listed)
+        self.members: dict[str, Member] = {}
+        for info in listed:
+            if info.filename in self.members:
+                raise DamagedFile(f"{path}: {info.filename}", "is in the archive twice")
+            if not info.is_dir():
+                self.members[info.filename] = self._member(info, checked)
+        self._check_overlaps()
+
+    def _member(self, info: zipfile.ZipInfo, checked: bool) -> Member:
+        where, whole = f"{self.path}: {info.filename}", self.file
+        if PurePosixPath(info.filename).is_absolute() or {"..", "\\"} & {*info.filename.split("/"), *info.filename}:
+            raise DamagedFile(where, "expected a name inside the archive, got one that leads outside")
+        if info.flag_bits & _ENCRYPTED:
+            raise Refused(where, "is encrypted", "Decrypt the archive first.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise Refused(where, f"expected a stored or deflated member, got compression {info.compress_type}")
+        deflated = info.compress_type == zipfile.ZIP_DEFLATED
+        most = info.compress_size * _MOST_DEFLATED if deflated else info.compress_size
+        if info.file_size > most or (not deflated and info.file_size != info.compress_size):
+            raise DamagedFile(where, f"claims {info.file_size} bytes, but {info.compress_size} are stored")
         header = bytearray(_LOCAL_HEADER)
+        if info.header_offset < 0 or info.header_offset + _LOCAL_HEADER > whole.size:
+            raise DamagedFile(where, "its place in the archive is outside the file")
         whole.read_into(memoryview(header), info.header_offset)
         name, extra = int.from_bytes(header[26:28], "little"), int.from_bytes(header[28:30], "little")
         offset = info.header_offset + _LOCAL_HEADER + name + extra
-        if header[:4] != SIGNATURE or offset + info.file_size > whole.size:
-            raise DamagedFile(f"{path}: {info.filename}", "its place in the archive is outside the file")
-        found[info.filename] = Member(offset, info.file_size)
+        if header[:4] != SIGNATURE or offset + info.compress_size > whole.size:
+            raise DamagedFile(where, "its place in the archive is outside the file")
+        return Member(offset, info.file_size, info.compress_size, deflated, info.CRC if checked else None)
+
+    def _check_overlaps(self) -> None:
+        end = 0
+        for name, member in sorted(self.members.items(), key=lambda item: (item[1].offset, item[1].stored)):
+            if member.offset < end:
+                raise DamagedFile(f"{self.path}: {name}", "overlaps another member of the archive")
+            end = member.offset + member.stored
+
+    def open(self, name: str) -> SourceFile:
+        """A member for positioned reads; raises `DamagedFile` at the first read if its CRC is wrong.
+
+        A deflated one is inflated whole at the first read, and kept.
+        """
+        member, where = self.members[name], f"{self.path}: {name}"
+        return _Inflated(self.file, member, where) if member.deflated else _Stored(self.file, member, where)
+
+    def content(self, name: str, limit: int) -> bytes:
+        """A member's bytes, checked. Raises `DamagedFile`, and for more than `limit` bytes."""
+        member, where = self.members[name], f"{self.path}: {name}"
+        if member.size > limit:
+            raise DamagedFile(where, f"expected at most {limit} bytes, got {member.size}")
+        content = bytearray(member.size)
+        self.open(name).read_into(memoryview(content), 0)
+        return bytes(content)
+
+    def head(self, name: str, count: int) -> bytes:
+        """The first bytes of a member, at most `count`, without a check of the rest."""
+        member = self.members[name]
+        raw = bytearray(min(member.stored, count + (_DICTIONARY if member.deflated else 0)))
+        self.file.read_into(memoryview(raw), member.offset)
+        if not member.deflated:
+            return bytes(raw)
+        try:
+            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(raw), count)
+        except zlib.error as error:
+            raise DamagedFile(f"{self.path}: {name}", f"cannot be inflated: {error}") from error
+
+
+class _Stored(SourceFile):
+    """A member stored as it is. Its CRC is checked once, when the first of it is read."""
+
+    def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
+        self.path, self.size = Path(where), member.size
+        self._whole, self._member = whole, member
+        self._lock, self._sound = Lock(), member.crc is None
+
+    def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
+        """See `SourceFile.read_runs`."""
+        if len(offsets) == 1 and offsets[0] == 0 and len(buffer) == self.size:
+            self._whole.read_runs(buffer, [self._member.offset])
+            self._compare(zlib.crc32(buffer))
+            return
+        self._check()
+        self._whole.read_runs(buffer, [self._member.offset + offset for offset in offsets])
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """See `SourceFile.read_into`."""
+        if offset < 0 or offset + len(buffer) > self.size:
+            raise DamagedFile(
+                str(self.path), f"expected {len(buffer)} bytes at offset {offset}, but it ends at {self.size}"
+            )
+        self.read_runs(buffer, [offset])
+
+    def _check(self) -> None:
+        """Read the member once through, unless that has been done."""
+        with self._lock:
+            if self._sound:
+                return
+            crc, block = 0, bytearray(min(_BLOCK, self.size))
+            for offset in range(0, self.size, _BLOCK):
+                part = memoryview(block)[: min(_BLOCK, self.size - offset)]
+                self._whole.read_into(part, self._member.offset + offset)
+                crc = zlib.crc32(part, crc)
+            self._compare(crc)
+
+    def _compare(self, crc: int) -> None:
+        if self._member.crc not in (None, crc):
+            what = f"expected CRC {self._member.crc:08x}, got {crc:08x}: the bytes have changed since it was written"
+            raise DamagedFile(str(self.path), what, "Fetch the file again.")
+        self._sound = True
+
+
+class _Inflated(SourceFile):
+    """A deflated member, inflated at the first read."""
+
+    def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
+        self.path, self.size = Path(where), member.size
+        self._whole, self._member, self._lock = whole, member, Lock()
+
+    def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
+        """See `SourceFile.read_runs`."""
+        length = len(buffer) // len(offsets)
+        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
+            self.read_into(buffer[start : start + length], offset)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """See `SourceFile.read_into`."""
+        with self._lock:
+            content = self._content
+        if offset < 0 or offset + len(buffer) > len(content):
+            raise DamagedFile(
+                str(self.path), f"expected {len(buffer)} bytes at offset {offset}, but it ends at {self.size}"
+            )
+        buffer[:] = content[offset : offset + len(buffer)]
+
+    @cached_property
+    def _content(self) -> memoryview:
+        """All of it; never more than was claimed is inflated."""
+        packed = bytearray(self._member.stored)
+        self._whole.read_into(memoryview(packed), self._member.offset)
+        inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        try:
+            content = inflate.decompress(packed, self.size + 1)
+        except zlib.error as error:
+            raise DamagedFile(str(self.path), f"cannot be inflated: {error}") from error
+        if len(content) != self.size or not (inflate.eof or inflate.decompress(b"", 1) == b""):
+            raise DamagedFile(str(self.path), f"claims {self.size} bytes, but it does not inflate to that many")
+        if self._member.crc not in (None, crc := zlib.crc32(content)):
+            raise DamagedFile(str(self.path), f"expected CRC {self._member.crc:08x}, got {crc:08x}")
+        return memoryview(content)
+
+
+def members(path: Path) -> dict[str, Member]:
+    """The members by name of an archive that stores all of them. Raises `DamagedFile` for one that is compressed."""
+    found = Archive(path).members
+    for name, member in found.items():
+        if member.deflated:
+            raise DamagedFile(f"{path}: {name}", "expected a member stored uncompressed")
     return found
 
 
 def pack(folder: Path, path: Path, prefix: str) -> None:
     """Put every file of a folder into an archive under ``prefix/``, uncompressed, in the order of their names."""
+    pack_files({f"{prefix}/{file.name}": file for file in sorted(folder.iterdir())}, path)
+
+
+def pack_files(files: Mapping[str, Path], path: Path) -> None:
+    """Put files into a new archive, uncompressed, under the names and in the order given."""
     with zipfile.ZipFile(path, "x", zipfile.ZIP_STORED) as archive:
-        for file in sorted(folder.iterdir()):
-            info = zipfile.ZipInfo(f"{prefix}/{file.name}", _EPOCH)
+        for name, file in files.items():
+            info = zipfile.ZipInfo(name, _EPOCH)
             info.external_attr = 0o644 << 16
             info.file_size = file.stat().st_size
             with file.open("rb") as source, archive.open(info, "w", force_zip64=info.file_size > 2**31) as target:

@@ -1,6 +1,7 @@
 """The frameworks irconv knows: one line each. Nothing is imported until it is used.
 
-A reader module has ``recognises(path)`` and ``read(path, options)``; a writer is a function
+A reader module has ``recognises(path)`` and ``read(path, options)``; where it takes long to import, a smaller one has
+``recognises``, as every reader is asked about every file. A writer is a function
 ``write(bundle, output, destination, options, progress)``. Third parties add theirs through the entry point
 ``irconv.frameworks``, whose values are a `Reader` or a `Writer`.
 """
@@ -13,11 +14,14 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from irconv.containers.files import Output, Progress
-from irconv.ir.bundle import Bundle
 from irconv.options import ReadOptions, WriteOptions
+
+if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise a file
+    from irconv.containers.files import Output, Progress
+    from irconv.ir.bundle import Bundle
+    from irconv.ir.graph import Port
 
 
 @dataclass(frozen=True)
@@ -29,16 +33,28 @@ class Reader:
     description: str
     naive: bool = True
     """Whether what it returns still has the transposes of a naive translation."""
+    recogniser: str = ""
+    """The module with ``recognises``, where it is not the one that reads."""
 
     def recognises(self, path: Path) -> bool:
         """Whether the content is this reader's, judged by evidence, never by the suffix alone."""
-        return bool(import_module(self.module).recognises(path))
+        return bool(import_module(self.recogniser or self.module).recognises(path))
 
     def read(self, path: Path, options: ReadOptions) -> Bundle:
         """The bundle."""
-        found = import_module(self.module).read(path, options)
-        assert isinstance(found, Bundle)
-        return found
+        read: Callable[[Path, ReadOptions], Bundle] = import_module(self.module).read
+        return read(path, options)
+
+
+class Made(list[Path]):
+    """The files that a writer made, data first, and what else there is to say of them."""
+
+    def __init__(self, files: list[Path], dialect: str = "", ports: tuple[tuple[Port, ...], ...] = ()) -> None:
+        super().__init__(files)
+        self.dialect = dialect
+        """The version of the format that the model is spelt for, where there are several."""
+        self.ports = ports
+        """Inputs and outputs, where the writer gave them other axes than the bundle has."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +83,19 @@ _HERE = "irconv.frameworks"
 
 READERS = (
     Reader("irconv", f"{_HERE}.bundle.read", "irconv bundle, folder or zip", naive=False),
-    Reader("keras", f"{_HERE}.keras.read", "Keras 2 and tf.keras HDF5: models, and weights alone"),
+    Reader(
+        "keras",
+        f"{_HERE}.keras.read",
+        "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
+        recogniser=f"{_HERE}.keras.files",
+    ),
+    Reader("torch", f"{_HERE}.torch.read", "PyTorch files: torch.save, safetensors, folders of Hugging Face"),
+    Reader(
+        "theano",
+        f"{_HERE}.theano.read",
+        "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",
+        recogniser=f"{_HERE}.theano.arrays",
+    ),
 )
 WRITERS = (
     Writer(
@@ -78,11 +106,41 @@ WRITERS = (
         "irconv bundle, folder or zip",
         archives=True,
     ),
+    Writer("theano", (".theano",), f"{_HERE}.theano.write", "write_folder", "Theano model.py, one HDF5 file an array"),
+    # before the other names that end in .h5
+    Writer("theano-h5", (".theano.h5",), f"{_HERE}.theano.write", "write_file", "Theano model.py, one HDF5 file"),
     Writer("onnx", (".onnx",), f"{_HERE}.onnx.write", "write", "ONNX, weights beside it above 2 GB"),
     Writer(
         "torch-source", (".py",), f"{_HERE}.torch.write", "write_source", "PyTorch source and its weights beside it"
     ),
-    Writer("torch", (".safetensors",), f"{_HERE}.torch.write", "write_state_dict", "PyTorch state dict as safetensors"),
+    Writer(
+        "torch",
+        (".safetensors", ".pt", ".pth"),
+        f"{_HERE}.torch.write",
+        "write_state_dict",
+        "PyTorch state dict: safetensors, or the zip that torch.load reads",
+    ),
+    Writer("keras", (".keras",), f"{_HERE}.keras.write", "write_archive", "Keras 3 archive", channels_first=False),
+    Writer(
+        "keras-weights",
+        (".weights.h5",),
+        f"{_HERE}.keras.write",
+        "write_weights",
+        "weights of a Keras 3 model",
+        channels_first=False,
+    ),
+    Writer(
+        "keras-config", (".json",), f"{_HERE}.keras.write", "write_config", "Keras model.json", channels_first=False
+    ),
+    # .h5 ends other names, too: it stands last
+    Writer(
+        "keras-h5",
+        (".h5", ".hdf5"),
+        f"{_HERE}.keras.write",
+        "write_hdf5",
+        "HDF5 model of Keras 2 and tf.keras",
+        channels_first=False,
+    ),
 )
 
 
@@ -94,6 +152,14 @@ def readers() -> tuple[Reader, ...]:
 def writers() -> tuple[Writer, ...]:
     """Every writer, those of third parties last."""
     return WRITERS + tuple(found for found in _third_party() if isinstance(found, Writer))
+
+
+def merged_groups(bundle: Bundle, evaluate: Callable[[Bundle], Any]) -> Bundle:
+    """A bundle without a graph, with the weights computed that its framework keeps in parts (weight norm, masks)."""
+    if bundle.graph is not None or bundle.source.framework != "torch":
+        return bundle
+    merged: Callable[[Bundle, Callable[[Bundle], Any]], Bundle] = import_module(f"{_HERE}.torch.merge").merged
+    return merged(bundle, evaluate)
 
 
 @cache

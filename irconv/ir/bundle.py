@@ -10,7 +10,7 @@ from pathlib import Path
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.manifest import FORMAT, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
-from irconv.ir.tensors import LazyTensor
+from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import customary, relayout
 
 
@@ -60,7 +60,25 @@ class Bundle:
 
     def source_tensors(self) -> dict[str, LazyTensor]:
         """Every tensor under its native name, in its native layout, bit for bit; lazy."""
-        return {t.record.source.name: t.native() for t in self.tensors.values() if t.record.source is not None}
+        found: dict[str, LazyTensor] = {}
+        pieces: dict[tuple[str, tuple[int, ...]], dict[int, LazyTensor]] = {}
+        for tensor in self.tensors.values():
+            source = tensor.record.source
+            if source is None:
+                continue
+            if source.piece is not None:
+                pieces.setdefault((source.name, source.piece.whole), {})[source.piece.index] = tensor.native()
+            elif source.members:
+                found |= dict(zip(source.members, cut(tensor.native(), len(source.members)), strict=True))
+            else:
+                found[source.name] = tensor.native()
+        joined = {name: stacked([p[i] for i in sorted(p)], whole) for (name, whole), p in pieces.items()}
+        return found | joined
+
+    def graph_remedy(self, usual: str) -> str:
+        """What to do for want of a graph: what its reader noted as the fact ``graph``, or the usual advice."""
+        noted = next((fact.evidence for fact in self.source.facts if fact.name == "graph"), "")
+        return f"{noted[0].upper()}{noted[1:]}." if noted else usual
 
     def manifest(self) -> Manifest:
         """The manifest as it stands."""

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-#: Logical name -> safetensors code. The one list of element types a bundle can hold.
+#: Logical name -> safetensors code.
 SAFETENSORS_CODES = {
     "bool": "BOOL",
     "uint8": "U8",
@@ -23,12 +23,20 @@ SAFETENSORS_CODES = {
     "int64": "I64",
     "float8_e4m3fn": "F8_E4M3",
     "float8_e5m2": "F8_E5M2",
+    "float8_e4m3fnuz": "F8_E4M3FNUZ",
+    "float8_e5m2fnuz": "F8_E5M2FNUZ",
+    "float8_e8m0fnu": "F8_E8M0",
     "bfloat16": "BF16",
     "float16": "F16",
     "float32": "F32",
     "float64": "F64",
+    "complex64": "C64",
 }
 FROM_SAFETENSORS = {code: name for name, code in SAFETENSORS_CODES.items()}
+PAIRS = {"complex128": "float64"}
+"""Element types that safetensors lacks -> the type of the pair (real, imaginary) that a bundle keeps of each."""
+ELEMENT_TYPES = (*SAFETENSORS_CODES, *PAIRS)
+"""The one list of element types a bundle can hold."""
 
 
 @cache
@@ -37,7 +45,7 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
     Raises `KeyError` for a name that no bundle can hold.
     """
-    if name not in SAFETENSORS_CODES:
+    if name not in ELEMENT_TYPES:
         raise KeyError(name)
     if name.startswith(("bfloat", "float8")):
         import ml_dtypes
@@ -49,8 +57,8 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 def logical_name(dtype: np.dtype[Any]) -> str | None:
     """The logical name of a numpy type of either byte order, or None if a bundle cannot hold it."""
-    name = dtype.newbyteorder("=").name if dtype.kind in "biufV" else ""
-    return name if name in SAFETENSORS_CODES else None
+    name = dtype.newbyteorder("=").name if dtype.kind in "biufcV" else ""
+    return name if name in ELEMENT_TYPES else None
 
 
 def shortest_float32(value: Any) -> Any:

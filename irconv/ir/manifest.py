@@ -57,6 +57,15 @@ class LayoutStep(Record):
         return LayoutStep(source=self.target, target=self.source, orders=orders, sizes=self.sizes)
 
 
+class Piece(Record):
+    """One of the equal pieces that a tensor of the source was cut into along its first axis."""
+
+    index: int
+    count: int
+    whole: tuple[int, ...]
+    """The shape of the source's tensor."""
+
+
 class NativeTensor(Record):
     """How the source holds a tensor: file, unique name inside it, shape, axes in words (empty where unknown)."""
 
@@ -64,6 +73,11 @@ class NativeTensor(Record):
     name: str
     shape: tuple[int, ...]
     axes: str
+    piece: Piece | None = None
+    """Where only a piece of the source's tensor is meant; `shape` is that of the piece, without a first axis of 1."""
+    members: tuple[str, ...] = ()
+    """Where tensors of the source, named here, were stacked along a new first axis, which `shape` counts; `name` lists
+    them."""
 
 
 class TensorRecord(Record):

@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from math import prod
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
+from irconv.ir.dtypes import PAIRS, item_size, logical_name, numpy_dtype
 from irconv.ir.tiles import runs, tiles
 from irconv.layout import Array, Box, Relayout
 
@@ -67,6 +67,105 @@ class InMemory:
 def take_box(array: Array, box: Box) -> Array:
     """A box of an array, which stays an array where it has no axes."""
     return np.asarray(array[tuple(slice(*r) for r in box)])
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """A source that is one of `count` equal pieces of a tensor along its first axis; pieces of length 1 lose it."""
+
+    whole: LazyTensor
+    index: int
+    count: int
+
+    @property
+    def dtype(self) -> str:
+        """Logical element type."""
+        return self.whole.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the piece."""
+        first, *rest = self.whole.shape
+        return tuple(rest) if first == self.count else (first // self.count, *rest)
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `Source.read`."""
+        if self.whole.changes:
+            pieces = self.whole.numpy().reshape(self.count, *atoms)
+            return take_box(pieces[self.index], box)
+        piece = self.whole.source.read((self.count, *atoms), ((self.index, self.index + 1), *box))
+        return np.asarray(piece[0])
+
+
+@dataclass(frozen=True)
+class Stacked:
+    """A source that is several tensors of one shape along a new first axis. Reading any of it reads all of them."""
+
+    members: tuple[LazyTensor, ...]
+    shape: tuple[int, ...]
+    """The shape they are given together, such as one where the new axis and the next are one."""
+
+    @property
+    def dtype(self) -> str:
+        """Logical element type."""
+        return self.members[0].dtype
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `Source.read`."""
+        return take_box(np.stack([member.numpy() for member in self.members]).reshape(atoms), box)
+
+
+@dataclass(frozen=True)
+class Reinterpreted:
+    """A source that is the bytes of another tensor as elements of another type, such as complex numbers as pairs."""
+
+    whole: LazyTensor
+    dtype: str
+    shape: tuple[int, ...]
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `Source.read`. What is read in the order of the file is read piece by piece."""
+        stored, size = item_size(self.whole.dtype), item_size(self.dtype)
+        if self.whole.changes or len(atoms) != 1:
+            return take_box(np.ascontiguousarray(self.whole.numpy()).reshape(-1).view(self._type).reshape(atoms), box)
+        (start, stop), count = box[0], prod(self.whole.shape)
+        first, last = start * size // stored, -(-stop * size // stored)
+        piece = self.whole.source.read((count,), ((first, last),)).view(self._type)
+        skipped = start - first * stored // size
+        return np.asarray(piece[skipped : skipped + stop - start])
+
+    @property
+    def _type(self) -> np.dtype[Any]:
+        return numpy_dtype(self.dtype)
+
+
+def as_pairs(tensor: LazyTensor) -> LazyTensor:
+    """A tensor of numbers that safetensors lacks as one of pairs, on a last axis of 2; any other as it is."""
+    if tensor.dtype not in PAIRS:
+        return tensor
+    return LazyTensor(Reinterpreted(tensor, PAIRS[tensor.dtype], (*tensor.shape, 2)))
+
+
+def from_pairs(tensor: LazyTensor, dtype: str) -> LazyTensor:
+    """What `as_pairs` made of a tensor of this type; any other as it is."""
+    if dtype not in PAIRS or tensor.dtype != PAIRS[dtype] or tensor.shape[-1:] != (2,):
+        return tensor
+    return LazyTensor(Reinterpreted(tensor, dtype, tensor.shape[:-1]))
+
+
+def stacked(members: Sequence[LazyTensor], shape: tuple[int, ...] | None = None) -> LazyTensor:
+    """Tensors of one shape along a new first axis, unread. Raises `ValueError` where shapes or types differ."""
+    kinds = {(member.dtype, member.shape) for member in members}
+    if len(kinds) != 1:
+        raise ValueError(f"expected tensors of one shape and type, got {sorted(kinds)}")
+    return LazyTensor(Stacked(tuple(members), shape or (len(members), *members[0].shape)))
+
+
+def cut(whole: LazyTensor, count: int) -> list[LazyTensor]:
+    """The equal pieces of a tensor along its first axis, unread. Raises `ValueError` where it has no such pieces."""
+    if not whole.shape or whole.shape[0] % count:
+        raise ValueError(f"a tensor of shape {whole.shape} cannot be cut into {count}")
+    return [LazyTensor(CutOut(whole, index, count)) for index in range(count)]
 
 
 @dataclass(frozen=True)

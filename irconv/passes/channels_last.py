@@ -17,14 +17,16 @@ from math import prod
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import LastAxis, Layer, Permutation, StoredOperand
+from irconv.ir.layers.base import FactorReshape, LastAxis, Layer, Permutation, Pointwise, StoredOperand
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import Shape
-from irconv.layout import compose, customary, invert
+from irconv.layout import compose, invert
 from irconv.passes import bodies
 from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
+from irconv.passes.images import CHANNELS_FIRST, Images
 from irconv.passes.moves import Move, Order, Site, move_of, natural
+from irconv.passes.value_names import short_names
 
 _UNKNOWN_SIZE = 64  # stands for a symbolic dimension when costs are compared
 
@@ -48,11 +50,14 @@ class _Votes:
         return max(self.wanted, key=lambda order: self.wanted[order]) if self.wanted else None
 
 
-def run(bundle: Bundle) -> Bundle:
-    """The same function with as few transposes as this pass knows; image inputs and outputs become channels-first."""
+def run(bundle: Bundle, images: Images = CHANNELS_FIRST) -> Bundle:
+    """The same function with as few transposes as this pass knows; image inputs and outputs become channels-first.
+
+    `images` says otherwise for the other direction, which is `irconv.passes.to_channels_last`.
+    """
     if bundle.graph is None:
         return bundle
-    passed = bodies.keep(bundle, _Pass(bundle, bundle.graph).run())
+    passed = bodies.keep(bundle, _Pass(bundle, bundle.graph, images).run())
     return passed if _moved(passed) <= _moved(bundle) else _as_it_was(bundle, passed)
 
 
@@ -64,21 +69,23 @@ def _moved(bundle: Bundle) -> int:
 
 
 def _as_it_was(bundle: Bundle, passed: Bundle) -> Bundle:
-    """The naive graph, where the votes were misled; its ports keep the source's axes."""
+    """The naive graph, where the votes were misled; its ports keep the axes they have."""
     assert bundle.graph is not None, "both have a graph"
     assert passed.graph is not None, "both have a graph"
     letters = {port.name: port.source_axes for port in (*passed.graph.inputs, *passed.graph.outputs)}
 
     def lettered(port: Port) -> Port:
+        if port.axes:
+            return port
         return port.model_copy(update={"axes": letters[port.name], "source_axes": letters[port.name]})
 
     inputs, outputs = (tuple(map(lettered, ports)) for ports in (bundle.graph.inputs, bundle.graph.outputs))
-    return replace(bundle, graph=_tidy(bundle.graph.model_copy(update={"inputs": inputs, "outputs": outputs})))
+    return replace(bundle, graph=short_names(bundle.graph.model_copy(update={"inputs": inputs, "outputs": outputs})))
 
 
 class _Pass:
-    def __init__(self, bundle: Bundle, graph: Graph) -> None:
-        self.bundle, self.graph = bundle, graph
+    def __init__(self, bundle: Bundle, graph: Graph, images: Images) -> None:
+        self.bundle, self.graph, self.target = bundle, graph, images
         self.types = infer_types(bundle)
         self.folds: dict[int, Fold] = find_folds(bundle, graph, self.types)
         self.views: dict[str, _View] = {port.value: self._root(port.value) for port in graph.inputs}
@@ -97,6 +104,8 @@ class _Pass:
         self.layouts: dict[str, Order] = {}
         self.stored: dict[tuple[str, Order], str] = {}
         self.ran_at: dict[str, Order] = {}
+        self.unmoved = self._unmoved()
+        self.gave: dict[str, dict[str, Order | None]] = {}
         self.layers: dict[str, Layer] = {}
         self.tensors = dict(bundle.tensors)
         self.owners = tensor_owners(bundle)
@@ -113,6 +122,19 @@ class _Pass:
         inputs = {slot: self.types[value] for slot, value in node.inputs.items()}
         return Site(layer, inputs, {slot: self.types[value] for slot, value in node.outputs.items()})
 
+    def _unmoved(self) -> set[str]:
+        """Shared layers that one set of settings cannot serve once they move: reshapes, and those at several ranks."""
+        sites: dict[str, list[Site]] = {}
+        for node in self.graph.nodes:
+            sites.setdefault(node.layer, []).append(self._site(node))
+        return {
+            name
+            for name, found in sites.items()
+            if len(found) > 1
+            and (found[0].layer.settings() or found[0].layer.operands)
+            and (isinstance(found[0].layer.BEHAVIOUR, FactorReshape) or len({site.rank for site in found}) > 1)
+        }
+
     def run(self) -> Bundle:
         for node in self.graph.nodes:
             self._note_images(node)
@@ -121,7 +143,7 @@ class _Pass:
         for index, node in enumerate(self.graph.nodes):
             self._place(index, node)
         outputs = tuple(self._output(port) for port in self.graph.outputs)
-        graph = _tidy(Graph(inputs=inputs, outputs=outputs, nodes=tuple(self.nodes)))
+        graph = short_names(Graph(inputs=inputs, outputs=outputs, nodes=tuple(self.nodes)))
         return replace(self.bundle, layers=self.layers, graph=graph, tensors=self.tensors)
 
     # images -------------------------------------------------------------------------------------------------------
@@ -132,7 +154,7 @@ class _Pass:
         move = move_of(site)
         for slot, value in node.outputs.items():
             rank = self._rank(value)
-            if _is_image(site.layer.RESULTS.get(slot, ""), rank) and rank >= 4:
+            if self.target.gives(site.layer, slot, rank):
                 self.images[value] = natural(rank)
                 continue
             known = [self._image_order(v) for v in node.inputs.values() if self._rank(v) == site.rank == rank]
@@ -150,7 +172,7 @@ class _Pass:
 
     def _vote(self) -> None:
         for port in self.graph.outputs:
-            image = self._image_order(port.value)
+            image = self._image_order(port.value) if self.target.ports_move else None
             self._add_vote(port.value, image or natural(self._rank(port.value)), spatial=image is not None)
         for index in range(len(self.graph.nodes) - 1, -1, -1):
             node = self.graph.nodes[index]
@@ -160,9 +182,11 @@ class _Pass:
             move = move_of(site)
             wanted = self._wanted(node, site, move)
             for slot, value in node.inputs.items():
-                if self._rank(value) != site.rank:
+                if (missing := site.rank - self._rank(value)) > 0:
+                    if wanted is not None and isinstance(site.layer.BEHAVIOUR, Pointwise):
+                        self._add_vote(value, tuple(axis - missing for axis in wanted[0] if axis >= missing), False)
                     continue
-                spatial = _is_image(site.layer.SLOTS.get(slot, ""), site.rank)
+                spatial = self.target.takes(site.layer, slot, site.rank)
                 if wanted is not None:
                     self._add_vote(value, wanted[0], wanted[1] or spatial)
                 elif spatial or type(move) is Move or isinstance(site.layer.BEHAVIOUR, LastAxis):
@@ -201,12 +225,12 @@ class _Pass:
         votes = self.votes.get(port.value, _Votes())
         same = natural(len(port.shape))
         layout = votes.winner() or same
-        if layout not in votes.spatial or len(same) < 4:
+        if layout not in votes.spatial or len(same) < 4 or not self.target.ports_move:
             self._store(port.value, same)
-            return port.model_copy(update=_plain_letters(len(same)))
+            return port.model_copy(update=self.target.letters(port, None))
         self._store(port.value, layout)
         shape = tuple(port.shape[axis] for axis in layout)
-        return port.model_copy(update={"shape": shape, **_image_letters(layout)})
+        return port.model_copy(update={"shape": shape, **self.target.letters(port, layout)})
 
     def _place(self, index: int, node: Node) -> None:
         site = self._site(node)
@@ -224,8 +248,8 @@ class _Pass:
             order = self._choose(node, site, move)
         results = {slot: natural(self._rank(value)) for slot, value in node.outputs.items()}
         if fold is None:
-            again = node.layer in self.ran_at
-            wanted = {slot: None if again else self._winner(value) for slot, value in node.outputs.items()}
+            first = {slot: self._winner(value) for slot, value in node.outputs.items()}
+            wanted = self.gave.setdefault(node.layer, first)  # a shared layer has one set of axis fields
             moved = {slot: move.result(site, slot, order, wanted[slot]) for slot in results}
             results |= {slot: result for slot, result in moved.items() if result is not None}
             self._move_operands(site, order)
@@ -238,6 +262,8 @@ class _Pass:
 
     def _choose(self, node: Node, site: Site, move: Move) -> Order:
         """The layout at which a node runs, as a permutation of the axes it has in the naive graph."""
+        if node.layer in self.unmoved:
+            return site.natural
         if node.layer in self.ran_at and (site.layer.settings() or site.layer.operands):
             return self.ran_at[node.layer]  # a shared layer has one set of axis fields
         if isinstance(site.layer.BEHAVIOUR, LastAxis) and self._tied(site.layer):
@@ -279,12 +305,11 @@ class _Pass:
                 self.tensors[operand.tensor] = tensor.relayout(step)
 
     def _output(self, port: Port) -> Port:
-        image = self._image_order(port.value)
+        image = self._image_order(port.value) if self.target.ports_move else None
         order = image or natural(self._rank(port.value))
         value = self._fetch(port.value, order, "")
-        letters = _image_letters(order) if image else _plain_letters(len(order))
         shape = tuple(self.types[port.value].shape[axis] for axis in order)
-        return port.model_copy(update={"value": value, "shape": shape, **letters})
+        return port.model_copy(update={"value": value, "shape": shape, **self.target.letters(port, image)})
 
     # shared -------------------------------------------------------------------------------------------------------
 
@@ -359,42 +384,3 @@ class _Pass:
 
 def _elements(shape: Shape) -> int:
     return prod(size if isinstance(size, int) else _UNKNOWN_SIZE for size in shape)
-
-
-def _is_image(axes: str, rank: int) -> bool:
-    """Whether a slot takes channels and spatial axes, and there are spatial ones."""
-    return axes == "n c *s" and rank >= 3
-
-
-def _image_letters(order: Order) -> dict[str, str]:
-    """Port letters of an image stored in the layout `order`, which is channels-first."""
-    axes = customary("n c *s", len(order))
-    return {"axes": axes, "source_axes": "".join(axes[axis] for axis in invert(order))}
-
-
-def _plain_letters(rank: int) -> dict[str, str]:
-    """Port letters of a value that is no image: known for vectors only."""
-    axes = "NC" if rank == 2 else ""
-    return {"axes": axes, "source_axes": axes}
-
-
-def _tidy(graph: Graph) -> Graph:
-    """Values named after their layers again: ``conv/y``, once the Transpose after it is gone, becomes ``conv``."""
-    names = {port.value: port.value for port in graph.inputs}
-    made = [value for node in graph.nodes for value in node.outputs.values()]
-    taken = {*names, *(value for value in made if not value.endswith("/y"))}
-    for value in made:
-        short = value.rsplit("/", maxsplit=1)[0] if value.endswith("/y") else value
-        names[value] = value if value != short and short in taken else short
-        taken.add(names[value])
-    nodes = tuple(
-        node.model_copy(
-            update={
-                "inputs": {slot: names[value] for slot, value in node.inputs.items()},
-                "outputs": {slot: names[value] for slot, value in node.outputs.items()},
-            }
-        )
-        for node in graph.nodes
-    )
-    outputs = tuple(port.model_copy(update={"value": names[port.value]}) for port in graph.outputs)
-    return Graph(inputs=graph.inputs, outputs=outputs, nodes=nodes)

@@ -13,22 +13,28 @@ from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.control import Scan
 
 Supports: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], bool]
+Split: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], "Decomposition | None"]
 
 
-def run(bundle: Bundle, supported: Collection[str] | Supports) -> Bundle:
+def by_class(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
+    """What the layer's class says it is made of."""
+    return layer.decompose(given)
+
+
+def run(bundle: Bundle, supported: Collection[str] | Supports, split: Split = by_class) -> Bundle:
     """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay.
 
     `supported` may look at a layer's settings and at the types of its inputs and operands, too. The bodies of Scans are
-    decomposed as well.
+    decomposed as well. `split` is for targets that have other parts to offer than the classes name.
     """
     if bundle.graph is None:
         return bundle
-    return _Decomposition(bundle, supported).run(bundle.graph)
+    return _Decomposition(bundle, supported, split).run(bundle.graph)
 
 
 class _Decomposition:
-    def __init__(self, bundle: Bundle, supported: Collection[str] | Supports) -> None:
-        self.bundle = bundle
+    def __init__(self, bundle: Bundle, supported: Collection[str] | Supports, split: Split) -> None:
+        self.bundle, self.split = bundle, split
         self.supports = supported if callable(supported) else lambda layer, _: layer.type in supported
         self.layers: dict[str, Layer] = dict(bundle.layers)
         self.used: set[str] = set()
@@ -64,7 +70,7 @@ class _Decomposition:
 
     def _steps(self, node: Node, layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
         try:
-            return None if self.supports(layer, given) else layer.decompose(given)
+            return None if self.supports(layer, given) else self.split(layer, given)
         except ValueError as error:
             raise Refused(f"layer {node.layer} ({layer.type})", str(error)) from error
 

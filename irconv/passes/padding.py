@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from math import prod
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,31 +19,35 @@ from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Constant, Mul, Pad, SamePad
-from irconv.ir.layers.window import ExplicitPadding, explicit_padding, window_outputs
+from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
 from irconv.ir.manifest import TensorRecord
-from irconv.ir.shapes import static
+from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
 from irconv.passes import bodies
 
 _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
-def run(bundle: Bundle, symmetric: bool) -> Bundle:
+#: (Layer, its spatial sizes, kernel, stride, dilation) -> its padding as the target says it, or None where it cannot.
+NativePadding: TypeAlias = Callable[[Layer, Shape, _Window], "Padding | None"]
+
+
+def run(bundle: Bundle, symmetric: bool, native: NativePadding | None = None) -> Bundle:
     """Every padding rule as numbers where the sizes are known.
 
     With `symmetric`, for targets whose layers pad both sides alike (PyTorch), other paddings become a layer in front:
     zeros for a convolution, minus infinity for a maximum; an average that does not count its padding gets its divisors
-    corrected by a constant. Raises one `Refused` naming every layer whose padding depends on an unknown size in a way
-    the target cannot compute.
+    corrected by a constant. `native` is for targets that pad by rules of their own, and by no numbers. Raises one
+    `Refused` naming every layer whose padding depends on an unknown size in a way the target cannot compute.
     """
     if bundle.graph is None:
         return bundle
-    return bodies.everywhere(bundle, lambda part: _Padding(part, symmetric).run())
+    return bodies.everywhere(bundle, lambda part: _Padding(part, symmetric, native).run())
 
 
 class _Padding:
-    def __init__(self, bundle: Bundle, symmetric: bool) -> None:
-        self.bundle, self.symmetric = bundle, symmetric
+    def __init__(self, bundle: Bundle, symmetric: bool, native: NativePadding | None) -> None:
+        self.bundle, self.symmetric, self.native = bundle, symmetric or native is not None, native
         self.types = infer_types(bundle)
         self.uses = Counter(node.layer for node in bundle.graph.nodes) if bundle.graph else Counter[str]()
         self.layers = dict(bundle.layers)
@@ -70,9 +75,12 @@ class _Padding:
         kernel, stride, dilation = window = self._sizes(node, layer)
         shape = self.types[node.inputs["x"]].shape
         padding = explicit_padding(layer.padding, shape[2:], kernel, stride, dilation)
-        if padding is None:
+        said = self.native(layer, shape[2:], window) if self.native else None
+        if said is not None:
+            self._put(node, layer, {"padding": said})
+        elif padding is None:
             self._unknown(node, layer, window)
-        elif not self.symmetric or self._says(node, layer, kernel, padding):
+        elif not self.symmetric or (self.native is None and self._says(node, layer, kernel, padding)):
             self._put(node, layer, {"padding": padding})
         elif isinstance(layer, AveragePool) and not layer.count_padding:
             self._average(node, layer, padding)

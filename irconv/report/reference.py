@@ -23,13 +23,17 @@ def documents() -> dict[str, str]:
     """The text of each page by its path from the project's root."""
     from irconv.frameworks.keras.table import TABLE as KERAS
     from irconv.frameworks.onnx.table import TABLE as ONNX
+    from irconv.frameworks.theano.architecture import schema
+    from irconv.frameworks.theano.table import TABLE as THEANO
     from irconv.frameworks.torch.table import TABLE as TORCH
 
     return {
         "schemas/manifest.schema.json": json.dumps(manifest_schema(), indent=1) + "\n",
+        "schemas/theano-arch.schema.json": json.dumps(schema(), indent=1) + "\n",
         "docs/layers.md": layers_page(),
         "docs/support/keras.md": support_page(KERAS, "read from Keras 2 and tf.keras files"),
         "docs/support/onnx.md": support_page(ONNX, "written to ONNX"),
+        "docs/support/theano.md": support_page(THEANO, "read with an architecture, and written to Theano"),
         "docs/support/torch.md": support_page(TORCH, "written to PyTorch"),
     }
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,8 @@ import h5py
 import numpy as np
 import pytest
 
-from irconv.containers import hdf5
-from irconv.containers.files import FileBytes
+from irconv.containers import hdf5, hdf5_process
+from irconv.containers.files import FileBytes, SourceFile
 from irconv.errors import DamagedFile, Refused
 from tests.helpers import Array, golden, numbers, rejection
 
@@ -195,7 +197,7 @@ def test_a_group_that_holds_itself_is_refused(tmp_path: Path) -> None:
 
     path = made(tmp_path / "x.h5", fill)
     text = rejection(lambda: hdf5.read(path), DamagedFile)
-    assert text == f"{path}: group {'/loop' * 65}: expected groups nested at most 64 deep."
+    assert text == f"{path}: group /loop: expected a tree of groups, got one that holds itself."
 
 
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.9, 0.99])
@@ -232,3 +234,146 @@ def test_a_file_that_vanishes_before_it_is_unpacked_is_refused_by_name(tmp_path:
 def test_other_files_are_not_taken_for_hdf5(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_bytes(content)
     assert not hdf5.recognises(tmp_path / "x.h5")
+
+
+def named_type(file: h5py.File) -> None:
+    file["t"] = np.dtype("f4")
+
+
+def foreign_filter(file: h5py.File) -> None:
+    plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    plist.set_chunk((2,))
+    plist.set_filter(40123, h5py.h5z.FLAG_OPTIONAL, (1,))
+    space = h5py.h5s.create_simple((4,))
+    h5py.h5d.create(file.id, b"packed", h5py.h5t.IEEE_F32LE, space, plist)
+
+
+def test_a_named_type_is_refused_by_name(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.h5", named_type)
+    text = rejection(lambda: hdf5.read(path), Refused)
+    assert text == f"{path}: /t: expected a group or a dataset, got a named type."
+
+
+def test_a_filter_that_is_not_the_librarys_own_is_refused_by_name(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.h5", foreign_filter)
+    text = rejection(lambda: hdf5.read(path), Refused)
+    assert text == (
+        f"{path}: dataset /packed: is packed by the filter 40123, which the HDF5 library has not. Save it without."
+    )
+
+
+def test_groups_nested_very_deep_are_refused(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.h5", lambda f: f.create_group("/".join("a" * 70)))
+    text = rejection(lambda: hdf5.read(path), DamagedFile)
+    assert text == f"{path}: group {'/a' * 65}: expected groups nested at most 64 deep."
+
+
+def test_attributes_that_take_much_memory_are_refused(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        file.create_group("g").attrs.create("big", np.zeros(2**23 + 1))
+
+    path = made(tmp_path / "x.h5", fill, libver="latest")
+    text = rejection(lambda: hdf5.read(path), DamagedFile)
+    assert text == f"{path}: group /g: expected at most 67108864 bytes of attributes in a file."
+
+
+def test_attributes_that_are_no_plain_data_are_there_without_a_value(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        file.attrs["reference"] = file.create_group("g").ref
+        file.attrs["records"] = np.zeros(2, [("a", "f4"), ("b", "S2")])
+        file.attrs["complex"] = 1j
+
+    root = hdf5.read(made(tmp_path / "x.h5", fill))
+    assert root.attributes == {"reference": None, "records": [[0.0, b""], [0.0, b""]], "complex": None}
+
+
+def test_what_lies_outside_or_is_no_tensor_is_noted_where_asked_for(tmp_path: Path) -> None:
+    def fill(file: h5py.File) -> None:
+        file["soft"], file["far"] = h5py.SoftLink("/a"), h5py.ExternalLink("other.h5", "/a")
+        file["a"] = numbers(3)
+        named_type(file)
+
+    root = hdf5.read(made(tmp_path / "x.h5", fill), lenient=True)
+    assert (root.links, list(root.datasets)) == ({"soft": "/a"}, ["a"])
+    wanted = "expected a group or a dataset, got "
+    assert root.unread == {
+        "far": f"{wanted}an HDF5 ExternalLink, which irconv does not follow",
+        "t": f"{wanted}a named type",
+    }
+
+
+def test_a_file_inside_another_is_read_in_place(tmp_path: Path) -> None:
+    array = numbers(6, 5)
+
+    def fill(file: h5py.File) -> None:
+        file["plain"] = array
+        file.create_dataset("chunked", data=array, chunks=(2, 5), compression="gzip")
+
+    inner = made(tmp_path / "x.h5", fill).read_bytes()
+    (tmp_path / "whole").write_bytes(b"\x00" * 300 + inner + b"\x00" * 50)
+    root = hdf5.read(tmp_path / "named", file=SourceFile(tmp_path / "whole", 300, len(inner)))
+    assert all(np.array_equal(tensor.numpy(), array) for tensor in root.datasets.values())
+    assert list(root.datasets) == ["chunked", "plain"]
+
+
+def test_only_the_other_process_imports_the_library(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.h5", lambda f: f.create_dataset("a", data=numbers(40), chunks=(20,)))
+    code = (
+        "import sys; from pathlib import Path; from irconv.containers import hdf5\n"
+        f"assert [t.numpy().sum() for _, t in hdf5.read(Path({str(path)!r})).walk()]\n"
+        "assert 'h5py' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def worker(path: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process of this code in the place of the one with the library, until the test ends."""
+    path.write_text(code)
+    monkeypatch.setattr(hdf5_process, "_WORKER", path)
+    monkeypatch.setattr(hdf5_process, "_RUNNING", {})
+
+
+def test_a_library_that_crashes_is_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made(tmp_path / "x.h5", lambda f: f.create_dataset("a", data=numbers(3)))
+    worker(tmp_path / "worker.py", "import os; os._exit(7)", monkeypatch)
+    text = rejection(lambda: hdf5.read(path), DamagedFile)
+    reason = "the HDF5 library cannot read it: it crashed (exit code 7)"
+    assert text == f"{path}: {reason}. Fetch the file again."
+
+
+def test_a_library_that_hangs_is_a_damaged_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = made(tmp_path / "x.h5", lambda f: f.create_dataset("a", data=numbers(3)))
+    worker(tmp_path / "worker.py", "import time; time.sleep(600)", monkeypatch)
+    monkeypatch.setattr(hdf5, "LIMITS", hdf5_process.Limits(seconds=0))
+    text = rejection(lambda: hdf5.read(path), DamagedFile)
+    reason = "the HDF5 library cannot read it: it did not finish within 0 seconds"
+    assert text == f"{path}: {reason}. Fetch the file again."
+
+
+def test_a_library_that_takes_too_much_memory_is_a_damaged_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(tmp_path / "x.h5", lambda f: f.attrs.create("big", np.zeros(2**19)), libver="latest")
+    monkeypatch.setattr(hdf5, "LIMITS", hdf5_process.Limits(memory=2**21))
+    text = rejection(lambda: hdf5.read(path), DamagedFile)
+    assert text.startswith(f"{path}: the HDF5 library cannot read it: ")
+    monkeypatch.undo()
+    assert len(hdf5.read(path).attributes["big"]) == 2**19
+
+
+def test_a_fork_has_a_process_of_its_own(tmp_path: Path) -> None:
+    path = made(tmp_path / "x.h5", lambda f: f.create_dataset("a", data=numbers(3)))
+    hdf5.read(path)
+    mine = hdf5_process._RUNNING[os.getpid()].pid
+    code = (
+        "import os, sys; from pathlib import Path; from irconv.containers import hdf5, hdf5_process\n"
+        f"path = Path({str(path)!r}); hdf5.read(path); here = hdf5_process._RUNNING[os.getpid()].pid\n"
+        "child = os.fork()\n"
+        "if child == 0:\n"
+        "    hdf5.read(path); os._exit(hdf5_process._RUNNING[os.getpid()].pid == here)\n"
+        "assert os.waitpid(child, 0)[1] == 0\n"
+        "assert hdf5.read(path).datasets"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+    hdf5.read(path)
+    assert hdf5_process._RUNNING[os.getpid()].pid == mine

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from irconv.containers import zip as archives
-from irconv.errors import DamagedFile
+from irconv.errors import DamagedFile, Refused
 from tests.helpers import rejection
 
 
@@ -89,5 +89,5 @@ def test_an_encrypted_member_is_refused_by_name(packed: Path) -> None:
     raw = bytearray(packed.read_bytes())
     raw[raw.index(b"PK\x01\x02") + 8] |= 1
     packed.write_bytes(bytes(raw))
-    text = rejection(lambda: archives.members(packed), DamagedFile)
-    assert text == f"{packed}: m.irconv/a.bin: expected a member stored uncompressed."
+    text = rejection(lambda: archives.members(packed), Refused)
+    assert text == f"{packed}: m.irconv/a.bin: is encrypted. Decrypt the archive first."

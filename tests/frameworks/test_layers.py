@@ -11,7 +11,6 @@ import pytest
 
 import irconv
 from irconv.codec import Codec
-from irconv.errors import Refused
 from irconv.frameworks.keras.table import TABLE as KERAS
 from irconv.frameworks.onnx.lower import lower as lower_for_onnx
 from irconv.frameworks.onnx.table import TABLE as ONNX
@@ -61,12 +60,10 @@ from tests.helpers import (
     Array,
     Builder,
     error,
-    in_onnxruntime,
     in_torch,
     numbers,
     predictions,
     read_case,
-    rejection,
 )
 
 LAYER_ERROR = 2e-6
@@ -203,6 +200,7 @@ TRIALS: dict[str, Callable[[], Trial]] = {
     "Conv2d, same_lower": lambda: conv(2, padding="same_lower"),
     "Conv3d, same, sizes unknown": lambda: conv(3, padding="same_upper", symbolic=True),
     "Conv2d, same, sizes unknown": lambda: conv(2, padding="same_upper", symbolic=True),
+    "Conv2d, same_lower, sizes unknown": lambda: conv(2, padding="same_lower", symbolic=True),
     "Conv1d, sizes unknown": lambda: conv(1, symbolic=True),
     "Conv, shared between sizes": shared_between_sizes,
     "MaxPool1d": lambda: max_pool(1),
@@ -282,9 +280,6 @@ TRIALS: dict[str, Callable[[], Trial]] = {
     "Gelu, tanh": activation(Gelu(approximation="tanh"), lambda x: reference.gelu(x, "tanh")),
 }
 
-#: What only ONNX runs: PyTorch's source has no words for it yet.
-ONNX_ONLY = {"Conv2d, same_lower, sizes unknown": lambda: conv(2, padding="same_lower", symbolic=True)}
-
 #: What only PyTorch runs: a layer that its own lowering makes.
 TORCH_ONLY = {"SamePad": lambda: same_pad(0.5), "SamePad, minus infinity": lambda: same_pad(float("-inf"))}
 
@@ -316,19 +311,6 @@ def test_every_runtime_computes_the_formula(name: str, tmp_path: Path) -> None:
     assert max(errors.values()) < LAYER_ERROR, errors
 
 
-@pytest.mark.parametrize("name", ONNX_ONLY)
-def test_what_pytorch_cannot_say_runs_in_onnx_and_is_refused_by_pytorch(name: str, tmp_path: Path) -> None:
-    trial = ONNX_ONLY[name]()
-    irconv.write(trial.bundle, tmp_path / "m.onnx")
-    for optimised in (False, True):
-        assert error(in_onnxruntime(tmp_path / "m.onnx", trial.inputs, optimised), [trial.wanted]) < LAYER_ERROR
-    text = rejection(lambda: irconv.write(trial.bundle, tmp_path / "m.py"), Refused)
-    assert text == (
-        "layer y (Conv): its padding same_lower depends on the input's size, which is ('H', 'W'). "
-        "This target needs sizes that are known."
-    )
-
-
 @pytest.mark.parametrize("name", TORCH_ONLY)
 def test_padding_that_pytorch_computes_at_run_time_is_tensorflows(name: str, tmp_path: Path) -> None:
     trial = TORCH_ONLY[name]()
@@ -358,8 +340,9 @@ def reachable(codec: Codec, found: set[type[Layer]]) -> bool:
 
 
 def test_every_native_type_that_keras_files_can_reach_is_reached() -> None:
+    """ONNX's; that every one of PyTorch's is reached, `tests.frameworks.torch.test_layers` says."""
     found = {type(layer) for case in GOLDEN for layer in read_case(case).layers.values()}
-    wanted = {codec.native for table in (ONNX, TORCH) for codec in table.codecs if reachable(codec, found)}
+    wanted = {codec.native for codec in ONNX.codecs if reachable(codec, found)}
     by_files = {native for case in GOLDEN for native in natives(read_case(case))}
     assert wanted - by_files <= set(DIRECTLY), "these need a golden file, or a trial here"
 

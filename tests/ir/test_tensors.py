@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.ir.dtypes import SAFETENSORS_CODES, item_size, logical_name, numpy_dtype
-from irconv.ir.tensors import InMemory, LazyTensor
+from irconv.ir.tensors import InMemory, LazyTensor, cut, stacked
 from irconv.layout import relayout
 from tests.helpers import Array
 from tests.test_layout import Words, counted, words
@@ -126,3 +126,35 @@ def test_every_element_type_is_written_bit_for_bit(name: str) -> None:
 def test_an_unknown_element_type_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         numpy_dtype("complex64")
+
+
+def counting(*shape: int) -> LazyTensor:
+    return LazyTensor.of(np.arange(np.prod(shape), dtype=np.float32).reshape(shape))
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (6, 5), (8,)])
+def test_pieces_of_a_tensor_stacked_again_are_that_tensor(shape: tuple[int, ...]) -> None:
+    whole = counting(*shape)
+    pieces = cut(whole, 2)
+    assert pieces[0].shape == (shape[1:] if shape[0] == 2 else (shape[0] // 2, *shape[1:]))
+    assert np.array_equal(np.concatenate([piece.numpy().ravel() for piece in pieces]), whole.numpy().ravel())
+    assert np.array_equal(stacked(pieces, shape).numpy(), whole.numpy())
+
+
+def test_a_piece_of_a_tensor_that_is_still_to_be_turned_is_a_piece_of_the_turned_one() -> None:
+    turned = counting(3, 4).relayout(relayout("a b", "b a", (3, 4)))
+    assert np.array_equal(cut(turned, 2)[1].numpy(), turned.numpy()[2:])
+
+
+def test_pieces_and_stacks_are_written_in_tiles() -> None:
+    piece = cut(counting(4, 6), 2)[1].relayout(relayout("a b", "b a", (2, 6)))
+    assert in_tiles(piece, 3) == np.ascontiguousarray(counting(4, 6).numpy()[2:].T).tobytes()
+    both = stacked([counting(3, 2), counting(3, 2)]).relayout(relayout("g a b", "b (g a)", (2, 3, 2)))
+    assert in_tiles(both, 5) == np.concatenate([counting(3, 2).numpy()] * 2).T.tobytes()
+
+
+def test_a_tensor_that_has_no_such_pieces_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"a tensor of shape \(3, 2\) cannot be cut into 2"):
+        cut(counting(3, 2), 2)
+    with pytest.raises(ValueError, match="expected tensors of one shape and type"):
+        stacked([counting(3, 2), counting(2, 3)])

@@ -120,10 +120,10 @@ def check(case: Case) -> Outcome:
         names = [output.name for output in session.get_outputs()]
         got = session.run(names, {f"in.{slot}": array for slot, array in case.inputs.items()})
         found = dict(zip(names, got, strict=True))
-        worst = max(worst, *(_error(found[f"out.{slot}"], array) for slot, array in wanted.items()))
+        worst = max(worst, *(difference(found[f"out.{slot}"], array) for slot, array in wanted.items()))
     if case.numpy_runtime:
         found = execute(bundle, {f"in.{slot}": array for slot, array in case.inputs.items()}, "numpy")
-        worst = max(worst, *(_error(found[slot], array) for slot, array in wanted.items()))
+        worst = max(worst, *(difference(found[slot], array) for slot, array in wanted.items()))
     assert worst <= case.tolerance, f"largest difference {worst:.2e} of the largest value"
     return Outcome(worst, model.opset_import[0].version, tuple(dict.fromkeys(n.op_type for n in model.graph.node)))
 
@@ -148,7 +148,7 @@ def _symbols(case: Case) -> dict[str, int]:
     return found
 
 
-def _error(got: Any, want: np.ndarray) -> float:
+def difference(got: Any, want: np.ndarray) -> float:
     """Largest difference over largest wanted value; infinities and NaNs must be the same."""
     got = np.asarray(got)
     assert got.shape == want.shape, f"expected shape {want.shape}, got {got.shape}"

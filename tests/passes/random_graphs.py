@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.graph import Graph, Node, Port
-from irconv.ir.layers.activations import LeakyRelu, Relu, Sigmoid, Softmax, Tanh
+from irconv.ir.layers.activations import LeakyRelu, LogSoftmax, PRelu, Relu, Sigmoid, Softmax, Tanh
+from irconv.ir.layers.arithmetic import CumSum, Maximum, Sub
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
-from irconv.ir.layers.convolution import Conv, Linear
-from irconv.ir.layers.normalisation import BatchNorm, Dropout
+from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
+from irconv.ir.layers.normalisation import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.shape_ops import Repeat, Squeeze, Unsqueeze
+from irconv.ir.layers.slicing import Flip, Roll, Slice, Split
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, Transpose
 from irconv.ir.manifest import SourceRecord, TensorRecord
 from irconv.ir.shapes import static
@@ -49,14 +52,20 @@ class Builder:
             self.tensors[f"{name}.{role}"] = Tensor(record, LazyTensor.of(array.astype(np.float32)))
             stored[role] = StoredOperand(tensor=f"{name}.{role}")
         layer = layer.model_copy(update={"operands": stored})
+        self.layers[name] = layer
+        return self.use(name, values, name)
+
+    def use(self, name: str, values: tuple[str, ...], result: str) -> str:
+        """Use a layer, once more or for the first time; its last result is `result`, others have a number behind."""
+        layer = self.layers[name]
         slots = [f"x{i}" for i in range(len(values))] if layer.VARIADIC else list(layer.SLOTS)
         inputs = dict(zip(slots, values, strict=False))
         given = {slot: self.types[value] for slot, value in inputs.items()}
-        given |= {role: ValueType("float32", array.shape) for role, array in operands.items()}
-        self.types[name] = layer.infer(given)["y"]
-        self.layers[name] = layer
-        self.nodes.append(Node(layer=name, scope="", inputs=inputs, outputs={"y": name}))
-        return name
+        found = layer.infer(given | operand_types(layer, self.tensors))
+        outputs = {slot: result if slot == list(found)[-1] else f"{result}:{slot}" for slot in found}
+        self.types |= {outputs[slot]: kind for slot, kind in found.items()}
+        self.nodes.append(Node(layer=name, scope="", inputs=inputs, outputs=outputs))
+        return result
 
     def shape(self, value: str) -> tuple[int, ...]:
         sizes = static(self.types[value].shape)
@@ -202,6 +211,116 @@ def _flatten(b: Builder, values: list[str]) -> str | None:
     return b.add(Linear(), flat, kernel=b.normal(5, b.shape(flat)[1]), bias=b.normal(5))
 
 
+def _transposed_conv(b: Builder, values: list[str]) -> str | None:
+    x = b.pick(values, 4)
+    if x is None:
+        return None
+    layer = ConvTranspose(
+        stride=(2, 1), dilation=(1, 1), groups=1, padding=((0, 1), (1, 0)), output_padding=(0, 0), output_size=None
+    )
+    out = int(b.random.integers(2, 4))
+    return _image_layer(b, x, layer, kernel=b.normal(b.shape(x)[3], out, 2, 3), bias=b.normal(out))
+
+
+def _channels(b: Builder, values: list[str]) -> str | None:
+    """Layers with a weight for each channel, or for groups of them."""
+    x = b.pick(values, 4)
+    if x is None:
+        return None
+    c = b.shape(x)[3]
+    if b.random.random() < 0.5:
+        layer = GroupNorm(groups=1 if c % 2 else 2, epsilon=1e-2)
+        return _image_layer(b, x, layer, gamma=b.normal(c), beta=b.normal(c))
+    return _image_layer(b, x, PRelu(), slope=b.normal(c, 1, 1))
+
+
+def _last_norm(b: Builder, values: list[str]) -> str | None:
+    """A normalisation of the last axis, or of the last two."""
+    x = str(b.random.choice(values))
+    shape = b.shape(x)
+    count = int(b.random.integers(1, min(3, len(shape))))
+    axes = tuple(range(len(shape) - count, len(shape)))
+    gamma = b.normal(*shape[-count:])
+    if b.random.random() < 0.5:
+        return b.add(LayerNorm(axes=axes, epsilon=1e-2), x, gamma=gamma, beta=b.normal(*shape[-count:]))
+    return b.add(RMSNorm(axes=axes, epsilon=1e-2), x, gamma=gamma)
+
+
+def _along_axes(b: Builder, values: list[str]) -> str | None:
+    """Layers that name their axes."""
+    x = str(b.random.choice(values))
+    shape = b.shape(x)
+    axis = int(b.random.integers(1, len(shape)))
+    others = tuple(sorted({axis, len(shape) - 1}))
+    starts = tuple(int(b.random.integers(0, shape[a])) for a in others)
+    layers = [
+        Slice(axes=others, starts=starts, ends=(None,) * len(others), steps=(1,) * len(others)),
+        Flip(axes=others),
+        Roll(axes=others, shifts=tuple(range(1, len(others) + 1))),
+        Repeat(axis=axis, repeats=2),
+        LogSoftmax(axis=axis),
+        CumSum(axis=axis, reverse=False, exclusive=False),
+    ]
+    return b.add(layers[b.random.integers(len(layers))], x)
+
+
+def _split(b: Builder, values: list[str]) -> str | None:
+    x = str(b.random.choice(values))
+    shape = b.shape(x)
+    axis = int(b.random.integers(1, len(shape)))
+    if shape[axis] < 2:
+        return None
+    first = int(b.random.integers(1, shape[axis]))
+    last = b.add(Split(axis=axis, sizes=(first, shape[axis] - first)), x)
+    values.append(f"{last}:y0")
+    return last
+
+
+def _more_combined(b: Builder, values: list[str]) -> str | None:
+    x, y = (str(v) for v in b.random.choice(values, 2))
+    try:
+        np.broadcast_shapes(b.shape(x), b.shape(y))
+    except ValueError:
+        return None
+    return b.add(Sub() if b.random.random() < 0.5 else Maximum(), x, y)
+
+
+def _unit_axis(b: Builder, values: list[str]) -> str | None:
+    """An axis of length 1 put in, or taken out."""
+    x = str(b.random.choice(values))
+    shape = b.shape(x)
+    ones = [axis for axis, size in enumerate(shape) if axis and size == 1]
+    if ones and len(shape) > 2:
+        return b.add(Squeeze(axes=(int(b.random.choice(ones)),)), x)
+    return b.add(Unsqueeze(axes=(int(b.random.integers(1, len(shape) + 1)),)), x) if len(shape) < 5 else None
+
+
+def _flattened_branches(b: Builder, values: list[str]) -> str | None:
+    """Flattened maps side by side, into a Linear; now and then, one that is used on another vector, too."""
+    maps = [str(v) for v in b.random.choice(values, 2) if len(b.shape(str(v))) >= 3]
+    if not maps:
+        return None
+    flat = [b.add(Flatten(start_axis=1), x) for x in maps]
+    joined = b.add(Relu(), b.add(Concat(axis=1), *flat))
+    width = b.shape(joined)[1]
+    made = b.add(Linear(), joined, kernel=b.normal(3, width) / 4)
+    same = [v for v in values if b.shape(v)[1:] == (width,)]
+    return b.use(made, (str(b.random.choice(same)),), f"{made}.again") if same else made
+
+
+def _shared_conv(b: Builder, values: list[str]) -> str | None:
+    """One convolution on two values."""
+    x = b.pick(values, 4)
+    same = [v for v in values if x is not None and len(b.shape(v)) == 4 and b.shape(v)[3] == b.shape(x)[3]]
+    if x is None:
+        return None
+    layer = Conv(stride=(1, 1), dilation=(1, 1), groups=1, padding="same_upper")
+    made = b.add(layer, b.add(Transpose(permutation=TO_FIRST), x), kernel=b.normal(3, b.shape(x)[3], 2, 1))
+    values.append(b.add(Transpose(permutation=TO_LAST), made))
+    other = b.add(Transpose(permutation=TO_FIRST), str(b.random.choice(same)))
+    return b.add(Transpose(permutation=TO_LAST), b.use(made, (other,), f"{made}.again"))
+
+
 def _permuted(b: Builder, values: list[str]) -> str | None:
     x = str(b.random.choice(values))
     order = (0, *(int(a) + 1 for a in b.random.permutation(len(b.shape(x)) - 1)))
@@ -210,7 +329,8 @@ def _permuted(b: Builder, values: list[str]) -> str | None:
 
 _STEPS: list[Callable[[Builder, list[str]], str | None]] = [
     _conv, _conv, _pool, _batch_norm, _pointwise, _pointwise, _combined, _combined, _with_constant, _concat, _pad,
-    _softmax, _reduce, _reshape, _linear, _flatten, _permuted,
+    _softmax, _reduce, _reshape, _linear, _flatten, _permuted, _transposed_conv, _channels, _last_norm, _along_axes,
+    _split, _more_combined, _unit_axis, _flattened_branches, _shared_conv,
 ]  # fmt: skip
 
 

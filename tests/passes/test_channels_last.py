@@ -16,7 +16,7 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.pooling import MaxPool
-from irconv.ir.layers.tensor_ops import Add, Concat, Flatten, Pad, Reduce, Transpose
+from irconv.ir.layers.tensor_ops import Add, Concat, Flatten, Pad, Reduce, Reshape, Transpose
 from irconv.passes import channels_last
 from tests.helpers import Array, Builder, error, numbers, turned, used_types
 
@@ -103,6 +103,24 @@ def shared_after_flatten() -> Bundle:
     return model.add("y", Add(), "fc", "second").build()
 
 
+def flattened_branches() -> Bundle:
+    """Two maps of other sizes, one of them twice, and a vector, side by side; then BatchNorm and a Linear."""
+    model = Naive(x=("N", 4, 5, 3), z=("N", 3, 2, 2), v=("N", 7)).conv("a", "x", 3, 5).conv("b", "z", 2, 4)
+    model.add("flat_a", Flatten(start_axis=1), "a").add("flat_b", Flatten(start_axis=1), "b")
+    model.add("relu", Relu(), "flat_b").add("some", Concat(axis=1), "v", "relu")
+    model.add("all", Concat(axis=1), "flat_a", "some", "flat_a")
+    vectors = {role: np.abs(numbers(231, seed=i)) for i, role in enumerate(["gamma", "beta", "mean", "variance"])}
+    model.add("norm", BatchNorm(epsilon=1e-3, momentum=0.9), "all", **vectors)
+    return model.add("fc", Linear(), "norm", kernel=numbers(4, 231), bias=numbers(4)).build()
+
+
+def flattened_batches() -> Bundle:
+    """Side by side along the batch, where no column of the Linear is one map's alone."""
+    model = Naive(x=("N", 4, 5, 3)).conv("a", "x", 3, 5).add("flat", Flatten(start_axis=1), "a")
+    model.add("all", Concat(axis=0), "flat", "flat")
+    return model.add("fc", Linear(), "all", kernel=numbers(4, 100)).build()
+
+
 def vector() -> Bundle:
     return Builder(x=("N", 5)).add("y", Linear(), "x", kernel=numbers(3, 5)).build()
 
@@ -124,6 +142,8 @@ MODELS: dict[str, tuple[Callable[[], Bundle], int]] = {
     "a flattened map that is an output": (flattened_output, 1),
     "a flattened map of which one consumer is an output": (flattened_and_kept, 1),
     "a shared layer after two flattened maps": (shared_after_flatten, 2),
+    "flattened maps side by side": (flattened_branches, 0),
+    "flattened maps one after another": (flattened_batches, 1),
     "a vector": (vector, 0),
     "a transpose that the model itself wants": (explicit_transpose, 1),
 }
@@ -172,6 +192,40 @@ def test_a_fold_into_weights_is_a_recorded_step_that_can_be_undone() -> None:
         assert [step.source for step in tensor.record.steps] == ([axes] if axes else [])
         assert np.array_equal(tensor.native().numpy(), naive.tensors[f"fc.{role}"].data.numpy())
     assert [step.source for step in done.tensors["norm.mean"].record.steps] == ["(h w c)"]
+
+
+def test_a_fold_behind_a_concat_is_a_step_for_each_map_that_can_be_undone() -> None:
+    naive, done = flattened_branches(), channels_last.run(flattened_branches())
+    for key, lead in (("fc.kernel", "out "), ("norm.mean", "")):
+        steps = [(step.source, step.target, step.sizes) for step in done.tensors[key].record.steps]
+        a, b = {"h": 4, "w": 5, "c": 5}, {"h": 3, "w": 2, "c": 4}
+        assert sorted(steps, key=str) == [
+            (f"{lead}[(h w c) after]", f"{lead}[(c h w) after]", {**a, "after": 131}),
+            (f"{lead}[before (h w c) after]", f"{lead}[before (c h w) after]", {**b, "before": 107, "after": 100}),
+            (f"{lead}[before (h w c)]", f"{lead}[before (c h w)]", {**a, "before": 131}),
+        ]
+        assert np.array_equal(done.tensors[key].native().numpy(), naive.tensors[key].data.numpy())
+
+
+def test_a_layer_shared_by_values_of_other_ranks_stays_as_it_is() -> None:
+    model = Naive(x=("N", 7, 6, 3), v=("N", 5)).conv("a", "x", 3, 5)
+    model.add("fc", Linear(), "a", kernel=numbers(4, 5)).use("fc", "v", result="second").conv("b", "fc", 4, 2)
+    done = channels_last.run(model.build("b", "second"))
+    assert used_types(done).count("Transpose") == 2
+    assert done.layers["fc"].type == "Linear"
+
+
+def test_a_reshape_shared_by_images_stays_as_it_is() -> None:
+    model = Naive(x=(2, 4, 6, 3), z=(2, 4, 6, 3)).conv("a", "x", 3, 5)
+    shared = Reshape(shape=(2, 24, 5))
+    model.conv("c", "z", 3, 5).add("rows", shared, "a").use("rows", "c", result="second")
+    naive = model.add("y", Add(), "rows", "second").build()
+    done = channels_last.run(naive)
+    assert done.layers["rows"] == shared
+    assert done.graph is not None
+    arrays = [numbers(2, 4, 6, 3, seed=i) for i in range(2)]
+    got = run(done, turned(arrays, done.graph.inputs, "native"))
+    assert error(got, run(naive, arrays)) < 1e-6
 
 
 def test_a_bundle_without_a_graph_is_left_alone(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from irconv.containers.files import SourceFile
 from irconv.errors import MALFORMED, BundleInvalid
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.manifest import Manifest
-from irconv.ir.tensors import LazyTensor
+from irconv.ir.tensors import LazyTensor, from_pairs
 from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
 from irconv.options import ReadOptions
@@ -104,5 +104,5 @@ def bundle_files(path: Path) -> Files:
 
 
 def _bundle(manifest: Manifest, data: dict[str, LazyTensor]) -> Bundle:
-    tensors = {key: Tensor(record, data[key]) for key, record in manifest.tensors.items()}
+    tensors = {key: Tensor(record, from_pairs(data[key], record.dtype)) for key, record in manifest.tensors.items()}
     return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, manifest.groups, manifest.omitted)

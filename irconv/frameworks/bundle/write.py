@@ -11,6 +11,7 @@ from irconv.containers.files import Output, Progress, sha256
 from irconv.frameworks.bundle.readme import readme
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import SourceFile
+from irconv.ir.tensors import as_pairs
 from irconv.options import WriteOptions
 
 DIGESTS = "SHA256SUMS"
@@ -36,7 +37,7 @@ def write(
 def _write_files(bundle: Bundle, folder: Path, progress: Progress | None) -> None:
     bundle = _with_digests(bundle)
     if bundle.tensors:
-        data = {key: tensor.data for key, tensor in bundle.tensors.items()}
+        data = {key: as_pairs(tensor.data) for key, tensor in bundle.tensors.items()}
         safetensors.write_sharded(folder.joinpath, "weights", data, SHARD_BYTES, progress)
     (folder / "manifest.json").write_text(bundle.manifest().text(), encoding="utf-8")
     (folder / "README.md").write_text(readme(bundle), encoding="utf-8")

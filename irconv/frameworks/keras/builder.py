@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from irconv.codec import Native, NativeWeight
 from irconv.errors import Problems
@@ -21,6 +21,10 @@ class Value(str):
     __slots__ = ()
 
 
+Outputs: TypeAlias = tuple[Value, ...]
+"""The values that one call of a layer makes."""
+
+
 @dataclass(frozen=True)
 class KerasCall:
     """One call of a layer."""
@@ -28,9 +32,11 @@ class KerasCall:
     index: int
     """Which of the layer's calls; the first is 0."""
     inputs: tuple[Value, ...]
-    """The positional tensors, in order; numbers have become constants of the graph."""
+    """The positional tensors, in order."""
     keywords: Mapping[str, Any] = field(default_factory=dict)
     """The arguments by name that are not None: `Value` (or lists with such) where they are tensors, else plain data."""
+    arguments: tuple[Any, ...] = ()
+    """The positional arguments as they were given: `Value`, plain data, nested lists and mappings of these."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,8 @@ class Builder:
     """What has been normalised so far, and the ways to add to it."""
 
     facts: Facts
+    expand: Callable[[Builder, KerasLayer], list[Outputs]]
+    """What `add` does: adds a layer of any kind, and says which values each of its calls makes."""
     problems: Problems = field(default_factory=Problems)
     layers: dict[str, Native] = field(default_factory=dict)
     uses: list[NativeUse] = field(default_factory=list)
@@ -74,6 +82,36 @@ class Builder:
     inputs: dict[str, Port] = field(default_factory=dict)
     scope: str = ""
     """Of the uses being added: the nested model they are in."""
+    masks: dict[str, Callable[[], Value | None]] = field(default_factory=dict)
+    """How to make the mask of a value, for those that have one; see `keras.masks`."""
+
+    def add(self, layer: KerasLayer) -> list[Outputs]:
+        """Add a Keras layer or model with its calls, as native layers; the values that each call makes, in order."""
+        outer = self.scope
+        self.where.setdefault(layer.name, self.place_of(layer))
+        if layer.calls:
+            made = self.expand(self, layer)
+        self.scope = outer
+        return made if layer.calls else []
+
+    def sublayer(
+        self, layer: KerasLayer, entry: Mapping[str, Any], path: str, calls: Sequence[KerasCall], name: str = ""
+    ) -> KerasLayer:
+        """The layer that another wraps, serialised in its config; its weights are those under `path`."""
+        config, kind = entry["config"], str(entry.get("class_name"))
+        body = dict(config) if isinstance(config, Mapping) else {"layers": config}
+        tensors = {key[len(path) + 1 :]: value for key, value in layer.tensors.items() if key.startswith(f"{path}/")}
+        name = name or f"{layer.name}/{path}"
+        self.where[name] = self.where.get(layer.name, self.place_of(layer))
+        return KerasLayer(kind, name, body, tensors, tuple(calls), layer.part)
+
+    def mask(self, value: str) -> Value | None:
+        """The mask that travels with a value, if there is one; its layers are added when it is first asked for."""
+        return self.masks[value]() if value in self.masks else None
+
+    def place_of(self, layer: KerasLayer) -> str:
+        """Where a layer stands, for messages."""
+        return f"{self.facts.path}: layer {layer.name} ({layer.kind})" if layer.name else f"{self.facts.path}: model"
 
     def place(
         self,

@@ -1,72 +1,112 @@
-"""How the layers of a Functional model are called: ``inbound_nodes`` of Keras 2 and of Keras 3 as one list of calls."""
+"""How the layers of a Functional model are called: ``inbound_nodes`` of every version as one list of calls.
+
+Keras 1 and 2 write ``[["a", 0, 0, {}], ...]``: layer, call, output and, from Keras 2 on, arguments by name. tf.keras
+2.4 keeps the structure of an operator's first argument (``["a", 0, 0, {}]`` alone, lists in lists) and puts tensors
+among the arguments by name. Keras 3 writes ``{"args": [...], "kwargs": {...}}``, tensors as ``__keras_tensor__``.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
-from irconv.errors import Problems
 
-Source: TypeAlias = tuple[str, int, int]
-"""A layer, which of its calls, and which of that call's outputs."""
+class Reference(NamedTuple):
+    """An output of a call of a layer."""
+
+    layer: str
+    call: int
+    output: int
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer: what it is called on, in order; a number stands for itself."""
+    """One call of a layer: arguments as plain data (lists, mappings) with references in the place of tensors."""
 
-    arguments: tuple[Source | float, ...]
+    arguments: tuple[Any, ...] = ()
+    keywords: Mapping[str, Any] = field(default_factory=dict)
 
     @property
-    def sources(self) -> list[Source]:
-        """The calls it depends on."""
-        return [argument for argument in self.arguments if isinstance(argument, tuple)]
+    def references(self) -> list[Reference]:
+        """The outputs it depends on."""
+        return [leaf for leaf in leaves((self.arguments, self.keywords)) if isinstance(leaf, Reference)]
 
 
-def read_calls(entry: Mapping[str, Any], where: str, problems: Problems) -> list[Call]:
-    """The calls of a layer. An InputLayer has one, on nothing.
-
-    Notes a problem for arguments that irconv does not read: masks, initial states, settings given in the call.
-    """
-    calls = []
-    for node in entry["inbound_nodes"]:
-        if isinstance(node, Mapping):
-            calls.append(_keras3(node, where, problems))
-        else:
-            calls.append(_keras2(node, where, problems))
-    return calls or [Call(())]
+def leaves(value: Any) -> list[Any]:
+    """What nested lists and mappings hold, in order; a mapping's by its sorted keys, as Keras flattens it."""
+    if isinstance(value, Mapping):
+        return [leaf for key in sorted(value) for leaf in leaves(value[key])]
+    if isinstance(value, list | tuple) and not isinstance(value, Reference):
+        return [leaf for part in value for leaf in leaves(part)]
+    return [value]
 
 
-def _keras2(node: Any, where: str, problems: Problems) -> Call:
-    """``[["a", 0, 0, {}], ...]``: layer, call, output, keywords."""
-    sources: list[Source | float] = []
-    for name, index, output, *keywords in node:
-        _without_effect(keywords[0] if keywords else {}, where, problems)
-        sources.append((name, index, output))
-    return Call(tuple(sources))
+def read_calls(entry: Mapping[str, Any], known: Collection[str]) -> list[Call]:
+    """The calls of a layer among the layers `known`. An InputLayer has one, on nothing."""
+    return [_call(node, known) for node in entry.get("inbound_nodes", [])] or [Call()]
 
 
-def _keras3(node: Mapping[str, Any], where: str, problems: Problems) -> Call:
-    """``{"args": [...], "kwargs": {...}}`` with tensors as ``{"class_name": "__keras_tensor__", ...}``."""
-    _without_effect(node["kwargs"], where, problems)
-    arguments: list[Source | float] = []
-    listed = [part for value in node["args"] for part in (value if isinstance(value, list) else [value])]
-    for value in listed:
-        if isinstance(value, Mapping) and value.get("class_name") == "__keras_tensor__":
-            name, index, output = value["config"]["keras_history"]
-            arguments.append((name, index, output))
-        elif isinstance(value, int | float) and not isinstance(value, bool):
-            arguments.append(float(value))
-        else:
-            problems.add(where, f"is called on {value!r}, which irconv does not read")
-    return Call(tuple(arguments))
+def references(listed: Any) -> list[Reference]:
+    """Inputs or outputs of a model: ``["a", 0, 0]`` where there is one, lists or mappings of these for several."""
+    return leaves(_references(listed))
 
 
-def _without_effect(keywords: Mapping[str, Any], where: str, problems: Problems) -> None:
-    """Arguments by name that say no more than inference does anyway: None, and ``training=False``."""
+def _references(listed: Any) -> Any:
+    if isinstance(listed, Mapping):
+        return {key: _references(value) for key, value in listed.items()}
+    return Reference(*listed[:3]) if _is_entry(listed) else [_references(value) for value in listed]
+
+
+def _call(node: Any, known: Collection[str]) -> Call:
+    if isinstance(node, Mapping) and {"args", "kwargs"} <= set(node):
+        keywords = _effective(_plain(node["kwargs"], ()))
+        keywords.pop("training", None)  # Keras 3: what the whole model is called with takes its place
+        return Call(tuple(_plain(value, ()) for value in node["args"]), keywords)
+    listed: dict[str, Any] = {}
+    argument = _first_argument(node, listed)
+    return Call((argument,), _effective({key: _plain(value, known) for key, value in listed.items()}))
+
+
+def _first_argument(node: Any, keywords: dict[str, Any]) -> Any:
+    if isinstance(node, Mapping):
+        return {key: _first_argument(value, keywords) for key, value in node.items()}
+    if not _is_entry(node):
+        return [_first_argument(value, keywords) for value in node]
+    if len(node) > 3:
+        keywords |= node[3]
+    return _plain(node[2], ()) if node[0] == "_CONSTANT_VALUE" else Reference(node[0], node[1], node[2])
+
+
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, list) and len(value) in (3, 4) and isinstance(value[0], str) and isinstance(value[1], int)
+
+
+def _plain(value: Any, known: Collection[str]) -> Any:
+    """Serialised arguments as plain data; lists that name a known layer are references."""
+    if isinstance(value, list):
+        if _is_entry(value) and len(value) == 3 and value[0] in known and isinstance(value[2], int):
+            return Reference(*value)
+        return [_plain(part, known) for part in value]
+    if not isinstance(value, Mapping):
+        return value
+    match value.get("class_name"):
+        case "__keras_tensor__":
+            return Reference(*value["config"]["keras_history"])
+        case "__slice__":
+            return dict(value["config"])
+        case "__ellipsis__":
+            return "..."
+        case "__tuple__":
+            return [_plain(part, known) for part in value.get("items", value.get("config", []))]
+        case "__numpy__" | "__tensor__":
+            return value["config"]["value"]
+    return {key: _plain(part, known) for key, part in value.items()}
+
+
+def _effective(keywords: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments by name without those that say no more than inference does anyway: None, and ``training=False``."""
     given = {name: value for name, value in keywords.items() if value is not None}
     if given.get("training") is False:
         del given["training"]
-    if given:
-        problems.add(where, f"is called with the arguments {given}, which irconv does not read")
+    return given

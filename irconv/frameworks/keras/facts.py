@@ -13,3 +13,16 @@ class Facts:
     backend: str
     version: int
     """The major version of Keras."""
+    release: str = ""
+    """The whole version, such as ``2.2.4-tf``; empty where the file does not say."""
+
+    @property
+    def numbers(self) -> tuple[int, int]:
+        """The major and minor version; the minor is 0 where the file does not say."""
+        minor = self.release.split(".")[1:2]
+        return self.version, int(minor[0]) if minor and minor[0].isdigit() else 0
+
+    @property
+    def is_tensorflow(self) -> bool:
+        """Whether tf.keras wrote the file, not Keras itself: the two had the same versions from 2.1 to 2.3."""
+        return self.version == 2 and (self.release.endswith("-tf") or self.numbers >= (2, 4))

@@ -1,20 +1,21 @@
-"""Keras 2 and tf.keras HDF5: whole models and weights alone, read without Keras or TensorFlow."""
+"""Keras models and weights of every version as a bundle, read without Keras or TensorFlow."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from irconv.codec import NativeWeight
-from irconv.containers import hdf5
-from irconv.containers.hdf5 import Folder
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
+from irconv.frameworks.keras import files, keras1, structure
 from irconv.frameworks.keras.facts import Facts
+from irconv.frameworks.keras.files import KerasFile, Named
+from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import normalise
 from irconv.frameworks.keras.table import TABLE
-from irconv.frameworks.keras.weights import read_groups
+from irconv.frameworks.keras.variables import Tree, tree
+from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.options import ReadOptions
@@ -22,144 +23,146 @@ from irconv.translate import decode
 
 _BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
 
-
-@dataclass(frozen=True)
-class KerasFile:
-    """What a Keras HDF5 file says, before anything is made of it."""
-
-    path: Path
-    config: dict[str, Any] | None
-    """None for a file of weights alone."""
-    weights: dict[str, dict[str, NativeWeight]]
-    """Layer name -> weight name (such as ``conv2d_1/kernel:0``) -> weight, in the file's order."""
-    backend: Fact
-    version: str
-    omitted: tuple[Omitted, ...]
+#: Datasets that are no weights, by a part of their path, and what they are.
+_NO_WEIGHTS = {
+    "optimizer_weights": "optimizer state",
+    "optimizer": "optimizer state",
+    "metrics": "state of a metric",
+    "seed_generator": "state of a random generator",
+    "_random_generator": "state of a random generator",
+}
 
 
 def recognises(path: Path) -> bool:
-    """Whether this is HDF5 with Keras' attributes."""
-    if not path.is_file() or not hdf5.recognises(path):
-        return False
-    return bool(hdf5.root_attributes(path) & {"model_config", "layer_names", "layer_names0"})
+    """Whether this is HDF5 or a zip with what Keras writes."""
+    return files.recognises(path)
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
-    """The model, naively decoded; or the weights alone, in groups.
+    """The model, naively decoded; or the weights alone, in groups, where neither the file nor `options.arch` says more.
 
     Raises `DamagedFile`, `MissingFact` (the backend, where the file does not show it) and `Refused`.
     """
-    file = _read_file(path, options)
-    record = SourceFile(name=path.name, size=path.stat().st_size, sha256="")
-    source = SourceRecord(framework="keras", version=file.version, files=(record,), facts=(file.backend,))
+    file = files.read_file(path)
+    paths: tuple[Path, ...] = (path,)
+    if options.arch is not None:
+        if file.config is not None:
+            raise Refused(f"--arch {options.arch}", f"expected weights alone, but {path} has a model of its own")
+        file, paths = _with_arch(file, options.arch), (path, options.arch)
+    backend = _backend(file, options)
+    records = tuple(SourceFile(name=part.name, size=part.stat().st_size, sha256="") for part in paths)
+    source = SourceRecord(framework="keras", version=file.version, files=records, facts=(backend,))
     if file.config is None:
-        tensors, groups = read_groups(file.weights, path.name, file.backend.value)
-        return Bundle(source, tensors=tensors, groups=groups, omitted=file.omitted, paths=(path,))
-    facts = Facts(str(path), file.backend.value, _major(path, file.version))
+        return replace(_weights_alone(file, source, backend.value), paths=paths)
+    major = _major(path, file)
+    facts = Facts(str(path), backend.value, major, file.version)
+    problems, omitted = Problems(), list[Omitted]()
     try:
-        model = normalise(file.config, file.weights, facts)
-    except MALFORMED as error:
+        if major == 1:
+            file = keras1.as_keras2(file, facts, options.dim_ordering)
+        tensors, taken = _tensors(file, major, problems)
+        with problems.collect():
+            omitted = _left_over(path, file.datasets, taken)
+        with problems.collect():
+            model = normalise(file.config or {}, tensors, facts)
+        kept = structure.facts(file.config or {}, file.settings)
+        problems.raise_any()
+    except (*MALFORMED, RecursionError) as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
+    source = source.model_copy(update={"facts": (*source.facts, *kept)})
     bundle = decode(model, TABLE, source, path.name, options)
-    return Bundle(
-        source, bundle.layers, bundle.graph, bundle.tensors, omitted=(*file.omitted, *bundle.omitted), paths=(path,)
-    )
+    return replace(bundle, omitted=(*omitted, *bundle.omitted), paths=paths)
 
 
-def _major(path: Path, version: str) -> int:
-    """The major version of Keras: a few settings mean something else in each. Raises `Refused` where there is none."""
-    major = version.split(".", maxsplit=1)[0]
-    if major not in ("1", "2", "3"):
-        raise Refused(f"{path}: attribute keras_version", f"expected a version such as 2.3.1, got {version!r}")
-    if major == "1":
-        raise Refused(f"{path}: attribute keras_version", f"expected Keras 2 or 3, got {version}")
-    return int(major)
-
-
-def _read_file(path: Path, options: ReadOptions) -> KerasFile:
-    root = hdf5.read(path)
-    config = _config(path, root)
-    folder = root.folders.get("model_weights", Folder("")) if config is not None else root
-    names = folder.texts("layer_names")
-    if names is None:
-        raise DamagedFile(str(path), "expected the attribute layer_names with the weights, which is missing")
-    problems = Problems()
-    weights = {name: _layer_weights(path, folder, name, problems) for name in names}
-    problems.raise_any()
-    listed = {weight.path for layer in weights.values() for weight in layer.values()}
-    omitted = tuple(_unlisted(path, root, listed))
-    backend = _backend(path, root, folder, weights, options)
-    version = str(root.attributes.get("keras_version") or folder.attributes.get("keras_version") or "")
-    return KerasFile(path, config, weights, backend, version, omitted)
-
-
-def _config(path: Path, root: Folder) -> dict[str, Any] | None:
-    text = root.attributes.get("model_config")
-    if text is None:
-        return None
-    try:
-        config = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{path}: attribute model_config", f"expected JSON, got {error}") from error
-    if not isinstance(config, dict) or not isinstance(config.get("config"), dict | list):
-        raise DamagedFile(f"{path}: attribute model_config", "expected a model with class_name and config")
-    return config
-
-
-def _layer_weights(path: Path, folder: Folder, layer: str, problems: Problems) -> dict[str, NativeWeight]:
-    group = folder.folders.get(layer)
-    names = group.texts("weight_names") if group else None
-    if group is None or names is None:
-        problems.add(f"{path}: {folder.path}/{layer}", "expected a group with weight_names", kind=DamagedFile)
-        return {}
+def tensors_by_name(tree: Tree, weights: Named, path: str, problems: Problems) -> dict[str, NativeWeight]:
+    """The weights that an HDF5 file lists by layer, under layer and local name: ``conv/kernel``."""
     found: dict[str, NativeWeight] = {}
-    for name in names:
-        data = group.dataset(name)
-        if data is None:
-            problems.add(f"{path}: {group.path}/{name}", "is listed, but not in the file", kind=DamagedFile)
-        elif name in found:
-            problems.add(f"{path}: {group.path}/{name}", "is listed twice", kind=DamagedFile)
-        else:
-            found[name] = NativeWeight(f"{group.path}/{name}".lstrip("/"), data)
+    trees = {child.path: child.tree for child in tree.children}
+    for layer, named in weights.items():
+        with problems.collect():
+            unknown = Tree("", layer, True, (), known=False)
+            local = by_name(trees.get(layer, unknown), named, f"{path}: weights of {layer}")
+            found |= {f"{layer}/{name}": weight for name, weight in local.items()}
     return found
 
 
-def _unlisted(path: Path, root: Folder, listed: set[str]) -> list[Omitted]:
-    """The datasets no layer lists: optimizer state is noted, anything else is refused."""
+def _tensors(file: KerasFile, major: int, problems: Problems) -> tuple[Mapping[str, NativeWeight], set[str]]:
+    """The weights by layer and local name, and the datasets that they are."""
+    model = tree(file.config or {})
+    if file.placed is not None:
+        archive = Archive(str(file.path), problems)
+        return archive.read(model, file.placed), archive.taken
+    named = file.named or {}
+    taken = {weight.path for layer in named.values() for weight in layer.values()}
+    if major == 1:
+        return keras1.tensors(file, problems), taken
+    return tensors_by_name(model, named, str(file.path), problems), taken
+
+
+def _with_arch(file: KerasFile, arch: Path) -> KerasFile:
+    """Weights with the model that they are said to be the weights of."""
+    said = files.read_arch(arch)
+    version, backend = file.version or said.version, file.backend or said.backend
+    return replace(file, config=said.config, version=version, backend=backend, settings=said.settings)
+
+
+def _weights_alone(file: KerasFile, source: SourceRecord, backend: str) -> Bundle:
+    if file.placed is not None:
+        tensors, groups = placed_groups(file.placed, file.path.name)
+        taken = {record.source.name for record in (t.record for t in tensors.values()) if record.source}
+    else:
+        named = file.named or {}
+        tensors, groups = read_groups(named, file.path.name, backend)
+        taken = {weight.path for layer in named.values() for weight in layer.values()}
+    omitted = _left_over(file.path, file.datasets, taken)
+    return Bundle(source, tensors=tensors, groups=groups, omitted=tuple(omitted))
+
+
+def _left_over(path: Path, datasets: tuple[str, ...], taken: set[str]) -> list[Omitted]:
+    """The datasets that belong to no layer: state of training is noted, anything else is refused."""
     omitted, problems = [], Problems()
-    for name, _ in root.walk():
-        if name in listed:
+    for name in datasets:
+        if name in taken:
             continue
-        if name.startswith("optimizer_weights/"):
-            omitted.append(Omitted(name=name, reason="optimizer state"))
+        reasons = [reason for part, reason in _NO_WEIGHTS.items() if part in name.split("/")[:-1]]
+        if reasons:
+            omitted.append(Omitted(name=name, reason=reasons[0]))
         else:
-            problems.add(
-                f"{path}: {name}", "expected every dataset to belong to a layer, but none lists it", kind=Refused
-            )
+            problems.add(f"{path}: {name}", "expected every dataset to belong to a layer, but none lists it")
     problems.raise_any()
     return omitted
 
 
-def _backend(
-    path: Path, root: Folder, folder: Folder, weights: dict[str, dict[str, NativeWeight]], options: ReadOptions
-) -> Fact:
+def _major(path: Path, file: KerasFile) -> int:
+    """The major version of Keras: a few settings mean something else in each. Raises `Refused` where there is none."""
+    major = file.version.split(".", maxsplit=1)[0]
+    if not file.version and file.config is not None and keras1.wrote(file.config):
+        return 1
+    if major not in ("1", "2", "3"):
+        raise Refused(f"{path}: attribute keras_version", f"expected a version such as 2.3.1, got {file.version!r}")
+    return int(major)
+
+
+def _backend(file: KerasFile, options: ReadOptions) -> Fact:
     """Which backend wrote the file: it decides whether kernels are turned."""
-    said = root.attributes.get("backend") or folder.attributes.get("backend")
-    names = [name for layer in weights.values() for name in layer]
+    named = file.named or {}
+    names = [name for layer in named.values() for name in layer]
     if options.backend:
         fact = Fact(name="backend", value=options.backend, evidence="given by the user")
-    elif said is not None:
-        said = said.decode() if isinstance(said, bytes) else str(said)
-        fact = Fact(name="backend", value=said, evidence="the file's attribute 'backend'")
+    elif file.placed is not None:
+        evidence = "archives are of Keras 2.12 and later, which keeps kernels alike on all backends"
+        fact = Fact(name="backend", value="tensorflow", evidence=evidence)
+    elif file.backend is not None:
+        fact = Fact(name="backend", value=file.backend, evidence="the file's attribute 'backend'")
     elif names and all(name.endswith(":0") for name in names):
         fact = Fact(name="backend", value="tensorflow", evidence="variable names end in ':0', as only TensorFlow's do")
     else:
         raise MissingFact(
-            str(path),
+            str(file.path),
             "expected an attribute 'backend': it decides whether convolution kernels are stored turned by 180 degrees",
             "Give --backend tensorflow or --backend theano.",
         )
     if fact.value not in _BACKENDS:
-        raise Refused(str(path), f"expected a backend of {', '.join(_BACKENDS)}, got {fact.value!r}")
+        raise Refused(str(file.path), f"expected a backend of {', '.join(_BACKENDS)}, got {fact.value!r}")
     return fact

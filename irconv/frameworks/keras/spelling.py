@@ -19,14 +19,46 @@ ADDED: Mapping[str, dict[str, Any]] = {
     "Conv1D": {"groups": 1, **_IMAGE_LAST, "dilation_rate": [1]},
     "Conv2D": {"groups": 1, **_IMAGE_LAST, "dilation_rate": [1, 1]},
     "Conv3D": {"groups": 1, **_IMAGE_LAST, "dilation_rate": [1, 1, 1]},
-    "DepthwiseConv2D": {**_IMAGE_LAST, "dilation_rate": [1, 1]},
-    "SeparableConv2D": {**_IMAGE_LAST, "dilation_rate": [1, 1]},
+    **{
+        f"{kind}{n}D{end}": {**more, **_IMAGE_LAST, "dilation_rate": [1] * n}
+        for kind, end, more, ranks in (
+            ("DepthwiseConv", "", {}, (1, 2)),
+            ("SeparableConv", "", {}, (1, 2)),
+            ("Conv", "Transpose", {"output_padding": None}, (1, 2, 3)),
+        )
+        for n in ranks
+    },
+    **{f"ZeroPadding{n}D": _IMAGE_LAST for n in (1, 2, 3)},
+    **{f"Cropping{n}D": _IMAGE_LAST for n in (1, 2, 3)},
+    "UpSampling2D": {"interpolation": "nearest", **_IMAGE_LAST},
+    "UpSampling3D": _IMAGE_LAST,
+    "Resizing": {
+        "interpolation": "bilinear",
+        "antialias": False,
+        "crop_to_aspect_ratio": False,
+        "pad_to_aspect_ratio": False,
+        **_IMAGE_LAST,
+    },
+    "ops.Resize": {"interpolation": "bilinear"},
+    "CenterCrop": _IMAGE_LAST,
+    "LocallyConnected1D": {"implementation": 1},
+    "LocallyConnected2D": {"implementation": 1},
     "Flatten": _IMAGE_LAST,  # before 2.1.6: C order, whatever the data format
     **{f"{pool}Pooling{n}D": _IMAGE_LAST for pool in ("Max", "Average") for n in (1, 2, 3)},
     **{f"Global{pool}Pooling{n}D": _GLOBAL_POOL for pool in ("Max", "Average") for n in (1, 2, 3)},
+    "GRU": {"reset_after": False},
     "Normalization": {"invert": False},
     "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
 }
+
+#: Settings for one spatial axis that are a pair, where those of several are a list of pairs.
+ONE_PAIR = {"ZeroPadding1D": "padding", "Cropping1D": "cropping"}
+
+#: Layers that read between the elements of an image.
+INTERPOLATED = {"UpSampling2D", "Resizing", "ops.Resize"}
+
+#: A slice that leaves an axis as it is.
+WHOLE = {"start": None, "stop": None, "step": None}
 
 #: Layers with one axis, which some versions write as a list.
 ONE_AXIS = {"BatchNormalization", "Normalization"}
@@ -39,12 +71,12 @@ NEW_MEANING = {"hard_sigmoid": "hard_sigmoid_of_keras_3"}
 
 #: Layers whose kernel Keras on Theano keeps turned by 180 degrees: Theano computes the mathematical convolution.
 #: DepthwiseConv2D and SeparableConv2D are not among them, their backend functions turn it back.
-TURNED_ON_THEANO = {"Conv1D", "Conv2D", "Conv3D"}
+TURNED_ON_THEANO = {f"Conv{n}D{transpose}" for n in (1, 2, 3) for transpose in ("", "Transpose")}
 
 #: How Keras on Theano pads SAME: other than TensorFlow for even windows and for some strides.
 SAME_ON_THEANO = {
-    **{f"Conv{n}D": "theano_half" for n in (1, 2, 3)},
-    "DepthwiseConv2D": "theano_half",
+    **{f"Conv{n}D{transpose}": "theano_half" for n in (1, 2, 3) for transpose in ("", "Transpose")},
+    **{f"DepthwiseConv{n}D": "theano_half" for n in (1, 2)},
     **{f"{pool}Pooling{n}D": "theano_pool_same" for pool in ("Max", "Average") for n in (1, 2, 3)},
 }
 
@@ -52,18 +84,49 @@ SAME_ON_THEANO = {
 def spelling(facts: Facts, kind: str, config: Mapping[str, Any], problem: Callable[[str], None]) -> dict[str, Any]:
     """The settings of a layer of this kind as the tables take them; what cannot be said is noted as a problem."""
     config = ADDED.get(kind, {}) | {RENAMED.get((kind, key), key): value for key, value in config.items()}
-    if kind == "Activation" and facts.version >= 3 and config["activation"] in NEW_MEANING:
+    if kind == "Activation" and facts.version >= 3 and str(config["activation"]) in NEW_MEANING:
         config["activation"] = NEW_MEANING[config["activation"]]
     if config.get("quantization_config") is None:
         config.pop("quantization_config", None)
     if isinstance(config.get("dtype"), dict):  # Keras 3 writes a policy
         config["dtype"] = config["dtype"].get("config", {}).get("name")
-    if config.get("dtype", "float32") not in ("float32", "float64"):
+    if kind in INTERPOLATED:
+        config["interpolation"] = interpolation(facts, str(config["interpolation"]).lower(), problem)
+    if kind == "UnitNormalization":
+        config["least"] = "norm" if facts.version >= 3 else "square_sum"
+    if kind == "ops.GetItem":
+        config["cuts"] = any(entry not in (None, "...", WHOLE) for entry in _entries(config["key"]))
+    own_type = kind.startswith("ops.") or kind == "Discretization"
+    if not own_type and (config.get("dtype") or "float32") not in ("float32", "float64"):
         problem(f"computes in {config['dtype']}, and irconv reads float32 and float64 layers")
     if kind in ONE_AXIS and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
         config["axis"] = config["axis"][0]  # tf.keras 1.15 and later write a list
+    if kind in ONE_PAIR:
+        config[ONE_PAIR[kind]] = [config[ONE_PAIR[kind]]]
     if kind in TURNED_ON_THEANO:
-        config["kernel_order"] = "convolution" if facts.backend == "theano" else "correlation"
+        config.setdefault("kernel_order", "convolution" if facts.backend == "theano" else "correlation")
     if facts.backend == "theano" and kind in SAME_ON_THEANO and config.get("padding") == "same":
         config["padding"] = SAME_ON_THEANO[kind]
     return config
+
+
+def interpolation(facts: Facts, word: str, problem: Callable[[str], None]) -> str:
+    """The word of the tables for how a version of Keras on its backend reads between the elements."""
+    if word == "bicubic" and facts.backend == "tensorflow":
+        return "bicubic_of_tensorflow"
+    if word != "bilinear":
+        return word
+    if facts.backend == "theano":
+        problem("interpolates as only Theano does, and irconv reads nearest there")
+    major, _, rest = facts.release.partition(".")
+    minor = rest.partition(".")[0]
+    if facts.version > 2 or facts.release.endswith("-tf"):
+        return "legacy_bilinear" if facts.release.startswith(("2.0", "2.1.")) else word
+    if (major, minor.isdigit()) != ("2", True):
+        problem(f"is bilinear, which is not the same in every version of Keras, and the file says {facts.release!r}")
+        return word
+    return "legacy_bilinear" if int(minor) < 4 else word  # from 2.4 on Keras is tf.keras
+
+
+def _entries(key: Any) -> list[Any]:
+    return list(key) if isinstance(key, list | tuple) else [key]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from irconv.codec import NativeWeight
+from irconv.containers.hdf5 import Folder
 from irconv.ir.bundle import Tensor
 from irconv.ir.manifest import Group, NativeTensor, TensorRecord
 
@@ -45,6 +46,45 @@ def read_groups(
         evidence = "moving_mean and moving_variance" if normalises else f"Keras on {backend}; no model in the file"
         groups.append(Group(name=layer, type="BatchNorm" if normalises else None, evidence=evidence, tensors=keys))
     return tensors, tuple(groups)
+
+
+def placed_groups(root: Folder, file: str) -> tuple[dict[str, Tensor], tuple[Group, ...]]:
+    """Every tensor of an archive's weights with a group for each place (``layers/conv2d_1``) that has variables.
+
+    Only four vectors in a row, which a BatchNormalization has, would leave little doubt: nothing is named.
+    """
+    tensors: dict[str, Tensor] = {}
+    groups: list[Group] = []
+    for folder in _places(root):
+        name = folder.path.removesuffix("/vars").strip("/") or "model"
+        keys = {place: f"{name}.{place}" for place in sorted(folder.datasets, key=lambda place: (len(place), place))}
+        for place, key in keys.items():
+            data, path = folder.datasets[place], f"{folder.path}/{place}".lstrip("/")
+            native = NativeTensor(file=file, name=path, shape=data.shape, axes="")
+            record = TensorRecord(
+                role="parameter",
+                trainable=None,
+                dtype=data.dtype,
+                shape=data.shape,
+                axes="",
+                letters="",
+                source=native,
+                steps=(),
+            )
+            tensors[key] = Tensor(record, data)
+        said = folder.attributes.get("name")
+        evidence = f"the layer {said}; no model in the file" if said else "no model in the file"
+        groups.append(Group(name=name, type=None, evidence=evidence, tensors=keys))
+    return tensors, tuple(groups)
+
+
+def _places(folder: Folder) -> Iterator[Folder]:
+    """The groups of variables of layers; those of the optimizer and of metrics are none."""
+    for name, inner in folder.folders.items():
+        if name == "vars" and inner.datasets:
+            yield inner
+        elif name not in ("optimizer", "metrics", "seed_generator"):
+            yield from _places(inner)
 
 
 def local_name(name: str) -> str:

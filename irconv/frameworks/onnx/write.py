@@ -61,7 +61,7 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
         raise Refused(
             _name(bundle),
             "holds weights without a graph, and an ONNX model needs one",
-            "Write .irconv or .safetensors, or read the model's own file.",
+            bundle.graph_remedy("Write .irconv or .safetensors, or read the model's own file."),
         )
     native = encode(lower(bundle, execution), TABLE)
     needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])

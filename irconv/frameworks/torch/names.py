@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import keyword
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
 
 #: Attributes of ``torch.nn.Module`` that a submodule of that name would hide, and names the emitted source uses.
 _TAKEN = frozenset(
@@ -33,16 +33,16 @@ def identifier(name: str) -> str:
     return f"{word}_" if keyword.iskeyword(word) or word in _TAKEN else word
 
 
-def identifiers(names: Iterable[str]) -> dict[str, str]:
-    """An identifier for each name, no two the same."""
+def identifiers(wanted: Mapping[str, str], taken: Collection[str] = ()) -> dict[str, str]:
+    """An identifier for each key, made of the name it wants; no two the same, and none of those taken."""
     found: dict[str, str] = {}
-    used: set[str] = set()
-    for name in names:
+    used = set(taken)
+    for key, name in wanted.items():
         base = word = identifier(name)
         number = 1
         while word in used:
             number += 1
             word = f"{base}_{number}"
         used.add(word)
-        found[name] = word
+        found[key] = word
     return found

@@ -1,89 +1,92 @@
-"""Emits an ``nn.Module`` as a person would write it: submodules for what holds weights, functions for the rest, short
-variable names, one statement for a layer and its activation."""
+"""Emits an ``nn.Module`` as a person would write it: submodules for what holds weights, functions for the rest."""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import Any
 
-from irconv.codec import Native
-from irconv.errors import Refused
-from irconv.frameworks.torch.names import identifier, identifiers
-from irconv.frameworks.torch.spelling import SPELLINGS, Call, Indexing, Infix
+from irconv.codec import Native, NativeWeight
+from irconv.frameworks.torch.blocks import BLOCK, Block, Structure, structured
+from irconv.frameworks.torch.forward import Function, argument_names, attribute_key
+from irconv.frameworks.torch.helpers import helpers, used_by
+from irconv.frameworks.torch.literals import Code, Dtype, collapsed, literal, plain_text
+from irconv.frameworks.torch.names import identifiers
+from irconv.frameworks.torch.spelling import is_kept, spelling
+from irconv.frameworks.torch.wrapping import signature, wrapped
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
-from irconv.translate import NativeModel, NativeUse
+from irconv.ir.tensors import LazyTensor
+from irconv.translate import NativeModel
 
 _WIDTH = 100
 
-_SAME_PAD = '''
-
-
-def same_pad(x: Tensor, kernel_size: Size, stride: Size, dilation: Size = 1, value: float = 0.0) -> Tensor:
-    """Pads as TensorFlow's SAME does: enough for ceil(size / stride) windows, the odd element at the end."""
-    pads: list[int] = []
-    spatial = x.dim() - 2
-    spread = [n if isinstance(n, tuple) else (n,) * spatial for n in (kernel_size, stride, dilation)]
-    for size, k, s, d in reversed(list(zip(x.shape[2:], *spread))):
-        total = max((-(-size // s) - 1) * s + (k - 1) * d + 1 - size, 0)
-        pads += [total // 2, total - total // 2]
-    return F.pad(x, pads, value=value)'''
-
-
-@dataclass(frozen=True)
-class _Expression:
-    text: str
-    depth: int
-    infix: bool = False
+#: Types that helpers name, in an order in which each may use those before it.
+_ALIASES = {
+    "Size": "Size = int | tuple[int, ...]",
+    "Ints": "Ints = Sequence[int]",
+    "Bounds": "Bounds = Sequence[int | None]",
+    "Activation": "Activation = Callable[[Tensor], Tensor]",
+    "Step": "Step = Callable[..., Tensor | tuple[Tensor, ...]]",
+}
 
 
 def module_source(model: NativeModel, class_name: str, about: str, weights_note: str) -> str:
-    """The text of the Python file. Raises `Refused` for a native type without a spelling."""
-    modules = module_names(model)
-    forward = _Forward(model, modules).lines()
-    pad = any(layer.type == "same_pad" for layer in model.layers.values())
-    head = [
-        f'"""{about}"""',
-        "",
-        "from __future__ import annotations",
-        "",
-        "from pathlib import Path",
-        "",
-        "import torch",
-    ]
-    if any("F." in line for line in forward) or pad:
-        head.append("import torch.nn.functional as F")
-    head += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
-    if pad:
-        head += ["", "Size = int | tuple[int, ...]"]
-    if not any("torch." in line for line in [*forward, *_constructor(model, modules)]):
-        head.remove("import torch")
-    arguments = ", ".join(f"{name}: Tensor" for name in _parameters(model.inputs))
-    returns = "Tensor" if len(model.outputs) == 1 else f"tuple[{', '.join(['Tensor'] * len(model.outputs))}]"
-    body = [
-        f"class {class_name}(nn.Module):",
-        *_indent(_class_docstring(model), 1),
-        "",
-        *_indent(
-            ["def __init__(self) -> None:", *_indent(["super().__init__()", *_constructor(model, modules)], 1)], 1
-        ),
-        "",
-        *_indent([f"def forward(self, {arguments}) -> {returns}:", *_indent(forward, 1)], 1),
-        "",
-        "",
+    """The text of the Python file. Raises `Refused` for a size that cannot be computed from the inputs."""
+    structure = structured(model)
+    renamed = {block.name: f"{block.name}_" for block in structure.blocks if block.name == class_name}
+    classes = [_block_class(block, renamed.get(block.name, block.name)) for block in structure.blocks]
+    names = attributes(structure.model)
+    outer = _class(class_name, _class_docstring(model), structure.model, names, _constructor(structure, names, renamed))
+    code = [*(line for lines in classes for line in lines), *outer]
+    brought = [helpers()[name] for name in used_by(code)]
+    load = [
         f'def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> {class_name}:',
-        *_indent([f'"""{weights_note}"""', f"model = {class_name}()", "model.load_state_dict(load_file(weights))"], 1),
-        *_indent(["return model.eval()"], 1),
+        f'    """{plain_text(weights_note)}"""',
+        f"    model = {class_name}()",
+        "    model.load_state_dict(load_file(weights))",
+        "    return model.eval()",
     ]
-    return "\n".join(head) + (_SAME_PAD if pad else "") + "\n\n\n" + "\n".join(body) + "\n"
+    parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(outer), "\n".join(load)]
+    head = "\n".join([f'"""{plain_text(about)}"""', "", *_imports([*brought, *code])])
+    return "\n\n\n".join([head, *parts]) + "\n"
 
 
-def module_names(model: NativeModel) -> dict[str, str]:
-    """The attribute of each layer that becomes a submodule or a buffer."""
-    kept = [name for name, layer in model.layers.items() if _is_kept(layer)]
-    return identifiers(kept)
+def attributes(model: NativeModel) -> dict[str, str]:
+    """The attribute of each layer that becomes a submodule (by layer), of each tensor that lies in none of them, and of
+    the step of each loop (see `Function`). No two are the same."""
+    wanted: dict[str, str] = {}
+    for name, layer in model.layers.items():
+        if is_kept(layer):
+            wanted[name] = name
+            continue
+        for tensor, weight in layer.tensors.items():
+            if not weight.literal or weight.data.shape:
+                wanted[attribute_key(name, tensor)] = name if layer.type == "buffer" else f"{name}_{tensor}"
+        if layer.type == "scan":
+            wanted[f"{name}.step"] = f"{name}_step"
+    return identifiers(wanted)
+
+
+def state_dict(model: NativeModel) -> dict[str, LazyTensor]:
+    """Every tensor of the module under its key, such as ``conv1.weight`` or ``block1.conv1.weight``."""
+    structure = structured(model)
+    names = attributes(structure.model)
+    bodies = {block.name: attributes(block.body) for block in structure.blocks}
+    found: dict[str, LazyTensor] = {}
+    for name, layer in structure.model.layers.items():
+        if layer.type == BLOCK:
+            local = bodies[layer.config["class"]]
+            for member, original in structure.members[name].items():
+                if member in local:
+                    for tensor, weight in model.layers[original].tensors.items():
+                        found[f"{names[name]}.{local[member]}.{tensor}"] = weight.data
+        for tensor, weight in layer.tensors.items():
+            if name in names:
+                found[f"{names[name]}.{tensor}"] = weight.data
+            elif not weight.literal:
+                found[names[attribute_key(name, tensor)]] = weight.data
+    return found
 
 
 def class_name(stem: str) -> str:
@@ -96,122 +99,147 @@ def class_name(stem: str) -> str:
     return word if word.isidentifier() else f"Model{word}"
 
 
-def _is_kept(layer: Native) -> bool:
-    spelling = SPELLINGS.get(layer.type)
-    if layer.type == "buffer":
-        return not layer.tensors["value"].literal
-    return isinstance(spelling, Call) and spelling.kept
+def _steps(model: NativeModel) -> list[tuple[str, NativeModel]]:
+    """The bodies of all loops, inner ones after outer ones."""
+    found: list[tuple[str, NativeModel]] = []
+    for name, body in model.bodies.items():
+        found += [(name, body), *_steps(body)]
+    return found
 
 
-def _constructor(model: NativeModel, modules: Mapping[str, str]) -> list[str]:
-    lines = []
-    for name, attribute in modules.items():
-        layer = model.layers[name]
-        if layer.type == "buffer":
-            shape = layer.tensors["value"].data.shape
-            lines.append(f'self.register_buffer("{attribute}", torch.empty({shape}))')
+def _class(
+    name: str,
+    docstring: Sequence[str],
+    model: NativeModel,
+    names: Mapping[str, str],
+    lines: Sequence[str],
+    arguments: Sequence[str] = (),
+) -> list[str]:
+    """A module: its constructor (of these lines), its forward and the steps of its loops."""
+    code = [
+        *signature("__init__", ["self", *arguments], "None"),
+        *_indent(["super().__init__()", *(piece for line in lines for piece in wrapped(line, 8))], 1),
+    ]
+    for method, part in [("forward", model), *((names[f"{loop}.step"], body) for loop, body in _steps(model))]:
+        function = Function(part, model.layers, names)
+        body = function.lines()
+        code += ["", *_method(method, function.parameters, _returns(part.outputs), body)]
+    return [f"class {name}(nn.Module):", *_indent([*docstring, "", *code], 1)]
+
+
+def _block_class(block: Block, name: str) -> list[str]:
+    names = attributes(block.body)
+    given = [f"{argument}: {_annotation(block, argument)}" for argument in block.arguments]
+    lines: list[str] = []
+    for local, layer in block.body.layers.items():
+        if local in names:
+            varied = {key[1]: Code(argument) for key, argument in block.varying.items() if key[0] == local}
+            lines.append(f"self.{names[local]} = {_module(layer, {**layer.config, **varied})}")
+    kept = [names[local] for local in block.body.layers if local in names]
+    return _class(name, [f'"""{_listed(kept)}."""'], block.body, names, lines, given)
+
+
+def _annotation(block: Block, argument: str) -> str:
+    setting = next(key[1] for key, value in block.varying.items() if value == argument)
+    kinds = {type(collapsed(setting, value)) for value in block.values[argument]}
+    words = ["tuple[int, ...]" if kind is tuple else "None" if kind is type(None) else kind.__name__ for kind in kinds]
+    return " | ".join(sorted(words, key=lambda word: (word == "None", word)))
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = names if len(names) < 7 else [*names[:5], "...", names[-1]]
+    return ", ".join(shown)
+
+
+def _constructor(structure: Structure, names: Mapping[str, str], renamed: Mapping[str, str]) -> list[str]:
+    lines: list[str] = []
+    for name, layer in structure.model.layers.items():
+        if layer.type == BLOCK:
+            kind = layer.config["class"]
+            given = layer.config["arguments"].items()
+            arguments = [f"{key}={literal(_short(structure, kind, key, value))}" for key, value in given]
+            lines.append(f"self.{names[name]} = {renamed.get(kind, kind)}({', '.join(arguments)})")
+        elif name in names:
+            lines.append(f"self.{names[name]} = {_module(layer, layer.config)}")
         else:
-            spelling = SPELLINGS[layer.type]
-            lines.append(f"self.{attribute} = {spelling.expression([], layer.config)}")
+            for tensor, weight in layer.tensors.items():
+                if (key := attribute_key(name, tensor)) in names:
+                    lines.append(_loose(names[key], weight, layer.type != "buffer"))
     return lines
+
+
+def _short(structure: Structure, kind: str, argument: str, value: Any) -> Any:
+    block = next(block for block in structure.blocks if block.name == kind)
+    setting = next(setting for (_, setting), name in block.varying.items() if name == argument)
+    return collapsed(setting, value)
+
+
+def _module(layer: Native, config: Mapping[str, Any]) -> str:
+    """The call that makes a submodule, of the element type of its weights."""
+    settings = dict(config)
+    types = {w.data.dtype for w in layer.tensors.values() if "float" in w.data.dtype} - {"float32"}
+    if types:
+        settings["dtype"] = Dtype(min(types))
+    return spelling(layer.type).expression([], settings)
+
+
+def _loose(attribute: str, weight: NativeWeight, parameter: bool) -> str:
+    """A tensor of the module's own: a parameter, a buffer, or numbers written out."""
+    dtype = weight.data.dtype
+    typed = "" if dtype == "float32" else f", dtype={literal(Dtype(dtype))}"
+    if weight.literal:
+        values = literal(shortest_float32(weight.data.numpy()))
+        return f'self.register_buffer("{attribute}", torch.tensor({values}{typed}), persistent=False)'
+    empty = f"torch.empty({literal(weight.data.shape)}{typed})"
+    if parameter and "float" in dtype and not dtype.startswith("float8"):
+        return f"self.{attribute} = nn.Parameter({empty})"
+    return f'self.register_buffer("{attribute}", {empty})'
+
+
+def _method(name: str, arguments: Sequence[str], returns: str, lines: Sequence[str]) -> list[str]:
+    given = ["self", *(f"{argument}: Tensor" for argument in arguments)]
+    body = [piece for line in lines for piece in wrapped(line, 8)]
+    return [*signature(name, given, returns), *_indent(body, 1)]
+
+
+def _returns(ports: Sequence[Port]) -> str:
+    return "Tensor" if len(ports) == 1 else f"tuple[{', '.join(['Tensor'] * len(ports))}]"
+
+
+def _imports(code: Sequence[str]) -> list[str]:
+    """The imports, and the names for types that the helpers use."""
+    text = "\n".join(code)
+    aliases = [line for name, line in _ALIASES.items() if re.search(rf"\b{name}\b", text)]
+    everything = text + "\n".join(aliases)
+    lines = ["from __future__ import annotations", ""]
+    if "math." in text:
+        lines.append("import math")
+    abstract = [name for name in ("Callable", "Sequence") if re.search(rf"\b{name}\[", everything)]
+    if abstract:
+        lines.append(f"from collections.abc import {', '.join(abstract)}")
+    lines += ["from pathlib import Path", *(["from typing import Any"] if ": Any" in text else []), ""]
+    if "torch." in text:
+        lines.append("import torch")
+    if re.search(r"\bF\.", text):
+        lines.append("import torch.nn.functional as F")
+    lines += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
+    return [*lines, *([""] if aliases else []), *aliases]
 
 
 def _class_docstring(model: NativeModel) -> list[str]:
     def described(ports: Sequence[Port], names: Sequence[str]) -> list[str]:
         shapes = ["(" + ", ".join(map(str, port.shape)) + ("," if len(port.shape) == 1 else "") + ")" for port in ports]
         axes = [f" {port.axes}" if port.axes and len(port.axes) > 2 else "" for port in ports]
-        return [f"{n}: {p.dtype} {s}{a}" for n, p, s, a in zip(names, ports, shapes, axes, strict=True)]
+        each = zip(names, ports, shapes, axes, strict=True)
+        return [plain_text(f"{name}: {port.dtype} {shape}{letters}") for name, port, shape, letters in each]
 
-    takes = described(model.inputs, _parameters(model.inputs))
+    takes = described(model.inputs, argument_names(model.inputs))
     gives = described(model.outputs, [port.name for port in model.outputs])
     lines = [*(f"takes {text}" for text in takes), *(f"returns {text}" for text in gives)]
     lines = [line[0].upper() + line[1:] + ("." if i == len(lines) - 1 else ";") for i, line in enumerate(lines)]
     if sum(map(len, lines)) < _WIDTH:
-        return [f'"""{lines[0]} {" ".join(line[0].lower() + line[1:] for line in lines[1:])}"""']
+        return [f'"""{lines[0]} {" ".join(line[0].lower() + line[1:] for line in lines[1:])}"""'.replace(' """', '"""')]
     return [f'"""{lines[0]}', *(line[0].lower() + line[1:] for line in lines[1:]), '"""']
-
-
-def _parameters(ports: Sequence[Port]) -> list[str]:
-    """The arguments of forward; a single input is plain ``x``."""
-    return ["x"] if len(ports) == 1 else list(identifiers(port.name for port in ports).values())
-
-
-class _Forward:
-    """Writes the body of forward: each value in order as an expression, a variable, or part of the next expression."""
-
-    def __init__(self, model: NativeModel, modules: Mapping[str, str]) -> None:
-        self.model, self.modules = model, modules
-        self.results = {port.value for port in model.outputs}
-        self.uses = Counter(value for use in model.uses for value in set(use.inputs))
-        self.last = {value: index for index, use in enumerate(model.uses) for value in use.inputs}
-        self.last |= dict.fromkeys(self.results, len(model.uses))
-        names = _parameters(model.inputs)
-        self.known: dict[str, _Expression] = {
-            port.value: _Expression(name, 0) for port, name in zip(model.inputs, names, strict=True)
-        }
-        self.holder: dict[str, str] = {name: port.value for port, name in zip(model.inputs, names, strict=True)}
-
-    def lines(self) -> list[str]:
-        lines: list[str] = []
-        for index, use in enumerate(self.model.uses):
-            layer = self.model.layers[use.layer]
-            result = use.outputs[0]
-            if layer.type == "buffer":
-                self.known[result] = _Expression(self._constant(use.layer, layer), 0)
-                continue
-            expression = self._expression(use, layer)
-            if self._inlined(index, result, expression):
-                self.known[result] = expression
-                continue
-            if index == len(self.model.uses) - 1 and [result] == [port.value for port in self.model.outputs]:
-                return [*lines, f"return {expression.text}"]
-            variable = self._variable(index, result)
-            lines.append(f"{variable} = {expression.text}")
-            self.known[result] = _Expression(variable, 0)
-            self.holder[variable] = result
-        return [*lines, f"return {', '.join(self.known[port.value].text for port in self.model.outputs)}"]
-
-    def _expression(self, use: NativeUse, layer: Native) -> _Expression:
-        if layer.type not in SPELLINGS:
-            raise Refused(f"layer {use.layer}", f"irconv does not write {layer.type} as PyTorch source")
-        inputs = [self.known[value] for value in use.inputs]
-        spelling = SPELLINGS[layer.type]
-        texts = [f"({e.text})" if e.infix and isinstance(spelling, Infix | Indexing) else e.text for e in inputs]
-        if use.layer in self.modules:
-            text = f"self.{self.modules[use.layer]}({', '.join(texts)})"
-        else:
-            text = spelling.expression(texts, layer.config)
-        return _Expression(text, 1 + max((e.depth for e in inputs), default=0), isinstance(spelling, Infix))
-
-    def _constant(self, name: str, layer: Native) -> str:
-        """A buffer of the module, or a number (or nested lists of them) written out."""
-        if name in self.modules:
-            return f"self.{self.modules[name]}"
-        values = shortest_float32(layer.tensors["value"].data.numpy())
-        return repr(values) if isinstance(values, float | int) else f"torch.tensor({values!r})"
-
-    def _inlined(self, index: int, result: str, expression: _Expression) -> bool:
-        """Whether the expression goes into the next statement: a single use there, as its only input, and short."""
-        if self.uses[result] != 1 or result in self.results or index + 1 >= len(self.model.uses):
-            return False
-        following = self.model.uses[index + 1]
-        nests = SPELLINGS.get(self.model.layers[following.layer].type)
-        calls = isinstance(nests, Call) and (not nests.kept or not expression.text.startswith("self."))
-        return following.inputs == (result,) and calls and expression.depth < 2 and len(expression.text) < _WIDTH // 2
-
-    def _variable(self, index: int, result: str) -> str:
-        """``x`` where the value it holds is used up, else the layer's own name."""
-        if self._free("x", index):
-            return "x"
-        base = variable = identifier(result.split(".", maxsplit=1)[0])
-        number = 1
-        while not self._free(variable, index) or variable in ("torch", "self"):
-            number += 1
-            variable = f"{base}_{number}"
-        return variable
-
-    def _free(self, variable: str, index: int) -> bool:
-        return variable not in self.holder or self.last.get(self.holder[variable], -1) <= index
 
 
 def _indent(lines: Sequence[str], levels: int) -> list[str]:

@@ -9,14 +9,14 @@ from irconv.containers import safetensors
 from irconv.containers.files import Output, Progress
 from irconv.errors import Refused
 from irconv.frameworks.torch.lower import lower
-from irconv.frameworks.torch.source import class_name, module_names, module_source
+from irconv.frameworks.torch.ordering import ordered
+from irconv.frameworks.torch.source import class_name, module_source, state_dict
+from irconv.frameworks.torch.state_dict import METADATA, keeps_names, stored_weights
+from irconv.frameworks.torch.state_dict import write as write_tensors
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
-from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.translate import NativeModel, encode
-
-_METADATA = {"format": "pt"}  # what the safetensors and transformers libraries look for
 
 
 def write_source(
@@ -31,7 +31,7 @@ def write_source(
     name = class_name(Path(files[0]).stem if files else destination.stem)
     note = f"The model in eval mode, with its weights from {weights.name}."
     text = module_source(model, name, about, note)
-    safetensors.write(output.path(weights), state_dict(model), _METADATA, progress)
+    safetensors.write(output.path(weights), state_dict(model), METADATA, progress)
     output.path(destination).write_text(text, encoding="utf-8")
     return [weights, destination]
 
@@ -39,20 +39,13 @@ def write_source(
 def write_state_dict(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
-    """Write the state dict as safetensors: torch's names and layouts. Raises `Refused` as `write_source` does."""
-    safetensors.write(output.path(destination), state_dict(_encode(bundle)), _METADATA, progress)
-    return [destination]
+    """Write the state dict, as safetensors or as ``torch.save`` does: torch's names and layouts.
 
-
-def state_dict(model: NativeModel) -> dict[str, LazyTensor]:
-    """Every tensor of the module under its key, such as ``conv1.weight``."""
-    names = module_names(model)
-    found: dict[str, LazyTensor] = {}
-    for name, attribute in names.items():
-        layer = model.layers[name]
-        for tensor, weight in layer.tensors.items():
-            found[attribute if layer.type == "buffer" else f"{attribute}.{tensor}"] = weight.data
-    return found
+    Raises `Refused` as `write_source` does. PyTorch's own weights keep their names and bytes.
+    """
+    own = bundle.graph is None or keeps_names(bundle)
+    tensors, ties = stored_weights(bundle) if own else (state_dict(_encode(bundle)), {})
+    return write_tensors(tensors, ties, output, destination, progress)
 
 
 def _encode(bundle: Bundle) -> NativeModel:
@@ -60,6 +53,6 @@ def _encode(bundle: Bundle) -> NativeModel:
         raise Refused(
             ", ".join(file.name for file in bundle.source.files),
             "holds weights without a graph, so that their axes are not known",
-            "Write .irconv, or read the model's own file.",
+            bundle.graph_remedy("Write .irconv, or read the model's own file."),
         )
-    return encode(lower(bundle), TABLE)
+    return ordered(encode(lower(bundle), TABLE))

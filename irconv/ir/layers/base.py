@@ -150,6 +150,10 @@ class Layer(Record):
         """For a class with the behaviour `LastAxis`: the same layer with axis 1 in the place of the last."""
         return None
 
+    def on_last_axis(self, rank: int) -> OnChannels | None:
+        """What `on_channels` may have been made of: the same layer with the last axis in the place of axis 1."""
+        return None
+
     def settings(self) -> dict[str, Any]:
         """The fields of this class alone, by name."""
         return {name: getattr(self, name) for name in type(self).model_fields if name not in self.FIELDS_OF_EVERY_LAYER}
@@ -174,7 +178,8 @@ Decomposition = Sequence[Step]
 
 
 class OnChannels(NamedTuple):
-    """A layer that acts on axis 1 where another acts on the last, and the layouts its operands then take."""
+    """A layer that acts on axis 1 where another acts on the last (or the other way round), and the layouts its operands
+    then take."""
 
     layer: Layer
     axes: Mapping[str, tuple[str, str]]

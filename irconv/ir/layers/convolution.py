@@ -55,6 +55,13 @@ class Conv(Layer):
         spatial = window_outputs(tuple(sizes), window, self.stride, self.dilation, self.padding)
         return {"y": ValueType(x.dtype, (n, kernel[0], *spatial))}
 
+    def on_last_axis(self, rank: int) -> OnChannels | None:
+        """A Linear, where the kernel has size 1."""
+        known = Linear().on_channels(rank)
+        if known is None or self.settings() != known.layer.settings():
+            return None
+        return OnChannels(Linear(), {role: (axes, before) for role, (before, axes) in known.axes.items()})
+
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known."""
         sizes, kernel = given["x"].shape[2:], static(given["kernel"].shape[2:])

@@ -105,6 +105,11 @@ class LayerNorm(Layer):
             return None
         return OnChannels(LayerNorm(axes=(1,), epsilon=self.epsilon), {})
 
+    def on_last_axis(self, rank: int) -> OnChannels | None:
+        if self.axes != (1,):
+            return None
+        return OnChannels(LayerNorm(axes=(rank - 1,), epsilon=self.epsilon), {})
+
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)
         mean = Reduce(op="mean", axes=tuple(sorted(self.axes)), keepdims=True)
@@ -135,6 +140,11 @@ class RMSNorm(Layer):
         if self.axes != (rank - 1,):
             return None
         return OnChannels(RMSNorm(axes=(1,), epsilon=self.epsilon), {})
+
+    def on_last_axis(self, rank: int) -> OnChannels | None:
+        if self.axes != (1,):
+            return None
+        return OnChannels(RMSNorm(axes=(rank - 1,), epsilon=self.epsilon), {})
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)

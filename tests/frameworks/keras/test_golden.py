@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import count
+
 import numpy as np
 import pytest
 
@@ -23,8 +26,15 @@ from tests.helpers import (
     used_types,
 )
 
-NOT_RELOADED = {"keras3.15-layer_normalization_axes", "keras3.15-scalar_ops"}
+SEQUENCES = ("attention", "bidirectional", "conv_lstm", "group_query", "masked", "multi_head", "recurrent", "time_")
+"""How the names of cases of sequences begin."""
+
 KEPT_TRANSPOSES = {"flatten_output": 1, "two_inputs_two_outputs": 1, "reshape": 1, "permute": 1}
+KEPT_TRANSPOSES |= {"conv_lstm_ranks": 4, "conv_lstm_even": 2, "conv_lstm": 5, "time_distributed_unknown_length": 1}
+KEPT_TRANSPOSES |= {"time_distributed": 3}
+KEPT_TRANSPOSES |= {"conv1d_causal": 2, "depthwise_conv1d": 2, "separable_conv1d": 2, "conv1d_transpose": 3}
+KEPT_TRANSPOSES |= {"locally_connected": 2, "one_axis": 2, "adaptive_pools": 3, "group_normalization": 2, "prelu": 3}
+KEPT_TRANSPOSES |= {"noise": 1, "center_crop": 1, "rms_normalization": 1, "ops_shapes": 3, "ops_networks": 1}
 KEPT_TRANSPOSES |= {"layer_normalization_axes": 1, "conv1d": 2, "pools_1d": 3}
 """A flattened, reshaped or permuted map that is an output, or joins a vector, has an order that nothing after it can
 take over; sequences keep their axes at the boundary."""
@@ -38,14 +48,26 @@ AXES_NOT_IN_THE_FILE = {
 
 
 LETTERS_BY_RANK_ALONE = {"reshape", "permute", "layer_normalization_axes", "global_pools_keepdims", "leaky_relu_layers"}
-LETTERS_BY_RANK_ALONE |= {"cropping", "global_pools"}
+LETTERS_BY_RANK_ALONE |= {"cropping", "global_pools", "center_crop", "einsum_dense", "layer_normalization_rms"}
+LETTERS_BY_RANK_ALONE |= {"softmax_axes", "normalization_whole", "unit_normalization", "rms_normalization"}
+LETTERS_BY_RANK_ALONE |= {case.kind for case in GOLDEN if case.kind.startswith(SEQUENCES)}
+LETTERS_BY_RANK_ALONE |= {"ops_reductions", "ops_shapes", "ops_networks"}
 """Cases whose recorded letters only follow the rank: no layer says what the axes are."""
 
 
 def test_there_are_golden_cases_of_five_keras_versions() -> None:
     versions = {"keras2.2.4-theano", "keras2.3.1", "tf1.15", "tf2.15", "keras3.15"}
-    assert len(ALL_CASES) == 179
+    assert len(ALL_CASES) > 250
     assert {case.name.rsplit("-", 1)[0] for case in GOLDEN} == versions
+
+
+def distinct(names: Iterable[str]) -> list[str]:
+    """Names as tf.keras makes them distinct; Keras itself names several outputs of one layer alike."""
+    found: list[str] = []
+    for name in names:
+        others = (f"{name}_{number}" for number in count(1))
+        found.append(name if name not in found else next(other for other in others if other not in found))
+    return found
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -58,13 +80,13 @@ def test_the_ports_have_the_names_and_axes_of_the_real_model(case: Case) -> None
     graph = read_case(case).graph
     assert graph is not None
     for ports, described in ((graph.inputs, case.described["inputs"]), (graph.outputs, case.described["outputs"])):
-        assert [port.name for port in ports] == [port["name"] for port in described]
+        assert [port.name for port in ports] == distinct(port["name"] for port in described)
         assert [port.dtype for port in ports] == ["float32"] * len(described)
         for port, wanted in zip(ports, described, strict=True):
             native = {"NHWC": "NCHW", "NDHWC": "NCDHW"}.get(wanted["axes"], wanted["axes"])
             known = {AXES_NOT_IN_THE_FILE.get(case.kind, (native, wanted["axes"]))}
             if wanted["axes"] == "NTC" or case.kind in LETTERS_BY_RANK_ALONE:
-                known = {("", ""), (native, wanted["axes"]), ("NCHW", "NCHW")}
+                known = {("", ""), (native, wanted["axes"]), ("NCHW", "NCHW"), ("NCDHW", "NCHWD")}
             assert (port.axes, port.source_axes) in known
 
 
@@ -76,7 +98,7 @@ def test_the_bundle_keeps_all_its_promises(case: Case) -> None:
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
 def test_numpy_alone_predicts_what_keras_predicted(case: Case) -> None:
     got = irconv.run(read_case(case), case.inputs, runtime="numpy")
-    assert list(got) == [port["name"] for port in case.described["outputs"]]
+    assert list(got) == distinct(port["name"] for port in case.described["outputs"])
     assert error(list(got.values()), case.outputs) < GOLDEN_ERROR
 
 
@@ -85,7 +107,9 @@ def test_the_source_record_says_what_wrote_the_file(case: Case) -> None:
     source = read_case(case).source
     assert source.framework == "keras"
     assert case.described["framework"] == "tf.keras" or source.version == case.described["version"]
-    assert [(fact.name, fact.value) for fact in source.facts] == [("backend", case.described["backend"])]
+    backend, *model = [(fact.name, fact.value) for fact in source.facts]
+    assert backend == ("backend", case.described["backend"])
+    assert [name for name, _ in model] == ["model"]
     assert [file.name for file in source.files] == ["model.h5"]
     assert source.files[0].size == case.model.stat().st_size
 
@@ -93,7 +117,8 @@ def test_the_source_record_says_what_wrote_the_file(case: Case) -> None:
 @pytest.mark.parametrize("case", ALL_CASES, ids=name_of)
 def test_every_golden_case_says_what_it_checks_and_was_reloaded_alike(case: Case) -> None:
     assert case.described["checks"].endswith(".")
-    wanted = None if case.name in NOT_RELOADED else 0.0  # Keras 3.15 cannot read every .h5 it writes
+    failed = "cannot load this file of its own" in case.described["checks"]  # Keras 3.15, and cuDNN without a GPU
+    wanted = None if failed else 0.0
     assert case.described["reload_max_diff"] == wanted
     assert all(np.isfinite(array).all() for array in case.inputs + case.outputs)
 

@@ -19,9 +19,11 @@ import irconv
 from irconv.codec import Codec, Draft, Native, NativeWeight, Table, Workpiece
 from irconv.errors import Refused
 from irconv.frameworks.keras.table import TABLE
+from irconv.frameworks.keras.table.identity import TRAINING_ALONE
 from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.tensor_ops import Identity
 from irconv.ir.tensors import LazyTensor
-from irconv.layout import relayout
+from irconv.layout import permutation, relayout
 from tests.helpers import GOLDEN, GOLDEN_ERROR, Array, Case, error, golden, name_of, rejection
 
 
@@ -63,6 +65,13 @@ def encoded(seen: Seen) -> Native:
     """The native layer that the same codec makes of the IR layer."""
     data: dict[str, NativeWeight] = {}
     types = dict(zip(seen.layer.SLOTS, seen.given, strict=False))
+    for slot in list(types):
+        for before in seen.draft.before.get(slot, ()):
+            types[slot] = before.infer({"x": types[slot]})["y"]
+        if slot in seen.draft.input_axes:
+            dtype, shape = types[slot]
+            order = permutation(*seen.draft.input_axes[slot], len(shape))
+            types[slot] = ValueType(dtype, tuple(shape[axis] for axis in order))
     for role, mapped in seen.draft.mapped.items():
         lazy = mapped.weight.data
         for step in mapped.steps:
@@ -76,7 +85,7 @@ def encoded(seen: Seen) -> Native:
     return seen.codec.encode(seen.layer, seen.native.name, data, types)
 
 
-CREATED = {"count"}
+CREATED = {"count", "vector_u"}
 """Tensors of training alone, which are listed as left out and written anew."""
 
 
@@ -84,11 +93,29 @@ def same_setting(name: str, got: Any, read: Any, rank: int) -> bool:
     """Whether a setting means what was read; the axes of activations are the bundle's business, not the codec's."""
     if name == "data_format":
         return got == "channels_last"
-    if name == "kernel_order":
+    if name in ("kernel_order", "recurrent_order"):
         return got == "correlation"
+    if name in ("alpha_order", "window_order"):
+        return got == "channels_last"
+    if name == "axes":  # one axis of each of two values, or one of both
+        both = [read, read] if isinstance(read, int) else read
+        return all(one == other or other < 0 for one, other in zip(got, both, strict=True))
+    if name == "key":  # an index is a slice and a Squeeze after it, and axes that are left out are whole slices
+        return [entry for entry in got if entry is None] == [entry for entry in read if entry is None] or None in read
+    if name in ("source", "destination"):  # the same permutation, said of every axis
+        return sorted(got) == list(range(rank))
+    if name in ("pool_size", "strides", "shift") and not isinstance(
+        read, list
+    ):  # one number for all axes; None is the window
+        return read is None or got == [read] * len(got)
+    if name == "shared_axes":  # those of channels-first slopes are other numbers when written
+        return len(got or []) == len(read or [])
+    if read is None and name == "epsilon":
+        return bool(got == 1e-7)
     if name == "axis":
         one, other = (value if isinstance(value, list) else [value] for value in (got, read))
-        return got == 1 or [axis % rank for axis in one] == [axis % rank for axis in other]
+        wide = rank + len(one)  # new axes are counted in the result
+        return got == -1 or any([a % r for a in one] == [a % r for a in other] for r in (rank, wide))
     if name == "target_shape" and -1 in read:  # a size that the input decides
         return len(got) == len(read) and all(a in (b, -1) or b == -1 for a, b in zip(got, read, strict=True))
     if isinstance(read, float):
@@ -114,8 +141,11 @@ def test_encoding_gives_back_every_tensor_bit_for_bit(case: Case) -> None:
         assert sorted(back.tensors) == sorted(seen.native.tensors)
         for name, weight in seen.native.tensors.items():
             wanted = weight.data.numpy()
-            if name == "kernel" and seen.native.config.get("kernel_order") == "convolution":
+            order = {"kernel": "kernel_order", "recurrent_kernel": "recurrent_order"}.get(name, "")
+            if seen.native.config.get(order) == "convolution":
                 wanted = np.flip(wanted, tuple(range(wanted.ndim - 2)))  # written for one that does not turn them
+            if name == "alpha" and seen.native.config.get("alpha_order") == "channels_first":
+                wanted = np.moveaxis(wanted, 0, -1)
             if name in CREATED:
                 continue
             got = back.tensors[name].data.numpy()
@@ -169,8 +199,18 @@ def described(codec: Codec) -> str:
 
 #: Codecs that no golden file reaches, each with the test of this file that reaches it through an edited file.
 WITHOUT_A_FILE = {
-    "ReLU(max_value=None, negative_slope=0.0, threshold=0.0) -> Relu": "the golden ReLU layers all have settings",
     "ReLU(max_value=None, threshold=0.0) -> LeakyRelu": "the golden ReLU layers all have settings",
+}
+
+
+#: Augmentation of Keras 3, whose HDF5 files it cannot write.
+WITHOUT_A_FILE |= {
+    f"{kind}() -> Identity": "test_augmentation_is_the_identity"
+    for kind in (
+        *("RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing", "RandomShear"),
+        *("RandomGaussianBlur", "RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective"),
+        *("RandomPosterization", "RandomSaturation", "RandomSharpness"),
+    )
 }
 
 
@@ -272,3 +312,12 @@ def edited(case: str, kind: str, **settings: Any) -> Callable[[], object]:
 )
 def test_a_setting_that_would_change_the_result_is_refused(call: Callable[[], object], reason: str) -> None:
     assert rejection(call, Refused) == reason
+
+
+@pytest.mark.parametrize("kind", sorted(name.partition("(")[0] for name in WITHOUT_A_FILE if "Identity" in name))
+def test_augmentation_is_the_identity(kind: str) -> None:
+    settings = {"name": "y", "trainable": True, "seed": 7, "factor": [0.1, 0.3], "data_format": "channels_last"}
+    known = {"name", "trainable", *TRAINING_ALONE[kind].split()}
+    native = Native(kind, "y", {name: value for name, value in settings.items() if name in known})
+    layer, draft = TABLE.decode(native, [ValueType("float32", ("N", 9, 8, 3))], "here")
+    assert (type(layer), draft.input_axes, draft.mapped) == (Identity, {}, {})

@@ -5,16 +5,24 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import irconv
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import Relu, Tanh
+from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.convolution import Linear
-from irconv.ir.layers.tensor_ops import Add, Concat
+from irconv.ir.layers.matrix import Einsum, MatMul
+from irconv.ir.layers.tensor_ops import Add, Concat, Reshape
+from irconv.ir.manifest import SourceFile
 from tests.helpers import GOLDEN, ROOT, Builder, Case, error, golden, import_file, in_torch, name_of, numbers, read_case
+from tests.layers.harness import Case as LayerCase
+from tests.layers.harness import bundle_of
+from tests.layers.test_layers import CASES
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -22,7 +30,7 @@ def test_the_source_is_typed_python_with_a_class_and_a_load(case: Case, tmp_path
     irconv.write(read_case(case), tmp_path / "m.py")
     text = (tmp_path / "m.py").read_text()
     tree = ast.parse(text)
-    (model,) = (node for node in tree.body if isinstance(node, ast.ClassDef))
+    *_, model = (node for node in tree.body if isinstance(node, ast.ClassDef))
     (load,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "load")
     assert (model.name, [ast.unparse(base) for base in model.bases]) == ("Model", ["nn.Module"])
     assert load.returns is not None
@@ -105,3 +113,47 @@ def test_no_emitted_source_names_a_place_of_this_machine(tmp_path: Path) -> None
     text = (tmp_path / "m.py").read_text()
     assert str(tmp_path) not in text
     assert str(ROOT) not in text
+
+
+_HOSTILE = '"""\nimport os; os.abort()\n\\"""'
+
+
+def test_text_of_a_file_never_becomes_code(tmp_path: Path) -> None:
+    builder = Builder(**{_HOSTILE: ("N", 3), "b": ("N", 3)}).add(f"y{_HOSTILE}", Add(), _HOSTILE, "b")
+    bundle = builder.add("z", Einsum(equation="ij,ij->i"), builder.nodes[-1].outputs["y"], "b").build()
+    files = (SourceFile(name=_HOSTILE, sha256="0" * 64, size=1),)
+    source = bundle.source.model_copy(update={"framework": _HOSTILE, "version": _HOSTILE, "files": files})
+    irconv.write(replace(bundle, source=source), tmp_path / "m.py")
+    tree = ast.parse((tmp_path / "m.py").read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Import) and node.names[0].name == "os"]
+    a, b = numbers(2, 3), numbers(2, 3, seed=3)
+    (got,) = in_torch(tmp_path / "m.py", [a, b])
+    assert error([got], [((a + b) * b).sum(1)]) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["scan", "same_pad", "F", "torch", "range", "_", "n", "N", "nn"])
+def test_inputs_and_values_may_have_the_names_that_the_source_uses(name: str, tmp_path: Path) -> None:
+    builder = Builder(**{name: ("N", "T", 3), "b": ("N", "T", 3)})
+    builder.add("flat", Reshape(shape=("N", 1, "3*T")), name).add("flat_b", Reshape(shape=("3*T", "N")), "b")
+    bundle = builder.add("y", MatMul(), "flat", "flat_b").build()
+    irconv.write(bundle, tmp_path / "m.py")
+    a, b = numbers(2, 4, 3), numbers(2, 4, 3, seed=3)
+    (got,) = in_torch(tmp_path / "m.py", [a, b])
+    assert error([got], [a.reshape(2, 1, 12) @ b.reshape(12, 2)]) < 1e-6
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64", "bfloat16"])
+def test_weights_keep_their_element_type(dtype: str, tmp_path: Path) -> None:
+    kernel = numbers(3, 5).astype(numpy_dtype(dtype))
+    builder = Builder(x=("N", 5)).add("cast", Cast(dtype=dtype), "x").add("fc", Linear(), "cast", kernel=kernel)
+    irconv.write(builder.build(), tmp_path / "m.py")
+    assert f"nn.Linear(5, 3, bias=False, dtype=torch.{dtype})" in (tmp_path / "m.py").read_text()
+    assert str(import_file(tmp_path / "m.py").load().fc.weight.dtype) == f"torch.{dtype}"
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.layer.type}: {case.name}")
+def test_what_is_emitted_is_clean(case: LayerCase, tmp_path: Path) -> None:
+    irconv.write(bundle_of(case), tmp_path / "m.py")
+    text = (tmp_path / "m.py").read_text()
+    assert all(len(line) <= 120 and line == line.rstrip() for line in text.splitlines())
+    assert "irconv" not in text.split("\n", 1)[1]

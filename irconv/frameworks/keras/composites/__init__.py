@@ -8,13 +8,42 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
+from irconv.frameworks.keras import masks, models
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Value
-from irconv.frameworks.keras.composites import arithmetic, convolution
+from irconv.frameworks.keras.composites import (
+    activations,
+    applications,
+    arithmetic,
+    attention,
+    convolution,
+    keras1_layers,
+    layers,
+    masking,
+    operators,
+    quantised,
+    recurrent,
+    tensorflow_operators,
+    wrappers,
+)
 from irconv.frameworks.keras.composites.fused import plain
 
 Expansion: TypeAlias = Callable[[Builder, KerasLayer], list[tuple[Value, ...]]]
 
-_FAMILIES: tuple[Mapping[str, Expansion], ...] = (arithmetic.EXPANSIONS, convolution.EXPANSIONS)
+_FAMILIES: tuple[Mapping[str, Expansion], ...] = (
+    activations.EXPANSIONS,
+    applications.EXPANSIONS,
+    arithmetic.EXPANSIONS,
+    models.EXPANSIONS,
+    tensorflow_operators.EXPANSIONS,
+    convolution.EXPANSIONS,
+    attention.EXPANSIONS,
+    keras1_layers.EXPANSIONS,
+    layers.EXPANSIONS,
+    quantised.EXPANSIONS,
+    masking.EXPANSIONS,
+    recurrent.EXPANSIONS,
+    wrappers.EXPANSIONS,
+)
 
 #: Keras kind -> how it is placed.
 EXPANSIONS: Mapping[str, Expansion] = {kind: found for family in _FAMILIES for kind, found in family.items()}
@@ -22,4 +51,7 @@ EXPANSIONS: Mapping[str, Expansion] = {kind: found for family in _FAMILIES for k
 
 def place(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
     """Add a layer and its calls; the values that each call makes, in order."""
-    return EXPANSIONS.get(layer.kind, plain)(builder, layer)
+    usual = operators.place if layer.kind.startswith("ops.") else plain
+    made = EXPANSIONS.get(layer.kind, usual)(builder, layer)
+    masks.propagate(builder, layer, made)
+    return made

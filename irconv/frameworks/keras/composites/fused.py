@@ -8,14 +8,20 @@ from typing import Any
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Value, value_name
 
 #: Layers with a fused activation.
-_FUSED = {"Conv1D", "Conv2D", "Conv3D", "DepthwiseConv2D", "Dense"}
+_FUSED = {
+    *(f"Conv{spatial}D{transpose}" for spatial in (1, 2, 3) for transpose in ("", "Transpose")),
+    *("DepthwiseConv1D", "DepthwiseConv2D", "LocallyConnected1D", "LocallyConnected2D", "Dense", "EinsumDense"),
+}
 
 
 def plain(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
     """One native layer of the same kind, with one result, then its activation."""
-    activation = layer.config.get("activation", "linear") if layer.kind in _FUSED else "linear"
+    activation = (layer.config.get("activation") or "linear") if layer.kind in _FUSED else "linear"
     config = layer.config if activation == "linear" else {**layer.config, "activation": "linear"}
-    builder.place(layer.kind, layer.name, config, layer.tensors, layer.origin)
+    kind = layer.kind
+    if kind == "Activation":
+        kind, config = _spelt_out(config)
+    builder.place(kind, layer.name, config, layer.tensors, layer.origin)
     values = [value_name(layer.name, call.index) for call in layer.calls]
     refuse_keywords(builder, layer)
     for call, value in zip(layer.calls, before_activation(values, activation), strict=True):
@@ -34,9 +40,18 @@ def activate(builder: Builder, layer: KerasLayer, activation: Any, values: Seque
     if activation == "linear":
         return
     split = f"{layer.name}.activation"
-    builder.place("Activation", split, {"activation": activation, "name": split}, origin=layer.part, of=layer.name)
+    kind, config = _spelt_out({"activation": activation, "name": split})
+    builder.place(kind, split, config, origin=layer.part, of=layer.name)
     for before, value in zip(before_activation(values, activation), values, strict=True):
         builder.use(split, (before,), (value,))
+
+
+def _spelt_out(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """An Activation; a layer that stands in the place of its activation is that layer."""
+    found = config["activation"]
+    if isinstance(found, dict) and isinstance(found.get("config"), dict):
+        return str(found.get("class_name")), dict(found["config"])
+    return "Activation", config
 
 
 def refuse_keywords(builder: Builder, layer: KerasLayer, *known: str) -> None:

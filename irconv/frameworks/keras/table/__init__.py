@@ -7,11 +7,41 @@ those of the newest Keras 2, numbers in calls are ``constant`` layers.
 from __future__ import annotations
 
 from irconv.codec import Table
-from irconv.frameworks.keras.table import activations, convolution, normalisation, pooling, tensor_ops
+from irconv.frameworks.keras.table import (
+    activations,
+    attention,
+    convolution,
+    embedding,
+    identity,
+    normalisation,
+    ops_elementwise,
+    ops_reductions,
+    ops_shapes,
+    ops_windows,
+    pooling,
+    preprocessing,
+    recurrent,
+    resampling,
+    steps,
+    tensor_ops,
+    written,
+)
 
-_FAMILIES = (activations, convolution, normalisation, pooling, tensor_ops)
+_FAMILIES = (
+    *(activations, convolution, normalisation, pooling, resampling, tensor_ops),
+    *(attention, embedding, identity, preprocessing, recurrent, steps),
+    *(ops_elementwise, ops_reductions, ops_shapes, ops_windows),
+)
 
 TABLE = Table("Keras", [codec for family in _FAMILIES for codec in family.CODECS])
 """Every Keras layer irconv reads, one codec each; several where a setting decides what it is."""
 
-__all__ = ["TABLE"]
+WRITTEN = [
+    *(codec for codec in TABLE.codecs if not codec.native.startswith("ops.")),
+    *written.LAYERS,
+    *(codec for codec in TABLE.codecs if codec.native.startswith("ops.")),
+    *written.OPERATORS,
+]
+"""The same and the spellings that only the way out needs, layers before operators."""
+
+__all__ = ["TABLE", "WRITTEN"]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from irconv.codec import Draft, Row, Workpiece
 from irconv.ir.dtypes import shortest_float32
-from irconv.ir.layers.base import LiteralOperand
-from irconv.ir.shapes import Dimension, size_product
+from irconv.ir.layers.base import Layer, LiteralOperand, ValueType
+from irconv.ir.layers.shape_ops import Unsqueeze
+from irconv.ir.shapes import size_product
 from irconv.rows import SAME, Created, Ignored, Iso
 
 EVERY_LAYER = Ignored("name trainable dtype batch_input_shape batch_shape activity_regularizer")
@@ -77,7 +79,9 @@ class TargetShape(Row):
         draft.fields["shape"] = (batch, *(left if size == -1 else size for size in target))
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        shape: list[Dimension] = list(draft.fields.pop("shape")[1:])
+        batch, *shape = draft.fields.pop("shape")
+        if batch != draft.types["x"].shape[0]:
+            raise draft.refuse(f"Keras' Reshape keeps the batch {draft.types['x'].shape[0]}, got {batch}")
         unknown = [size for size in shape if not isinstance(size, int)]
         if len(unknown) > 1:
             raise draft.refuse(f"Keras' Reshape takes one unknown size, got {', '.join(map(str, unknown))}")
@@ -95,10 +99,11 @@ class CropBounds(Row):
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         starts, ends = draft.fields.pop("starts"), draft.fields.pop("ends")
-        bounds = [(start or 0, -(end or 0)) for start, end in zip(starts, ends, strict=True)]
-        if any(not isinstance(n, int) or n < 0 for pair in bounds for n in pair):
+        bounds = [(start or 0, end or 0) for start, end in zip(starts, ends, strict=True)]
+        crops = [[start, -end] for start, end in bounds if isinstance(start, int) and isinstance(end, int)]
+        if len(crops) < len(bounds) or any(n < 0 for pair in crops for n in pair):
             raise draft.refuse(f"Keras crops by fixed amounts, got starts {starts} and ends {ends}")
-        native.config["cropping"] = [list(pair) for pair in bounds]
+        native.config["cropping"] = crops
 
 
 @dataclass(frozen=True)
@@ -157,3 +162,40 @@ class DepthwiseGroups(Row):
         if draft.types["kernel"].shape[1] != 1 or out % groups:
             raise draft.refuse(f"is depthwise only with one input channel for each of its {groups} groups")
         native.config["depth_multiplier"] = out // groups
+
+
+@dataclass(frozen=True)
+class MergedRanks(Row):
+    """Values of a lower rank get axes of length 1 behind the batch, where numpy's broadcasting puts them in front."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        slots = draft.layer.SLOTS or {f"x{i}": "*a" for i in range(len(draft.ranks))}
+        for slot, rank in zip(slots, draft.ranks, strict=False):
+            if 0 < rank < max(draft.ranks):
+                draft.before[slot] = (Unsqueeze(axes=tuple(range(1, 1 + max(draft.ranks) - rank))),)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        ranks = {len(kind.shape) for slot, kind in draft.types.items() if slot.startswith("x")}
+        if len(ranks) > 1:
+            raise draft.refuse(f"Keras merges values of one rank as numpy does, got ranks {sorted(ranks)}")
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return len({len(kind.shape) for slot, kind in given.items() if slot.startswith("x")}) == 1
+
+
+@dataclass(frozen=True)
+class AxisOfEach(Row):
+    """One axis of each of two values; a single number names the same axis of both."""
+
+    native: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        given = native.config.pop(self.native)
+        axes = (given, given) if isinstance(given, int) else tuple(given)
+        if len(axes) != 2 or any(not -rank <= axis < rank for axis, rank in zip(axes, draft.ranks, strict=True)):
+            raise draft.refuse(f"expected {self.native} to name one axis of each input, got {given!r}")
+        draft.fields["axes"] = tuple(axis % rank for axis, rank in zip(axes, draft.ranks, strict=True))
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config[self.native] = list(draft.fields.pop("axes"))

@@ -6,14 +6,19 @@ from irconv.codec import Codec
 from irconv.frameworks.keras.table.rows import (
     EVERY_LAYER,
     IMAGE,
+    AxisOfEach,
     CropBounds,
     LiteralValue,
+    MergedRanks,
     TargetShape,
     spatial_pairs,
 )
+from irconv.ir.layers.arithmetic import Maximum, Mean, Minimum, Sub
+from irconv.ir.layers.base import Layer
+from irconv.ir.layers.matrix import Dot
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reshape, Transpose
-from irconv.rows import Attribute, Axes, AxisNumber, Iso, Only
+from irconv.rows import Attribute, Axes, AxisNumber, Fixed, Iso, Only, Rank, Weight
 
 
 def _zero_padding(spatial: int) -> Codec:
@@ -21,6 +26,7 @@ def _zero_padding(spatial: int) -> Codec:
         f"ZeroPadding{spatial}D",
         Pad,
         EVERY_LAYER,
+        Rank((spatial + 2,)),
         Axes("data_format", IMAGE, slot_axes="n c *s"),
         Attribute("padding", "pads", spatial_pairs(spatial)),
         Only("mode", "constant"),
@@ -33,11 +39,27 @@ def _cropping(spatial: int) -> Codec:
         f"Cropping{spatial}D",
         Slice,
         EVERY_LAYER,
+        Rank((spatial + 2,)),
         Axes("data_format", IMAGE, slot_axes="n c *s"),
         Only("axes", tuple(range(2, spatial + 2))),
         Only("steps", (1,) * spatial),
         CropBounds(),
     )
+
+
+#: Layers that merge values element by element.
+_MERGES: tuple[tuple[str, type[Layer]], ...] = (
+    ("Add", Add),
+    ("Multiply", Mul),
+    ("Subtract", Sub),
+    ("Maximum", Maximum),
+    ("Minimum", Minimum),
+    ("Average", Mean),
+)
+
+
+def _merge(native: str, layer: type[Layer]) -> Codec:
+    return Codec(native, layer, EVERY_LAYER, MergedRanks())
 
 
 #: Permute counts the axes from 1 and leaves out the batch.
@@ -54,10 +76,11 @@ CODECS: list[Codec] = [
     ),
     Codec("Reshape", Reshape, EVERY_LAYER, TargetShape()),
     Codec("Permute", Transpose, EVERY_LAYER, Attribute("dims", "permutation", _PERMUTED)),
-    Codec("Add", Add, EVERY_LAYER),
-    Codec("Multiply", Mul, EVERY_LAYER),
+    *(_merge(*named) for named in _MERGES),
+    Codec("Dot", Dot, EVERY_LAYER, Fixed("normalize", False), AxisOfEach("axes")),
     Codec("Concatenate", Concat, EVERY_LAYER, AxisNumber("axis")),
-    *(_zero_padding(spatial) for spatial in (2, 3)),
-    *(_cropping(spatial) for spatial in (2, 3)),
+    *(_zero_padding(spatial) for spatial in (1, 2, 3)),
+    *(_cropping(spatial) for spatial in (1, 2, 3)),
     Codec("constant", Constant, LiteralValue()),
+    Codec("variable", Constant, EVERY_LAYER, Weight("value", "value", "*a")),
 ]

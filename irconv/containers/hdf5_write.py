@@ -1,0 +1,72 @@
+"""Writes HDF5: groups, attributes and datasets; the bytes of datasets are streamed into their places afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from irconv.containers.files import OutputFile, Progress, write_tensors
+from irconv.containers.hdf5 import Folder
+from irconv.errors import Refused
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.tensors import LazyTensor
+
+#: An attribute lies in the header of its group, which HDF5 limits to 64 kB; Keras starts a new part at this size.
+_ATTRIBUTE_LIMIT = 64512
+
+#: Element types that HDF5 lacks, by the one Keras 3 stores their bits as; the attribute ``dtype`` then names them.
+_STORED_AS = {"bfloat16": "uint16"}
+
+
+def write(path: Path, root: Folder, progress: Progress | None = None) -> None:
+    """Write a new file. The same content gives the same bytes. Raises `Refused` for element types without a way."""
+    placed: list[tuple[LazyTensor, int]] = []
+    with h5py.File(path, "x", libver="earliest", track_order=False) as file:
+        _fill(file, root, placed)
+    output = OutputFile(path, existing=True)
+    try:
+        write_tensors(output, placed, progress)
+    finally:
+        output.close()
+
+
+def texts(name: str, listed: list[str]) -> dict[str, Any]:
+    """The attribute for a list of names, cut into ``name0``, ``name1``... where it would be larger than HDF5 allows."""
+    data = np.asarray([text.encode() for text in listed]) if listed else np.zeros(0)
+    parts = 1
+    while any(part.nbytes > _ATTRIBUTE_LIMIT for part in np.array_split(data, parts)):
+        parts += 1
+    if parts == 1:
+        return {name: data}
+    return {f"{name}{i}": part for i, part in enumerate(np.array_split(data, parts))}
+
+
+def _fill(group: h5py.Group, folder: Folder, placed: list[tuple[LazyTensor, int]]) -> None:
+    for key, value in folder.attributes.items():
+        group.attrs[key] = value
+    for name, tensor in folder.datasets.items():
+        _dataset(group, name, tensor, placed)
+    for name, inner in folder.folders.items():
+        _fill(group.create_group(name), inner, placed)
+
+
+def _dataset(group: h5py.Group, name: str, tensor: LazyTensor, placed: list[tuple[LazyTensor, int]]) -> None:
+    """A contiguous dataset whose place in the file is fixed at once."""
+    if tensor.dtype.startswith("float8"):
+        raise Refused(f"{group.name}/{name}", f"HDF5 has no element type for {tensor.dtype}")
+    settings = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    settings.set_layout(h5py.h5d.CONTIGUOUS)
+    settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
+    settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
+    dtype = numpy_dtype(_STORED_AS.get(tensor.dtype, tensor.dtype))
+    made = group.create_dataset(name, tensor.shape, dtype, dcpl=settings)
+    if tensor.dtype in _STORED_AS:
+        made.attrs["dtype"] = tensor.dtype
+    offset = made.id.get_offset()
+    if offset is not None:
+        placed.append((tensor, offset))
+    elif tensor.nbytes:  # a scalar: h5py makes it in its own way
+        made[()] = tensor.numpy().view(dtype)

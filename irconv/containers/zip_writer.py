@@ -1,0 +1,116 @@
+"""Writes zip archives of stored members: tensors streamed in tiles, every member's data aligned."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from pathlib import Path
+
+from irconv.containers.files import OutputFile, Progress, SourceFile, write_tensors
+from irconv.ir.tensors import LazyTensor
+
+_LOCAL, _CENTRAL, _END, _END64, _LOCATOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
+_UTF8 = 1 << 11
+_EPOCH = 0x21  # 1980-01-01, the first day a zip can say: the same content gives the same bytes
+_FULL = 0xFFFFFFFF
+_MANY = 0xFFFF
+_PADDING = 0x4246  # the id of the extra field with which PyTorch pads, too
+_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True)
+class _Member:
+    name: bytes
+    content: bytes | LazyTensor
+    header: int
+    """Where its local header begins."""
+    data: int
+    size: int
+
+
+def write(
+    path: Path,
+    members: Sequence[tuple[str, bytes | LazyTensor]],
+    alignment: int,
+    progress: Progress | None = None,
+) -> None:
+    """Write an archive; checksums are taken from what was written, so that no tensor is held whole."""
+    laid, end = _lay_out(members, alignment)
+    file = OutputFile(path)
+    try:
+        placed: list[tuple[LazyTensor, int]] = []
+        for member in laid:
+            if isinstance(member.content, bytes):
+                file.write_bytes(member.content, member.data)
+            else:
+                placed.append((member.content, member.data))
+        write_tensors(file, placed, progress)
+        written = SourceFile(path)
+        with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
+            checksums = list(pool.map(lambda member: _checksum(written, member), laid))
+        directory = bytearray()
+        for member, crc in zip(laid, checksums, strict=True):
+            file.write_bytes(_local_header(member, crc), member.header)
+            directory += _central_header(member, crc)
+        file.write_bytes(bytes(directory) + _ending(len(laid), end, len(directory)), end)
+    finally:
+        file.close()
+
+
+def _lay_out(members: Sequence[tuple[str, bytes | LazyTensor]], alignment: int) -> tuple[list[_Member], int]:
+    laid: list[_Member] = []
+    position = 0
+    for text, content in members:
+        name = text.encode()
+        size = len(content) if isinstance(content, bytes) else content.nbytes
+        least = position + 30 + len(name) + (20 if size >= _FULL else 0) + 4
+        data = -(-least // alignment) * alignment
+        laid.append(_Member(name, content, position, data, size))
+        position = data + size
+    return laid, position
+
+
+def _checksum(file: SourceFile, member: _Member) -> int:
+    if isinstance(member.content, bytes):
+        return zlib.crc32(member.content)
+    crc, block = 0, bytearray(min(_BLOCK, member.size))
+    for offset in range(0, member.size, _BLOCK):
+        part = memoryview(block)[: min(_BLOCK, member.size - offset)]
+        file.read_into(part, member.data + offset)
+        crc = zlib.crc32(part, crc)
+    return crc
+
+
+def _local_header(member: _Member, crc: int) -> bytes:
+    extra = struct.pack("<HHQQ", 1, 16, member.size, member.size) if member.size >= _FULL else b""
+    padding = member.data - member.header - 30 - len(member.name) - len(extra) - 4
+    extra += struct.pack("<HH", _PADDING, padding) + b"Z" * padding
+    size, version = min(member.size, _FULL), 45 if member.size >= _FULL else 20
+    lengths = len(member.name), len(extra)
+    fixed = struct.pack("<4sHHHHHIIIHH", _LOCAL, version, _UTF8, 0, 0, _EPOCH, crc, size, size, *lengths)
+    return fixed + member.name + extra
+
+
+def _central_header(member: _Member, crc: int) -> bytes:
+    wide = [n for n in (member.size, member.size, member.header) if n >= _FULL]
+    extra = struct.pack(f"<HH{len(wide)}Q", 1, 8 * len(wide), *wide) if wide else b""
+    size, header, version = min(member.size, _FULL), min(member.header, _FULL), 45 if wide else 20
+    fixed = struct.pack(
+        "<4sHHHHHHIIIHHHHHII", _CENTRAL, version, version, _UTF8, 0, 0, _EPOCH, crc, size, size,
+        len(member.name), len(extra), 0, 0, 0, 0, header,
+    )  # fmt: skip
+    return fixed + member.name + extra
+
+
+def _ending(count: int, start: int, size: int) -> bytes:
+    """The end of the directory, preceded by the wide one where a number does not fit."""
+    wide = b""
+    if count >= _MANY or start >= _FULL or size >= _FULL:
+        wide = struct.pack("<4sQHHIIQQQQ", _END64, 44, 45, 45, 0, 0, count, count, size, start)
+        wide += struct.pack("<4sIQI", _LOCATOR, 0, start + size, 1)
+    few = min(count, _MANY)
+    return wide + struct.pack("<4sHHHHIIH", _END, 0, 0, few, few, min(size, _FULL), min(start, _FULL), 0)

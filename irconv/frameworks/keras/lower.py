@@ -1,0 +1,183 @@
+"""What Keras cannot say as it stands, in IR it can say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from irconv.errors import Problems, Refused
+from irconv.frameworks.keras.dialect import Dialect
+from irconv.frameworks.keras.parts import split
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.recurrent import LSTM, RNN
+from irconv.ir.layers.tensor_ops import Pad
+from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
+from irconv.ir.manifest import TensorRecord
+from irconv.ir.shapes import Shape, static
+from irconv.ir.tensors import LazyTensor
+from irconv.passes import decompose, padding, stored_operands
+
+#: Functions without negative results: zeros around them are as good as minus infinity under a maximum.
+_NOT_NEGATIVE = (Relu, Sigmoid, HardSigmoid, Exp, Softplus, Softmax)
+
+#: The momentum of a cumulative average, which Keras lacks: its default is written, and inference does not use it.
+_MOMENTUM = 0.99
+
+
+def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
+    """The same function in types and paddings that a dialect can write. Raises `Refused`."""
+    bundle = _with_one_bias(bundle)
+    bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
+    bundle = _without_ceil_mode(bundle)
+    bundle = padding.run(bundle, symmetric=True, native=_native_padding)
+    return _with_momentum(_zeros_under_maxima(bundle))
+
+
+def _fits(dialect: Dialect) -> decompose.Supports:
+    """Whether the dialect has a layer; a GeneralRelu is decomposed no further, its parts may be made of it."""
+
+    def fits(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        return isinstance(layer, GeneralRelu) or dialect.table.has(layer, given)
+
+    return fits
+
+
+def _native_padding(
+    layer: Layer, sizes: Shape, window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+) -> Padding | None:
+    """Keras pads not at all, or by TensorFlow's SAME, which an average never counts."""
+    counted = isinstance(layer, AveragePool) and layer.count_padding
+    rule: Padding = layer.padding  # type: ignore[attr-defined]
+    if rule == "same_upper" and not counted:
+        return rule
+    numbers = explicit_padding(rule, sizes, *window)
+    if numbers is None:
+        return None
+    if not any(map(any, numbers)):
+        return numbers
+    return "same_upper" if not counted and numbers == _same(sizes, window) else None
+
+
+def _same(sizes: Shape, window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]) -> ExplicitPadding | None:
+    """What SAME amounts to; for a stride of 1 it does not depend on the size."""
+    kernel, stride, dilation = window
+    known = tuple(1 if step == 1 and not isinstance(n, int) else n for n, step in zip(sizes, stride, strict=True))
+    return explicit_padding("same_upper", known, kernel, stride, dilation)
+
+
+def _without_ceil_mode(bundle: Bundle) -> Bundle:
+    """Pools that round their output sizes up, as pools that pad as much more at the end."""
+    if bundle.graph is None:
+        return bundle
+    types, layers, problems = infer_types(bundle), dict(bundle.layers), Problems()
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        if isinstance(layer, MaxPool | AveragePool) and layer.ceil_mode:
+            with problems.collect():
+                changed = _rounding_down(node.layer, layer, types[node.inputs["x"]].shape[2:])
+                if layers[node.layer] not in (layer, changed):
+                    raise Refused(f"layer {node.layer}", "is shared by values of several sizes, which it rounds unlike")
+                layers[node.layer] = changed
+    problems.raise_any()
+    return replace(bundle, layers=layers)
+
+
+def _rounding_down(name: str, layer: MaxPool | AveragePool, shape: Shape) -> Layer:
+    where, sizes = f"layer {name} ({layer.type})", static(shape)
+    if isinstance(layer.padding, str):
+        return layer.model_copy(update={"ceil_mode": False})
+    if sizes is None:
+        raise Refused(where, f"rounds its output sizes up, and its input's size {shape} is not known")
+    dilation = layer.dilation if isinstance(layer, MaxPool) else (1,) * len(sizes)
+    window = (layer.kernel, layer.stride, dilation)
+    outputs = static(window_outputs(sizes, *window, layer.padding, ceil_mode=True)) or ()
+    pads = []
+    for size, count, k, s, d, (before, after) in zip(sizes, outputs, *window, layer.padding, strict=True):
+        needed = (count - 1) * s + (k - 1) * d + 1 - size - before
+        pads.append((before, max(after, needed)))
+    if isinstance(layer, AveragePool) and layer.count_padding and tuple(pads) != layer.padding:
+        raise Refused(where, "rounds its output sizes up and counts its padding, but not what rounding adds")
+    return layer.model_copy(update={"ceil_mode": False, "padding": tuple(pads)})
+
+
+def _zeros_under_maxima(bundle: Bundle) -> Bundle:
+    """Padding by minus infinity becomes zeros where the padded values are never negative: then a layer can do it."""
+    if bundle.graph is None:
+        return bundle
+    makers = {value: bundle.layers[node.layer] for node in bundle.graph.nodes for value in node.outputs.values()}
+    layers, refused = dict(bundle.layers), set[str]()
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        if isinstance(layer, Pad) and layer.value == float("-inf"):
+            maker = makers.get(node.inputs["x"])
+            clipped = isinstance(maker, Clip) and maker.low is not None and maker.low >= 0
+            if isinstance(maker, _NOT_NEGATIVE) or clipped:
+                layers[node.layer] = layer.model_copy(update={"value": 0.0})
+            else:
+                refused.add(node.layer)
+    layers |= {name: bundle.layers[name] for name in refused}
+    return replace(bundle, layers=layers)
+
+
+def _with_momentum(bundle: Bundle) -> Bundle:
+    layers = {
+        name: layer.model_copy(update={"momentum": _MOMENTUM})
+        if isinstance(layer, BatchNorm) and layer.momentum is None
+        else layer
+        for name, layer in bundle.layers.items()
+    }
+    return replace(bundle, layers=layers)
+
+
+def _with_one_bias(bundle: Bundle) -> Bundle:
+    """LSTM and RNN of Keras have one bias where others have one for each kernel; they are added to each other, and so
+    is the number that some add to the gate of forgetting. A GRU keeps both, its candidate needs them apart."""
+    layers, tensors = dict(bundle.layers), dict(bundle.tensors)
+    for name, layer in bundle.layers.items():
+        if not isinstance(layer, LSTM | RNN):
+            continue
+        stored = {role: operand for role, operand in layer.operands.items() if role in ("bias_input", "bias_recurrent")}
+        forget = layer.forget_bias if isinstance(layer, LSTM) else 0.0
+        if ("bias_recurrent" not in stored and not forget) or not _are_stored(stored.values()):
+            continue
+        given = [tensors[operand.tensor] for operand in stored.values() if isinstance(operand, StoredOperand)]
+        kernel = bundle.operand_types(layer)["kernel"]
+        total = np.zeros(static(kernel.shape[:1]) or (), numpy_dtype(kernel.dtype))
+        for tensor in given:
+            total = total + tensor.data.numpy()
+        if isinstance(layer, LSTM) and forget:
+            total = total.reshape(4, -1)
+            total[layer.ORDERS["gate"].index("f")] += total.dtype.type(forget)
+            total = total.reshape(-1)
+        key = f"{name}.bias"
+        record = (
+            given[0].record
+            if given
+            else TensorRecord(
+                role="parameter",
+                trainable=True,
+                dtype=kernel.dtype,
+                shape=total.shape,
+                axes="(gate unit)",
+                letters="",
+                source=None,
+                steps=(),
+            )
+        )
+        tensors[key] = Tensor(record.model_copy(update={"source": None, "steps": ()}), LazyTensor.of(total))
+        operands = {role: operand for role, operand in layer.operands.items() if role not in stored}
+        update: dict[str, object] = {"operands": {**operands, "bias_input": StoredOperand(tensor=key)}}
+        layers[name] = layer.model_copy(update=update | ({"forget_bias": 0.0} if isinstance(layer, LSTM) else {}))
+    return replace(bundle, layers=layers, tensors=tensors)
+
+
+def _are_stored(operands: Iterable[object]) -> bool:
+    return all(isinstance(operand, StoredOperand) for operand in operands)

@@ -1,0 +1,121 @@
+"""A Keras model on its way out: layers with their calls, before a dialect spells them.
+
+`outline` makes it of what `irconv.translate.encode` gives; `irconv.frameworks.keras.joins` then puts together what
+reading took apart, and `irconv.frameworks.keras.nesting` makes models inside the model again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from irconv.codec import Native, NativeModel, NativeUse
+from irconv.frameworks.keras import attention_calls
+from irconv.frameworks.keras.builder import Value
+from irconv.frameworks.keras.composites.recurrent import STATES
+from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined, values_in
+from irconv.frameworks.keras.recurrent_calls import Pending, settle
+from irconv.ir.graph import Port
+from irconv.ir.layers.base import ValueType, broadcast
+from irconv.ir.tensors import LazyTensor
+
+#: Layers whose call takes a list of values.
+MERGES = frozenset(["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot"])
+
+#: Merge layers -> the operator that does the same to two values, with numpy's broadcasting.
+_OPERATORS = {kind: f"ops.{kind}" for kind in ("Add", "Subtract", "Multiply", "Maximum", "Minimum", "Concatenate")}
+
+#: Operators whose function takes a list of values.
+_LISTED = frozenset(["ops.Concatenate", "ops.Stack", "ops.Hstack", "ops.Vstack", "ops.Dstack", "ops.Meshgrid"])
+
+
+def uses_of(layers: Sequence[Outlined]) -> Counter[str]:
+    """How often each value is taken by a call."""
+    return Counter(
+        value
+        for layer in layers
+        for call in layer.calls
+        for value in values_in([*call.arguments, *call.keywords.values()])
+    )
+
+
+def outline(
+    name: str, model: NativeModel, types: Mapping[str, ValueType], constants: Mapping[str, LazyTensor]
+) -> Outline:
+    """The layers of a native model in the order of their first calls; constants stand in the calls themselves."""
+    maker = _Maker(model, types, constants)
+    for port in model.inputs:
+        maker.input(port)
+    for use in model.uses:
+        maker.add(use)
+    maker.settle()
+    outputs = [Value(port.value) for port in model.outputs]
+    inputs = [Value(port.value) for port in model.inputs]
+    return Outline(name, list(maker.layers.values()), inputs, outputs, maker.types)
+
+
+class _Maker:
+    def __init__(self, model: NativeModel, types: Mapping[str, ValueType], constants: Mapping[str, LazyTensor]) -> None:
+        self.model, self.types, self.constants = model, dict(types), constants
+        self.layers: dict[str, Outlined] = {}
+        self.pending: dict[str, Pending] = {}
+
+    def input(self, port: Port) -> None:
+        shape = [size if isinstance(size, int) else None for size in port.shape]
+        config = {"batch_input_shape": shape, "dtype": port.dtype}
+        made = Outlined("InputLayer", port.value, config, {}, [Call([], (Value(port.value),))])
+        self.layers[port.value] = made
+
+    def add(self, use: NativeUse) -> None:
+        native = self.model.layers[use.layer]
+        if native.type == "constant" or all(value in self.constants for value in use.outputs):
+            return
+        given = [self.constants.get(value, Value(value)) for value in use.inputs]
+        if native.type in STATES:
+            pending = self.pending.setdefault(use.layer, Pending(native, use.layer))
+            pending.calls.append((given, use.outputs, use.scope))
+            return
+        outputs = tuple(Value(value) for value in use.outputs)
+        if native.type in attention_calls.KINDS:
+            layer = self._layer(native, use.layer)
+            layer.calls.append(attention_calls.call(layer, given, outputs, use.scope))
+            return
+        if native.type in MERGES and not self._merges(native, given):
+            self._operators(native, use, given, outputs)
+            return
+        listed = native.type in MERGES or native.type in _LISTED
+        self._layer(native, use.layer).calls.append(Call([given] if listed else given, outputs, scope=use.scope))
+
+    def settle(self) -> None:
+        """Make the layers that have to know all of their calls."""
+        for name, pending in self.pending.items():
+            self.layers |= {f"{name}/{layer.kind}": layer for layer in settle(pending, self.types)}
+
+    def _layer(self, native: Native, name: str) -> Outlined:
+        made = Outlined(native.type, name, dict(native.config), dict(native.tensors), origin=native.origin)
+        return self.layers.setdefault(name, made)
+
+    def _merges(self, native: Native, given: Sequence[Argument]) -> bool:
+        """Whether Keras' merge layer does what the IR means: it takes values only, and pads ranks in its own way."""
+        if native.type not in _OPERATORS:
+            return True
+        if not all(isinstance(argument, Value) for argument in given):
+            return False
+        return len({len(self.types[value].shape) for value in given}) == 1
+
+    def _operators(self, native: Native, use: NativeUse, given: Sequence[Argument], outputs: tuple[Value, ...]) -> None:
+        """A merge as operators on two values, or on a list where the operator takes one."""
+        kind, (result,) = _OPERATORS[native.type], outputs
+        if kind in _LISTED:
+            made = Outlined(kind, str(result), {"axis": native.config["axis"]}, {}, origin=native.origin)
+            made.calls.append(Call([list(given)], outputs, scope=use.scope))
+            self.layers[f"{result}/{kind}"] = made
+            return
+        left = given[0]
+        for position, right in enumerate(given[1:], 1):
+            value = result if position == len(given) - 1 else Value(f"{result}.{position}")
+            made = Outlined(kind, str(value), {}, {}, origin=native.origin)
+            made.calls.append(Call([left, right], (value,), scope=use.scope))
+            shape = broadcast([self.types[x].shape if isinstance(x, Value) else x.shape for x in (left, right)])
+            self.types.setdefault(value, ValueType(self.types[result].dtype, shape))
+            self.layers[f"{value}/{kind}"], left = made, value

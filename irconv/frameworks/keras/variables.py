@@ -1,0 +1,228 @@
+"""Which variables a layer has, in the order in which Keras creates them: what positional files leave out.
+
+A `.keras` archive counts the variables of a layer (``vars/0``, ``vars/1``) and names the attribute that holds a
+sublayer (``forward_layer/cell``). HDF5 files list variable names, which may end alike in one layer. The tree of a layer
+says what both mean; a variable's local name is its path in that tree, such as ``forward_layer/cell/kernel``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MODELS = ("Functional", "Model", "Sequential")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One variable of a layer or of one of its sublayers."""
+
+    path: str
+    """Its local name."""
+    owners: tuple[str, ...]
+    """The names of the layer and its sublayers on the way to it, outermost first."""
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class Tree:
+    """The variables of one layer, and its sublayers."""
+
+    kind: str
+    name: str
+    trainable: bool
+    own: tuple[str, ...]
+    """Its own variables in order; ``~`` before one that is never trained, ``=`` before one that a sublayer has, too."""
+    children: tuple[Child, ...] = ()
+    known: bool = True
+    """Whether irconv knows the variables of this kind; if not, `own` is empty and means nothing."""
+
+    def variables(self) -> list[Variable]:
+        """All variables as Keras lists the weights of a layer: those that are trained first, depth first in each."""
+        found = list(self._walk("", (), True))
+        return [v for v in found if v.trainable] + [v for v in found if not v.trainable]
+
+    def _walk(self, prefix: str, owners: tuple[str, ...], trainable: bool) -> Iterator[Variable]:
+        trainable, owners = trainable and self.trainable, (*owners, self.name)
+        for name in self.own:
+            if not name.startswith("="):
+                yield Variable(prefix + name.lstrip("~"), owners, trainable and not name.startswith("~"))
+        for child in self.children:
+            yield from child.tree._walk(f"{prefix}{child.path}/", owners, trainable)
+
+
+@dataclass(frozen=True)
+class Child:
+    """A sublayer: where it stands in local names, and in the groups of positional files."""
+
+    path: str
+    container: str
+    """The attribute that lists it among others (``layers``); empty where it has an attribute of its own, its path."""
+    tree: Tree
+
+
+#: The variables of each kind. ``?key``: only where the setting is true (or absent); ``?key=value``: only where it has
+#: this value (or is absent). Signs as in `Tree.own`.
+OWN: Mapping[str, str] = {
+    "AdditiveAttention": "scale?use_scale",
+    "Attention": "scale?use_scale concat_score_weight?score_mode=concat",
+    "BatchNormalization": "gamma?scale beta?center ~moving_mean ~moving_variance",
+    "DepthwiseConv1D": "depthwise_kernel bias?use_bias",
+    "DepthwiseConv2D": "depthwise_kernel bias?use_bias",
+    "EinsumDense": "kernel bias?bias_axes",
+    "Embedding": "embeddings",
+    "GroupNormalization": "gamma?scale beta?center",
+    "LayerNormalization": "gamma?scale beta?center",
+    "LayerScale": "gamma",
+    "Normalization": "~mean?mean=None ~variance?mean=None ~count?mean=None",
+    "PReLU": "alpha",
+    "RMSNormalization": "scale",
+    "ReversibleEmbedding": "embeddings reverse_embeddings?tie_weights=False",
+    "SpectralNormalization": "=kernel ~vector_u",
+    **dict.fromkeys(
+        [
+            *(f"Conv{n}D{transpose}" for n in (1, 2, 3) for transpose in ("", "Transpose")),
+            *("Dense", "LocallyConnected1D", "LocallyConnected2D"),
+        ],
+        "kernel bias?use_bias",
+    ),
+    **dict.fromkeys(("SeparableConv1D", "SeparableConv2D"), "depthwise_kernel pointwise_kernel bias?use_bias"),
+    **dict.fromkeys(
+        ("ConvLSTMCell", "GRUCell", "LSTMCell", "SimpleRNNCell", "CuDNNCell"), "kernel recurrent_kernel bias?use_bias"
+    ),
+}
+
+#: Kinds whose variables are those of a cell, by the kind of the cell.
+CELLS: Mapping[str, str] = {
+    "ConvLSTM1D": "ConvLSTMCell",
+    "ConvLSTM2D": "ConvLSTMCell",
+    "ConvLSTM3D": "ConvLSTMCell",
+    "CuDNNGRU": "CuDNNCell",
+    "CuDNNLSTM": "CuDNNCell",
+    "GRU": "GRUCell",
+    "LSTM": "LSTMCell",
+    "SimpleRNN": "SimpleRNNCell",
+}
+
+#: The projections of attention layers: attribute, name of the layer there.
+_PROJECTIONS = (("query_dense", "query"), ("key_dense", "key"), ("value_dense", "value"))
+_OUTPUT = ("output_dense", "attention_output")
+_INT8 = {"Dense": "~kernel_scale", "EinsumDense": "~kernel_scale", "Embedding": "~embeddings_scale"}
+
+_ABSENT = object()
+
+
+def tree(entry: Mapping[str, Any]) -> Tree:
+    """The tree of a serialised layer: ``class_name`` and ``config``."""
+    kind, config = str(entry.get("class_name")), entry.get("config") or {}
+    if kind in MODELS:
+        name = str(config.get("name", "")) if isinstance(config, Mapping) else ""
+        return Tree(kind, name, _trained(config), (), tuple(_listed("", "layers", layers_of(config))))
+    name = str(config.get("name", entry.get("name", "")))
+    own = tuple(_present(OWN.get(kind, ""), config))
+    if kind in _INT8 and is_int8(config):
+        own += (_INT8[kind],)
+    inside = _CHILDREN.get(kind)
+    children = _cell_of(kind, config) if kind in CELLS else inside(config) if inside else ()
+    known = kind in OWN or kind in CELLS or kind in _CHILDREN
+    return Tree(kind, name, _trained(config), own, tuple(children), known)
+
+
+def layers_of(config: Any) -> list[Any]:
+    """The layers of a model; up to Keras 2.0.8 the config of a Sequential is the list itself."""
+    return list(config if isinstance(config, list) else config["layers"])
+
+
+def is_int8(config: Mapping[str, Any]) -> bool:
+    """Whether a layer of Keras 3 keeps its weights as 8-bit integers."""
+    policy = config.get("dtype")
+    name = policy.get("config", {}).get("name", "") if isinstance(policy, Mapping) else policy
+    mode = policy.get("config", {}).get("mode", "") if isinstance(policy, Mapping) else ""
+    return str(name).startswith("int8") or mode == "int8"
+
+
+def snake_case(kind: str) -> str:
+    """A class name as archives spell it: ``Conv2DTranspose`` is ``conv2d_transpose``."""
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
+
+
+def _trained(config: Any) -> bool:
+    return not isinstance(config, Mapping) or bool(config.get("trainable", True))
+
+
+def _present(words: str, config: Mapping[str, Any]) -> Iterator[str]:
+    for word in words.split():
+        name, _, condition = word.partition("?")
+        key, equals, wanted = condition.partition("=")
+        value = config.get(key, _ABSENT)
+        if not condition or value is _ABSENT or (str(value) == wanted if equals else value):
+            yield name
+
+
+def _listed(prefix: str, container: str, entries: Iterable[Any]) -> Iterator[Child]:
+    """Layers of a model; operators hold no variables and are no layers."""
+    for entry in entries:
+        if ".ops." not in str(entry.get("module", "")):
+            found = tree(entry)
+            yield Child(prefix + (found.name or str(entry.get("name"))), container, found)
+
+
+def _sublayer(path: str, entry: Mapping[str, Any]) -> Child:
+    return Child(path, "", tree(entry))
+
+
+def _cell_of(kind: str, config: Mapping[str, Any]) -> tuple[Child, ...]:
+    cell = {key: value for key, value in config.items() if key != "trainable"}
+    return (_sublayer("cell", {"class_name": CELLS[kind], "config": cell}),)
+
+
+def _rnn(config: Mapping[str, Any]) -> tuple[Child, ...]:
+    cell = config["cell"]
+    return (_sublayer("cell", cell if isinstance(cell, Mapping) else cell[0]),)
+
+
+def _stacked(config: Mapping[str, Any]) -> tuple[Child, ...]:
+    return tuple(Child(f"cells/{i}", "cells", tree(entry)) for i, entry in enumerate(config["cells"]))
+
+
+def _bidirectional(config: Mapping[str, Any]) -> tuple[Child, ...]:
+    """The forward layer is the one given, renamed; without a backward layer of its own it is a copy of that."""
+    forward = config["layer"]
+    backward = config.get("backward_layer") or forward
+    return tuple(
+        Child(f"{way}_layer", "", tree(_renamed(entry, way)))
+        for way, entry in (("forward", forward), ("backward", backward))
+    )
+
+
+def _renamed(entry: Mapping[str, Any], way: str) -> dict[str, Any]:
+    name = str(entry["config"].get("name", ""))
+    name = name if name.startswith(f"{way}_") else f"{way}_{name.removeprefix('forward_')}"
+    return {**entry, "config": {**entry["config"], "name": name}}
+
+
+def _wrapped(config: Mapping[str, Any]) -> tuple[Child, ...]:
+    return (_sublayer("layer", config["layer"]),)
+
+
+def _attention(config: Mapping[str, Any]) -> tuple[Child, ...]:
+    settings = {"use_bias": config.get("use_bias", True)}
+    projection = {"class_name": "Dense", "config": settings}
+    return tuple(
+        _sublayer(path, {**projection, "config": {**settings, "name": name}}) for path, name in (*_PROJECTIONS, _OUTPUT)
+    )
+
+
+_CHILDREN: Mapping[str, Callable[[Mapping[str, Any]], tuple[Child, ...]]] = {
+    "Bidirectional": _bidirectional,
+    "GroupQueryAttention": _attention,
+    "GroupedQueryAttention": _attention,
+    "MultiHeadAttention": _attention,
+    "RNN": _rnn,
+    "SpectralNormalization": _wrapped,
+    "StackedRNNCells": _stacked,
+    "TimeDistributed": _wrapped,
+}

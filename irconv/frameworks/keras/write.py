@@ -1,0 +1,168 @@
+"""Writes Keras: ``.keras`` for Keras 3, ``.h5`` in the oldest dialect that can say the model; parts alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from irconv.containers import hdf5_write
+from irconv.containers.files import Output, Progress
+from irconv.containers.hdf5 import Folder
+from irconv.containers.zip import pack_files
+from irconv.errors import Refused
+from irconv.frameworks import Made
+from irconv.frameworks.keras import joins, structure
+from irconv.frameworks.keras.config_write import model_config
+from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
+from irconv.frameworks.keras.lower import lower
+from irconv.frameworks.keras.naming import name_layers
+from irconv.frameworks.keras.nesting import nest
+from irconv.frameworks.keras.ordering import order_layers
+from irconv.frameworks.keras.outline import outline
+from irconv.frameworks.keras.outlined import Outline
+from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alone
+from irconv.ir.bundle import Bundle
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Port
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import StoredOperand
+from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
+from irconv.ir.shapes import static
+from irconv.ir.tensors import LazyTensor
+from irconv.layout import relayout
+from irconv.options import WriteOptions
+from irconv.passes import to_channels_last
+from irconv.translate import encode, native_axes
+
+_Ports: TypeAlias = tuple[tuple[Port, ...], tuple[Port, ...]]
+
+
+def write_archive(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write a ``.keras`` archive. Raises `Refused` naming every layer that Keras 3 cannot express."""
+    model, ports = build(bundle, KERAS_3, options)
+    config = model_config(model, KERAS_3)
+    path = output.path(destination)
+    parts = {
+        "metadata.json": json.dumps({"keras_version": KERAS_3.version, "date_saved": "1980-01-01@00:00:00"}),
+        "config.json": json.dumps(config),
+    }
+    files = {name: path.parent / f"{path.name}.{name}" for name in (*parts, "model.weights.h5")}
+    for name, text in parts.items():
+        files[name].write_text(text)
+    hdf5_write.write(files["model.weights.h5"], by_path(model), progress)
+    pack_files(files, path)
+    for file in files.values():
+        file.unlink()
+    return Made([destination], str(KERAS_3), ports)
+
+
+def write_hdf5(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write a whole model as HDF5, in the oldest dialect that can say it; or weights alone as the source had them.
+
+    Raises `Refused`.
+    """
+    if bundle.graph is None:
+        hdf5_write.write(output.path(destination), weights_alone(bundle), progress)
+        return [destination]
+    dialect, model, config, ports = _oldest(bundle, options)
+    weights = by_name(model, dialect)
+    attributes = {
+        "backend": b"tensorflow",
+        "keras_version": dialect.version.encode(),
+        "model_config": json.dumps(config).encode(),
+    }
+    root = Folder("", attributes, {"model_weights": weights})
+    hdf5_write.write(output.path(destination), root, progress)
+    return Made([destination], str(dialect), ports)
+
+
+def write_weights(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write the weights alone as Keras 3's ``.weights.h5``; those without a model as the source had them.
+
+    Raises `Refused`.
+    """
+    root = weights_alone(bundle) if bundle.graph is None else by_path(build(bundle, KERAS_3, options)[0])
+    hdf5_write.write(output.path(destination), root, progress)
+    return [destination]
+
+
+def write_config(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write the architecture alone as JSON, as ``model.to_json()`` of the oldest dialect does. Raises `Refused`."""
+    dialect, _, config, ports = _oldest(bundle, options)
+    text = json.dumps({**config, "keras_version": dialect.version, "backend": "tensorflow"})
+    output.path(destination).write_text(text)
+    return Made([destination], str(dialect), ports)
+
+
+def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outline, _Ports]:
+    """The model as layers of a dialect, named and nested, and its ports. Raises `Refused`."""
+    if bundle.graph is None:
+        remedy = bundle.graph_remedy("Read the model itself.")
+        raise Refused("model", "holds weights without a graph, and a Keras model needs one", remedy)
+    lowered = lower(bundle, dialect)
+    turned = to_channels_last.run(lowered, native_axes(dialect.table), options.io == "native")
+    assert turned.graph is not None, "passes keep it"
+    native = encode(turned, dialect.table)
+    model = outline(_name(bundle), native, infer_types(turned), _constants(turned))
+    joins.join(model, dialect)
+    found = structure.structure(bundle.source)
+    nest(model, found)
+    model.name = found.get("name") or model.name
+    order_layers(model)
+    name_layers(model, {port.value: port.name for port in turned.graph.inputs}, dialect.operators)
+    return model, (turned.graph.inputs, turned.graph.outputs)
+
+
+def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, dict[str, Any], _Ports]:
+    """The first dialect that can say the model. Raises what the last one says, which can say most."""
+    wanted = [dialect for dialect in DIALECTS if options.target_version in (None, dialect.name)]
+    if not wanted:
+        known = ", ".join(dialect.name for dialect in DIALECTS)
+        raise Refused(f"--target-version {options.target_version}", f"expected one of {known}")
+    for dialect in wanted:
+        try:
+            model, ports = build(bundle, dialect, options)
+            return dialect, model, model_config(model, dialect), ports
+        except Refused:
+            if dialect is wanted[-1]:
+                raise
+    raise AssertionError("the last dialect has said why not")
+
+
+def _constants(bundle: Bundle) -> dict[str, LazyTensor]:
+    """Value -> the constant that it is, also where its axes have been moved."""
+    assert bundle.graph is not None, "the caller has looked"
+    found: dict[str, LazyTensor] = {}
+    for node in bundle.graph.nodes:
+        layer, source = bundle.layers[node.layer], found.get(node.inputs.get("x", ""))
+        if isinstance(layer, Constant):
+            found[node.outputs["y"]] = _data(bundle, layer)
+        elif source is not None and isinstance(layer, Transpose):
+            names = [f"a{axis}" for axis in range(len(source.shape))]
+            order = " ".join(names[axis] for axis in layer.permutation)
+            found[node.outputs["y"]] = source.relayout(relayout(" ".join(names), order, source.shape))
+        elif source is not None and isinstance(layer, Reshape) and (shape := static(layer.shape)) is not None:
+            found[node.outputs["y"]] = LazyTensor.of(source.numpy().reshape(shape))
+    return found
+
+
+def _data(bundle: Bundle, constant: Constant) -> LazyTensor:
+    operand = constant.operands["value"]
+    if isinstance(operand, StoredOperand):
+        return bundle.tensors[operand.tensor].data
+    return LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
+
+
+def _name(bundle: Bundle) -> str:
+    return Path(bundle.source.files[0].name).stem if bundle.source.files else "model"

@@ -1,0 +1,77 @@
+"""Theano and Lasagne: arrays with an architecture file as a model, without one as weights."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from irconv.codec import NativeModel
+from irconv.errors import Refused
+from irconv.frameworks.theano import arrays, operands
+from irconv.frameworks.theano.architecture import Architecture, load
+from irconv.frameworks.theano.arrays import Arrays
+from irconv.frameworks.theano.groups import groups
+from irconv.frameworks.theano.normalise import normalise
+from irconv.frameworks.theano.table import TABLE
+from irconv.frameworks.theano.weights import Weights
+from irconv.ir.bundle import Bundle
+from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
+from irconv.options import ReadOptions
+from irconv.translate import decode
+
+_UNUSED = "the architecture does not use it"
+
+
+def recognises(path: Path) -> bool:
+    """Whether these may be bare arrays: HDF5, npz, npy, pickles, or a folder of nothing else."""
+    return arrays.recognises(path)
+
+
+def read(path: Path, options: ReadOptions) -> Bundle:
+    """The model that ``--arch``, or an ``arch.json`` in the folder of the arrays, describes; without either the arrays
+    alone, in groups, and nothing is guessed.
+
+    Raises `DamagedFile`, `MissingFact` for what the architecture leaves open, and `Refused`.
+    """
+    found, own = arrays.read(path), path / arrays.ARCHITECTURE
+    said = options.arch or (own if own.is_file() else None)
+    if said is not None:
+        return _assemble(
+            load(said), found, options, said.name, "given by the user" if options.arch else "in the folder"
+        )
+    if not found.found:
+        raise Refused(str(path), f"expected arrays, got {', '.join(found.others) or 'an empty file'}")
+    source = _source(found, "theano", "", ())
+    tensors, grouped = groups(found)
+    omitted = tuple(Omitted(name=name, reason=why) for name, why in found.others.items())
+    return Bundle(source, tensors=tensors, groups=grouped, omitted=omitted, paths=found.paths)
+
+
+def _assemble(architecture: Architecture, found: Arrays, options: ReadOptions, where: str, evidence: str) -> Bundle:
+    weights = Weights(architecture, found, where)
+    model, _ = normalise(architecture, weights)
+    facts = (
+        Fact(name="architecture", value=where, evidence=evidence),
+        Fact(name="floatX", value=architecture.floatX, evidence=f"stated in {where}"),
+    )
+    source = _source(found, architecture.framework, architecture.version, facts)
+    bundle = bundle_of(architecture, weights, model, source, options)
+    unused = [Omitted(name=stored.name, reason=_UNUSED) for stored in weights.unused()]
+    others = [Omitted(name=name, reason=why) for name, why in found.others.items()]
+    return replace(bundle, omitted=(*bundle.omitted, *unused, *others), paths=found.paths)
+
+
+def bundle_of(
+    architecture: Architecture, weights: Weights, model: NativeModel, source: SourceRecord, options: ReadOptions
+) -> Bundle:
+    """The bundle of a normalised model, every array in it as its file has it. Raises `Refused`."""
+    bundle = decode(model, TABLE, source, weights.arrays.path.name, options)
+    return operands.run(bundle, weights.used, weights.joined, architecture.floatX)
+
+
+def _source(found: Arrays, framework: str, version: str, facts: tuple[Fact, ...]) -> SourceRecord:
+    root = found.path if found.path.is_dir() else found.path.parent
+    names = [(path, str(path.relative_to(root))) for path in found.paths]
+    files = tuple(SourceFile(name=name, size=path.stat().st_size, sha256="") for path, name in names)
+    storage = Fact(name="storage", value=found.storage, evidence="seen in the files")
+    return SourceRecord(framework=framework, version=version, files=files, facts=(storage, *facts))

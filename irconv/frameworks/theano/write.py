@@ -1,0 +1,202 @@
+"""Writes ``m.theano/`` (one HDF5 file for each array) and ``m.theano.h5``, with ``arch.json`` and ``model.py``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from irconv import __version__
+from irconv.containers import hdf5_write
+from irconv.containers.files import Output, Progress
+from irconv.containers.hdf5 import Folder
+from irconv.errors import Refused
+from irconv.frameworks.theano.describe import described, text
+from irconv.frameworks.theano.lower import lower
+from irconv.frameworks.theano.restore import Restored, restore
+from irconv.frameworks.theano.source import Source, module_source
+from irconv.frameworks.theano.table import TABLE
+from irconv.ir.bundle import Bundle
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import ValueType
+from irconv.ir.tensors import LazyTensor
+from irconv.options import WriteOptions
+from irconv.translate import NativeModel, encode
+
+_LOAD_FOLDER = '''
+def load(name, dataset=None):
+    """The array in name.h5 as a shared variable; numbers with a fraction become floatX."""
+    with h5py.File(os.path.join(HERE, name + ".h5"), "r") as file:
+        array = file[dataset or os.path.basename(name)][()]
+    return theano.shared(array.astype(theano.config.floatX) if array.dtype.kind == "f" else array, name=name)
+'''
+_LOAD_FILE = '''
+def load(dataset):
+    """An array of {file} as a shared variable; numbers with a fraction become floatX."""
+    with h5py.File(os.path.join(HERE, "{file}"), "r") as file:
+        array = file[dataset][()]
+    return theano.shared(array.astype(theano.config.floatX) if array.dtype.kind == "f" else array, name=dataset)
+'''
+
+
+@dataclass(frozen=True)
+class _Array:
+    """An array to be written."""
+
+    file: str
+    """Without ``.h5``; empty for a single file."""
+    dataset: str
+    data: LazyTensor
+
+
+@dataclass(frozen=True)
+class _Model:
+    """Everything to be written: the native model, and its arrays by the path of their weights."""
+
+    native: NativeModel
+    types: Mapping[str, ValueType]
+    arrays: dict[str, _Array]
+    expressions: dict[str, str]
+    data: dict[str, Any]
+
+
+def write_folder(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write a folder. Raises `Refused` naming every layer that Theano cannot express."""
+    model = _model(bundle, destination.name, single=False)
+    source = _source(bundle, model, _LOAD_FOLDER)
+    folder = output.path(destination)
+    folder.mkdir()
+    for array in model.arrays.values():
+        path = folder / f"{array.file}.h5"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        hdf5_write.write(path, _nested({array.dataset: array.data}), progress)
+    (folder / "arch.json").write_text(text(model.data), encoding="utf-8")
+    (folder / "model.py").write_text(source, encoding="utf-8")
+    return [destination]
+
+
+def write_file(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write one HDF5 file, with arch.json and model.py beside it. Raises as `write_folder`."""
+    model = _model(bundle, destination.name, single=True)
+    source = _source(bundle, model, _LOAD_FILE.format(file=destination.name))
+    architecture, python = destination.with_name("arch.json"), destination.with_name("model.py")
+    hdf5_write.write(
+        output.path(destination), _nested({array.dataset: array.data for array in model.arrays.values()}), progress
+    )
+    output.path(architecture).write_text(text(model.data), encoding="utf-8")
+    output.path(python).write_text(source, encoding="utf-8")
+    return [destination, architecture, python]
+
+
+def _model(bundle: Bundle, name: str, single: bool) -> _Model:
+    if bundle.graph is None:
+        raise Refused(
+            ", ".join(file.name for file in bundle.source.files),
+            "holds weights without a graph, and model.py is one",
+            "Say with --arch what they are the weights of; `irconv sketch` begins such a file.",
+        )
+    found = restore(bundle)
+    if found is None:
+        return _foreign(bundle, name, single)
+    native = replace(found.model, inputs=bundle.graph.inputs, outputs=bundle.graph.outputs)
+    return _restored(replace(found, model=native), name, single)
+
+
+def _restored(found: Restored, name: str, single: bool) -> _Model:
+    """What came from Theano, in the files and datasets it had."""
+    arrays: dict[str, _Array] = {}
+    expressions: dict[str, str] = {}
+    for path, used in found.weights.used.items():
+        stored = used.stored
+        inside = re.sub(r"\.(h5|hdf5|hdf)$", "", stored.file)
+        own_file = stored.name == inside or stored.name.startswith(f"{inside}/")
+        file = inside if own_file else stored.name
+        dataset = stored.name if single else _dataset(stored.name, inside, own_file)
+        array = _Array("" if single else file, dataset, stored.data)
+        arrays[stored.name] = array
+        expression = _load(array)
+        for step, numbers in used.asked:
+            expression += f".{step}({tuple(numbers)!r})"
+        expressions[path] = expression
+    for path, parts in found.weights.joined.items():
+        expressions[path] = f"T.concatenate([{', '.join(expressions[part] for part in parts)}], axis=-1)"
+    data = dict(found.data)
+    places = {path: _place(name, arrays[used.stored.name]) for path, used in found.weights.used.items()}
+    for path, used in found.weights.used.items():
+        places[path] |= {step: list(numbers) for step, numbers in used.asked}
+    data["weights"] = {"storage": "h5" if single else "folder_of_h5", "arrays": places}
+    return _Model(found.model, found.types, arrays, expressions, data)
+
+
+def _dataset(name: str, inside: str, own_file: bool) -> str:
+    """The dataset in a file of its own: what it was called there."""
+    if own_file and name != inside:
+        return name[len(inside) + 1 :]
+    return name.rsplit("/", 1)[-1]
+
+
+def _foreign(bundle: Bundle, name: str, single: bool) -> _Model:
+    """What came from elsewhere, in Theano's own words and layouts."""
+    lowered = lower(bundle)
+    native = encode(lowered, TABLE)
+    arrays: dict[str, _Array] = {}
+    expressions: dict[str, str] = {}
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    for layer in native.layers.values():
+        for role, weight in layer.tensors.items():
+            base = word = re.sub(r"[^\w.-]", "_", f"{layer.name}_{role}")
+            number = 1
+            while word.lower() in taken:  # some file systems do not tell A from a
+                number += 1
+                word = f"{base}_{number}"
+            if weight.path in arrays and arrays[weight.path].data.changes == weight.data.changes:
+                continue
+            if weight.path in arrays:
+                raise Refused(f"layer {layer.name}", f"its {role} is a tensor that another layer has in another layout")
+            taken.add(word.lower())
+            arrays[weight.path] = _Array("" if single else word, word, weight.data)
+            expressions[weight.path] = _load(arrays[weight.path])
+            names[weight.path] = word
+    types = dict(infer_types(lowered))
+    places = {names[path]: _place(name, array) for path, array in arrays.items()}
+    data = described(native, types, names, places)
+    data["weights"] = {"storage": "h5" if single else "folder_of_h5", **data["weights"]}
+    return _Model(native, types, arrays, expressions, data)
+
+
+def _load(array: _Array) -> str:
+    if not array.file:
+        return f'load("{array.dataset}")'
+    plain = array.dataset == array.file.rsplit("/", 1)[-1]
+    return f'load("{array.file}")' if plain else f'load("{array.file}", "{array.dataset}")'
+
+
+def _place(name: str, array: _Array) -> dict[str, Any]:
+    return {"file": f"{array.file}.h5" if array.file else name, "dataset": array.dataset}
+
+
+def _source(bundle: Bundle, model: _Model, load: str) -> str:
+    files = ", ".join(file.name for file in bundle.source.files[:3]) or "A model"
+    files += f" and {len(bundle.source.files) - 3} more" if len(bundle.source.files) > 3 else ""
+    made_by = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
+    about = f"{files} ({made_by}) for Theano 1.0.5, written by irconv {__version__}."
+    return module_source(Source(model.native, model.types, model.expressions, about, load))
+
+
+def _nested(datasets: Mapping[str, LazyTensor]) -> Folder:
+    """Datasets by path as groups."""
+    root = Folder("")
+    for path, data in datasets.items():
+        *parents, leaf = path.split("/")
+        folder = root
+        for parent in parents:
+            folder = folder.folders.setdefault(parent, Folder(f"{folder.path}/{parent}"))
+        folder.datasets[leaf] = data
+    return root

@@ -1,0 +1,331 @@
+"""Finds what a person would write as a class of its own: stretches of layers with a common name prefix whose structure
+comes again elsewhere (the blocks of a ResNet), and submodels.
+
+Layers of a stretch are those from the first to the last whose name starts with the prefix. Two stretches are blocks of
+one class where their layers, wiring and settings are the same but for the settings of submodules: those become
+arguments of the class.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from irconv.codec import Native
+from irconv.frameworks.torch.literals import Symbolic
+from irconv.frameworks.torch.names import identifier
+from irconv.frameworks.torch.spelling import is_kept
+from irconv.ir.graph import Port
+from irconv.translate import NativeModel, NativeUse
+
+BLOCK = "block"
+"""The native type of a use that stands for a whole block."""
+_LEAST_MODULES = 2
+_LEAST_SAVED = 3
+
+
+@dataclass(frozen=True)
+class Block:
+    """One class: its body (values and layers have local names), and how its instances differ."""
+
+    name: str
+    body: NativeModel
+    arguments: tuple[str, ...]
+    varying: Mapping[tuple[str, str], str]
+    """(Local layer, setting) -> the argument that gives it."""
+    values: Mapping[str, Sequence[Any]]
+    """Argument -> what each instance gives for it."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A model whose blocks are single uses of layers of the type `BLOCK`; `config` has ``class`` and ``arguments``."""
+
+    model: NativeModel
+    blocks: tuple[Block, ...]
+    members: Mapping[str, Mapping[str, str]]
+    """Block instance -> its local layer names -> the layers they are."""
+
+
+@dataclass(frozen=True)
+class _Stretch:
+    """Uses from `first` to `last`, as one function of some values."""
+
+    prefix: str
+    first: int
+    last: int
+    uses: tuple[NativeUse, ...]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    local: Mapping[str, str]
+    """Layer -> local name."""
+    signature: Any = field(default=None, compare=False)
+
+
+def structured(model: NativeModel) -> Structure:
+    """The model with its repeated stretches as blocks; as it is where there are none."""
+    finder = _Finder(model)
+    chosen = finder.chosen()
+    groups: dict[Any, list[_Stretch]] = {}
+    for stretch in chosen:
+        groups.setdefault(stretch.signature, []).append(stretch)
+    taken: set[str] = set()
+    blocks: list[Block] = []
+    layers = dict(model.layers)
+    replaced: dict[int, tuple[_Stretch, NativeUse]] = {}
+    members: dict[str, Mapping[str, str]] = {}
+    for stretches in groups.values():
+        block, settings = _block(model, stretches, _class_name(stretches, taken))
+        blocks.append(block)
+        names = list(stretches[0].local.values())
+        for stretch, given in zip(stretches, settings, strict=True):
+            instance = _free(stretch.prefix, layers, stretch)
+            layers = {n: layer for n, layer in layers.items() if n not in stretch.local or finder.counts[n] > 1}
+            layers[instance] = Native(BLOCK, instance, {"class": block.name, "arguments": given})
+            use = NativeUse(instance, stretch.inputs, stretch.outputs)
+            replaced[stretch.first] = stretch, use
+            members[instance] = dict(zip(names, stretch.local, strict=True))
+    uses: list[NativeUse] = []
+    place = 0
+    while place < len(model.uses):
+        if place in replaced:
+            stretch, use = replaced[place]
+            uses.append(use)
+            place = stretch.last + 1
+        else:
+            uses.append(model.uses[place])
+            place += 1
+    ordered = {use.layer: layers[use.layer] for use in uses} | layers
+    return Structure(replace(model, layers=ordered, uses=tuple(uses)), tuple(blocks), members)
+
+
+class _Finder:
+    """Looks for stretches in one model."""
+
+    def __init__(self, model: NativeModel) -> None:
+        self.model = model
+        self.counts = Counter(use.layer for use in model.uses)
+        self.ports = {port.value for port in model.inputs}
+        self.makers = {value: i for i, use in enumerate(model.uses) for value in use.outputs}
+        self.users: dict[str, list[int]] = {}
+        for i, use in enumerate(model.uses):
+            for value in filter(None, use.inputs):
+                self.users.setdefault(value, []).append(i)
+        for port in model.outputs:
+            self.users.setdefault(port.value, []).append(len(model.uses))
+        self.inner = {use.layer for body in model.bodies.values() for use in _all_uses(body)}
+
+    def chosen(self) -> list[_Stretch]:
+        """Stretches that do not overlap, those first whose class saves most statements; in the model's order."""
+        groups: dict[Any, list[_Stretch]] = {}
+        for stretch in self._stretches():
+            groups.setdefault(stretch.signature, []).append(stretch)
+        groups = {signature: found for signature, found in groups.items() if len(found) > 1}
+        taken: set[int] = set()
+        chosen: list[_Stretch] = []
+        while groups:
+            groups = {signature: _apart(found, taken) for signature, found in groups.items()}
+            best = max(groups, key=lambda signature: _saved(groups[signature]))
+            found = groups.pop(best)
+            if _saved(found) < _LEAST_SAVED:
+                break
+            chosen += found
+            taken |= {i for stretch in found for i in range(stretch.first, stretch.last + 1)}
+        return sorted(chosen, key=lambda stretch: stretch.first)
+
+    def _stretches(self) -> Iterator[_Stretch]:
+        spans: dict[str, list[int]] = {}
+        for i, use in enumerate(self.model.uses):
+            if self.counts[use.layer] == 1:
+                for prefix in _prefixes(use.layer):
+                    spans.setdefault(prefix, [i, i])[1] = i
+        seen: set[tuple[int, int]] = set()
+        for prefix, (first, last) in spans.items():
+            if (first, last) in seen or last - first < 2:
+                continue
+            seen.add((first, last))
+            if (stretch := self._stretch(prefix, first, last)) is not None:
+                yield stretch
+
+    def _stretch(self, prefix: str, first: int, last: int) -> _Stretch | None:
+        """The stretch, if it can be a class: every layer used once, all weights in submodules, no loops."""
+        uses = self.model.uses[first : last + 1]
+        layers = [self.model.layers[use.layer] for use in uses]
+        if sum(is_kept(layer) for layer in layers) < _LEAST_MODULES or len(uses) == len(self.model.uses):
+            return None
+        for use, layer in zip(uses, layers, strict=True):
+            loose = any(not w.literal or w.data.shape for w in layer.tensors.values()) and not is_kept(layer)
+            alone = self.counts[use.layer] == 1 or (not is_kept(layer) and not layer.tensors)
+            if loose or not alone or layer.type == "scan" or use.layer in self.inner or _symbolic(layer.config):
+                return None
+        made = {value for use in uses for value in use.outputs}
+        inputs = tuple(dict.fromkeys(v for use in uses for v in use.inputs if self._outside(use, v, made)))
+        outputs = tuple(v for use in uses for v in use.outputs if any(i > last for i in self.users.get(v, ())))
+        if not inputs or not outputs:
+            return None
+        local = _local_names(prefix, uses, self.model.layers)
+        stretch = _Stretch(prefix, first, last, uses, inputs, outputs, local)
+        return replace(stretch, signature=_signature(stretch, self.model))
+
+    def _outside(self, use: NativeUse, value: str, made: set[str]) -> bool:
+        own = value.startswith(f"{use.layer}.") and value not in self.makers and value not in self.ports
+        return bool(value) and value not in made and not own
+
+
+def _apart(stretches: Sequence[_Stretch], taken: set[int]) -> list[_Stretch]:
+    """Those that overlap neither what is taken nor one another."""
+    found: list[_Stretch] = []
+    used = set(taken)
+    for stretch in sorted(stretches, key=lambda stretch: stretch.first):
+        span = set(range(stretch.first, stretch.last + 1))
+        if not span & used:
+            found.append(stretch)
+            used |= span
+    return found
+
+
+def _saved(stretches: Sequence[_Stretch]) -> int:
+    """How many statements a class for these stretches saves; its own constructor and calls cost some."""
+    if not stretches:
+        return 0
+    return (len(stretches) - 1) * (stretches[0].last - stretches[0].first) - len(stretches)
+
+
+def _all_uses(model: NativeModel) -> Iterator[NativeUse]:
+    yield from model.uses
+    for body in model.bodies.values():
+        yield from _all_uses(body)
+
+
+def _prefixes(name: str) -> list[str]:
+    """The beginnings of a name that end before a separator.
+
+    >>> _prefixes("conv2_block1/1_conv")
+    ['conv2', 'conv2_block1', 'conv2_block1/1']
+    """
+    return [name[: match.start()] for match in re.finditer(r"(?<=[^/._])[/._]+(?=[^/._])", name)]
+
+
+def _symbolic(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return any(_symbolic(part) for part in value.values())
+    if isinstance(value, tuple | list):
+        return any(_symbolic(part) for part in value)
+    return isinstance(value, Symbolic)
+
+
+def _local_names(prefix: str, uses: Sequence[NativeUse], layers: Mapping[str, Native]) -> dict[str, str]:
+    """Short names inside a block: what follows the prefix, or the kind of the layer."""
+    found: dict[str, str] = {}
+    taken: set[str] = {"x"}
+    for name in dict.fromkeys(use.layer for use in uses):
+        rest = re.sub(r"^[/._]+", "", name[len(prefix) :]) if name.startswith(prefix) else ""
+        kind = re.split(r"[._]", layers[name].type)[-1].lower()
+        base = word = identifier(_number_last(rest) or kind)
+        number = 1
+        while word in taken:
+            number += 1
+            word = f"{base}_{number}"
+        taken.add(word)
+        found[name] = word
+    return found
+
+
+def _number_last(text: str) -> str:
+    """``1_conv`` as ``conv1``, as PyTorch's own models have it."""
+    match = re.fullmatch(r"(\d+)[/._]+([A-Za-z]+)", text)
+    return f"{match[2]}{match[1]}" if match else text
+
+
+def _signature(stretch: _Stretch, model: NativeModel) -> Any:
+    """Equal for stretches that can be one class."""
+    numbers = {value: ("in", i) for i, value in enumerate(stretch.inputs)}
+    parts: list[Any] = []
+    for i, use in enumerate(stretch.uses):
+        layer = model.layers[use.layer]
+        inputs = tuple(numbers.get(value, ("own", value.removeprefix(use.layer))) for value in use.inputs)
+        literals = tuple(
+            (slot, w.data.dtype, str(w.data.numpy().tolist()) if not is_kept(layer) else "")
+            for slot, w in layer.tensors.items()
+        )
+        settings = tuple(layer.config) if is_kept(layer) else repr(sorted(layer.config.items()))
+        again = next(j for j, other in enumerate(stretch.uses) if other.layer == use.layer)
+        parts.append((layer.type, inputs, literals, settings, again))
+        for j, value in enumerate(use.outputs):
+            if value:
+                numbers[value] = ("made", i * 100 + j)
+    return tuple(parts), tuple(numbers[value] for value in stretch.outputs)
+
+
+def _class_name(stretches: Sequence[_Stretch], taken: set[str]) -> str:
+    """The words that the prefixes share, without their numbers."""
+    words = [word for word in re.split(r"\W|_|\d", stretches[0].prefix) if word]
+    others = [set(re.split(r"\W|_|\d", stretch.prefix)) for stretch in stretches[1:]]
+    shared = [word for word in words if all(word in other for other in others)] or ["block"]
+    base = "".join(word[:1].upper() + word[1:] for word in dict.fromkeys(shared))
+    base = f"{base}Block" if "block" not in base.lower() else base
+    name, number = base, 1
+    while name in taken or not name.isidentifier():
+        number += 1
+        name = f"{base}{number}" if base.isidentifier() else f"Block{number}"
+    taken.add(name)
+    return name
+
+
+def _free(prefix: str, layers: Mapping[str, Native], stretch: _Stretch) -> str:
+    name, number = prefix, 1
+    while name in layers and name not in stretch.local:
+        number += 1
+        name = f"{prefix}_{number}"
+    return name
+
+
+def _block(model: NativeModel, stretches: Sequence[_Stretch], name: str) -> tuple[Block, list[dict[str, Any]]]:
+    """The class, and the arguments of each instance."""
+    first = stretches[0]
+    locals_of = [list(stretch.local) for stretch in stretches]
+    varying: dict[tuple[str, str], str] = {}
+    arguments: dict[str, list[Any]] = {}
+    layers: dict[str, Native] = {}
+    for place, (layer_name, local) in enumerate(first.local.items()):
+        layer = model.layers[layer_name]
+        layers[local] = replace(layer, name=local)
+        for setting in layer.config if is_kept(layer) else ():
+            values = [model.layers[names[place]].config[setting] for names in locals_of]
+            if any(value != values[0] for value in values):
+                known = next((argument for argument, given in arguments.items() if given == values), None)
+                argument = known or _argument(local, setting, arguments)
+                arguments[argument] = values
+                varying[local, setting] = argument
+    body = replace(_body(first), layers=layers)
+    given = [{argument: values[i] for argument, values in arguments.items()} for i in range(len(stretches))]
+    return Block(name, body, tuple(arguments), varying, arguments), given
+
+
+def _argument(local: str, setting: str, taken: Mapping[str, Any]) -> str:
+    return setting if setting not in taken else f"{local}_{setting}"
+
+
+def _body(stretch: _Stretch) -> NativeModel:
+    """The stretch with local names: values are called after the layers that make them."""
+    values = dict(zip(stretch.inputs, ["x", *(f"x{i}" for i in range(1, len(stretch.inputs)))], strict=True))
+    uses: list[NativeUse] = []
+    for place, use in enumerate(stretch.uses):
+        local = stretch.local[use.layer]
+        inputs = tuple(
+            values[v] if v in values else v.replace(use.layer, local, 1) if v.startswith(f"{use.layer}.") else v
+            for v in use.inputs
+        )
+        for i, value in enumerate(use.outputs):
+            values[value] = f"{local}.{place}.{i}"
+        uses.append(NativeUse(local, inputs, tuple(values[value] if value else "" for value in use.outputs)))
+
+    def ports(names: Sequence[str]) -> tuple[Port, ...]:
+        return tuple(
+            Port(name=values[n], value=values[n], dtype="float32", shape=(), axes="", source_axes="") for n in names
+        )
+
+    return NativeModel({}, tuple(uses), ports(stretch.inputs), ports(stretch.outputs))

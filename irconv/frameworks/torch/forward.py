@@ -1,0 +1,228 @@
+"""Writes the body of a function over tensors, ``forward`` or a step of a loop: short variable names, one statement for
+a layer and its activation."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from irconv.codec import Native, NativeWeight
+from irconv.errors import Refused
+from irconv.frameworks.torch.helpers import helpers
+from irconv.frameworks.torch.literals import Code, Dtype, Symbolic, literal
+from irconv.frameworks.torch.names import identifier, identifiers
+from irconv.frameworks.torch.spelling import spelling
+from irconv.frameworks.torch.spelling.forms import Call, Form, Pieces, Recurrent
+from irconv.ir.dtypes import shortest_float32
+from irconv.ir.graph import Port
+from irconv.ir.shapes import Size
+from irconv.translate import NativeModel, NativeUse
+
+_WIDTH = 100
+_SHORT = ("x", "y")
+_DEFAULT_TYPES = ("float32", "int64", "bool")
+_RESERVED = frozenset(
+    ["torch", "self", "F", "nn", "math", "Tensor", "float", "int", "range", "zip", "list", "tuple", "load_file", "_"]
+)
+
+
+@dataclass(frozen=True)
+class _Expression:
+    text: str
+    depth: int
+    infix: bool = False
+    number: str = ""
+    """The element type of a number that is written out."""
+
+
+class Function:
+    """One function: its arguments are the ports of the graph, `attributes` the names that the module has for layers
+    (by name), loose tensors (``<layer>.<tensor>``) and steps (``<layer>.step``)."""
+
+    def __init__(self, model: NativeModel, layers: Mapping[str, Native], attributes: Mapping[str, str]) -> None:
+        self.model, self.layers, self.attributes = model, layers, attributes
+        self.results = {port.value for port in model.outputs}
+        self.uses = Counter(value for use in model.uses for value in set(use.inputs))
+        self.uses.update(self.results)
+        self.last = {value: index for index, use in enumerate(model.uses) for value in use.inputs}
+        self.last |= dict.fromkeys(self.results, len(model.uses))
+        self.parameters = argument_names(model.inputs)
+        self.known: dict[str, _Expression] = {}
+        self.holder: dict[str, str] = {}
+        for port, name in zip(model.inputs, self.parameters, strict=True):
+            self.known[port.value] = _Expression(name, 0)
+            self.holder[name] = port.value
+        self.places = self._places(model.inputs)
+        self.sizes: dict[str, str] = {}
+
+    def lines(self) -> list[str]:
+        """The statements. Raises `Refused` for a size that is no input's."""
+        lines: list[str] = []
+        for index, use in enumerate(self.model.uses):
+            layer = self.layers[use.layer]
+            result = use.outputs[0]
+            if layer.type == "buffer":
+                self.known[result] = self._constant(use.layer, "value", layer.tensors["value"])
+                continue
+            form, expression = self._expression(use, layer)
+            if form.results == 1 and self._inlined(index, result, expression):
+                self.known[result] = expression
+                continue
+            last = index == len(self.model.uses) - 1
+            if last and form.results == 1 and [result] == [port.value for port in self.model.outputs]:
+                return [*self._prelude(), *lines, f"return {expression.text}"]
+            targets = self._targets(index, use, form)
+            lines += form.statements(targets, expression.text)
+        values = [self._tensor(self.known[port.value]) for port in self.model.outputs]
+        return [*self._prelude(), *lines, f"return {', '.join(values)}"]
+
+    def _prelude(self) -> list[str]:
+        return [f"{name} = {self.places[size]}" for size, name in self.sizes.items()]
+
+    def _targets(self, index: int, use: NativeUse, form: Form) -> list[str]:
+        """A variable for each result; ``_`` for those that nobody uses."""
+        single = form.results == 1
+        targets: list[str] = []
+        for value in use.outputs:
+            if value and (self.uses[value] or single):
+                variable = self._variable(index, value, may_be_x=single)
+                self.known[value] = _Expression(variable, 0)
+                self.holder[variable] = value
+                targets.append(variable)
+            else:
+                targets.append("_")
+        return targets + ["_"] * (form.results - len(targets))
+
+    def _expression(self, use: NativeUse, layer: Native) -> tuple[Form, _Expression]:
+        inputs = [self._input(layer, use.layer, value) for value in use.inputs]
+        form = spelling(layer.type)
+        texts = self._texts(inputs, form)
+        if layer.type == "scan":
+            text = self._loop(use.layer, layer, texts)
+        elif isinstance(form, Call) and form.kept:
+            form = Pieces(form) if layer.type == "block" and len(use.outputs) > 1 else form
+            given = form.on(texts) if isinstance(form, Recurrent) else texts
+            text = f"self.{self.attributes[use.layer]}({', '.join(given)})"
+        else:
+            text = form.expression(texts, {name: self._resolved(use, value) for name, value in layer.config.items()})
+        return form, _Expression(text, 1 + max((e.depth for e in inputs), default=0), form.infix)
+
+    def _input(self, layer: Native, name: str, value: str) -> _Expression:
+        if not value:
+            return _Expression("None", 0)
+        if value in self.known:
+            return self.known[value]
+        tensor = value.removeprefix(f"{name}.")
+        return self._constant(name, tensor, layer.tensors[tensor])
+
+    def _texts(self, inputs: Sequence[_Expression], form: Form) -> list[str]:
+        first = form.numbers_from
+        plain = first is not None and any(not e.number for e in inputs[first:])
+        texts = []
+        for place, e in enumerate(inputs):
+            text = e.text if plain and first is not None and place >= first else self._tensor(e)
+            negative = bool(e.number) and text.startswith("-")
+            texts.append(f"({text})" if form.binds and (e.infix or negative) else text)
+        return texts
+
+    def _tensor(self, expression: _Expression) -> str:
+        """The expression as a tensor, where it is a number."""
+        if not expression.number:
+            return expression.text
+        typed = "" if expression.number in _DEFAULT_TYPES else f", dtype={literal(Dtype(expression.number))}"
+        return f"torch.tensor({expression.text}{typed})"
+
+    def _constant(self, layer: str, tensor: str, weight: NativeWeight) -> _Expression:
+        """An attribute of the module, or a number written out."""
+        if (key := attribute_key(layer, tensor)) in self.attributes:
+            return _Expression(f"self.{self.attributes[key]}", 0)
+        return _Expression(literal(shortest_float32(weight.data.numpy())), 0, number=weight.data.dtype)
+
+    def _loop(self, name: str, layer: Native, texts: Sequence[str]) -> str:
+        carried = layer.config["carried"]
+        groups = [f"[{', '.join(part)}]" for part in (texts[:carried], texts[carried:])]
+        step = f"self.{self.attributes[f'{name}.step']}"
+        settings = [f"{key}={layer.config[key]!r}" for key in ("reverse", "in_time")]
+        return f"scan({', '.join([step, *groups, *settings])})"
+
+    def _resolved(self, use: NativeUse, value: Any) -> Any:
+        """A setting whose sizes are Python over the variables that hold them."""
+        if isinstance(value, tuple | list):
+            return type(value)(self._resolved(use, part) for part in value)
+        if not isinstance(value, Symbolic):
+            return value
+        size = str(Size.of(value.size))
+        if size in self.places:
+            return Code(self._size(size))
+        tree = ast.parse(size, mode="eval")
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name):
+                if node.id not in self.places:
+                    raise Refused(f"layer {use.layer}", f"a size of it depends on {node.id}, which is no input's")
+                node.id = self._size(node.id)
+        return Code(ast.unparse(tree))
+
+    def _places(self, ports: Sequence[Port]) -> dict[str, str]:
+        """Where each unknown size of the inputs can be read."""
+        found: dict[str, str] = {}
+        for port in ports:
+            for axis, size in enumerate(port.shape):
+                if isinstance(size, str):
+                    found.setdefault(str(Size.of(size)), f"{self.known[port.value].text}.shape[{axis}]")
+        return found
+
+    def _size(self, size: str) -> str:
+        if size not in self.sizes:
+            taken = _RESERVED | set(helpers()) | set(self.holder) | set(self.sizes.values()) | self._later()
+            base = name = identifier(size.lower()) if size.isidentifier() else "size"
+            number = 1
+            while name in taken or name in _SHORT:
+                number += 1
+                name = f"{base}_{number}"
+            self.sizes[size] = name
+        return self.sizes[size]
+
+    def _later(self) -> set[str]:
+        return {identifier(value.split(".", maxsplit=1)[0]) for use in self.model.uses for value in use.outputs}
+
+    def _inlined(self, index: int, result: str, expression: _Expression) -> bool:
+        """Whether the expression goes into the next statement: a single use there, as its only input, and short."""
+        if self.uses[result] != 1 or result in self.results or index + 1 >= len(self.model.uses):
+            return False
+        following = self.model.uses[index + 1]
+        form = spelling(self.layers[following.layer].type)
+        kept = isinstance(form, Call) and form.kept
+        short = expression.depth < (2 if kept else 3) and len(expression.text) < _WIDTH // 2
+        return following.inputs == (result,) and form.nests and short
+
+    def _variable(self, index: int, result: str, may_be_x: bool) -> str:
+        """``x`` where the value it holds is used up, ``y`` beside it, else the layer's own name."""
+        if may_be_x and (free := [name for name in _SHORT if self._free(name, index)]):
+            return free[0]
+        base = variable = identifier(result.split(".", maxsplit=1)[0])
+        number = 1
+        while not self._free(variable, index) or variable in _SHORT:
+            number += 1
+            variable = f"{base}_{number}"
+        return variable
+
+    def _free(self, variable: str, index: int) -> bool:
+        if variable in _RESERVED or variable in helpers() or variable in self.sizes.values():
+            return False
+        return variable not in self.holder or self.last.get(self.holder[variable], -1) <= index
+
+
+def argument_names(ports: Sequence[Port]) -> list[str]:
+    """The arguments of a function; a single input is plain ``x``."""
+    if len(ports) == 1:
+        return ["x"]
+    wanted = {str(place): port.name for place, port in enumerate(ports)}
+    return list(identifiers(wanted, _RESERVED | set(helpers())).values())
+
+
+def attribute_key(layer: str, tensor: str) -> str:
+    """Under which key `attributes` has a tensor that is no part of a submodule."""
+    return f"{layer}.{tensor}"

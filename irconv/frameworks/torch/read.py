@@ -1,0 +1,177 @@
+"""PyTorch files, read without PyTorch: ``torch.save`` files, safetensors, and the folders of Hugging Face."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from irconv.containers import safetensors
+from irconv.containers.files import SourceFile as OpenFile
+from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
+from irconv.frameworks.torch import read_files
+from irconv.frameworks.torch.groups import Weight, read_groups
+from irconv.frameworks.torch.modules import Module, described, walk
+from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
+from irconv.frameworks.torch.read_select import Selection, select
+from irconv.frameworks.torch.state_dict import IN_PARTS, TIED
+from irconv.ir.bundle import Bundle
+from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
+from irconv.ir.tensors import LazyTensor
+from irconv.options import ReadOptions
+
+_INDEX = ".index.json"
+_FOLDER_FILES = (
+    "model.safetensors.index.json",
+    "model.safetensors",
+    "pytorch_model.bin.index.json",
+    "pytorch_model.bin",
+    "diffusion_pytorch_model.safetensors.index.json",
+    "diffusion_pytorch_model.safetensors",
+    "adapter_model.safetensors",
+)
+"""What a folder of Hugging Face keeps its weights in; the first that is there counts, as in their own loader."""
+_MAX_INDEX = 1 << 28
+
+
+def recognises(path: Path) -> bool:
+    """Whether this is a file of ``torch.save``, safetensors, an index of shards, or a folder with one of them."""
+    if path.is_dir():
+        return any((path / name).is_file() for name in _FOLDER_FILES)
+    if path.name.endswith(_INDEX):
+        return path.name.endswith((".safetensors.index.json", ".bin.index.json"))
+    return _is_safetensors(path) or read_files.recognises(path)
+
+
+def _is_safetensors(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(9)
+    size = int.from_bytes(head[:8], "little")
+    return path.suffix == ".safetensors" or (head[8:] == b"{" and 0 < size <= path.stat().st_size - 8)
+
+
+def read(path: Path, options: ReadOptions) -> Bundle:
+    """The model, where the file has a module whose parts stand in a row; else the weights in groups, without a graph.
+
+    Raises `DamagedFile`, `MissingFact` (which of several state dicts) and `Refused`, naming every tensor that cannot
+    be kept.
+    """
+    if path.is_dir():
+        path = next(path / name for name in _FOLDER_FILES if (path / name).is_file())
+    paths = _shards(path) if path.name.endswith(_INDEX) else (path,)
+    if _is_safetensors(paths[0]):
+        return _read_safetensors(paths)
+    found = [read_files.read(part) for part in paths]
+    key, averaged = options.key, options.ema
+    try:
+        selections = [select(saved.value, saved.sources, str(saved.path), key, averaged) for saved in found]
+        return _bundle(paths, selections, options)
+    except MALFORMED as error:
+        if isinstance(error, IrconvError):
+            raise
+        raise DamagedFile(str(path), f"expected what PyTorch writes, got something else: {error!r}") from error
+
+
+def _shards(index: Path) -> tuple[Path, ...]:
+    """The index itself, then the shards it names. Raises `DamagedFile` for a missing one or a name with a folder."""
+    try:
+        if index.stat().st_size > _MAX_INDEX:
+            raise ValueError(f"{index.stat().st_size} bytes")
+        placed = json.loads(index.read_bytes())["weight_map"]
+        names = sorted(set(placed.values()))
+        if not names or any(Path(name).name != name for name in names):
+            raise ValueError("names of files in the same folder")
+    except (RecursionError, *MALFORMED) as error:
+        what = f"expected an index of shards, with weight_map, got {str(error)[:200]}"
+        raise DamagedFile(str(index), what) from error
+    for name in names:
+        if not (index.parent / name).is_file():
+            raise DamagedFile(str(index), f"expected the shard {name}, which is missing")
+    return tuple(index.parent / name for name in names)
+
+
+def _source(paths: Sequence[Path], facts: Sequence[Fact]) -> SourceRecord:
+    files = tuple(SourceFile(name=path.name, size=path.stat().st_size, sha256="") for path in paths)
+    return SourceRecord(framework="torch", version="", files=files, facts=tuple(facts))
+
+
+def _read_safetensors(paths: Sequence[Path]) -> Bundle:
+    weights: dict[str, Weight] = {}
+    facts: list[Fact] = []
+    for path in paths:
+        tensors, metadata = safetensors.read(OpenFile(path))
+        for name, data in tensors.items():
+            if name in weights:
+                raise DamagedFile(f"{path}: {name}", f"is in the shard {weights[name].file}, too")
+            weights[name] = Weight(name, path.name, data, name)
+        # safetensors.torch.save_model leaves out all but one name of a tensor, and notes the others.
+        for name, kept in metadata.items():
+            if kept in tensors and name not in tensors and not name.startswith(TIED):
+                weights[name] = Weight(kept, path.name, tensors[kept], kept)
+        stated = [(key, value) for key, value in metadata.items() if key not in weights]
+        facts += [Fact(name=key, value=value, evidence="the file's metadata") for key, value in stated]
+    made, groups, ties = read_groups(weights)
+    return Bundle(_source(paths, (*facts, *ties)), tensors=made, groups=groups, paths=tuple(paths))
+
+
+def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: ReadOptions) -> Bundle:
+    weights: dict[str, Weight] = {}
+    problems = Problems()
+    facts: list[Fact] = []
+    omitted: list[Omitted] = []
+    classes: dict[str, tuple[str | None, str]] = {}
+    for path, selection in zip(paths, selections, strict=True):
+        for name, (full, value) in selection.tensors.items():
+            with problems.collect():
+                if name in weights:
+                    raise DamagedFile(f"{path}: {full}", f"is in the shard {weights[name].file}, too")
+                weights |= _weights(name, full, value, path, selection.module)
+            if isinstance(value, InParts):
+                facts.append(Fact(name=IN_PARTS, value=name, evidence=value.kind))
+                classes[name] = None, value.kind
+        facts += [fact for fact in selection.facts if fact not in facts]
+        omitted += selection.omitted
+        classes |= _classes(selection.module)
+    problems.raise_any()
+    if len(selections) == 1 and selections[0].module is not None and not any(f.name == IN_PARTS for f in facts):
+        # Whole modules alone need the layer classes and the table, whose import takes longer than reading weights.
+        from irconv.frameworks.torch.read_model import NoGraph, read_model
+
+        try:
+            return replace(read_model(_source(paths, facts), selections[0], weights, options), paths=tuple(paths))
+        except NoGraph as reason:
+            facts.append(Fact(name="graph", value="not known", evidence=str(reason)))
+    tensors, groups, ties = read_groups(weights, classes)
+    return Bundle(
+        _source(paths, (*facts, *ties)), tensors=tensors, groups=groups, omitted=tuple(omitted), paths=tuple(paths)
+    )
+
+
+def _weights(name: str, full: str, value: Any, path: Path, module: Module | None) -> dict[str, Weight]:
+    """A tensor under its name, or its parts each under a name of their own."""
+    if not isinstance(value, InParts):
+        return {name: _weight(full, value, path, module)}
+    return {f"{name}.{part}": _weight(f"{full}.{part}", item, path, module) for part, item in value.parts.items()}
+
+
+def _weight(full: str, value: Any, path: Path, module: Module | None) -> Weight:
+    where = f"{path}: {full}"
+    if isinstance(value, Unreadable):
+        raise Refused(where, f"is {value.kind}, which irconv does not keep", "Save it as a plain tensor.")
+    if isinstance(value, PickledTensor):
+        # In a plain state dict every tensor is detached: only a parameter that says yes says anything.
+        trainable = value.trainable if module is not None or value.trainable else None
+        return Weight(full, path.name, value.view.tensor(where), value.view.identity(), trainable)
+    assert isinstance(value, np.ndarray), "the selection holds tensors and arrays alone"
+    return Weight(full, path.name, LazyTensor.of(np.asarray(value, order="C")), id(value))
+
+
+def _classes(module: Module | None) -> Mapping[str, tuple[str | None, str]]:
+    """The evidence of each module whose class the file names."""
+    if module is None:
+        return {}
+    return {prefix.rstrip("."): (None, described(part)) for prefix, part in walk(module)}

@@ -1,0 +1,200 @@
+"""The containers of ``torch.save``: zips (since 1.4), the older row of pickles, and plain pickles of tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from irconv.containers.files import SourceFile
+from irconv.containers.pickle import Rules, Stream, unpickle, unpickle_bytes
+from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
+from irconv.containers.zip import Archive
+from irconv.errors import MALFORMED, DamagedFile, IrconvError, Refused
+from irconv.frameworks.torch.pickles import Storages, item_bytes
+from irconv.frameworks.torch.pickles_views import Storage
+
+_MAGIC = 0x1950A86A20F9469CFC6C
+_MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
+_PROTOCOL = 1001
+_MAX_PICKLE = 1 << 31
+_TAR_MAGIC = b"ustar"
+_HEAD = 1 << 16
+
+
+@dataclass(frozen=True)
+class Saved:
+    """What one file holds: the pickled value, tensors in it still unread."""
+
+    path: Path
+    value: Any
+    sources: dict[str, str] = field(default_factory=dict)
+    """Dotted name of a class -> its source text, where the file has it."""
+
+
+def recognises(path: Path) -> bool:
+    """Whether ``torch.save``, ``torch.jit.save`` or ``torch.export.save`` wrote this, or pickle with tensors in it."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head[:4] == ZIP_SIGNATURE:
+        return _is_torch_zip(path, head)
+    if head[257:262] == _TAR_MAGIC:
+        return b"sys_info" in head
+    return _is_legacy(head) or (head[:1] in (b"\x80", b"(", b"c", b"}", b"]") and b"torch" in head)
+
+
+def _is_legacy(head: bytes) -> bool:
+    """Whether the magic number is the first value: a line of digits up to protocol 1, in a frame from protocol 4 on."""
+    return _MAGIC_BYTES in head[:32] or head.startswith(b"L%d" % _MAGIC)
+
+
+def _is_torch_zip(path: Path, head: bytes) -> bool:
+    try:
+        names = [PurePosixPath(name) for name in Archive(path).members]
+    except (DamagedFile, Refused):
+        # Without its end the archive cannot be listed; the first member says whose it is.
+        first = PurePosixPath(head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin1"))
+        return path.suffix in (".pt", ".pth", ".pt2", ".bin", ".ckpt") or first.name in ("data.pkl", "byteorder")
+    return any(name.name in ("data.pkl", "model.json", "archive_format") for name in names)
+
+
+def read(path: Path) -> Saved:
+    """The pickled value of a file. Raises `DamagedFile`, and `Refused` naming what is no plain data."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if head[:4] == ZIP_SIGNATURE:
+        return _read_archive(path)
+    if head[257:262] == _TAR_MAGIC:
+        what = "is a tar archive of PyTorch 0.1, which irconv does not read"
+        raise Refused(str(path), what, "Load it with PyTorch 0.4 to 2.x and save it again.")
+    where = str(path)
+    if _is_legacy(head):
+        return _read_legacy(path, SourceFile(path), where)
+    storages = Storages(where)
+    rules = storages.rules()
+    rules = replace(rules, builders={**rules.builders, **_nested(where)})
+    return Saved(path, unpickle(Stream(SourceFile(path)), where, rules), storages.sources)
+
+
+def _read_archive(path: Path) -> Saved:
+    archive = Archive(path)
+    names = sorted((name for name in archive.members if PurePosixPath(name).name == "data.pkl"), key=len)
+    root = str(PurePosixPath(names[0]).parent) if names else ""
+    root = "" if root == "." else f"{root}/"
+    _refuse_programs(path, archive, root, bool(names))
+    order = b"little"
+    if f"{root}byteorder" in archive.members:
+        order = archive.content(f"{root}byteorder", 16)
+    if order not in (b"little", b"big"):
+        raise DamagedFile(f"{path}: {root}byteorder", f"expected little or big, got {order!r}")
+    storages = Storages(str(path))
+
+    def find(key: str, nbytes: int) -> Storage:
+        # PyTorch 1.4 names storages after their address in memory, in another folder.
+        name = next((n for n in (f"{root}data/{key}", f"{root}tensors/{key}") if n in archive.members), None)
+        if name is None:
+            raise DamagedFile(str(path), f"expected the storage {root}data/{key}, which is missing")
+        if (size := archive.members[name].size) != nbytes:
+            raise DamagedFile(f"{path}: {name}", f"expected {nbytes} bytes for the tensors in it, got {size}")
+        return Storage(nbytes, archive.open(name), 0, order == b"big")
+
+    storages.find = find
+    content = archive.content(names[0], _MAX_PICKLE)
+    return Saved(path, unpickle_bytes(content, f"{path}: {names[0]}", storages.rules()), storages.sources)
+
+
+def _refuse_programs(path: Path, archive: Archive, root: str, has_pickle: bool) -> None:
+    """Refuse the archives that hold programs: TorchScript and torch.export."""
+    names = [name.removeprefix(root) for name in archive.members]
+    other = [PurePosixPath(name).name for name in archive.members]
+    if "archive_format" in other or any(name.endswith("models/model.json") for name in archive.members):
+        raise Refused(str(path), "is a program of torch.export, which irconv does not read", _SAVE_STATE)
+    scripted = "constants.pkl" in names or any(name.startswith("code/") for name in names) or "model.json" in other
+    if scripted:
+        raise Refused(str(path), "is a TorchScript program, which irconv does not read", _SAVE_STATE)
+    if not has_pickle:
+        raise DamagedFile(str(path), "expected a member data.pkl, which is missing")
+
+
+_SAVE_STATE = "Save the state dict, or the module exported to ONNX."
+
+
+def _read_legacy(path: Path, file: SourceFile | bytes, where: str) -> Saved:
+    """Five pickles (a magic number, the protocol, the system, the value, the keys of the storages), then for each key
+    the number of its elements and their bytes."""
+    storages = Storages(where)
+    stream = Stream(file)
+    rules = storages.rules()
+    magic, protocol = unpickle(stream, where), unpickle(stream, where)
+    if magic != _MAGIC or protocol != _PROTOCOL:
+        raise DamagedFile(where, f"expected PyTorch's protocol {_PROTOCOL}, got {str(protocol)[:40]}")
+    system = unpickle(stream, where, rules)
+    value = unpickle(stream, where, rules)
+    keys = unpickle(stream, where, rules)
+    if not isinstance(system, dict) or not isinstance(keys, list):
+        raise DamagedFile(where, "expected the system's properties and the keys of the storages")
+    big = not system.get("little_endian", True)
+    source = file if isinstance(file, SourceFile) else BytesFile(file, where)
+    position = stream.position
+    for key in keys:
+        storage = storages.known.get(str(key))
+        if storage is None:
+            raise DamagedFile(where, f"lists a storage {str(key)[:40]} that no tensor has")
+        position = _place(storage, source, position, big, f"{where}: storage {key}")
+    missing = [key for key, storage in storages.known.items() if storage.file is None]
+    if missing:
+        raise DamagedFile(where, f"expected the data of storage {missing[0][:40]}, which is missing")
+    return Saved(path, value, storages.sources)
+
+
+def _place(storage: Storage, file: SourceFile, position: int, big: bool, where: str) -> int:
+    """Note where a storage's bytes lie; returns where the next one begins."""
+    header = bytearray(8)
+    if position + 8 > file.size:
+        raise DamagedFile(where, "the file ends before it", "The file is truncated; fetch it again.")
+    file.read_into(memoryview(header), position)
+    count = int.from_bytes(header, "big" if big else "little", signed=True)
+    nbytes = count * item_bytes(storage.dtype)
+    if nbytes != storage.nbytes:
+        raise DamagedFile(where, f"expected {storage.nbytes} bytes for the tensors in it, got {nbytes}")
+    if position + 8 + nbytes > file.size:
+        what = f"expected {nbytes} bytes at {position + 8}, but the file ends at {file.size}"
+        raise DamagedFile(where, what, "The file is truncated; fetch it again.")
+    storage.file, storage.offset, storage.big_endian = file, position + 8, big
+    return position + 8 + nbytes
+
+
+class BytesFile(SourceFile):
+    """Bytes in memory, read as a file."""
+
+    def __init__(self, content: bytes, where: str) -> None:
+        self.path, self.size, self._content = Path(where), len(content), memoryview(content)
+
+    def read_runs(self, buffer: memoryview, offsets: Any) -> None:
+        """See `SourceFile.read_runs`."""
+        length = len(buffer) // len(offsets)
+        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
+            self.read_into(buffer[start : start + length], offset)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """See `SourceFile.read_into`."""
+        if offset + len(buffer) > self.size:
+            raise DamagedFile(str(self.path), f"expected {len(buffer)} bytes at {offset}, but there are {self.size}")
+        buffer[:] = self._content[offset : offset + len(buffer)]
+
+
+def _nested(where: str) -> dict[str, Callable[..., Any]]:
+    """In a plain pickle each storage is a whole file of ``torch.save`` in itself."""
+
+    def storage(content: Any) -> Any:
+        if not isinstance(content, bytes | bytearray):
+            raise ValueError("expected the bytes of a storage")
+        try:
+            return _read_legacy(Path(where), bytes(content), f"{where}: a storage").value
+        except MALFORMED as error:
+            if isinstance(error, IrconvError):
+                raise
+            raise ValueError(f"a storage: {error}") from error
+
+    return {"torch.storage._load_from_bytes": storage}

@@ -1,0 +1,40 @@
+"""A whole module as a bundle with a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from irconv.codec import NativeWeight
+from irconv.frameworks.torch.groups import Weight, read_groups
+from irconv.frameworks.torch.normalise import Facts, NoGraph, module_map, normalise
+from irconv.frameworks.torch.read_select import Selection
+from irconv.frameworks.torch.table import TABLE
+from irconv.ir.bundle import Bundle
+from irconv.ir.manifest import SourceRecord
+from irconv.options import ReadOptions
+from irconv.translate import decode
+
+__all__ = ["NoGraph", "read_model"]
+
+
+def read_model(
+    source: SourceRecord, selection: Selection, weights: Mapping[str, Weight], options: ReadOptions
+) -> Bundle:
+    """A module as a graph; what inference does not use stands in groups beside it.
+
+    Raises `NoGraph` where the order of its parts is not in the file, and `Refused` naming the layers that irconv has no
+    rule for.
+    """
+    assert selection.module is not None, "the file holds a module"
+    prefix = next((fact.value for fact in source.facts if fact.name == "prefix"), "")
+    native = {
+        f"{prefix}{name}": NativeWeight(weight.name, weight.data, weight.trainable) for name, weight in weights.items()
+    }
+    model = normalise(selection.module, native, Facts(options.input_shape, module_map(options.module_map)))
+    bundle = decode(model, TABLE, source, source.files[0].name)
+    used = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
+    rest = {name: weight for name, weight in weights.items() if weight.name not in used}
+    tensors, groups, _ = read_groups(rest)
+    omitted = (*selection.omitted, *bundle.omitted)
+    return replace(bundle, tensors={**bundle.tensors, **tensors}, groups=groups, omitted=omitted)

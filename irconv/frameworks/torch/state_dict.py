@@ -1,0 +1,107 @@
+"""Writes state dicts: ``.safetensors``, in shards where they are large, and the zip that ``torch.load`` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from irconv.containers import safetensors, zip_writer
+from irconv.containers.files import Output, Progress
+from irconv.errors import Problems, Refused
+from irconv.frameworks.torch.pickles_writer import state_dict_pickle
+from irconv.ir.bundle import Bundle
+from irconv.ir.tensors import LazyTensor
+
+METADATA = {"format": "pt"}
+"""What the safetensors and transformers libraries look for."""
+TIED = "tied:"
+"""In front of a name in the metadata of safetensors: it is a copy of the tensor whose name is the value."""
+IN_PARTS = "in parts"
+"""The fact that names a tensor of which the bundle has the parts alone (quantised, sparse)."""
+SHARD_BYTES = 5 * 10**9
+"""Weights above this become numbered shards, as the ecosystem's loaders expect."""
+_ALIGNMENT = 64  # what today's torch.save uses, so that storages can be mapped into memory
+
+
+def keeps_names(bundle: Bundle) -> bool:
+    """Whether a bundle with a graph still has the tensors of a PyTorch file, none computed since."""
+    return bundle.source.framework == "torch" and all(t.record.source is not None for t in bundle.tensors.values())
+
+
+def stored_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+    """The tensors of a PyTorch file under the names they have there, bit for bit; and tied name -> name it repeats.
+
+    Raises `Refused` for another framework's, as their axes are unknown, and for tensors that are kept in parts.
+    """
+    source = bundle.source
+    if source.framework != "torch":
+        raise Refused(
+            ", ".join(file.name for file in source.files),
+            "holds weights without a graph, so that their axes are not known",
+            bundle.graph_remedy("Write .irconv, or read the model's own file."),
+        )
+    problems = Problems()
+    for fact in source.facts:
+        if fact.name == IN_PARTS:
+            remedy = "Write .irconv to keep its parts, or save it as a plain tensor."
+            problems.add(fact.value, f"is no plain tensor, but {fact.evidence}", remedy)
+    problems.raise_any()
+    prefix = next((fact.value for fact in source.facts if fact.name == "prefix"), "")
+    found: dict[str, LazyTensor] = {}
+    grouped = {key for group in bundle.groups for key in group.tensors.values()}
+    for key, tensor in bundle.tensors.items():
+        if key not in grouped and tensor.record.source is not None:
+            found[tensor.record.source.name.removeprefix(prefix)] = tensor.native()
+    first: dict[str, str] = {}
+    ties: dict[str, str] = {}
+    for group in bundle.groups:
+        for local, key in group.tensors.items():
+            name = f"{group.name}.{local}" if group.name else local
+            found[name] = bundle.tensors[key].native()
+            if first.setdefault(key, name) != name:
+                ties[name] = first[key]
+    return found, ties
+
+
+def write(
+    tensors: Mapping[str, LazyTensor],
+    ties: Mapping[str, str],
+    output: Output,
+    destination: Path,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write tensors by name; tied ones as copies, with the tie in the metadata (``.pt`` keeps them as one storage).
+
+    The suffix chooses: ``.safetensors``, or the zip for any other.
+    """
+    if destination.suffix != ".safetensors":
+        write_zip(tensors, ties, output.path(destination), destination.stem, progress)
+        return [destination]
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    if total <= SHARD_BYTES or len(tensors) == 1:
+        metadata = {**METADATA, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
+        safetensors.write(output.path(destination), tensors, metadata, progress)
+        return [destination]
+    made: list[Path] = []
+
+    def path(name: str) -> Path:
+        made.append(destination.with_name(name))
+        return output.path(made[-1])
+
+    safetensors.write_sharded(path, destination.stem, tensors, SHARD_BYTES, progress)
+    return made
+
+
+def write_zip(
+    tensors: Mapping[str, LazyTensor], ties: Mapping[str, str], path: Path, name: str, progress: Progress | None = None
+) -> None:
+    """Write the archive of ``torch.save``: a pickle that names storages, and each storage as a stored member."""
+    storages = {tensor: str(number) for number, tensor in enumerate(n for n in tensors if n not in ties)}
+    keys = {tensor: storages[ties.get(tensor, tensor)] for tensor in tensors}
+    described = {n: (keys[n], tensor.dtype, tensor.shape) for n, tensor in tensors.items()}
+    head: list[tuple[str, bytes | LazyTensor]] = [
+        (f"{name}/data.pkl", state_dict_pickle(described)),
+        (f"{name}/byteorder", b"little"),
+    ]
+    data = [(f"{name}/data/{key}", tensors[tensor]) for tensor, key in storages.items()]
+    zip_writer.write(path, [*head, *data, (f"{name}/version", b"3\n")], _ALIGNMENT, progress)

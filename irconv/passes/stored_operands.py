@@ -1,0 +1,154 @@
+"""Operands made of stored arrays by Cast and Concat alone become stored themselves, for targets that need them so.
+
+Readers keep an array as its file has it: a matrix a gate (Theano, Keras 1), float64 weights of a float32 model. What is
+made here has no source any more, so a bundle is never kept like this; the arrays are put together when they are read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Node
+from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.tensor_ops import Concat, Constant
+from irconv.ir.manifest import TensorRecord
+from irconv.ir.tensors import LazyTensor, take_box
+from irconv.layout import Array, Box
+from irconv.passes import bodies
+
+
+@dataclass(frozen=True)
+class _CastTo:
+    """A tensor as another element type. A `irconv.ir.tensors.Source`."""
+
+    tensor: LazyTensor
+    dtype: str
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.tensor.shape
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `irconv.ir.tensors.Source.read`."""
+        return take_box(self._whole.reshape(atoms), box)
+
+    @cached_property
+    def _whole(self) -> Array:
+        return self.tensor.numpy().astype(numpy_dtype(self.dtype))
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """Tensors joined along an axis. A `irconv.ir.tensors.Source`."""
+
+    parts: tuple[LazyTensor, ...]
+    axis: int
+
+    @property
+    def dtype(self) -> str:
+        return self.parts[0].dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        sizes = list(self.parts[0].shape)
+        sizes[self.axis] = sum(part.shape[self.axis] for part in self.parts)
+        return tuple(sizes)
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `irconv.ir.tensors.Source.read`."""
+        return take_box(self._whole.reshape(atoms), box)
+
+    @cached_property
+    def _whole(self) -> Array:
+        return np.concatenate([part.numpy() for part in self.parts], self.axis)
+
+
+def run(bundle: Bundle) -> Bundle:
+    """The same function; only operands and Constants are changed, other computations stay in the graph."""
+    if bundle.graph is None:
+        return bundle
+    found = _made(bundle)
+    if not any(role in bundle.layers[n.layer].PARAMETERS for n in bundle.graph.nodes for role in n.inputs):
+        return bundle
+    layers, tensors = dict(bundle.layers), dict(bundle.tensors)
+    nodes: list[Node] = []
+    done: dict[tuple[str, str], str] = {}
+    for node in bundle.graph.nodes:
+        layer = layers[node.layer]
+        moved = {role: v for role, v in node.inputs.items() if role in layer.PARAMETERS and v in found}
+        for role, value in moved.items():
+            if done.setdefault((node.layer, role), value) != value:
+                return bundle  # one layer with different weights in two uses: its nodes need them as inputs
+            key = f"{node.layer}.{role}"
+            tensors[key] = _tensor(found[value], layer.PARAMETERS[role].axes)
+            layer = layer.model_copy(update={"operands": {**layer.operands, role: StoredOperand(tensor=key)}})
+        layers[node.layer] = layer
+        nodes.append(node.model_copy(update={"inputs": {r: v for r, v in node.inputs.items() if r not in moved}}))
+    return _tidy(bundle, layers, tensors, nodes, found)
+
+
+def _made(bundle: Bundle) -> dict[str, LazyTensor]:
+    """Every value that Cast and Concat make of stored Constants, those themselves included."""
+    assert bundle.graph is not None, "the caller has looked"
+    found: dict[str, LazyTensor] = {}
+    for node in bundle.graph.nodes:
+        layer, parts = bundle.layers[node.layer], [found.get(value) for value in node.inputs.values()]
+        known = tuple(part for part in parts if part is not None)
+        if isinstance(layer, Constant) and isinstance(operand := layer.operands["value"], StoredOperand):
+            found[node.outputs["y"]] = bundle.tensors[operand.tensor].data
+        elif not known or len(known) < len(parts):
+            continue
+        elif isinstance(layer, Cast):
+            found[node.outputs["y"]] = LazyTensor(_CastTo(known[0], layer.dtype))
+        elif isinstance(layer, Concat):
+            found[node.outputs["y"]] = LazyTensor(_Joined(known, layer.axis))
+    return found
+
+
+def _tensor(data: LazyTensor, axes: str) -> Tensor:
+    record = TensorRecord(
+        role="parameter",
+        trainable=None,
+        dtype=data.dtype,
+        shape=data.shape,
+        axes=axes,
+        letters="",
+        source=None,
+        steps=(),
+    )
+    return Tensor(record, data)
+
+
+def _tidy(
+    bundle: Bundle,
+    layers: dict[str, Layer],
+    tensors: dict[str, Tensor],
+    nodes: list[Node],
+    found: Mapping[str, LazyTensor],
+) -> Bundle:
+    """Without the computations that nothing needs; one that is needed as a value becomes a Constant."""
+    assert bundle.graph is not None, "the caller has looked"
+    rest = [node for node in nodes if node.outputs.get("y") not in found]
+    wanted = {value for node in rest for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
+    kept: list[Node] = []
+    for node in nodes:
+        value = node.outputs.get("y", "")
+        if value not in found or (value in wanted and isinstance(layers[node.layer], Constant)):
+            kept.append(node)
+        elif value in wanted:
+            name = f"{value}.stored"
+            tensors[name] = _tensor(found[value], "*a")
+            layers[name] = Constant(operands={"value": StoredOperand(tensor=name)})
+            kept.append(Node(layer=name, scope=node.scope, inputs={}, outputs={"y": value}))
+    graph = bundle.graph.model_copy(update={"nodes": tuple(kept)})
+    names = set(bodies.used(layers, graph))
+    used = {name: layer for name, layer in layers.items() if name in names}
+    keys = {o.tensor for layer in used.values() for o in layer.operands.values() if isinstance(o, StoredOperand)}
+    return replace(bundle, layers=used, tensors={k: t for k, t in tensors.items() if k in keys}, graph=graph)

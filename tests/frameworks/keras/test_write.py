@@ -1,0 +1,142 @@
+"""What is written loads in the real Keras without custom objects, and predicts what the source predicted."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+
+import irconv
+from irconv.api import Written
+from irconv.errors import Refused
+from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Unsayable, spell
+from irconv.options import WriteOptions
+from tests.helpers import GOLDEN, GOLDEN_ERROR, Array, Case, error, golden, name_of, read_case, rejection, turned
+
+JUDGED = [case for case in GOLDEN if case.kind in ("conv_valid", "residual", "inception", "flatten_dense")]
+JUDGED += [case for case in GOLDEN if case.kind in ("separable_conv", "batch_norm_4d", "depthwise_conv")]
+JUDGED += [case for case in GOLDEN if case.kind in ("conv_channels_first", "flatten_dense_channels_first")]
+JUDGED += [case for case in GOLDEN if case.kind in ("activations", "activations_keras3", "rescaling", "pools_1d")]
+JUDGED += [case for case in GOLDEN if case.kind in ("shared_layer", "two_inputs_two_outputs", "scalar_ops")]
+JUDGED += [case for case in GOLDEN if case.kind in ("recurrent_layers", "bidirectional", "max_pool_same")]
+
+#: Flavour -> the dialect that its own files are in.
+OWN_DIALECT = {"keras2.3.1": "2.3", "tf1.15": "1.15", "tf2.15": "2.15"}
+
+#: A Bidirectional without merge is written as its two layers, the activation relu6 of TensorFlow 2.15 as a ReLU.
+WRITTEN_OTHERWISE = ("bidirectional", "activations")
+KEPT_WHOLE = [
+    case for case in JUDGED if case.name.startswith(tuple(OWN_DIALECT)) and case.kind not in WRITTEN_OTHERWISE
+]
+
+
+def _predicted(path: Path, case: Case, written: Written) -> list[Array]:
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    model = keras.models.load_model(path, compile=False)
+    inputs = turned(case.inputs, written.inputs, "native")
+    outputs = model.predict_on_batch(inputs if len(inputs) > 1 else inputs[0])
+    listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+    keras.backend.clear_session()
+    return turned([np.asarray(output) for output in listed], written.outputs, "source")
+
+
+@pytest.mark.parametrize("case", JUDGED, ids=name_of)
+def test_keras_3_loads_the_archive_and_predicts_the_same(case: Case, tmp_path: Path) -> None:
+    written = irconv.write(read_case(case), tmp_path / "m.keras")
+    assert error(_predicted(tmp_path / "m.keras", case, written), case.outputs) < GOLDEN_ERROR
+
+
+@pytest.mark.parametrize("case", KEPT_WHOLE, ids=name_of)
+def test_the_way_back_to_the_same_dialect_keeps_names_classes_and_weights(case: Case, tmp_path: Path) -> None:
+    flavour = case.name.rsplit("-", 1)[0]
+    options = WriteOptions(target_version=OWN_DIALECT[flavour])
+    irconv.write(read_case(case), tmp_path / "m.h5", options)
+    with h5py.File(case.model) as source, h5py.File(tmp_path / "m.h5") as made:
+        wanted, got = (json.loads(file.attrs["model_config"]) for file in (source, made))
+        assert (got["class_name"], got["config"]["name"]) == (wanted["class_name"], wanted["config"]["name"])
+        assert _layers(got) == _layers(wanted)
+        assert made["model_weights"].attrs["backend"] in (b"tensorflow", "tensorflow")
+        assert sorted(_arrays(made["model_weights"])) == sorted(_arrays(source["model_weights"]))
+
+
+def _layers(config: dict[str, Any]) -> list[tuple[str, str]]:
+    entries = [(entry["class_name"], entry["config"]["name"]) for entry in config["config"]["layers"]]
+    return [entry for entry in entries if entry[0] != "InputLayer"]
+
+
+def _arrays(group: h5py.Group) -> list[bytes]:
+    found: list[bytes] = []
+    group.visititems(lambda _, item: found.append(item[()].tobytes()) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.mark.parametrize("case", [c for c in JUDGED if c.inputs[0].ndim != 3], ids=name_of)
+def test_the_archive_has_the_members_of_keras_and_the_same_bytes_each_time(case: Case, tmp_path: Path) -> None:
+    for name in ("a.keras", "b.keras"):
+        irconv.write(read_case(case), tmp_path / name)
+    with zipfile.ZipFile(tmp_path / "a.keras") as archive:
+        assert archive.namelist() == ["metadata.json", "config.json", "model.weights.h5"]
+        assert json.loads(archive.read("metadata.json"))["keras_version"] == KERAS_3.version
+        assert all(info.compress_type == zipfile.ZIP_STORED for info in archive.infolist())
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+def test_the_oldest_dialect_that_can_say_the_model_is_chosen_and_said(tmp_path: Path) -> None:
+    plain = irconv.write(read_case(golden("tf2.15-conv_valid")), tmp_path / "a.h5")
+    grouped = irconv.write(read_case(golden("tf2.15-conv_groups")), tmp_path / "b.h5")
+    assert (plain.dialect, grouped.dialect) == ("Keras 2.3.1", "tf.keras of TensorFlow 2.4")
+
+
+def test_a_dialect_that_lacks_a_setting_is_refused_by_its_name(tmp_path: Path) -> None:
+    bundle = read_case(golden("tf2.15-conv_groups"))
+    text = rejection(lambda: irconv.write(bundle, tmp_path / "m.h5", WriteOptions(target_version="1.15")), Refused)
+    assert "(Conv2D): Conv2D of tf.keras of TensorFlow 1.15 has no setting groups, which must be " in text
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unknown_dialect_is_refused(tmp_path: Path) -> None:
+    bundle = read_case(golden("keras2.3.1-conv_valid"))
+    text = rejection(lambda: irconv.write(bundle, tmp_path / "m.h5", WriteOptions(target_version="2.9")), Refused)
+    assert text == "--target-version 2.9: expected one of 2.3, 1.15, 2.4, 2.15."
+
+
+def test_the_architecture_alone_is_what_to_json_gives(tmp_path: Path) -> None:
+    irconv.write(read_case(golden("keras2.3.1-residual")), tmp_path / "model.json")
+    said = json.loads((tmp_path / "model.json").read_text())
+    assert (said["class_name"], said["keras_version"], said["backend"]) == ("Model", "2.3.1", "tensorflow")
+    assert said["config"]["layers"][0]["class_name"] == "InputLayer"
+
+
+@pytest.mark.parametrize("case", JUDGED, ids=name_of)
+def test_weights_alone_load_into_the_architecture(case: Case, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    irconv.write(read_case(case), tmp_path / "m.keras")
+    irconv.write(read_case(case), tmp_path / "m.weights.h5")
+    model = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    wanted = [np.asarray(weight) for weight in model.get_weights()]
+    model.set_weights([np.zeros_like(weight) for weight in wanted])
+    model.load_weights(tmp_path / "m.weights.h5")
+    assert [w.tobytes() for w in map(np.asarray, model.get_weights())] == [w.tobytes() for w in wanted]
+    keras.backend.clear_session()
+
+
+def test_settings_are_spelt_as_each_version_spells_them() -> None:
+    config = {"alpha": 0.3, "name": "a"}
+    assert spell(KERAS_3, "LeakyReLU", config) == {"negative_slope": 0.3, "name": "a"}
+    assert spell(DIALECTS[0], "LeakyReLU", config) == config
+    assert spell(DIALECTS[0], "GlobalAveragePooling2D", {"keepdims": False}) == {}
+    with pytest.raises(Unsayable, match="has no setting keepdims, which must be True"):
+        spell(DIALECTS[0], "GlobalAveragePooling2D", {"keepdims": True})
+
+
+def test_an_activation_that_means_something_else_in_keras_3_is_never_written_by_its_name() -> None:
+    assert KERAS_3.activation("hard_sigmoid") is None
+    assert KERAS_3.activation("hard_sigmoid_of_keras_3") == "hard_sigmoid"
+    assert DIALECTS[0].activation("hard_sigmoid_of_keras_3") is None
+    spelt = spell(KERAS_3, "LSTM", {"recurrent_activation": "hard_sigmoid"})["recurrent_activation"]
+    assert [layer["class_name"] for layer in spelt["config"]["layers"]] == ["Rescaling", "ReLU"]
