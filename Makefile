@@ -27,9 +27,10 @@ benchmark: .venv/installed
 	.venv/bin/python benchmarks/tiles.py
 	.venv/bin/python benchmarks/depth.py
 
-# emitted Theano sources under a Python 3.7 with Theano 1.0.5, where IRCONV_THEANO_PYTHON or the path has one
+# every Keras case as .keras in Keras 3, and emitted Theano sources under a Python 3.7 with Theano 1.0.5, where IRCONV_THEANO_PYTHON or the path has one
 test-legacy: .venv/installed
 	.venv/bin/python -m tests.legacy.theano_models
+	.venv/bin/python -m tests.legacy.keras_models
 
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite
 zoo: .venv/installed

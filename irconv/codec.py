@@ -38,6 +38,17 @@ class NativeWeight:
     """The names of the file's tensors that `data` stacks along a new first axis; `path` lists them."""
 
 
+class Precision(NamedTuple):
+    """On the way in: the floating types that a layer computes in, where they are not those of what it is given."""
+
+    inputs: str = ""
+    """What floating inputs are cast to; empty: numbers in a call take the type of the tensors beside them."""
+    weights: tuple[str, ...] = ()
+    """What floating weights are cast to, one after the other; the bundle keeps them as they are stored."""
+    result: str = ""
+    """What floating results are cast to; empty: they stay as they come."""
+
+
 @dataclass(frozen=True)
 class Native:
     """One layer or op as its framework spells it: plain data."""
@@ -57,6 +68,7 @@ class Native:
     """On the way out: slot -> (axes as the native layer has them, axes as the IR layer does), where it says."""
     output_axes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """The same for the results."""
+    precision: Precision | None = None
 
 
 class SizeOf(NamedTuple):

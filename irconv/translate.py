@@ -12,16 +12,17 @@ from dataclasses import replace
 import numpy as np
 
 from irconv import edits
-from irconv.codec import Draft, MappedTensor, Native, NativeModel, NativeUse, NativeWeight, SizeOf, Table
+from irconv.codec import Draft, MappedTensor, Native, NativeModel, NativeUse, NativeWeight, Precision, SizeOf, Table
 from irconv.errors import MALFORMED, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
-from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.dtypes import FLOATS, numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers import is_known
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.control import Scan
-from irconv.ir.layers.tensor_ops import Transpose
+from irconv.ir.layers.tensor_ops import Constant, Transpose
 from irconv.ir.manifest import NativeTensor, Omitted, SourceRecord, TensorRecord
 from irconv.ir.shapes import Dimension, Shape
 from irconv.ir.tensors import LazyTensor
@@ -66,6 +67,10 @@ class _Builder:
         self.nodes: list[Node] = []
         self.types = {port.value: ValueType(port.dtype, port.shape) for port in model.inputs}
         self._drafts: dict[str, Draft] = {}
+        self._computed: dict[str, dict[str, str]] = {}
+        """Layer -> role -> the value that is its operand, for weights that are cast."""
+        self._numbers: set[str] = set()
+        """The values that are numbers of the native model."""
         self._failed: set[str] = set()
 
     def add(self, use: NativeUse) -> None:
@@ -79,7 +84,10 @@ class _Builder:
             self.table.supports(self.model.layers[use.layer], where)
             return
         try:
-            layer, draft = self._layer(use.layer, known, where)
+            if (precision := self.model.layers[use.layer].precision) is not None:
+                use = replace(use, inputs=self._cast_inputs(use, precision, where))
+                known = [self.types[value] for value in use.inputs if value]
+            layer, draft = self._layer(use, known, where)
             self._place(use, layer, draft, where)
         except IrconvError:
             self._failed.add(use.layer)
@@ -89,12 +97,69 @@ class _Builder:
             what = f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
             raise Refused(where, what) from error
 
-    def _layer(self, name: str, given: list[ValueType], where: str) -> tuple[Layer, Draft]:
+    def _cast_inputs(self, use: NativeUse, precision: Precision, where: str) -> tuple[str, ...]:
+        """The inputs of a use in the type that its layer computes in."""
+        kinds = {value: self.types[value].dtype for value in use.inputs if value}
+        beside = {kind for value, kind in kinds.items() if kind in FLOATS and value not in self._numbers}
+        wanted = precision.inputs or (beside.pop() if len(beside) == 1 else "")
+        taken = []
+        for i, value in enumerate(use.inputs):
+            follows = value in kinds and kinds[value] in FLOATS and (precision.inputs or value in self._numbers)
+            if wanted and follows and kinds[value] != wanted:
+                cast = self._through((Cast(dtype=wanted),), value, f"{use.outputs[0]}/in{i}", use.scope, where)
+                taken.append(cast)
+            else:
+                taken.append(value)
+        return tuple(taken)
+
+    def _cast_weights(self, use: NativeUse, draft: Draft, layer: Layer, casts: tuple[str, ...], where: str) -> Layer:
+        """The layer without the operands that it takes in another type; their values become inputs of its nodes."""
+        kept, computed = dict(layer.operands), self._computed.setdefault(use.layer, {})
+        for role, operand in layer.operands.items():
+            kind = operand.dtype if isinstance(operand, LiteralOperand) else draft.mapped[role].weight.data.dtype
+            if kind not in FLOATS or set(casts) <= {kind}:
+                continue
+            if isinstance(operand, LiteralOperand):
+                kept[role] = operand.model_copy(update={"dtype": casts[-1]})
+                continue
+            name = f"{use.layer}.{role}"
+            self.layers[name] = Constant(operands={"value": kept.pop(role)})
+            self._append(Node(layer=name, scope=use.scope, inputs={}, outputs={"y": name}), where)
+            computed[role] = name
+            for wanted in casts:
+                computed[role] = self._through((Cast(dtype=wanted),), computed[role], f"{name}/{wanted}", "", where)
+        return layer.model_copy(update={"operands": kept})
+
+    def _cast_results(self, use: NativeUse, draft: Draft, layer: Layer, wanted: str) -> None:
+        """The draft with a Cast last for every floating result of another type."""
+        slots = [f"x{i}" for i in range(len(use.inputs))] if layer.VARIADIC else list(layer.SLOTS)
+        given = dict(zip(slots, draft.given, strict=False))
+        for slot, layers in draft.before.items():
+            for before in layers:
+                given[slot] = before.infer({"x": given[slot]})["y"]
+        for slot, (native, canonical) in draft.input_axes.items():
+            if slot in given:
+                dtype, shape = given[slot]
+                given[slot] = ValueType(dtype, tuple(shape[i] for i in permutation(native, canonical, len(shape))))
+        given |= operand_types(layer, self.tensors)
+        given |= {role: self.types[value] for role, value in self._computed.get(use.layer, {}).items()}
+        for slot, made in layer.infer(given).items():
+            if made.dtype in FLOATS and made.dtype != wanted:
+                draft.after[slot] = (*draft.after.get(slot, ()), Cast(dtype=wanted))
+
+    def _layer(self, use: NativeUse, given: list[ValueType], where: str) -> tuple[Layer, Draft]:
+        name = use.layer
         if name not in self.layers:
-            layer, draft = self.table.decode(self._sized(self.model.layers[name]), given, where)
+            native = self.model.layers[name]
+            layer, draft = self.table.decode(self._sized(native), given, where)
             operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
             operands |= {role: self._store(name, role, found, draft) for role, found in draft.mapped.items()}
-            self.layers[name], self._drafts[name] = layer.model_copy(update={"operands": operands}), draft
+            layer = layer.model_copy(update={"operands": operands})
+            if native.precision is not None and native.precision.weights:
+                layer = self._cast_weights(use, draft, layer, native.precision.weights, where)
+            if native.precision is not None and native.precision.result:
+                self._cast_results(use, draft, layer, native.precision.result)
+            self.layers[name], self._drafts[name] = layer, draft
             self.omitted += draft.omitted
         draft = self._drafts[name]
         ranks = [len(value.shape) for value in given]
@@ -147,6 +212,9 @@ class _Builder:
         if len(use.inputs) > len(slots) or len(use.outputs) > len(gives):
             raise draft.refuse(f"takes {len(slots)} inputs, got {len(use.inputs)}")
         inputs = {slot: value for slot, value in zip(slots, use.inputs, strict=False) if value}
+        inputs |= self._computed.get(use.layer, {})
+        if isinstance(layer, Constant) and isinstance(layer.operands.get("value"), LiteralOperand):
+            self._numbers |= set(use.outputs)
         for slot, layers in draft.before.items():
             inputs[slot] = self._through(layers, inputs[slot], f"{use.outputs[0]}/{slot}", use.scope, where)
         for slot, (native, canonical) in draft.input_axes.items():

@@ -17,7 +17,7 @@ import numpy as np
 
 from irconv.errors import DamagedFile, OutputFailed
 from irconv.ir.dtypes import item_size, numpy_dtype
-from irconv.ir.tensors import LazyTensor
+from irconv.ir.tensors import LazyTensor, Sink
 from irconv.ir.tiles import runs
 from irconv.layout import Array, Box
 
@@ -33,6 +33,9 @@ class SourceFile:
 
     It is closed when nothing refers to it any more. Offsets count from the start of the region.
     """
+
+    checksum: int | None = None
+    """CRC-32 of all of it, where the container says so and reading checks it."""
 
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
         self.path, self._start = path, start
@@ -58,6 +61,10 @@ class SourceFile:
             run = buffer[start : start + length]
             if os.preadv(descriptor, [run], base + offset) != length:
                 self.read_into(run, offset)
+
+    def place(self) -> tuple[int, int] | None:
+        """The open file and where this begins in it, for the system to copy from; None where bytes have to be read."""
+        return self._descriptor, self._start
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill the buffer from a position. Raises `DamagedFile` where the file ends before."""
@@ -101,6 +108,18 @@ class FileBytes:
         array = raw.view(stored.newbyteorder(">") if self.big_endian else stored)
         return array.astype(stored, copy=False).reshape(lengths)
 
+    def checksum(self) -> int | None:
+        """The CRC-32 of its bytes, where its file says so and holds nothing else."""
+        whole = self.offset == 0 and prod(self.shape) * item_size(self.dtype) == self.file.size
+        return self.file.checksum if whole and not self.big_endian else None
+
+    def copy_to(self, sink: Sink, offset: int, start: int, stop: int) -> bool:
+        """See `irconv.ir.tensors.Copied`."""
+        size = item_size(self.dtype)
+        if not isinstance(sink, OutputFile) or (self.big_endian and size > 1):
+            return False
+        return sink.copy(self.file, self.offset + start * size, (stop - start) * size, offset)
+
 
 class OutputFile:
     """A file being written at given positions from many threads."""
@@ -125,6 +144,24 @@ class OutputFile:
         done = 0
         while done < len(view):
             done += os.pwrite(self._descriptor, view[done:], offset + done)
+
+    def copy(self, file: SourceFile, start: int, count: int, offset: int) -> bool:
+        """Let the system copy bytes of another file, which spares two copies in memory; False where it cannot."""
+        if not hasattr(os, "copy_file_range") or (place := file.place()) is None:
+            return False
+        descriptor, base = place
+        done = 0
+        while done < count:
+            try:
+                copied = os.copy_file_range(
+                    descriptor, self._descriptor, count - done, base + start + done, offset + done
+                )
+            except OSError:  # not between these file systems; a full disk fails again when the bytes are written
+                return False
+            if copied == 0:  # the file has become shorter, which reading it will say
+                return False
+            done += copied
+        return True
 
     def close(self) -> None:
         """Flush to the disk and close."""

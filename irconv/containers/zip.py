@@ -132,6 +132,7 @@ class _Stored(SourceFile):
         self.path, self.size = Path(where), member.size
         self._whole, self._member = whole, member
         self._lock, self._sound = Lock(), member.crc is None
+        self.checksum = member.crc
 
     def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
         """See `SourceFile.read_runs`."""
@@ -149,6 +150,14 @@ class _Stored(SourceFile):
                 str(self.path), f"expected {len(buffer)} bytes at offset {offset}, but it ends at {self.size}"
             )
         self.read_runs(buffer, [offset])
+
+    def place(self) -> tuple[int, int] | None:
+        """See `SourceFile.place`; the CRC is checked before."""
+        self._check()
+        if (whole := self._whole.place()) is None:
+            return None
+        descriptor, start = whole
+        return descriptor, start + self._member.offset
 
     def _check(self) -> None:
         """Read the member once through, unless that has been done."""
@@ -175,6 +184,10 @@ class _Inflated(SourceFile):
     def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
         self.path, self.size = Path(where), member.size
         self._whole, self._member, self._lock = whole, member, Lock()
+
+    def place(self) -> tuple[int, int] | None:
+        """See `SourceFile.place`."""
+        return None
 
     def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
         """See `SourceFile.read_runs`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
-from irconv.containers.files import OutputFile, Progress, SourceFile, write_tensors
+from irconv.containers.files import FileBytes, OutputFile, Progress, SourceFile, write_tensors
 from irconv.ir.tensors import LazyTensor
 
 _LOCAL, _CENTRAL, _END, _END64, _LOCATOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"
@@ -77,6 +77,9 @@ def _lay_out(members: Sequence[tuple[str, bytes | LazyTensor]], alignment: int) 
 def _checksum(file: SourceFile, member: _Member) -> int:
     if isinstance(member.content, bytes):
         return zlib.crc32(member.content)
+    source = member.content.source
+    if isinstance(source, FileBytes) and not member.content.changes and (known := source.checksum()) is not None:
+        return known
     crc, block = 0, bytearray(min(_BLOCK, member.size))
     for offset in range(0, member.size, _BLOCK):
         part = memoryview(block)[: min(_BLOCK, member.size - offset)]

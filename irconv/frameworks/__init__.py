@@ -116,7 +116,7 @@ WRITERS = (
     Writer(
         "torch",
         (".safetensors", ".pt", ".pth"),
-        f"{_HERE}.torch.write",
+        f"{_HERE}.torch.state_dict",
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
     ),

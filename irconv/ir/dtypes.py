@@ -37,6 +37,9 @@ PAIRS = {"complex128": "float64"}
 """Element types that safetensors lacks -> the type of the pair (real, imaginary) that a bundle keeps of each."""
 ELEMENT_TYPES = (*SAFETENSORS_CODES, *PAIRS)
 """The one list of element types a bundle can hold."""
+HALVES = ("float16", "bfloat16")
+FLOATS = (*HALVES, "float32", "float64")
+"""The floating types that layers compute in."""
 
 
 @cache

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, reduce
 from math import prod
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -38,6 +38,14 @@ class Sink(Protocol):
 
     def write_runs(self, data: Array, offsets: Sequence[int]) -> None:
         """Cut the bytes of a C-ordered array into as many equal runs as there are offsets; write each at its own."""
+
+
+@runtime_checkable
+class Copied(Protocol):
+    """A source whose bytes may lie in a file as they are to be written."""
+
+    def copy_to(self, sink: Sink, offset: int, start: int, stop: int) -> bool:
+        """Copy the elements from `start` to `stop` to a position of the sink; False where they have to be read."""
 
 
 @dataclass(frozen=True)
@@ -220,10 +228,10 @@ class LazyTensor:
         if prod(self.shape) == 0:
             return
         source, change = self._single_change()
+        size = item_size(self.dtype)
         if change.is_identity:
             flat = (prod(self.shape),)
             change = Relayout(flat, flat, (None,), (0,), flat)
-        size = item_size(self.dtype)
         dims = tuple(change.atoms[p] for p in change.permutation)
         for box in tiles(dims, change.permutation, change.picks, max(1, tile_bytes // size)):
             nbytes = prod(stop - start for start, stop in box) * size
@@ -250,6 +258,11 @@ class _TileJob:
     offset: int
 
     def __call__(self) -> None:
+        if self.change.is_identity and isinstance(self.source, Copied) and len(self.box) == 1:
+            ((start, stop),) = self.box
+            size = item_size(self.source.dtype)
+            if self.source.copy_to(self.sink, self.offset + start * size, start, stop):
+                return
         piece = self.source.read(self.change.atoms, self.change.source_box(self.box))
         tile = self.change.place(piece, self.box)
         _, positions = runs(self.dims, self.box)

@@ -12,6 +12,9 @@ from irconv.ir.graph import Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import StoredOperand
 
+_LONGEST = 60
+"""Characters of a fact that are shown; the settings of training are thousands."""
+
 
 def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
     """Print what is known of a model, and what is not."""
@@ -20,7 +23,8 @@ def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
     made_by = " ".join(part for part in (source.framework, source.version) if part)
     console.print(f"[bold]{', '.join(file.name for file in source.files)}[/] from {made_by}", highlight=False)
     for fact in source.facts:
-        console.print(f"{fact.name}: {fact.value} ({fact.evidence})", highlight=False, markup=False)
+        value = fact.value if len(fact.value) <= _LONGEST else f"{fact.value[:_LONGEST]}..."
+        console.print(f"{fact.name}: {value} ({fact.evidence})", highlight=False, markup=False)
     console.print(_graph(bundle) if bundle.graph else _groups(bundle))
     if bundle.graph:
         for kind, ports in (("input", bundle.graph.inputs), ("output", bundle.graph.outputs)):

@@ -15,7 +15,7 @@ import irconv
 from irconv.ir.layers import MODULES, layer_class, parse_layer
 from irconv.ir.layers.activations import LeakyRelu
 from irconv.ir.manifest import FORMAT, LayoutStep, Manifest, manifest_schema
-from tests.helpers import GOLDEN, ROOT, SOURCE, Case, name_of, read_case
+from tests.helpers import GOLDEN, ONE_OF_EACH, ROOT, SOURCE, Case, name_of, read_case
 
 
 def test_the_committed_schema_is_that_of_the_code() -> None:
@@ -75,7 +75,7 @@ def schema() -> dict[str, Any]:
     return manifest_schema()
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_a_written_manifest_fits_the_schema(case: Case, schema: dict[str, Any]) -> None:
     data = json.loads(read_case(case).manifest().text())
     assert checked(data, schema, schema["$defs"])
@@ -83,7 +83,7 @@ def test_a_written_manifest_fits_the_schema(case: Case, schema: dict[str, Any]) 
     assert not checked(data, schema, schema["$defs"])
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_the_text_of_a_manifest_is_read_back_as_the_same_manifest(case: Case) -> None:
     manifest = read_case(case).manifest()
     back = Manifest.model_validate(json.loads(manifest.text()))
@@ -92,7 +92,7 @@ def test_the_text_of_a_manifest_is_read_back_as_the_same_manifest(case: Case) ->
     assert back.format == FORMAT
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_short_records_stand_on_one_line(case: Case) -> None:
     text = read_case(case).manifest().text()
     lines = {line.strip().rstrip(",") for line in text.splitlines()}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,8 +43,7 @@ def main(wanted: list[str]) -> int:
 
 def _verdict(path: Path, case: Case, written: Written) -> str:
     """Why a file is not right; empty where it is."""
-    import keras
-
+    keras: Any = import_module("keras")
     keras.backend.clear_session()
     try:
         model = keras.models.load_model(path, compile=False)
@@ -50,9 +51,11 @@ def _verdict(path: Path, case: Case, written: Written) -> str:
         got = model(inputs if len(inputs) > 1 else inputs[0], training=False)
         listed: list[Array] = [np.asarray(array) for array in (got if isinstance(got, list | tuple) else [got])]
         worst = error(turned(listed, written.outputs, "source"), case.outputs)
-    except Exception as fault:
+    except Exception as fault:  # noqa: BLE001 (whatever Keras raises is the verdict)
         return f"{type(fault).__name__}: {str(fault)[-300:]}"
-    return "" if worst < GOLDEN_ERROR else f"error {worst:.1e}"
+    # one step of a half is 1e-3, and Keras 3 sums in another order than the source did
+    half = case.kind.startswith("mixed_") or "float16" in case.kind
+    return "" if worst < (2e-3 if half else GOLDEN_ERROR) else f"error {worst:.1e}"
 
 
 if __name__ == "__main__":

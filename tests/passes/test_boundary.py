@@ -10,10 +10,10 @@ import irconv
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import Relu
 from irconv.passes import boundary
-from tests.helpers import GOLDEN, Builder, Case, golden, name_of, numbers, read_case, used_types
+from tests.helpers import ONE_OF_EACH, Builder, Case, golden, name_of, numbers, read_case, used_types
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_ports_have_the_sources_axes_and_shapes_afterwards(case: Case) -> None:
     bundle = read_case(case)
     done = boundary.to_source_axes(bundle)
@@ -28,7 +28,7 @@ def test_ports_have_the_sources_axes_and_shapes_afterwards(case: Case) -> None:
     assert [types[port.value].shape for port in done.graph.outputs] == [port.shape for port in done.graph.outputs]
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_one_transpose_is_added_for_each_port_that_moved(case: Case) -> None:
     bundle = read_case(case)
     assert bundle.graph is not None

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from irconv.codec import Native, NativeWeight
 from irconv.errors import Problems
 from irconv.frameworks.keras.facts import Facts
+from irconv.frameworks.keras.precision import precision
 from irconv.frameworks.keras.spelling import spelling
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
@@ -82,6 +83,8 @@ class Builder:
     inputs: dict[str, Port] = field(default_factory=dict)
     scope: str = ""
     """Of the uses being added: the nested model they are in."""
+    compute: str = ""
+    """The type that the layer being added computes in; empty where values are taken as they come."""
     masks: dict[str, Callable[[], Value | None]] = field(default_factory=dict)
     """How to make the mask of a value, for those that have one; see `keras.masks`."""
 
@@ -126,7 +129,8 @@ class Builder:
         if of:
             self.where[name] = self.where[of]
         settings = spelling(self.facts, kind, config, lambda what: self.problem(name, what))
-        self.layers[name] = Native(kind, name, settings, dict(tensors or {}), origin=origin)
+        casts = precision(self.facts, kind, self.compute)
+        self.layers[name] = Native(kind, name, settings, dict(tensors or {}), origin=origin, precision=casts)
 
     def use(self, layer: str, inputs: Iterable[str], outputs: Iterable[str]) -> None:
         """Add a call of a native layer."""

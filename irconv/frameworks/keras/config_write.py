@@ -14,10 +14,10 @@ import numpy as np
 from irconv.errors import Problems
 from irconv.frameworks.keras import functions, graph_ops
 from irconv.frameworks.keras.builder import Value
-from irconv.frameworks.keras.dialect import Dialect, Unsayable, operator, spell
+from irconv.frameworks.keras.dialect import UNTRAINED, Dialect, Unsayable, operator, operator_settings, spell
 from irconv.frameworks.keras.naming import OPERATOR_PREFIX
 from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined, values_in
-from irconv.frameworks.keras.training import training_settings
+from irconv.frameworks.keras.training import masked_queries, training_settings
 from irconv.frameworks.keras.weights_write import has_all_weights
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import ValueType
@@ -95,9 +95,24 @@ class _Writer:
             return self._operator(layer)
         if layer.weights and not has_all_weights(layer):
             raise Unsayable(f"irconv does not know where {self.dialect} keeps its weights")
-        config = {"name": layer.name, "trainable": True, "dtype": "float32"}
-        config |= training_settings(layer, self.dialect) | spell(self.dialect, layer.kind, layer.config)
+        config: dict[str, Any] = {"name": layer.name, "trainable": True, "dtype": self._policy(layer)}
+        if self.dialect.is_keras_3 and layer.kind in UNTRAINED:
+            del config["trainable"]
+        settings = masked_queries(layer, self.dialect, training_settings(layer, self.dialect))
+        config |= settings | spell(self.dialect, layer.kind, layer.config)
         return self._entry(layer.kind, config | {"name": layer.name})
+
+    def _policy(self, layer: Outlined) -> str:
+        """The floating type that a layer computes in. Raises `Unsayable` for one that is not written yet."""
+        given = {self.types[value].dtype for call in layer.calls for value in call.outputs if value in self.types}
+        floats = given & {"float16", "bfloat16", "float64"}
+        kept = {weight.data.dtype for weight in layer.weights.values()}
+        if not floats and kept <= {"float32", "int64", "int32"}:
+            return "float32"
+        if floats in ({"float16"}, {"float64"}) and given == floats and kept <= floats:
+            return floats.pop()
+        types = ", ".join(sorted(floats | kept))
+        raise Unsayable(f"computes in {types}, which irconv does not write for {self.dialect} yet")
 
     def _input(self, layer: Outlined) -> dict[str, Any]:
         shape, dtype = layer.config["batch_input_shape"], layer.config["dtype"]
@@ -115,7 +130,8 @@ class _Writer:
                 return self._entry("TensorFlowOpLayer", self._node(layer)[0])
             return self._entry(*functions.layer(kind, layer.name))
         module, settings = operator(kind)
-        config = {"name": layer.name} | {key: value for key, value in layer.config.items() if key in settings}
+        said = operator_settings(kind, layer.config)
+        config = {"name": layer.name} | {key: value for key, value in said.items() if key in settings}
         return {"module": module, "class_name": kind, "config": config, "registered_name": kind}
 
     # calls --------------------------------------------------------------------------------------------------------
@@ -124,8 +140,11 @@ class _Writer:
         if self.dialect.is_keras_3:
             arguments, keywords = call.arguments, dict(call.keywords)
             if layer.kind.startswith("ops."):
-                _, settings = operator(layer.kind.removeprefix("ops."))
-                left = {key: value for key, value in layer.config.items() if key not in settings}
+                kind = layer.kind.removeprefix("ops.")
+                settings = operator(kind)[1]
+                left = {
+                    key: value for key, value in operator_settings(kind, layer.config).items() if key not in settings
+                }
                 keywords |= {key: _slices(value) if key == "key" else value for key, value in left.items()}
                 keywords.pop("cuts", None)
             encoded = {key: self._keras3(value) for key, value in keywords.items()}
@@ -134,6 +153,8 @@ class _Writer:
             return self._function_call(layer, call)
         listed = [value for part in call.arguments for value in (part if isinstance(part, list) else [part])]
         listed += call.keywords.get("initial_state", [])
+        if isinstance(call.keywords.get("mask"), list):
+            raise Unsayable(f"{layer.kind} of {self.dialect} takes masks from the layers before it only")
         keywords = {key: self._keras2(value) for key, value in call.keywords.items() if key != "initial_state"}
         if not all(isinstance(value, Value) for value in listed):
             raise Unsayable(f"a layer of {self.dialect} cannot be called on a constant")
@@ -185,6 +206,8 @@ class _Writer:
         if isinstance(argument, slice):
             parts = {"start": argument.start, "stop": argument.stop, "step": argument.step}
             return {"class_name": "__slice__", "config": parts}
+        if argument is Ellipsis:
+            return {"class_name": "__ellipsis__", "config": {}}
         if isinstance(argument, LazyTensor) and argument.shape:
             return {"class_name": "__numpy__", "config": {"value": plain(argument), "dtype": argument.dtype}}
         return plain(argument)
@@ -197,7 +220,8 @@ def plain(argument: Argument) -> Any:
 
 def _slices(key: list[Any]) -> list[Any]:
     """What stands between brackets, with the slices that irconv keeps as plain data."""
-    return [slice(*part.values()) if isinstance(part, Mapping) else part for part in key]
+    words = {"...": Ellipsis}
+    return [slice(*part.values()) if isinstance(part, Mapping) else words.get(part, part) for part in key]
 
 
 def _single(references: list[list[Any]], flat: bool) -> Any:

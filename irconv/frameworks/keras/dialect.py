@@ -34,6 +34,18 @@ _INTERNAL = {
     **dict.fromkeys(("alpha_order", "window_order"), "channels_last"),
 }
 
+#: Settings that recurrent layers of tf.keras and Keras 3 hand to the class they derive from.
+_BY_KEYWORD = frozenset({"zero_output_for_mask"})
+
+#: What calls of operators have to name even where it is not there.
+_UNSAID: Mapping[str, Mapping[str, Any]] = {
+    "LayerNorm": {"gamma": None, "beta": None},
+    "RMSNorm": {"scale": None},
+}
+
+#: Layers of Keras 3 that cannot be told whether they are trained.
+UNTRAINED = ("Discretization", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+
 #: Settings that hold the name of an activation.
 ACTIVATIONS = ("activation", "recurrent_activation")
 
@@ -68,13 +80,21 @@ class Dialect:
         """Whether this is Keras 3, which writes configs in another form."""
         return self.name == "3"
 
+    @property
+    def least(self) -> str:
+        """What UnitNormalization divides by at least the root of a small number: the norm, or the sum of squares."""
+        return "norm" if self.is_keras_3 else "square_sum"
+
     def arguments(self, kind: str) -> frozenset[str] | None:
         """What the constructor of a layer class takes besides what every layer does; None for a class it lacks."""
         # CuDNN layers run on some graphics cards only, and others do the same; ConvLSTM's axes are not written yet
         if kind.startswith(("CuDNN", "ConvLSTM")):
             return None
         known = _read()[self.name]["layers"].get(kind)
-        return None if known is None else frozenset(known.split())
+        if known is None:
+            return None
+        hidden = _BY_KEYWORD if kind in ("LSTM", "GRU", "SimpleRNN") and self.name != "2.3" else frozenset[str]()
+        return frozenset(known.split()) | hidden
 
     def activation(self, word: str) -> str | None:
         """What it calls an activation; None for one that it lacks."""
@@ -137,7 +157,7 @@ def spell(dialect: Dialect, kind: str, config: Mapping[str, Any]) -> dict[str, A
     spelt: dict[str, Any] = {}
     older = {new: old for (of, old), new in RENAMED.items() if of == kind}
     for key, value in config.items():
-        if _INTERNAL.get(key, ...) == value:
+        if _INTERNAL.get(key, ...) == value or (key == "least" and value == dialect.least):
             continue
         if ONE_PAIR.get(kind) == key:
             spelt[key] = value[0]
@@ -203,6 +223,18 @@ def _has(dialect: Dialect, codec: Codec) -> bool:
     except Unsayable:
         return False
     return True
+
+
+def operator_settings(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of an operator, as its class and its call in Keras 3 take them. Raises `Unsayable`."""
+    settings = dict(config)
+    if kind == "Resize" and "height" in settings:
+        settings["size"] = [settings.pop("height"), settings.pop("width")]
+    if settings.get("interpolation") == "bicubic_of_tensorflow":
+        settings["interpolation"] = "bicubic"
+    if kind == "Cumsum" and any(settings.pop(key, False) for key in ("exclusive", "reverse")):
+        raise Unsayable("Keras 3 sums from the first element on, that one included")
+    return {**_UNSAID.get(kind, {}), **settings}
 
 
 def operator(kind: str) -> tuple[str, frozenset[str]]:

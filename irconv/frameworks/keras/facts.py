@@ -15,6 +15,11 @@ class Facts:
     """The major version of Keras."""
     release: str = ""
     """The whole version, such as ``2.2.4-tf``; empty where the file does not say."""
+    ragged: bool | None = None
+    """Whether the InputLayers have the setting `ragged`, as those of TensorFlow 1.15 and later do; None without any.
+
+    TensorFlow 1.13, 1.14, 1.15 and 2.0 all write the version ``2.2.4-tf``.
+    """
 
     @property
     def numbers(self) -> tuple[int, int]:

@@ -20,6 +20,8 @@ def join_directions(model: Outline, dialect: Dialect) -> None:
         if parts is None:
             continue
         forward, backward, flip = parts
+        if not _masked_alike(forward, dialect):
+            continue
         try:
             inner = _inner(forward, dialect)
         except Unsayable:
@@ -51,6 +53,17 @@ def _parts(model: Outline, merge: Outlined) -> tuple[Outlined, Outlined, Outline
     ):
         return None
     return forward, backward, flip
+
+
+def _masked_alike(forward: Outlined, dialect: Dialect) -> bool:
+    """Whether a Bidirectional of the dialect gives for masked steps what its directions are to give.
+
+    That of tf.keras and Keras 3 gives zeros in sequences, that of Keras 2.3.1 repeats the step before.
+    """
+    if "zero_output_for_mask" not in forward.config:
+        return True
+    zeros = dialect.name != "2.3" and bool(forward.config["return_sequences"])
+    return bool(forward.config["zero_output_for_mask"]) == zeros
 
 
 def _maker(model: Outline, value: Any) -> Outlined | None:

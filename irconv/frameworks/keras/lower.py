@@ -8,14 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from irconv.errors import Problems, Refused
+from irconv.frameworks.keras import constants
 from irconv.frameworks.keras.dialect import Dialect
-from irconv.frameworks.keras.parts import split
+from irconv.frameworks.keras.lower_layers import with_old_gates, with_variances, without_counted_padding
+from irconv.frameworks.keras.parts import crops_as_keras, split
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.recurrent import LSTM, RNN
 from irconv.ir.layers.tensor_ops import Pad
@@ -34,17 +38,24 @@ _MOMENTUM = 0.99
 
 def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     """The same function in types and paddings that a dialect can write. Raises `Refused`."""
-    bundle = _with_one_bias(bundle)
+    bundle = without_counted_padding(with_variances(_with_one_bias(bundle)))
+    bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
-    bundle = _without_ceil_mode(bundle)
+    bundle = _without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
-    return _with_momentum(_zeros_under_maxima(bundle))
+    return _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
 
 
 def _fits(dialect: Dialect) -> decompose.Supports:
     """Whether the dialect has a layer; a GeneralRelu is decomposed no further, its parts may be made of it."""
 
     def fits(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        if isinstance(layer, ConvTranspose):
+            return crops_as_keras(layer, given)
+        if isinstance(layer, Clip) and (layer.low is None or layer.high is None):
+            return False
+        if isinstance(layer, UnitNorm) and layer.least != dialect.least:
+            return False
         return isinstance(layer, GeneralRelu) or dialect.table.has(layer, given)
 
     return fits
@@ -61,9 +72,15 @@ def _native_padding(
     numbers = explicit_padding(rule, sizes, *window)
     if numbers is None:
         return None
-    if not any(map(any, numbers)):
+    if not any(map(any, numbers)) or (isinstance(layer, Conv) and layer.groups == 1 and _is_causal(numbers, window)):
         return numbers
     return "same_upper" if not counted and numbers == _same(sizes, window) else None
+
+
+def _is_causal(numbers: ExplicitPadding, window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]) -> bool:
+    """Whether all padding of one axis stands before it, so that no element sees one after it."""
+    kernel, _, dilation = window
+    return len(numbers) == 1 and numbers[0] == ((kernel[0] - 1) * dilation[0], 0)
 
 
 def _same(sizes: Shape, window: tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]) -> ExplicitPadding | None:

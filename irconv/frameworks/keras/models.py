@@ -13,7 +13,7 @@ from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.calls import Call, Reference, leaves, read_calls, references
 from irconv.frameworks.keras.inputs import input_port
-from irconv.frameworks.keras.variables import MODELS, layers_of
+from irconv.frameworks.keras.variables import MODELS, beginnings, layers_of
 from irconv.ir.layers.base import Origin
 
 
@@ -215,9 +215,8 @@ def _split(tensors: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[s
     """The tensors of each layer of a model; of names that begin alike the longest counts."""
     parts: dict[str, dict[str, Any]] = {name: {} for name in names}
     for path, weight in tensors.items():
-        fitting = [name for name in parts if path.startswith(f"{name}/")]
-        if fitting:
-            name = max(fitting, key=len)
+        name = next((name for name in beginnings(path) if name in parts), None)
+        if name is not None:
             parts[name][path[len(name) + 1 :]] = weight
     return parts
 

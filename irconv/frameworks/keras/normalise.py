@@ -15,7 +15,7 @@ from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.keras import composites
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Value
 from irconv.frameworks.keras.facts import Facts
-from irconv.frameworks.keras.variables import MODELS, layers_of
+from irconv.frameworks.keras.variables import MODELS, beginnings, layers_of
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
 
@@ -45,7 +45,7 @@ def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], fa
 def _all_taken(builder: Builder, layers: list[Any], tensors: Mapping[str, NativeWeight]) -> None:
     """Note a problem for the weights of layers that the model does not have."""
     names = {str(entry.get("name") or entry["config"]["name"]) for entry in layers}
-    lost = sorted({path.split("/")[0] for path in tensors if not any(path.startswith(f"{name}/") for name in names)})
+    lost = sorted({path.split("/")[0] for path in tensors if names.isdisjoint(beginnings(path))})
     for name in lost:
         what = "expected a layer of this name in the model, but it has none"
         builder.problems.add(f"{builder.facts.path}: weights of {name}", what)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 from irconv.codec import Native, NativeModel, NativeUse
 from irconv.frameworks.keras import attention_calls
@@ -49,6 +50,7 @@ def outline(
     for use in model.uses:
         maker.add(use)
     maker.settle()
+    maker.drop_unused()
     outputs = [Value(port.value) for port in model.outputs]
     inputs = [Value(port.value) for port in model.inputs]
     return Outline(name, list(maker.layers.values()), inputs, outputs, maker.types)
@@ -78,7 +80,8 @@ class _Maker:
         outputs = tuple(Value(value) for value in use.outputs)
         if native.type in attention_calls.KINDS:
             layer = self._layer(native, use.layer)
-            layer.calls.append(attention_calls.call(layer, given, outputs, use.scope))
+            narrow = partial(self._narrow, scope=use.scope)
+            layer.calls.append(attention_calls.call(layer, given, outputs, use.scope, narrow))
             return
         if native.type in MERGES and not self._merges(native, given):
             self._operators(native, use, given, outputs)
@@ -86,10 +89,33 @@ class _Maker:
         listed = native.type in MERGES or native.type in _LISTED
         self._layer(native, use.layer).calls.append(Call([given] if listed else given, outputs, scope=use.scope))
 
+    def _narrow(self, mask: Value, scope: str) -> Value:
+        """A mask without its axis of queries, which has one element."""
+        widened = (layer for layer in self.layers.values() if layer.kind == "ops.ExpandDims")
+        for layer in widened:
+            for call in layer.calls:
+                if mask in call.outputs and layer.config["axis"] == [1] and isinstance(call.arguments[0], Value):
+                    return call.arguments[0]
+        value, kind = Value(f"{mask}.narrow"), self.types[mask]
+        made = Outlined("ops.Squeeze", str(value), {"axis": [1]}, {}, [Call([mask], (value,), scope=scope)])
+        self.layers.setdefault(f"{value}/ops.Squeeze", made)
+        self.types[value] = ValueType(kind.dtype, (kind.shape[0], *kind.shape[2:]))
+        return value
+
     def settle(self) -> None:
         """Make the layers that have to know all of their calls."""
         for name, pending in self.pending.items():
             self.layers |= {f"{name}/{layer.kind}": layer for layer in settle(pending, self.types)}
+
+    def drop_unused(self) -> None:
+        """Leave out what nobody takes, such as the wide form of a mask that a layer takes narrow."""
+        wanted = uses_of([*self.layers.values()])
+        wanted.update(port.value for port in self.model.outputs)
+        for name, layer in reversed(list(self.layers.items())):
+            made = {value for call in layer.calls for value in call.outputs}
+            if layer.kind != "InputLayer" and not layer.weights and not any(wanted[value] for value in made):
+                wanted.subtract(uses_of([layer]))
+                del self.layers[name]
 
     def _layer(self, native: Native, name: str) -> Outlined:
         made = Outlined(native.type, name, dict(native.config), dict(native.tensors), origin=native.origin)

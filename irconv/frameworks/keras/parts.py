@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any, TypeAlias, cast
 
+from irconv.frameworks.keras.lower_layers import with_dense_products
 from irconv.ir.layers.activations import (
     Clip,
     Gelu,
@@ -17,13 +18,16 @@ from irconv.ir.layers.activations import (
     Tanh,
     ThresholdedRelu,
 )
+from irconv.ir.layers.arithmetic import Maximum, Minimum
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
+from irconv.ir.layers.convolution import ConvTranspose
 from irconv.ir.layers.elementwise import Erf
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.matrix import Einsum
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Reshape
-from irconv.ir.shapes import Size
+from irconv.ir.shapes import Size, static
 
 _Given: TypeAlias = Mapping[str, ValueType]
 
@@ -32,6 +36,53 @@ def split(layer: Layer, given: _Given) -> Decomposition | None:
     """The parts of a layer: Keras' own where it has some, else those of its class."""
     rule = _PARTS.get(type(layer))
     return layer.decompose(given) if rule is None else rule(layer, given)
+
+
+def crops_as_keras(layer: ConvTranspose, given: _Given) -> bool:
+    """Whether Keras can take off what a transposed convolution takes off its full result."""
+    if layer.groups != 1:
+        return True  # the table says why not
+    if layer.padding == "same_upper":
+        return layer.output_size is None
+    if isinstance(layer.padding, str) or layer.output_size is not None:
+        return False
+    crops = layer.crops(given["x"].shape[2:], given["kernel"].shape[2:])
+    spans = _spans(layer, given)
+    if not any(map(any, layer.padding)):
+        more = [-after for _, after in crops]
+        least = [max(s - w, 0) for s, w in zip(layer.stride, spans, strict=True)]
+        return more == least or all(0 <= u < s for u, s in zip(more, layer.stride, strict=True))
+    totals = [before + after for before, after in crops]
+    more = [w - w % 2 - t for w, t in zip(spans, totals, strict=True)]
+    halves = all(before == max(t, 0) // 2 for (before, _), t in zip(crops, totals, strict=True))
+    return halves and all(0 <= u < s for u, s in zip(more, layer.stride, strict=True))
+
+
+def _spans(layer: ConvTranspose, given: _Given) -> list[int]:
+    kernel = static(given["kernel"].shape[2:]) or ()
+    return [(k - 1) * d + 1 for k, d in zip(kernel, layer.dilation, strict=True)]
+
+
+def _conv_transpose(layer: ConvTranspose, given: _Given) -> Decomposition | None:
+    """The whole result, of which a slice takes off the rest."""
+    crops = layer.crops(given["x"].shape[2:], given["kernel"].shape[2:])
+    if any(after < 0 for _, after in crops):
+        return layer.decompose(given)
+    least = tuple(max(s - w, 0) for s, w in zip(layer.stride, _spans(layer, given), strict=True))
+    none = ((0, 0),) * len(crops)
+    whole = layer.model_copy(
+        update={"padding": none, "output_padding": least, "output_size": None, "operands": {}, "origin": None}
+    )
+    f = Formula(layer, given)
+    operands = {role: role for role in ("kernel", "bias") if role in given}
+    ends = [after + more for (_, after), more in zip(crops, least, strict=True)]
+    taken = Slice(
+        axes=tuple(range(2, len(crops) + 2)),
+        starts=tuple(before for before, _ in crops),
+        ends=tuple(-end if end else None for end in ends),
+        steps=(1,) * len(crops),
+    )
+    return f.ends(taken, f(whole, "x", **operands))
 
 
 def _hard_sigmoid(layer: Any, given: _Given) -> Decomposition:
@@ -67,9 +118,13 @@ def _gelu(layer: Any, given: _Given) -> Decomposition:
 
 
 def _clip(layer: Any, given: _Given) -> Decomposition | None:
-    """From 0 on, ReLU can do it; Keras 2 before operators has nothing else."""
+    """One bound is a maximum or a minimum; from 0 on, ReLU can do it: Keras 2 before operators has nothing else."""
+    f = Formula(layer, given)
+    if layer.high is None and layer.low is not None:
+        return f.ends(Maximum(), "x", f.number(layer.low))
+    if layer.low is None and layer.high is not None:
+        return f.ends(Minimum(), "x", f.number(layer.high))
     if layer.low == 0.0 and layer.high is not None:
-        f = Formula(layer, given)
         return f.ends(GeneralRelu(max_value=layer.high, negative_slope=0.0, threshold=0.0), "x")
     return None
 
@@ -98,6 +153,8 @@ def _resize(layer: Any, given: _Given) -> Decomposition | None:
 
 _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Clip: _clip,
+    ConvTranspose: _conv_transpose,
+    Einsum: with_dense_products,
     Gelu: _gelu,
     HardSigmoid: _hard_sigmoid,
     HardSwish: _hard_swish,

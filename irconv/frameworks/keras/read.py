@@ -8,7 +8,7 @@ from pathlib import Path
 
 from irconv.codec import NativeWeight
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
-from irconv.frameworks.keras import files, keras1, structure
+from irconv.frameworks.keras import files, keras1, spelling, structure
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
 from irconv.frameworks.keras.matching import Archive, by_name
@@ -55,7 +55,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if file.config is None:
         return replace(_weights_alone(file, source, backend.value), paths=paths)
     major = _major(path, file)
-    facts = Facts(str(path), backend.value, major, file.version)
+    facts = Facts(str(path), backend.value, major, file.version, spelling.says_ragged(file.config))
     problems, omitted = Problems(), list[Omitted]()
     try:
         if major == 1:

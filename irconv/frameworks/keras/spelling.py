@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irconv.frameworks.keras.facts import Facts
+from irconv.frameworks.keras.precision import is_known
 
 _IMAGE_LAST = {"data_format": "channels_last"}
 _GLOBAL_POOL = {"keepdims": False, **_IMAGE_LAST}
@@ -97,8 +98,8 @@ def spelling(facts: Facts, kind: str, config: Mapping[str, Any], problem: Callab
     if kind == "ops.GetItem":
         config["cuts"] = any(entry not in (None, "...", WHOLE) for entry in _entries(config["key"]))
     own_type = kind.startswith("ops.") or kind == "Discretization"
-    if not own_type and (config.get("dtype") or "float32") not in ("float32", "float64"):
-        problem(f"computes in {config['dtype']}, and irconv reads float32 and float64 layers")
+    if not own_type and not is_known(str(config.get("dtype") or "float32")):
+        problem(f"computes in {config['dtype']}, and irconv reads float32, float64 and the mixed and pure half types")
     if kind in ONE_AXIS and isinstance(config.get("axis"), list) and len(config["axis"]) == 1:
         config["axis"] = config["axis"][0]  # tf.keras 1.15 and later write a list
     if kind in ONE_PAIR:
@@ -120,8 +121,14 @@ def interpolation(facts: Facts, word: str, problem: Callable[[str], None]) -> st
         problem("interpolates as only Theano does, and irconv reads nearest there")
     major, _, rest = facts.release.partition(".")
     minor = rest.partition(".")[0]
-    if facts.version > 2 or facts.release.endswith("-tf"):
-        return "legacy_bilinear" if facts.release.startswith(("2.0", "2.1.")) else word
+    if facts.version > 2:
+        return word
+    if facts.release.endswith("-tf"):
+        if facts.release.startswith("2.2.") and facts.ragged is None:
+            what = "is bilinear, which TensorFlow 1.15 changed, and without an InputLayer the file does not show which"
+            problem(f"{what} of TensorFlow 1.13, 1.14, 1.15 and 2.0 wrote it")
+        old = facts.release.startswith(("2.0", "2.1.")) or (facts.release.startswith("2.2.") and not facts.ragged)
+        return "legacy_bilinear" if old else word
     if (major, minor.isdigit()) != ("2", True):
         problem(f"is bilinear, which is not the same in every version of Keras, and the file says {facts.release!r}")
         return word
@@ -130,3 +137,12 @@ def interpolation(facts: Facts, word: str, problem: Callable[[str], None]) -> st
 
 def _entries(key: Any) -> list[Any]:
     return list(key) if isinstance(key, list | tuple) else [key]
+
+
+def says_ragged(config: Any) -> bool | None:
+    """Whether the InputLayers of a model, at any depth, have the setting `ragged`; None where there are none."""
+    if isinstance(config, Mapping) and config.get("class_name") == "InputLayer":
+        return "ragged" in (config.get("config") or {})
+    inner = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
+    found = [said for part in inner if (said := says_ragged(part)) is not None]
+    return any(found) if found else None

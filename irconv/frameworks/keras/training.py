@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from irconv.frameworks.keras.dialect import Dialect
+from irconv.frameworks.keras.dialect import UNTRAINED, Dialect, Unsayable
 from irconv.frameworks.keras.outlined import Outlined
+from irconv.frameworks.keras.table.identity import TRAINING_ALONE
 
 #: Endings of the names of settings that hold an object: an initialiser, a regulariser or a constraint.
 _OBJECTS = ("_initializer", "_regularizer", "_constraint")
@@ -39,12 +40,33 @@ def training_settings(layer: Outlined, dialect: Dialect) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in origin.config.items():
         if key == "trainable":
-            found[key] = value
+            if not (dialect.is_keras_3 and layer.kind in UNTRAINED):
+                found[key] = value
         elif key in known and key.endswith(_OBJECTS):
             found[key] = _object(value, dialect)
-        elif key in known and key in _NUMBERS:
+        elif key in known and (key in _NUMBERS or (layer.kind in TRAINING_ALONE and key != "data_format")):
             found[key] = value
     return found
+
+
+def masked_queries(layer: Outlined, dialect: Dialect, found: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings by which attention gives a query that may attend to nothing what it is to give.
+
+    All attend to everything then, but MultiHeadAttention of Keras 3 gives zeros where it has a dropout. Raises
+    `Unsayable`.
+    """
+    settings = dict(found)
+    wanted = layer.config.pop("fully_masked", None)
+    if wanted is None:
+        return settings
+    drops = dialect.is_keras_3 and layer.kind not in ("Attention", "AdditiveAttention")
+    if wanted == "zero" and not (drops and settings.get("dropout")):
+        raise Unsayable(f"{layer.kind} of {dialect} attends to everything where it may attend to nothing")
+    if wanted == "average" and drops:
+        settings["dropout"] = 0.0
+    if wanted not in ("zero", "average"):
+        raise Unsayable(f"no {layer.kind} of Keras gives {wanted} where it may attend to nothing")
+    return settings
 
 
 def _object(value: Any, dialect: Dialect) -> Any:

@@ -130,6 +130,13 @@ def tree(entry: Mapping[str, Any]) -> Tree:
     return Tree(kind, name, _trained(config), own, tuple(children), known)
 
 
+def beginnings(path: str) -> Iterator[str]:
+    """What a path begins with, up to each of its slashes; the longest first."""
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
 def layers_of(config: Any) -> list[Any]:
     """The layers of a model; up to Keras 2.0.8 the config of a Sequential is the list itself."""
     return list(config if isinstance(config, list) else config["layers"])

@@ -23,6 +23,7 @@ from irconv.frameworks.keras.nesting import nest
 from irconv.frameworks.keras.ordering import order_layers
 from irconv.frameworks.keras.outline import outline
 from irconv.frameworks.keras.outlined import Outline
+from irconv.frameworks.keras.parameters import give_layers
 from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alone
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
@@ -46,6 +47,9 @@ def write_archive(
     """Write a ``.keras`` archive. Raises `Refused` naming every layer that Keras 3 cannot express."""
     model, ports = build(bundle, KERAS_3, options)
     config = model_config(model, KERAS_3)
+    settings = structure.training(bundle.source)
+    if "optimizer" in settings and bundle.source.version.startswith("3."):
+        config["compile_config"] = settings
     path = output.path(destination)
     parts = {
         "metadata.json": json.dumps({"keras_version": KERAS_3.version, "date_saved": "1980-01-01@00:00:00"}),
@@ -78,6 +82,9 @@ def write_hdf5(
         "keras_version": dialect.version.encode(),
         "model_config": json.dumps(config).encode(),
     }
+    settings = structure.training(bundle.source)
+    if "optimizer_config" in settings and bundle.source.version == dialect.version:  # others name other classes
+        attributes["training_config"] = json.dumps(settings).encode()
     root = Folder("", attributes, {"model_weights": weights})
     hdf5_write.write(output.path(destination), root, progress)
     return Made([destination], str(dialect), ports)
@@ -114,8 +121,11 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     turned = to_channels_last.run(lowered, native_axes(dialect.table), options.io == "native")
     assert turned.graph is not None, "passes keep it"
     native = encode(turned, dialect.table)
-    model = outline(_name(bundle), native, infer_types(turned), _constants(turned))
+    constants, trained = _constants(turned)
+    model = outline(_name(bundle), native, infer_types(turned), constants)
     joins.join(model, dialect)
+    if dialect.is_keras_3:
+        give_layers(model, trained)
     found = structure.structure(bundle.source)
     nest(model, found)
     model.name = found.get("name") or model.name
@@ -140,21 +150,33 @@ def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, di
     raise AssertionError("the last dialect has said why not")
 
 
-def _constants(bundle: Bundle) -> dict[str, LazyTensor]:
-    """Value -> the constant that it is, also where its axes have been moved."""
+def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[LazyTensor]]:
+    """Value -> the constant that it is, also where its axes have been moved; and those that training changes."""
     assert bundle.graph is not None, "the caller has looked"
     found: dict[str, LazyTensor] = {}
+    trained: set[str] = set()
     for node in bundle.graph.nodes:
         layer, source = bundle.layers[node.layer], found.get(node.inputs.get("x", ""))
         if isinstance(layer, Constant):
             found[node.outputs["y"]] = _data(bundle, layer)
+            trained |= set(node.outputs.values()) if _is_trained(bundle, layer) else set()
         elif source is not None and isinstance(layer, Transpose):
             names = [f"a{axis}" for axis in range(len(source.shape))]
             order = " ".join(names[axis] for axis in layer.permutation)
             found[node.outputs["y"]] = source.relayout(relayout(" ".join(names), order, source.shape))
         elif source is not None and isinstance(layer, Reshape) and (shape := static(layer.shape)) is not None:
             found[node.outputs["y"]] = LazyTensor.of(source.numpy().reshape(shape))
-    return found
+        if node.inputs.get("x") in trained and node.outputs["y"] in found:
+            trained.add(node.outputs["y"])
+    return found, [found[value] for value in found if value in trained]
+
+
+def _is_trained(bundle: Bundle, constant: Constant) -> bool:
+    operand = constant.operands["value"]
+    if not isinstance(operand, StoredOperand):
+        return False
+    record = bundle.tensors[operand.tensor].record
+    return record.role == "parameter" and record.trainable is not False and record.dtype.startswith("float")
 
 
 def _data(bundle: Bundle, constant: Constant) -> LazyTensor:

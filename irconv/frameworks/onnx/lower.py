@@ -8,7 +8,7 @@ from irconv.frameworks.onnx.lowerings import recurrent, sizes
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.normalisation import BatchNorm
-from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands
+from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, widen
 
 
 def lower(bundle: Bundle, execution: bool = False) -> Bundle:
@@ -16,7 +16,7 @@ def lower(bundle: Bundle, execution: bool = False) -> Bundle:
 
     With `execution`, in ops that onnx's reference evaluator runs right, too: recurrent layers become Scans.
     """
-    bundle = remove_identity.run(stored_operands.run(bundle))
+    bundle = widen.run(remove_identity.run(stored_operands.run(bundle)))  # few ops take bfloat16, Conv from opset 22
     if not execution:
         bundle = bodies.everywhere(bundle, recurrent.run)
     bundle = decompose.run(bundle, TABLE.has)

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from irconv.codec import Native
@@ -60,8 +61,8 @@ class _Stretch:
     uses: tuple[NativeUse, ...]
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    local: Mapping[str, str]
-    """Layer -> local name."""
+    local: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """Layer -> local name; only stretches that are chosen have them."""
     signature: Any = field(default=None, compare=False)
 
 
@@ -117,6 +118,9 @@ class _Finder:
         for port in model.outputs:
             self.users.setdefault(port.value, []).append(len(model.uses))
         self.inner = {use.layer for body in model.bodies.values() for use in _all_uses(body)}
+        self.kept = {use.layer: is_kept(model.layers[use.layer]) for use in model.uses}
+        self.fit = {name: self._is_fit(name) for name in self.kept}
+        self.parts = cache(self._part)
 
     def chosen(self) -> list[_Stretch]:
         """Stretches that do not overlap, those first whose class saves most statements; in the model's order."""
@@ -134,7 +138,9 @@ class _Finder:
                 break
             chosen += found
             taken |= {i for stretch in found for i in range(stretch.first, stretch.last + 1)}
-        return sorted(chosen, key=lambda stretch: stretch.first)
+        layers = self.model.layers
+        named = [replace(found, local=_local_names(found.prefix, found.uses, layers)) for found in chosen]
+        return sorted(named, key=lambda stretch: stretch.first)
 
     def _stretches(self) -> Iterator[_Stretch]:
         spans: dict[str, list[int]] = {}
@@ -142,33 +148,45 @@ class _Finder:
             if self.counts[use.layer] == 1:
                 for prefix in _prefixes(use.layer):
                     spans.setdefault(prefix, [i, i])[1] = i
-        seen: set[tuple[int, int]] = set()
+        prefixes: dict[tuple[int, int], str] = {}
         for prefix, (first, last) in spans.items():
-            if (first, last) in seen or last - first < 2:
+            prefixes.setdefault((first, last), prefix)
+        lengths = Counter(last - first for first, last in prefixes)
+        for (first, last), prefix in prefixes.items():
+            if last - first < 2 or lengths[last - first] == 1:  # nothing else can be of the same class
                 continue
-            seen.add((first, last))
             if (stretch := self._stretch(prefix, first, last)) is not None:
                 yield stretch
 
     def _stretch(self, prefix: str, first: int, last: int) -> _Stretch | None:
         """The stretch, if it can be a class: every layer used once, all weights in submodules, no loops."""
         uses = self.model.uses[first : last + 1]
-        layers = [self.model.layers[use.layer] for use in uses]
-        if sum(is_kept(layer) for layer in layers) < _LEAST_MODULES or len(uses) == len(self.model.uses):
+        if sum(self.kept[use.layer] for use in uses) < _LEAST_MODULES or len(uses) == len(self.model.uses):
             return None
-        for use, layer in zip(uses, layers, strict=True):
-            loose = any(not w.literal or w.data.shape for w in layer.tensors.values()) and not is_kept(layer)
-            alone = self.counts[use.layer] == 1 or (not is_kept(layer) and not layer.tensors)
-            if loose or not alone or layer.type == "scan" or use.layer in self.inner or _symbolic(layer.config):
-                return None
+        if not all(self.fit[use.layer] for use in uses):
+            return None
         made = {value for use in uses for value in use.outputs}
         inputs = tuple(dict.fromkeys(v for use in uses for v in use.inputs if self._outside(use, v, made)))
         outputs = tuple(v for use in uses for v in use.outputs if any(i > last for i in self.users.get(v, ())))
         if not inputs or not outputs:
             return None
-        local = _local_names(prefix, uses, self.model.layers)
-        stretch = _Stretch(prefix, first, last, uses, inputs, outputs, local)
-        return replace(stretch, signature=_signature(stretch, self.model))
+        stretch = _Stretch(prefix, first, last, uses, inputs, outputs)
+        return replace(stretch, signature=_signature(stretch, self.parts))
+
+    def _is_fit(self, name: str) -> bool:
+        """Whether a class can hold a layer."""
+        layer = self.model.layers[name]
+        loose = any(not w.literal or w.data.shape for w in layer.tensors.values()) and not self.kept[name]
+        alone = self.counts[name] == 1 or (not self.kept[name] and not layer.tensors)
+        return alone and not (loose or layer.type == "scan" or name in self.inner or _symbolic(layer.config))
+
+    def _part(self, name: str) -> Any:
+        """What a layer adds to a signature, whatever its place."""
+        layer, kept = self.model.layers[name], self.kept[name]
+        literals = tuple(
+            (slot, w.data.dtype, str(w.data.numpy().tolist()) if not kept else "") for slot, w in layer.tensors.items()
+        )
+        return layer.type, literals, tuple(layer.config) if kept else repr(sorted(layer.config.items()))
 
     def _outside(self, use: NativeUse, value: str, made: set[str]) -> bool:
         own = value.startswith(f"{use.layer}.") and value not in self.makers and value not in self.ports
@@ -240,20 +258,14 @@ def _number_last(text: str) -> str:
     return f"{match[2]}{match[1]}" if match else text
 
 
-def _signature(stretch: _Stretch, model: NativeModel) -> Any:
+def _signature(stretch: _Stretch, parts_of: Callable[[str], Any]) -> Any:
     """Equal for stretches that can be one class."""
     numbers = {value: ("in", i) for i, value in enumerate(stretch.inputs)}
     parts: list[Any] = []
+    firsts: dict[str, int] = {}
     for i, use in enumerate(stretch.uses):
-        layer = model.layers[use.layer]
         inputs = tuple(numbers.get(value, ("own", value.removeprefix(use.layer))) for value in use.inputs)
-        literals = tuple(
-            (slot, w.data.dtype, str(w.data.numpy().tolist()) if not is_kept(layer) else "")
-            for slot, w in layer.tensors.items()
-        )
-        settings = tuple(layer.config) if is_kept(layer) else repr(sorted(layer.config.items()))
-        again = next(j for j, other in enumerate(stretch.uses) if other.layer == use.layer)
-        parts.append((layer.type, inputs, literals, settings, again))
+        parts.append((parts_of(use.layer), inputs, firsts.setdefault(use.layer, i)))
         for j, value in enumerate(use.outputs):
             if value:
                 numbers[value] = ("made", i * 100 + j)

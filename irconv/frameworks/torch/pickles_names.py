@@ -34,7 +34,7 @@ _DESCRIBED = {
     "types.SimpleNamespace",
     "uuid.UUID",
     "zoneinfo.ZoneInfo._unpickle",
-    # Settings and random states of PyTorch and numpy.
+    # Settings of PyTorch, and arrays of numpy with a mask.
     "torch.device",
     "torch.finfo",
     "torch.iinfo",
@@ -42,13 +42,9 @@ _DESCRIBED = {
     "torch._utils._get_restored_type",
     "torch.serialization._get_layout",
     "torch.nn.backends.thnn._get_thnn_function_backend",
-    "numpy.random._pickle.__bit_generator_ctor",
-    "numpy.random._pickle.__generator_ctor",
-    "numpy.random._pickle.__randomstate_ctor",
-    "numpy.random.__RandomState_ctor",
     "numpy.ma.core._mareconstruct",
 }
-_DESCRIBED_MODULES = "pathlib.", "datetime.", "enum."
+_DESCRIBED_MODULES = "pathlib.", "datetime.", "enum.", "numpy.random."
 
 
 def any_name(name: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from irconv.containers.files import SourceFile
-from irconv.containers.pickle import Rules, Stream, unpickle, unpickle_bytes
+from irconv.containers.pickle import Stream, unpickle, unpickle_bytes
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
 from irconv.containers.zip import Archive
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Refused
@@ -170,6 +170,10 @@ class BytesFile(SourceFile):
 
     def __init__(self, content: bytes, where: str) -> None:
         self.path, self.size, self._content = Path(where), len(content), memoryview(content)
+
+    def place(self) -> tuple[int, int] | None:
+        """See `SourceFile.place`."""
+        return None
 
     def read_runs(self, buffer: memoryview, offsets: Any) -> None:
         """See `SourceFile.read_runs`."""

@@ -23,7 +23,7 @@ _AVERAGED = re.compile(r"(^|[_.])(ema|swa|averaged?|shadow)([_.]|\d*$)")
 _OPTIMIZER = re.compile(r"optim|(^|_)opt(_|\d*$)|^opt[GD]?$", re.IGNORECASE)
 _TRAINING = re.compile(
     r"optim|(^|_)opt(_|\d*$)|^opt[gd]$|sched|scaler|^amp$|rng|callback|^loops$|hyper|hparams|^epoch|^step|^args$|config"
-    r"|loss|criterion|metric|^message_hub$|histor|plugin$|^logs?$|^datamodule$|^meta$|sampler$"
+    r"|loss|criterion|metric|^message_hub$|histor|plugin$|^logs?$|^datamodule$|^meta$|sampler$|^random$|random_state"
 )
 _PREFIXES = "module.", "_orig_mod.", "_fsdp_wrapped_module."
 """What DataParallel, torch.compile and FSDP put in front of every name."""
@@ -80,7 +80,7 @@ def _choose(value: Any, path: str, where: str, averaged: bool, depth: int = 0) -
     # Names in a state dict have dots; those of what is saved with one have not.
     direct = [name for name, item in entries.items() if _is_tensor(item) and (_rank(item) > 0 or "." in name)]
     nested = {k: v for k, v in entries.items() if "." not in k and not _is_tensor(v) and _holds_tensors(v)}
-    training = {name for name, item in nested.items() if _TRAINING.search(name.lower()) or _is_optimizer(item)}
+    training = {name for name, item in nested.items() if _TRAINING.search(name.lower()) or _is_training(item)}
     beside = bool(training) or len(entries) > len(nested)
     nested = {name: item for name, item in nested.items() if name not in training}
     if not nested or (isinstance(value, list | tuple) and (len(nested) > 1 or direct or not beside)):
@@ -159,6 +159,14 @@ def _is_optimizer(value: Any) -> bool:
     if isinstance(value, list | tuple) and value:
         return all(map(_is_optimizer, value))
     return isinstance(value, dict) and {"state", "param_groups"} <= value.keys()
+
+
+def _is_training(value: Any) -> bool:
+    """Whether a value shows that it is the state of an optimizer or of numpy's random numbers."""
+    if isinstance(value, Instance):
+        return value.cls.module.startswith("numpy.random")
+    random = isinstance(value, tuple) and len(value) == 5 and isinstance(value[0], str)
+    return random or _is_optimizer(value)
 
 
 def _entries(value: Any) -> Iterator[tuple[str, Any]]:

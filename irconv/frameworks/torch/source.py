@@ -6,13 +6,14 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irconv.codec import Native, NativeWeight
+from irconv.codec import NativeWeight
+from irconv.frameworks.torch import chains
 from irconv.frameworks.torch.blocks import BLOCK, Block, Structure, structured
 from irconv.frameworks.torch.forward import Function, argument_names, attribute_key
 from irconv.frameworks.torch.helpers import helpers, used_by
 from irconv.frameworks.torch.literals import Code, Dtype, collapsed, literal, plain_text
 from irconv.frameworks.torch.names import identifiers
-from irconv.frameworks.torch.spelling import is_kept, spelling
+from irconv.frameworks.torch.spelling import is_kept, module_call
 from irconv.frameworks.torch.wrapping import signature, wrapped
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
@@ -31,14 +32,27 @@ _ALIASES = {
 }
 
 
-def module_source(model: NativeModel, class_name: str, about: str, weights_note: str) -> str:
-    """The text of the Python file. Raises `Refused` for a size that cannot be computed from the inputs."""
-    structure = structured(model)
+def module_source(
+    model: NativeModel, class_name: str, about: str, weights_note: str, chain: Sequence[chains.Part] | None = None
+) -> str:
+    """The text of the Python file; with `chain`, the model as nested ``nn.Sequential``.
+
+    Raises `Refused` for a size that cannot be computed from the inputs.
+    """
+    named = chains.with_attributes(model, chain) if chain else None
+    if chain and named is None:
+        return _file([_chain_class(class_name, _class_docstring(model), chain)], class_name, about, weights_note)
+    structure = Structure(named, (), {}) if named else structured(model)
     renamed = {block.name: f"{block.name}_" for block in structure.blocks if block.name == class_name}
     classes = [_block_class(block, renamed.get(block.name, block.name)) for block in structure.blocks]
     names = attributes(structure.model)
     outer = _class(class_name, _class_docstring(model), structure.model, names, _constructor(structure, names, renamed))
-    code = [*(line for lines in classes for line in lines), *outer]
+    return _file([*classes, outer], class_name, about, weights_note)
+
+
+def _file(classes: Sequence[Sequence[str]], class_name: str, about: str, weights_note: str) -> str:
+    """The text of the file with these classes, of which the last is the model."""
+    code = [line for lines in classes for line in lines]
     brought = [helpers()[name] for name in used_by(code)]
     load = [
         f'def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> {class_name}:',
@@ -47,9 +61,19 @@ def module_source(model: NativeModel, class_name: str, about: str, weights_note:
         "    model.load_state_dict(load_file(weights))",
         "    return model.eval()",
     ]
-    parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(outer), "\n".join(load)]
+    parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(load)]
     head = "\n".join([f'"""{plain_text(about)}"""', "", *_imports([*brought, *code])])
     return "\n\n\n".join([head, *parts]) + "\n"
+
+
+def _chain_class(name: str, docstring: Sequence[str], chain: Sequence[chains.Part]) -> list[str]:
+    variables = chains.shared(chain)
+    again = {part.layer.name: part.layer for part in chains.leaves(chain) if part.layer is not None}
+    lines = [f"{variable} = {chains.as_module(again[layer])}" for layer, variable in variables.items()]
+    lines.append(f"super().__init__({chains.text(chain, variables)})")
+    body = [piece for line in lines for piece in wrapped(line, 8)]
+    code = [*docstring, "", "def __init__(self) -> None:", *_indent(body, 1)]
+    return [f"class {name}(nn.Sequential):", *_indent(code, 1)]
 
 
 def attributes(model: NativeModel) -> dict[str, str]:
@@ -134,7 +158,7 @@ def _block_class(block: Block, name: str) -> list[str]:
     for local, layer in block.body.layers.items():
         if local in names:
             varied = {key[1]: Code(argument) for key, argument in block.varying.items() if key[0] == local}
-            lines.append(f"self.{names[local]} = {_module(layer, {**layer.config, **varied})}")
+            lines.append(f"self.{names[local]} = {module_call(layer, {**layer.config, **varied})}")
     kept = [names[local] for local in block.body.layers if local in names]
     return _class(name, [f'"""{_listed(kept)}."""'], block.body, names, lines, given)
 
@@ -159,8 +183,10 @@ def _constructor(structure: Structure, names: Mapping[str, str], renamed: Mappin
             given = layer.config["arguments"].items()
             arguments = [f"{key}={literal(_short(structure, kind, key, value))}" for key, value in given]
             lines.append(f"self.{names[name]} = {renamed.get(kind, kind)}({', '.join(arguments)})")
+        elif layer.type == chains.SEQUENTIAL:
+            lines.append(f"self.{names[name]} = nn.Sequential({chains.text(layer.config['parts'], {})})")
         elif name in names:
-            lines.append(f"self.{names[name]} = {_module(layer, layer.config)}")
+            lines.append(f"self.{names[name]} = {module_call(layer, layer.config)}")
         else:
             for tensor, weight in layer.tensors.items():
                 if (key := attribute_key(name, tensor)) in names:
@@ -172,15 +198,6 @@ def _short(structure: Structure, kind: str, argument: str, value: Any) -> Any:
     block = next(block for block in structure.blocks if block.name == kind)
     setting = next(setting for (_, setting), name in block.varying.items() if name == argument)
     return collapsed(setting, value)
-
-
-def _module(layer: Native, config: Mapping[str, Any]) -> str:
-    """The call that makes a submodule, of the element type of its weights."""
-    settings = dict(config)
-    types = {w.data.dtype for w in layer.tensors.values() if "float" in w.data.dtype} - {"float32"}
-    if types:
-        settings["dtype"] = Dtype(min(types))
-    return spelling(layer.type).expression([], settings)
 
 
 def _loose(attribute: str, weight: NativeWeight, parameter: bool) -> str:
@@ -214,6 +231,8 @@ def _imports(code: Sequence[str]) -> list[str]:
     lines = ["from __future__ import annotations", ""]
     if "math." in text:
         lines.append("import math")
+    if "OrderedDict(" in text:
+        lines.append("from collections import OrderedDict")
     abstract = [name for name in ("Callable", "Sequence") if re.search(rf"\b{name}\[", everything)]
     if abstract:
         lines.append(f"from collections.abc import {', '.join(abstract)}")
@@ -222,7 +241,8 @@ def _imports(code: Sequence[str]) -> list[str]:
         lines.append("import torch")
     if re.search(r"\bF\.", text):
         lines.append("import torch.nn.functional as F")
-    lines += ["from safetensors.torch import load_file", "from torch import Tensor, nn"]
+    typed = "Tensor, " if re.search(r"\bTensor\b", everything) else ""
+    lines += ["from safetensors.torch import load_file", f"from torch import {typed}nn"]
     return [*lines, *([""] if aliases else []), *aliases]
 
 

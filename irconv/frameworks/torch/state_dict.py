@@ -11,6 +11,7 @@ from irconv.errors import Problems, Refused
 from irconv.frameworks.torch.pickles_writer import state_dict_pickle
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
+from irconv.options import WriteOptions
 
 METADATA = {"format": "pt"}
 """What the safetensors and transformers libraries look for."""
@@ -21,6 +22,21 @@ IN_PARTS = "in parts"
 SHARD_BYTES = 5 * 10**9
 """Weights above this become numbered shards, as the ecosystem's loaders expect."""
 _ALIGNMENT = 64  # what today's torch.save uses, so that storages can be mapped into memory
+
+
+def write_state_dict(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write the state dict, as safetensors or as ``torch.save`` does: torch's names and layouts.
+
+    PyTorch's own weights keep their names and bytes. Raises `Refused` naming every layer PyTorch cannot express.
+    """
+    if bundle.graph is None or keeps_names(bundle):
+        return write(*stored_weights(bundle), output, destination, progress)
+    # The table of layers takes longer to import than most weights to write.
+    from irconv.frameworks.torch.write import encoded_weights
+
+    return write(encoded_weights(bundle), {}, output, destination, progress)
 
 
 def keeps_names(bundle: Bundle) -> bool:

@@ -9,19 +9,21 @@ _OPEN, _CLOSE = "([{", ")]}"
 
 
 def wrapped(line: str, indent: int) -> list[str]:
-    """A statement within the width where its last brackets can be opened: the arguments on one line, else one on each.
+    """A statement within the width where its last brackets can be opened: the arguments on one line, else one on each,
+    as always where they end in a comma and a space.
 
     >>> wrapped("x = f(" + "a" * 60 + ", " + "b" * 40 + ")", 4)[0]
     'x = f('
     """
-    if len(line) + indent <= _WIDTH or not line.endswith(tuple(_CLOSE)):
+    spread = any(f", {bracket}" in line for bracket in ")]")
+    if (len(line) + indent <= _WIDTH and not spread) or not line.endswith(tuple(_CLOSE)):
         return [line]
     start = _opening(line)
     inside = line[start + 1 : -1]
     parts = _arguments(inside)
     if not inside or start < 0:
         return [line]
-    if len(inside) + indent + 4 <= _WIDTH and line[-1] == ")":
+    if len(inside) + indent + 4 <= _WIDTH and line[-1] == ")" and not spread:
         return [line[: start + 1], f"    {inside}", line[-1]]
     body = [piece for part in parts for piece in _with_comma(wrapped(part, indent + 4))]
     return [line[: start + 1], *(f"    {piece}" for piece in body), line[-1]]

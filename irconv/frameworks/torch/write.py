@@ -1,20 +1,23 @@
-"""Writes PyTorch: readable source with its weights beside it, or a state dict alone."""
+"""Writes PyTorch: readable source with its weights beside it, and the weights of models for `state_dict`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from irconv import __version__
 from irconv.containers import safetensors
 from irconv.containers.files import Output, Progress
 from irconv.errors import Refused
+from irconv.frameworks.torch.chains import Part, chained, keys
+from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
 from irconv.frameworks.torch.source import class_name, module_source, state_dict
-from irconv.frameworks.torch.state_dict import METADATA, keeps_names, stored_weights
-from irconv.frameworks.torch.state_dict import write as write_tensors
+from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
+from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.translate import NativeModel, encode
 
@@ -30,22 +33,34 @@ def write_source(
     about = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
     name = class_name(Path(files[0]).stem if files else destination.stem)
     note = f"The model in eval mode, with its weights from {weights.name}."
-    text = module_source(model, name, about, note)
-    safetensors.write(output.path(weights), state_dict(model), METADATA, progress)
+    chain, tensors, ties = _named(bundle, model)
+    text = module_source(model, name, about, note, chain)
+    metadata = {**METADATA, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
+    safetensors.write(output.path(weights), tensors, metadata, progress)
     output.path(destination).write_text(text, encoding="utf-8")
     return [weights, destination]
 
 
-def write_state_dict(
-    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
-) -> list[Path]:
-    """Write the state dict, as safetensors or as ``torch.save`` does: torch's names and layouts.
+def _named(bundle: Bundle, model: NativeModel) -> tuple[list[Part] | None, dict[str, LazyTensor], dict[str, str]]:
+    """The weights, and which names repeat others: PyTorch's own under their own names where the model is a chain."""
+    encoded = state_dict(model)
+    if not keeps_names(bundle):
+        return None, encoded, {}
+    chain = chained(model, next((fact.value for fact in bundle.source.facts if fact.name == "prefix"), ""))
+    stored, ties = stored_weights(bundle)
+    if chain is None or _saved(keys(chain)) != _saved(stored):
+        return None, encoded, {}
+    return chain, stored, ties
 
-    Raises `Refused` as `write_source` does. PyTorch's own weights keep their names and bytes.
-    """
-    own = bundle.graph is None or keeps_names(bundle)
-    tensors, ties = stored_weights(bundle) if own else (state_dict(_encode(bundle)), {})
-    return write_tensors(tensors, ties, output, destination, progress)
+
+def _saved(names: Iterable[str]) -> set[str]:
+    """The keys without the counters that BatchNorm has from PyTorch 0.4.1 and reads as zero where they are absent."""
+    return {name for name in names if not name.endswith("num_batches_tracked")}
+
+
+def encoded_weights(bundle: Bundle) -> dict[str, LazyTensor]:
+    """The state dict of a model, in PyTorch's names and layouts. Raises `Refused` as `write_source` does."""
+    return state_dict(_encode(bundle))
 
 
 def _encode(bundle: Bundle) -> NativeModel:
@@ -55,4 +70,4 @@ def _encode(bundle: Bundle) -> NativeModel:
             "holds weights without a graph, so that their axes are not known",
             bundle.graph_remedy("Write .irconv, or read the model's own file."),
         )
-    return ordered(encode(lower(bundle), TABLE))
+    return joined(ordered(encode(lower(bundle), TABLE)))

@@ -36,6 +36,7 @@ from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size
 
 _LARGE = -1e9  # Keras' and TensorFlow's "minus infinity"; beside it, scores vanish in float32
+_LARGE_HALF = -3e4  # the same where the largest number is 65504
 
 
 class _Attention(Layer):
@@ -52,7 +53,8 @@ class _Attention(Layer):
     def _weights(self, f: Formula, scores: str, given: Mapping[str, ValueType], shape: Shape) -> str:
         """Softmax of the scores, of this shape (..., t, s), under the mask."""
         mask, dtype = given.get("mask"), given["query"].dtype
-        barred = f.number(_LARGE if self.fully_masked == "average" else float("-inf"), dtype)
+        large = _LARGE_HALF if dtype == "float16" else _LARGE
+        barred = f.number(large if self.fully_masked == "average" else float("-inf"), dtype)
         if self.causal != "none":
             queries, keys = shape[-2:]
             start = 0 if self.causal == "first" else (Size.of(keys) - queries).dimension

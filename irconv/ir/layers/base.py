@@ -17,7 +17,7 @@ from irconv.ir.shapes import Dimension, Shape
 class Record(BaseModel):
     """Frozen data that refuses what it does not know; the base of everything in a manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # of 198 classes a model has a few
 
 
 class StoredOperand(Record):

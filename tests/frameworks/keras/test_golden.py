@@ -29,15 +29,18 @@ from tests.helpers import (
 SEQUENCES = ("attention", "bidirectional", "conv_lstm", "group_query", "masked", "multi_head", "recurrent", "time_")
 """How the names of cases of sequences begin."""
 
-KEPT_TRANSPOSES = {"flatten_output": 1, "two_inputs_two_outputs": 1, "reshape": 1, "permute": 1}
+KEPT_TRANSPOSES = {"flatten_output": 1, "reshape": 1, "permute": 1}
 KEPT_TRANSPOSES |= {"conv_lstm_ranks": 4, "conv_lstm_even": 2, "conv_lstm": 5, "time_distributed_unknown_length": 1}
 KEPT_TRANSPOSES |= {"time_distributed": 3}
 KEPT_TRANSPOSES |= {"conv1d_causal": 2, "depthwise_conv1d": 2, "separable_conv1d": 2, "conv1d_transpose": 3}
 KEPT_TRANSPOSES |= {"locally_connected": 2, "one_axis": 2, "adaptive_pools": 3, "group_normalization": 2, "prelu": 3}
 KEPT_TRANSPOSES |= {"noise": 1, "center_crop": 1, "rms_normalization": 1, "ops_shapes": 3, "ops_networks": 1}
 KEPT_TRANSPOSES |= {"layer_normalization_axes": 1, "conv1d": 2, "pools_1d": 3}
+KEPT_TRANSPOSES |= {"mixed_everywhere": 1, "mixed_attention": 1, "pure_float16": 2}
+KEPT_TRANSPOSES |= {"keras3.15-mixed_float16": 2, "keras3.15-mixed_bfloat16": 2}
 """A flattened, reshaped or permuted map that is an output, or joins a vector, has an order that nothing after it can
-take over; sequences keep their axes at the boundary."""
+take over; sequences keep their axes at the boundary; a normalisation whose weights are rounded stays on the last axis.
+"""
 
 AXES_NOT_IN_THE_FILE = {
     # a normalisation over axis 1 alone reads as one of channels-first maps, which gives the same numbers
@@ -51,8 +54,15 @@ LETTERS_BY_RANK_ALONE = {"reshape", "permute", "layer_normalization_axes", "glob
 LETTERS_BY_RANK_ALONE |= {"cropping", "global_pools", "center_crop", "einsum_dense", "layer_normalization_rms"}
 LETTERS_BY_RANK_ALONE |= {"softmax_axes", "normalization_whole", "unit_normalization", "rms_normalization"}
 LETTERS_BY_RANK_ALONE |= {case.kind for case in GOLDEN if case.kind.startswith(SEQUENCES)}
+LETTERS_BY_RANK_ALONE |= {"mixed_sequences", "pure_float64"}
 LETTERS_BY_RANK_ALONE |= {"ops_reductions", "ops_shapes", "ops_networks"}
 """Cases whose recorded letters only follow the rank: no layer says what the axes are."""
+
+
+HALF_ERRORS = {"mixed_bfloat16": 4e-3, "pure_float16": 1.5e-3}
+HALF_ERRORS |= dict.fromkeys(("mixed_float16", "mixed_everywhere", "mixed_sequences", "mixed_attention"), 1e-3)
+"""Halves have 11 bits (bfloat16: 8), and TensorFlow rounds inside its kernels where no file says so: numbers agree to
+one or two units in the last place, 5e-4 (4e-3) of a number each."""
 
 
 def test_there_are_golden_cases_of_five_keras_versions() -> None:
@@ -72,7 +82,8 @@ def distinct(names: Iterable[str]) -> list[str]:
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
 def test_no_transpose_is_left_but_where_an_order_leaves_the_graph(case: Case) -> None:
-    assert used_types(read_case(case)).count("Transpose") == KEPT_TRANSPOSES.get(case.kind, 0)
+    kept = KEPT_TRANSPOSES.get(case.name, KEPT_TRANSPOSES.get(case.kind, 0))
+    assert used_types(read_case(case)).count("Transpose") == kept
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -81,7 +92,8 @@ def test_the_ports_have_the_names_and_axes_of_the_real_model(case: Case) -> None
     assert graph is not None
     for ports, described in ((graph.inputs, case.described["inputs"]), (graph.outputs, case.described["outputs"])):
         assert [port.name for port in ports] == distinct(port["name"] for port in described)
-        assert [port.dtype for port in ports] == ["float32"] * len(described)
+        arrays = case.inputs if ports is graph.inputs else case.outputs
+        assert [port.dtype for port in ports] == [array.dtype.name for array in arrays]
         for port, wanted in zip(ports, described, strict=True):
             native = {"NHWC": "NCHW", "NDHWC": "NCDHW"}.get(wanted["axes"], wanted["axes"])
             known = {AXES_NOT_IN_THE_FILE.get(case.kind, (native, wanted["axes"]))}
@@ -99,7 +111,7 @@ def test_the_bundle_keeps_all_its_promises(case: Case) -> None:
 def test_numpy_alone_predicts_what_keras_predicted(case: Case) -> None:
     got = irconv.run(read_case(case), case.inputs, runtime="numpy")
     assert list(got) == distinct(port["name"] for port in case.described["outputs"])
-    assert error(list(got.values()), case.outputs) < GOLDEN_ERROR
+    assert error(list(got.values()), case.outputs) < HALF_ERRORS.get(case.kind, GOLDEN_ERROR)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -109,7 +121,7 @@ def test_the_source_record_says_what_wrote_the_file(case: Case) -> None:
     assert case.described["framework"] == "tf.keras" or source.version == case.described["version"]
     backend, *model = [(fact.name, fact.value) for fact in source.facts]
     assert backend == ("backend", case.described["backend"])
-    assert [name for name, _ in model] == ["model"]
+    assert [name for name, _ in model] == ["model", "training"][: 1 + (case.kind == "sequential_compiled")]
     assert [file.name for file in source.files] == ["model.h5"]
     assert source.files[0].size == case.model.stat().st_size
 

@@ -97,6 +97,8 @@ def same_setting(name: str, got: Any, read: Any, rank: int) -> bool:
         return got == "correlation"
     if name in ("alpha_order", "window_order"):
         return got == "channels_last"
+    if name == "axes" and isinstance(got[0], list):  # a product along the last axis and the first
+        return got == read or (read, [len(axes) for axes in got]) == (1, [1, 1])
     if name == "axes":  # one axis of each of two values, or one of both
         both = [read, read] if isinstance(read, int) else read
         return all(one == other or other < 0 for one, other in zip(got, both, strict=True))

@@ -10,6 +10,8 @@ import pytest
 
 import irconv
 from irconv.frameworks.torch.blocks import BLOCK
+from irconv.frameworks.torch.chains import SEQUENTIAL
+from irconv.frameworks.torch.directions import TYPES
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.spelling import SPELLINGS
 from irconv.frameworks.torch.table import TABLE
@@ -129,7 +131,7 @@ def test_every_native_type_of_the_table_is_written_by_a_case() -> None:
 
 
 def test_every_spelling_is_of_a_native_type() -> None:
-    assert set(SPELLINGS) - {codec.native for codec in TABLE.codecs} - {BLOCK} == set()
+    assert set(SPELLINGS) - {codec.native for codec in TABLE.codecs} - {BLOCK, SEQUENTIAL, *TYPES.values()} == set()
 
 
 def test_every_layer_type_is_written() -> None:

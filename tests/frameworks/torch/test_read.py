@@ -145,9 +145,8 @@ def test_a_key_that_is_not_there_is_refused_with_those_that_are() -> None:
 def test_tensors_that_cannot_be_kept_are_refused_all_at_once() -> None:
     text = rejection(lambda: irconv.read(TORCH / "unreadable.pt"), Refused)
     assert [line.split(": ", 1)[1] for line in text.splitlines()] == [
-        "complex: holds complex64 numbers, which irconv does not keep. Save it as another type.",
-        "sparse: is a sparse tensor, which irconv does not keep. Save it as a plain tensor.",
-        "quantised: is a quantised tensor, which irconv does not keep. Save it as a plain tensor.",
+        "meta: is a tensor without data (device meta), which irconv does not keep. Save it as a plain tensor.",
+        "own: is a tensor of the class make_torch.Own, which irconv does not keep. Save it as a plain tensor.",
     ]
 
 

@@ -75,7 +75,7 @@ def test_a_call_beside_real_weights_is_refused_by_name(
     state = {"w": torch.zeros(3), "extra": Evil()}
     torch.save(state, tmp_path / "m.pt", _use_new_zipfile_serialization=not legacy)
     text = rejection(lambda: irconv.read(tmp_path / "m.pt"), Refused)
-    assert f"the pickle names {os.system.__module__}.system, which is not on the list of plain data." in text
+    assert f"the pickle calls {os.system.__module__}.system, which is not on the list of plain data." in text
     assert not (tmp_path / "made").exists()
 
 

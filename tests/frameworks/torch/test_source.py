@@ -19,13 +19,25 @@ from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.matrix import Einsum, MatMul
 from irconv.ir.layers.tensor_ops import Add, Concat, Reshape
 from irconv.ir.manifest import SourceFile
-from tests.helpers import GOLDEN, ROOT, Builder, Case, error, golden, import_file, in_torch, name_of, numbers, read_case
+from tests.helpers import (
+    ONE_OF_EACH,
+    ROOT,
+    Builder,
+    Case,
+    error,
+    golden,
+    import_file,
+    in_torch,
+    name_of,
+    numbers,
+    read_case,
+)
 from tests.layers.harness import Case as LayerCase
 from tests.layers.harness import bundle_of
 from tests.layers.test_layers import CASES
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_the_source_is_typed_python_with_a_class_and_a_load(case: Case, tmp_path: Path) -> None:
     irconv.write(read_case(case), tmp_path / "m.py")
     text = (tmp_path / "m.py").read_text()
@@ -41,7 +53,7 @@ def test_the_source_is_typed_python_with_a_class_and_a_load(case: Case, tmp_path
     assert not any(line.endswith(" ") for line in text.splitlines())
 
 
-@pytest.mark.parametrize("case", GOLDEN, ids=name_of)
+@pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)
 def test_the_source_imports_what_it_uses_and_nothing_else(case: Case, tmp_path: Path) -> None:
     irconv.write(read_case(case), tmp_path / "m.py")
     done = subprocess.run(

@@ -26,6 +26,7 @@ from irconv.frameworks.keras.composites import (
     wrappers,
 )
 from irconv.frameworks.keras.composites.fused import plain
+from irconv.frameworks.keras.precision import computes_in
 
 Expansion: TypeAlias = Callable[[Builder, KerasLayer], list[tuple[Value, ...]]]
 
@@ -52,6 +53,8 @@ EXPANSIONS: Mapping[str, Expansion] = {kind: found for family in _FAMILIES for k
 def place(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
     """Add a layer and its calls; the values that each call makes, in order."""
     usual = operators.place if layer.kind.startswith("ops.") else plain
+    outer, builder.compute = builder.compute, computes_in(layer.kind, layer.config, builder.compute)
     made = EXPANSIONS.get(layer.kind, usual)(builder, layer)
+    builder.compute = outer
     masks.propagate(builder, layer, made)
     return made

@@ -10,6 +10,7 @@ from irconv.frameworks.keras.composites import activations
 from irconv.frameworks.keras.composites.fused import plain, refuse_keywords
 
 _LARGE = -1e9
+_LARGE_HALF = -3e4  # in float16
 
 
 def _masking(builder: Builder, layer: KerasLayer) -> list[Outputs]:
@@ -66,7 +67,7 @@ def _softmax(builder: Builder, layer: KerasLayer) -> list[Outputs]:
             made += activations.EXPANSIONS["Softmax"](builder, replace(layer, calls=(replace(call, keywords={}),)))
             continue
         value, zero = value_name(layer.name, call.index), masks.number(builder, 0.0)
-        low = masks.number(builder, _LARGE)
+        low = masks.number(builder, _LARGE_HALF if builder.compute == "float16" else _LARGE)
         barred = masks.operator(builder, layer.name, "Where", f"{value}.barred", (mask, call.inputs[0], low))
         if builder.facts.version < 3:
             made += activations.EXPANSIONS["Softmax"](

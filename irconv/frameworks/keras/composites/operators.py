@@ -86,6 +86,8 @@ def add(
 
     `part` names an operator that is one step of a layer.
     """
+    if kind == "DivideNoNan":
+        return _divide_no_nan(builder, layer, call, tensors, part)
     name = layer.name + (f".{part}" if part else "")
     origin, before = layer.part if part else layer.origin, builder.layers.get(name)
     if kind == "GetItem":  # a key of new axes alone takes nothing away
@@ -100,6 +102,15 @@ def add(
     outputs = tuple(value_name(result, call, i) for i in range(results or _count(kind, settings)))
     builder.use(name, inputs, outputs)
     return outputs
+
+
+def _divide_no_nan(builder: Builder, layer: KerasLayer, call: int, tensors: Sequence[Any], part: str) -> Outputs:
+    """``x / y``, and 0 where y is 0."""
+    x, y = tensors
+    step = f"{part}." if part else ""
+    (nothing,) = add(builder, layer, call, "Equal", (y, 0.0), {}, f"{step}nothing")
+    (quotient,) = add(builder, layer, call, "TrueDivide", (x, y), {}, f"{step}quotient")
+    return add(builder, layer, call, "Where", (nothing, 0.0, quotient), {}, part)
 
 
 def _spread(tensors: Sequence[Any]) -> list[Any]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value, value_name
+from irconv.frameworks.keras.composites import layers
 from irconv.frameworks.keras.composites.fused import activate, before_activation, plain
 from irconv.frameworks.keras.composites.layers import Steps, each_call
 
@@ -18,12 +19,7 @@ def _dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """
     if "kernel_scale" not in layer.tensors:
         return plain(builder, layer)
-    if (policy := _policy(layer.config.get("dtype"))) != "int8_from_float32":
-        builder.problem(layer.name, f"computes by the policy {policy}, and irconv reads int8_from_float32")
-    if left := sorted(set(layer.tensors) - {"kernel", "kernel_scale", "bias"}):
-        builder.problem(
-            layer.name, f"has weights {', '.join(left)} besides an 8-bit kernel, which irconv does not read"
-        )
+    _known_alone(builder, layer, "kernel", "kernel_scale", "bias")
     quantiser = _quantiser(builder, layer)
     activation = layer.config.get("activation") or "linear"
     values = [value_name(layer.name, call.index) for call in layer.calls]
@@ -45,10 +41,73 @@ def _dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     return [(value,) for value in values]
 
 
-def _in_steps(step: Steps, x: Value, quantiser: Mapping[str, Any]) -> tuple[Value, Value]:
-    """The value in whole steps of its largest element along the last axis, and how many steps make one."""
+def _embedding(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """Row i of the integers over the scale of row i."""
+    if "embeddings_scale" not in layer.tensors:
+        return plain(builder, layer)
+    _known_alone(builder, layer, "embeddings", "embeddings_scale")
+    made: list[Outputs] = []
+    for call, step in each_call(builder, layer):
+        index = step("ops.Cast", "index", *call.inputs, dtype="int32")
+        table, scales = (step.variable(name, layer.tensors[name]) for name in ("embeddings", "embeddings_scale"))
+        rows = step("ops.Cast", "numbers", step("ops.Take", "rows", table, index, axis=0), dtype="float32")
+        scale = step("ops.ExpandDims", "scale", step("ops.Take", "scales", scales, index, axis=0), axis=-1)
+        made.append((step.ends("ops.TrueDivide", rows, scale),))
+    return made
+
+
+def _einsum_dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """As Dense, along named axes: the largest element is that of the axes that the product takes away."""
+    if "kernel_scale" not in layer.tensors:
+        return layers.EXPANSIONS["EinsumDense"](builder, layer)
+    _known_alone(builder, layer, "kernel", "kernel_scale", "bias")
+    equation = str(layer.config["equation"]).replace(" ", "")
+    left, _, result = equation.partition("->")
+    given = left.partition(",")[0]
+    if not (given + result).isalpha():
+        builder.problem(layer.name, f"has 8-bit weights and the equation {equation}, and irconv reads letters there")
+    quantiser, activation = _quantiser(builder, layer), layer.config.get("activation") or "linear"
+    values = [value_name(layer.name, call.index) for call in layer.calls]
+    for (call, step), end in zip(each_call(builder, layer), before_activation(values, activation), strict=True):
+        x, scale = call.inputs[0], step.variable("kernel_scale", layer.tensors["kernel_scale"])
+        if quantiser is not None:
+            gone = [axis for axis, letter in enumerate(given) if letter not in result]
+            x, steps = _in_steps(step, x, quantiser, gone)
+            scale = step("ops.Multiply", "scale", scale, _laid_along(step, steps, given, result, gone))
+        kernel = step("ops.Cast", "numbers", step.variable("kernel", layer.tensors["kernel"]), dtype="float32")
+        product = step("ops.Einsum", "product", x, kernel, subscripts=equation)
+        if "bias" in layer.tensors:
+            bias = step.variable("bias", layer.tensors["bias"])
+            step.ends("ops.Add", step("ops.TrueDivide", "unscaled", product, scale), bias, result=end)
+        else:
+            step.ends("ops.TrueDivide", product, scale, result=end)
+    activate(builder, layer, activation, values)
+    return [(value,) for value in values]
+
+
+def _laid_along(step: Steps, steps: Value, given: str, result: str, gone: list[int]) -> Value:
+    """Numbers along the axes `given`, of which some are `gone`, along those of `result`."""
+    steps = step("ops.Squeeze", "kept", steps, axis=gone)
+    kept = [letter for letter in given if letter in result]
+    order = sorted(range(len(kept)), key=lambda axis: result.index(kept[axis]))
+    steps = step("ops.Transpose", "ordered", steps, axes=order)
+    new = [axis for axis, letter in enumerate(result) if letter not in kept]
+    return step("ops.ExpandDims", "laid", steps, axis=new) if new else steps
+
+
+def _known_alone(builder: Builder, layer: KerasLayer, *known: str) -> None:
+    """Note a problem for another policy, and for weights of an adaptation beside those of 8 bits."""
+    if (policy := _policy(layer.config.get("dtype"))) != "int8_from_float32":
+        builder.problem(layer.name, f"computes by the policy {policy}, and irconv reads int8_from_float32")
+    if left := sorted(set(layer.tensors) - set(known)):
+        what = f"has weights {', '.join(left)} besides an 8-bit kernel, which irconv does not read"
+        builder.problem(layer.name, what)
+
+
+def _in_steps(step: Steps, x: Value, quantiser: Mapping[str, Any], axis: int | list[int] = -1) -> tuple[Value, Value]:
+    """The value in whole steps of its largest element along an axis, and how many steps make one."""
     low, high = quantiser["value_range"]
-    largest = step("ops.Max", "largest", step("ops.Absolute", "size", x), axis=-1, keepdims=True)
+    largest = step("ops.Max", "largest", step("ops.Absolute", "size", x), axis=axis, keepdims=True)
     room = step("ops.Add", "room", largest, step.number("epsilon", float(quantiser["epsilon"])))
     steps = step("ops.TrueDivide", "steps", step.number("high", float(high)), room)
     whole = step("ops.Round", "whole", step("ops.Multiply", "many", x, steps))
@@ -79,4 +138,4 @@ def _quantiser(builder: Builder, layer: KerasLayer) -> Mapping[str, Any] | None:
     return {**usual, **settings}
 
 
-EXPANSIONS = {"Dense": _dense}
+EXPANSIONS = {"Dense": _dense, "EinsumDense": _einsum_dense, "Embedding": _embedding}

@@ -15,6 +15,7 @@ from irconv.frameworks.keras.table import (
     identity,
     normalisation,
     ops_elementwise,
+    ops_products,
     ops_reductions,
     ops_shapes,
     ops_windows,
@@ -30,7 +31,7 @@ from irconv.frameworks.keras.table import (
 _FAMILIES = (
     *(activations, convolution, normalisation, pooling, resampling, tensor_ops),
     *(attention, embedding, identity, preprocessing, recurrent, steps),
-    *(ops_elementwise, ops_reductions, ops_shapes, ops_windows),
+    *(ops_elementwise, ops_reductions, ops_shapes, ops_products, ops_windows),
 )
 
 TABLE = Table("Keras", [codec for family in _FAMILIES for codec in family.CODECS])

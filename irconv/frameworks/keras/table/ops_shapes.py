@@ -24,7 +24,7 @@ from irconv.frameworks.keras.table.op_rows import (
 from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.embedding import OneHot
 from irconv.ir.layers.indexing import Gather, GatherElements
-from irconv.ir.layers.matrix import Einsum, MatMul, Trilu
+from irconv.ir.layers.matrix import Trilu
 from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.shape_ops import Expand, Repeat, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Roll, Slice, Split, Stack, Unstack
@@ -367,6 +367,4 @@ CODECS: list[Codec] = [
     _trilu("Triu", upper=True),
     _space("DepthToSpace", DepthToSpace),
     _space("SpaceToDepth", SpaceToDepth),
-    Codec("ops.Matmul", MatMul, EVERY_OP, Promoted()),
-    Codec("ops.Einsum", Einsum, EVERY_OP, Promoted(), Attribute("subscripts", "equation")),
 ]

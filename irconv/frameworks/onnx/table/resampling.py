@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from irconv.codec import Codec, Draft, Row, Workpiece
-from irconv.frameworks.onnx.table.rows import FLAG, AbsentInput, OptionalAttribute, SizesInput, whole
+from irconv.codec import Codec, Row
+from irconv.frameworks.onnx.table.rows import FLAG, AbsentInput, OptionalAttribute, SizesInput
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.resampling import AffineGrid, GridSample, Resize
 from irconv.ir.shapes import Dimension
-from irconv.rows import Attribute, ConstantInput, Input, Only
-
-
-@dataclass(frozen=True)
-class _Spatial(Row):
-    """``axes``: the spatial ones, which the IR resizes only."""
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        wanted = list(range(2, draft.ranks[0]))
-        if (axes := native.config.pop("axes", None)) != wanted:
-            raise draft.refuse(f"expected the spatial axes {wanted}, got {axes}")
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        native.config["axes"] = list(range(2, len(draft.types["x"].shape)))
+from irconv.rows import Attribute, ConstantInput, Input, Iso, Only
 
 
 @dataclass(frozen=True)
@@ -49,7 +36,6 @@ def _resize(*rows: Row, since: int = 0) -> Codec:
         OptionalAttribute("cubic_coeff_a", "cubic_coefficient"),
         Attribute("exclude_outside", iso=FLAG),
         Attribute("antialias", iso=FLAG),
-        _Spatial(),
         _Sure(),
         since=since,
     )
@@ -60,10 +46,24 @@ def _of_value(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list
     return [types["theta"].shape[0], 1, *fields["sizes"]]
 
 
-_SIZES = SizesInput("sizes", "sizes", whole("sizes"), tuple)
+def _all_axes(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list[Dimension]:
+    """With those of the batch and the channels: beside a Transpose, the optimiser of onnxruntime 1.31 mistakes a Resize
+    that has `axes`."""
+    return [] if fields["sizes"] is None else [*types["x"].shape[:2], *fields["sizes"]]
+
+
+def _spatial(all_axes: Sequence[Any]) -> tuple[Any, ...]:
+    """What is left without batch and channels, which the IR does not resize. Raises `ValueError` where they change."""
+    if list(all_axes[:2]) != [1.0, 1.0]:
+        raise ValueError(f"the batch and the channels to keep their sizes, got {list(all_axes)}")
+    return tuple(all_axes[2:])
+
+
+_SCALES = Iso(_spatial, lambda scales: [1.0, 1.0, *scales])
+_SIZES = SizesInput("sizes", "sizes", _all_axes)
 
 CODECS: list[Codec] = [
-    _resize(ConstantInput("scales", "scales", "float32"), Only("sizes", None), since=19),
+    _resize(ConstantInput("scales", "scales", "float32", _SCALES), Only("sizes", None), since=19),
     _resize(AbsentInput("scales"), _SIZES, Only("scales", None), since=19),
     Codec(
         "GridSample",

@@ -7,9 +7,9 @@ import re
 from collections.abc import Iterable
 from functools import cache
 
-from irconv.frameworks.torch.helpers import indexing, recurrent, signals, windows
+from irconv.frameworks.torch.helpers import indexing, modules, recurrent, signals, windows
 
-_TEXTS = (indexing.TEXT, windows.TEXT, signals.TEXT, recurrent.TEXT)
+_TEXTS = (indexing.TEXT, windows.TEXT, signals.TEXT, recurrent.TEXT, modules.TEXT)
 
 
 @cache

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from irconv.codec import Native
-from irconv.frameworks.torch.literals import Code, literal
+from irconv.frameworks.torch.literals import Code, Dtype, literal
 from irconv.frameworks.torch.spelling.forms import (
     Call,
     Config,
@@ -78,11 +79,16 @@ _MODULES: Mapping[str, Form] = {
     ),
     "CustomRNN": Call("CustomRNN", _UNITS, _CUSTOM, kept=True, count=2),
     "block": Call("block", kept=True),
+    "sequential": Call("nn.Sequential", kept=True),
     "nn.PReLU": Call("nn.PReLU", ("num_parameters",), kept=True),
     "nn.Dropout": Call("nn.Dropout", ("p",), kept=True),
-    "nn.LSTM": Recurrent("nn.LSTM", _UNITS, {**_RECURRENT, "proj_size": 0}, kept=True, states=2),
-    "nn.GRU": Recurrent("nn.GRU", _UNITS, _RECURRENT, kept=True),
-    "nn.RNN": Recurrent("nn.RNN", _UNITS, {**_RECURRENT, "nonlinearity": "tanh"}, kept=True),
+    **{
+        f"nn.{name}{where}": Recurrent(
+            f"nn.{name}", _UNITS, {**_RECURRENT, **more}, kept=True, states=2 if name == "LSTM" else 1, directions=count
+        )
+        for name, more in (("LSTM", {"proj_size": 0}), ("GRU", {}), ("RNN", {"nonlinearity": "tanh"}))
+        for where, count in (("", 1), (" in both directions", 2))
+    },
 }
 
 _ACTIVATIONS: Mapping[str, Form] = {
@@ -246,3 +252,12 @@ def is_kept(layer: Native) -> bool:
 def spelling(native: str) -> Form:
     """How a native type is written."""
     return SPELLINGS.get(native) or Call(native)
+
+
+def module_call(layer: Native, config: Mapping[str, Any]) -> str:
+    """The call that makes a submodule, of the element type of its weights."""
+    settings = dict(config)
+    types = {w.data.dtype for w in layer.tensors.values() if "float" in w.data.dtype} - {"float32"}
+    if types:
+        settings["dtype"] = Dtype(min(types))
+    return spelling(layer.type).expression([], settings)

@@ -303,6 +303,7 @@ class Recurrent(Call):
     """A module of ``nn``'s recurrent family: states have a first axis of layers, and come as one or as a pair."""
 
     states: int = 1
+    directions: int = 1
 
     def expression(self, inputs: Sequence[str], config: Config) -> str:
         """The call that makes the module."""
@@ -310,17 +311,24 @@ class Recurrent(Call):
 
     def on(self, inputs: Sequence[str]) -> list[str]:
         """The inputs of the module as it takes them."""
-        given = [f"{state}.unsqueeze(0)" for state in inputs[1:]]
+        if self.directions == 1:
+            given = [f"{state}.unsqueeze(0)" for state in inputs[1:]]
+        else:
+            given = [f"torch.stack([{', '.join(pair)}])" for pair in zip(inputs[1::2], inputs[2::2], strict=True)]
         return [inputs[0], *given] if len(given) < 2 else [inputs[0], f"({', '.join(given)})"]
 
     def statements(self, targets: Sequence[str], text: str) -> list[str]:
-        """``y, (h, c) = ...``; the states lose their first axis."""
+        """``y, (h, c) = ...``; the states lose their first axis, which is of two in both directions."""
         y, *states = targets
         wanted = [state for state in states if state != "_"]
         if not wanted:
             return [f"{y}, _ = {text}"]
-        pair = states[0] if self.states == 1 else f"({', '.join(states)})"
-        return [f"{y}, {pair} = {text}", *(f"{state} = {state}[0]" for state in wanted)]
+        if self.directions == 2:
+            pairs = zip(states[::2], states[1::2], strict=True)
+            states = ["_" if set(pair) == {"_"} else f"({', '.join(pair)})" for pair in pairs]
+        all_states = states[0] if self.states == 1 else f"({', '.join(states)})"
+        apart = [f"{state} = {state}[0]" for state in wanted] if self.directions == 1 else []
+        return [f"{y}, {all_states} = {text}", *apart]
 
     @property
     def binds(self) -> bool:
@@ -330,7 +338,7 @@ class Recurrent(Call):
     @property
     def results(self) -> int:
         """See `Form`."""
-        return 1 + self.states
+        return 1 + self.states * self.directions
 
     @property
     def nests(self) -> bool:

@@ -1,0 +1,94 @@
+"""Values computed from constants that training does not change: Keras calls its layers and operators on values only.
+
+What is computed from parameters is left to ``--merge``, because training could not change these any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from irconv.ir.bundle import Bundle
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Node
+from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
+from irconv.ir.layers.base import StoredOperand
+from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.elementwise import Sqrt
+from irconv.ir.layers.tensor_ops import Add, Constant, Mul, Reshape
+from irconv.ir.shapes import static
+from irconv.layout import Array
+from irconv.passes import fold_constants
+
+_Rule = Callable[[Any, list[Array]], Array]
+
+
+class _Left(Exception):
+    """A value that is not computed here."""
+
+
+def fold(bundle: Bundle) -> Bundle:
+    """The bundle with all such values as constants, or unchanged where one of them needs another layer."""
+    try:
+        return fold_constants.run(bundle, _evaluate)
+    except _Left:
+        return bundle
+
+
+def _evaluate(part: Bundle) -> dict[str, Array]:
+    assert part.graph is not None, "the caller gives a graph"
+    makers = {value: node for node in part.graph.nodes for value in node.outputs.values()}
+    return {port.name: _value(part, makers, port.value) for port in part.graph.outputs}
+
+
+def _value(part: Bundle, makers: Mapping[str, Node], value: str) -> Array:
+    node = makers[value]
+    layer = part.layers[node.layer]
+    if isinstance(layer, Constant):
+        return _constant(part, layer)
+    rule = _RULES.get(type(layer))
+    if rule is None:
+        raise _Left
+    return rule(layer, [_value(part, makers, taken) for taken in node.inputs.values()])
+
+
+def _constant(part: Bundle, layer: Constant) -> Array:
+    operand = layer.operands["value"]
+    if not isinstance(operand, StoredOperand):
+        return np.asarray(operand.literal, numpy_dtype(operand.dtype))
+    tensor = part.tensors[operand.tensor]
+    if tensor.record.role == "parameter" and tensor.record.trainable is not False:
+        raise _Left
+    return tensor.data.numpy()
+
+
+def _reshaped(layer: Reshape, given: list[Array]) -> Array:
+    shape = static(layer.shape)
+    if shape is None:
+        raise _Left
+    return given[0].reshape(shape)
+
+
+def _of_two(function: Any) -> _Rule:
+    def rule(layer: Any, given: list[Array]) -> Array:
+        result = given[0]
+        for other in given[1:]:
+            result = function(result, other)
+        return np.asarray(result)
+
+    return rule
+
+
+_RULES: Mapping[type[Any], _Rule] = {
+    Add: _of_two(np.add),
+    Cast: lambda layer, given: given[0].astype(numpy_dtype(layer.dtype)),
+    Div: _of_two(np.divide),
+    Maximum: _of_two(np.maximum),
+    Minimum: _of_two(np.minimum),
+    Mul: _of_two(np.multiply),
+    Reshape: _reshaped,
+    Sqrt: lambda _, given: np.sqrt(given[0]),
+    Sub: _of_two(np.subtract),
+}

@@ -1,0 +1,128 @@
+"""Layers of other frameworks in the settings that Keras has: spreads as variances, pools that count their padding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+import numpy as np
+
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.graph import Node
+from irconv.ir.layers.activations import HardSigmoid
+from irconv.ir.layers.base import Decomposition, Layer, StoredOperand, ValueType
+from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.matrix import Einsum, MatMul
+from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.pooling import AveragePool
+from irconv.ir.layers.recurrent import GRU, LSTM
+from irconv.ir.layers.tensor_ops import Pad, Reshape, Transpose
+from irconv.ir.tensors import LazyTensor
+
+_NEW_GATE, _OLD_GATE = HardSigmoid(slope=1 / 6, offset=0.5), HardSigmoid(slope=0.2, offset=0.5)
+
+#: Operands of recurrent layers whose first axis is that of gates and units.
+_OF_GATES = ("kernel", "recurrent_kernel", "bias_input", "bias_recurrent")
+
+
+def with_variances(bundle: Bundle) -> Bundle:
+    """BatchNorms that keep a standard deviation, or one over it, keep a variance; the epsilon stays where it can."""
+    layers, tensors = dict(bundle.layers), dict(bundle.tensors)
+    for name, layer in bundle.layers.items():
+        if not isinstance(layer, BatchNorm):
+            continue
+        role = next((role for role in ("std", "inv_std") if role in layer.operands), "")
+        stored = layer.operands.get(role)
+        if not isinstance(stored, StoredOperand):
+            continue
+        given = tensors[stored.tensor]
+        spread = given.data.numpy().astype(np.float64)
+        square = (spread + layer.epsilon) ** 2 if role == "std" else 1 / spread**2
+        epsilon = layer.epsilon if bool((square >= layer.epsilon).all()) else 0.0
+        key = f"{name}.variance"
+        data = LazyTensor.of((square - epsilon).astype(given.data.numpy().dtype))
+        tensors[key] = Tensor(given.record.model_copy(update={"source": None, "steps": ()}), data)
+        others = {other: operand for other, operand in layer.operands.items() if other != role}
+        operands = {**others, "variance": StoredOperand(tensor=key)}
+        layers[name] = layer.model_copy(update={"operands": operands, "epsilon": epsilon})
+    return replace(bundle, layers=layers, tensors=tensors)
+
+
+def with_old_gates(bundle: Bundle) -> Bundle:
+    """Gates by Keras 3's hard sigmoid, ``clip(x / 6 + 1 / 2)``, as gates by Keras 2's, ``clip(x / 5 + 1 / 2)``, whose
+    weights are 5 / 6 of what they were."""
+    layers, tensors = dict(bundle.layers), dict(bundle.tensors)
+    for name, layer in bundle.layers.items():
+        if not isinstance(layer, LSTM | GRU) or layer.recurrent_activation != _NEW_GATE:
+            continue
+        gates = layer.ORDERS["gate"]
+        factors = np.asarray([1.0 if gate in "gn" else _NEW_GATE.slope / _OLD_GATE.slope for gate in gates])
+        operands = dict(layer.operands)
+        stored = {role: operand for role, operand in operands.items() if role in _OF_GATES}
+        if any(not isinstance(operand, StoredOperand) for operand in stored.values()):
+            continue
+        for role, operand in stored.items():
+            assert isinstance(operand, StoredOperand), "the others were passed over"
+            given = tensors[operand.tensor]
+            array = given.data.numpy()
+            scaled = (array.reshape(len(gates), -1) * factors[:, None]).astype(array.dtype).reshape(array.shape)
+            key = f"{name}.{role}.scaled"
+            tensors[key] = Tensor(given.record.model_copy(update={"source": None, "steps": ()}), LazyTensor.of(scaled))
+            operands[role] = StoredOperand(tensor=key)
+        layers[name] = layer.model_copy(update={"operands": operands, "recurrent_activation": _OLD_GATE})
+    return replace(bundle, layers=layers, tensors=tensors)
+
+
+def with_dense_products(layer: Einsum, given: Mapping[str, ValueType]) -> Decomposition | None:
+    """A product of a value and one with known sizes as a matrix product: both with the axes summed over last."""
+    terms, result = layer.terms()
+    if len(terms) != 2 or "..." in terms[1] or any(len(set(term)) < len(term.replace("...", ".")) for term in terms):
+        return None
+    # what the dots stand for gets digits for letters
+    dots = "0123456789"[: len(given["x0"].shape) - len(terms[0].replace("...", ""))]
+    left, right, result = terms[0].replace("...", dots), terms[1], result.replace("...", dots)
+    sizes = dict(zip(left, given["x0"].shape, strict=True)) | dict(zip(right, given["x1"].shape, strict=True))
+    summed = [letter for letter in left if letter not in result]
+    kept, made = [x for x in left if x in result], [x for x in right if x not in left]
+    fits = set(right) == {*summed, *made} and len(result) == len(left) + len(right) - 2 * len(summed)
+    known = [sizes[x] for x in (*summed, *made)]
+    numbers = [size for size in known if isinstance(size, int)]
+    if not fits or len(numbers) != len(known):
+        return None
+    f, many, count = Formula(layer, given), prod(numbers[: len(summed)]), prod(numbers[len(summed) :])
+    x = f(Transpose(permutation=tuple(left.index(x) for x in (*kept, *summed))), "x0")
+    x = f(Reshape(shape=(*(sizes[x] for x in kept), many)), x)
+    kernel = f(Transpose(permutation=tuple(right.index(x) for x in (*summed, *made))), "x1")
+    y = f(MatMul(), x, f(Reshape(shape=(many, count)), kernel))
+    y = f(Reshape(shape=(*(sizes[x] for x in kept), *(sizes[x] for x in made))), y)
+    order = tuple([*kept, *made].index(x) for x in result)
+    return f.ends(Transpose(permutation=order), y)
+
+
+def without_counted_padding(bundle: Bundle) -> Bundle:
+    """Averages that count their padding, as averages of padded values, which then are elements as others are."""
+    if bundle.graph is None:
+        return bundle
+    layers: dict[str, Layer] = dict(bundle.layers)
+    nodes: list[Node] = []
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        if isinstance(layer, AveragePool) and layer.count_padding and not isinstance(layer.padding, str):
+            none = ((0, 0),) * len(layer.padding)
+            if any(map(any, layer.padding)):
+                value = f"{node.outputs['y']}.counted"
+                pads = ((0, 0), (0, 0), *layer.padding)
+                layers[value] = Pad(pads=pads, mode="constant", value=0.0)
+                nodes.append(Node(layer=value, scope=node.scope, inputs=_x(node), outputs={"y": value}))
+                nodes.append(node.model_copy(update={"inputs": {"x": value}}))
+            else:
+                nodes.append(node)
+            layers[node.layer] = layer.model_copy(update={"padding": none, "count_padding": False})
+        else:
+            nodes.append(node)
+    return replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))
+
+
+def _x(node: Node) -> Mapping[str, str]:
+    return {"x": node.inputs["x"]}
