@@ -306,6 +306,10 @@ DIRECTLY = {
 READ_ONLY = {"GroupNormalization"}
 
 
+#: ONNX types that are read and never written: runtimes lose digits in GroupNormalization, so its parts are written.
+READ_ONLY = {"GroupNormalization"}
+
+
 @pytest.mark.parametrize("name", TRIALS)
 def test_every_runtime_computes_the_formula(name: str, tmp_path: Path) -> None:
     trial = TRIALS[name]()
@@ -345,7 +349,7 @@ def reachable(codec: Codec, found: set[type[Layer]]) -> bool:
 def test_every_native_type_that_keras_files_can_reach_is_reached() -> None:
     """ONNX's; that every one of PyTorch's is reached, `tests.frameworks.torch.test_layers` says."""
     found = {type(layer) for case in GOLDEN for layer in read_case(case).layers.values()}
-    wanted = {codec.native for codec in ONNX.codecs if reachable(codec, found)}
+    wanted = {codec.native for codec in ONNX.codecs if reachable(codec, found)} - READ_ONLY
     by_files = {native for case in GOLDEN for native in natives(read_case(case))}
     assert wanted - by_files - READ_ONLY <= set(DIRECTLY), "these need a golden file, or a trial here"
 

@@ -312,6 +312,7 @@ def _block(model: NativeModel, stretches: Sequence[_Stretch], name: str) -> tupl
                 argument = known or _argument(local, setting, arguments)
                 arguments[argument] = values
                 varying[local, setting] = argument
+    arguments = dict(sorted(arguments.items(), key=lambda pair: not re.search("channels|features", pair[0])))
     body = replace(_body(first), layers=layers)
     given = [{argument: values[i] for argument, values in arguments.items()} for i in range(len(stretches))]
     return Block(name, body, tuple(arguments), varying, arguments), given

@@ -90,12 +90,11 @@ def keys(parts: Sequence[Part], path: str = "") -> Iterator[str]:
 
 def shared(parts: Sequence[Part]) -> dict[str, str]:
     """The variable of each module that stands at several places, by layer."""
-    names: list[str] = []
+    places: dict[str, list[str]] = {}
     for part in leaves(parts):
         if part.layer is not None and is_kept(part.layer):
-            names.append(part.layer.name)
-    again = {name: f"shared_{name}" for name in names if names.count(name) > 1}
-    return identifiers(again)
+            places.setdefault(part.layer.name, []).append(part.name)
+    return identifiers({layer: f"shared_{names[0]}" for layer, names in places.items() if len(names) > 1})
 
 
 def leaves(parts: Sequence[Part]) -> Iterator[Part]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
-from os.path import commonprefix
+from itertools import takewhile
 
 from irconv.codec import Native
 from irconv.translate import NativeModel, NativeUse
@@ -49,9 +49,9 @@ class _Pair:
         """The module: the tensors of both, those of the second with ``_reverse``."""
         ahead, back = given[self.forward.layer], given[self.backward.layer]
         tensors = dict(ahead.tensors) | {f"{name}_reverse": weight for name, weight in back.tensors.items()}
-        name = commonprefix([ahead.name, back.name]).rstrip("/._") or ahead.name
-        own = (ahead.name, back.name)
-        name = name if name in own or name not in taken else ahead.name
+        same = takewhile(lambda pair: pair[0] == pair[1], zip(ahead.name, back.name, strict=False))
+        name = "".join(letter for letter, _ in same).rstrip("/._")
+        name = ahead.name if not name or name in taken else name
         return replace(
             ahead,
             type=TYPES[ahead.type],

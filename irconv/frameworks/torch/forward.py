@@ -21,7 +21,7 @@ from irconv.ir.graph import Port
 from irconv.ir.shapes import Size
 from irconv.translate import NativeModel, NativeUse
 
-_WIDTH = 100
+_LONGEST = 64
 _SHORT = ("x", "y")
 _DEFAULT_TYPES = ("float32", "int64", "bool")
 _RESERVED = frozenset(
@@ -108,7 +108,8 @@ class Function:
             text = f"self.{self.attributes[use.layer]}({', '.join(given)})"
         else:
             text = form.expression(texts, {name: self._resolved(use, value) for name, value in layer.config.items()})
-        return form, _Expression(text, 1 + max((e.depth for e in inputs), default=0), form.infix)
+        deeper = 0 if any(e.number for e in inputs) else 1
+        return form, _Expression(text, deeper + max((e.depth for e in inputs), default=0), form.infix)
 
     def _input(self, layer: Native, name: str, value: str) -> _Expression:
         if not value:
@@ -189,14 +190,25 @@ class Function:
         return {identifier(value.split(".", maxsplit=1)[0]) for use in self.model.uses for value in use.outputs}
 
     def _inlined(self, index: int, result: str, expression: _Expression) -> bool:
-        """Whether the expression goes into the next statement: a single use there, as its only input, and short."""
-        if self.uses[result] != 1 or result in self.results or index + 1 >= len(self.model.uses):
+        """Whether the expression goes into the next statement: a single use there, the only value it takes, and short.
+
+        Numbers that stand between the two count for nothing. A block of layers gets a line of its own.
+        """
+        if self.uses[result] != 1 or result in self.results:
             return False
-        following = self.model.uses[index + 1]
-        form = spelling(self.layers[following.layer].type)
-        kept = isinstance(form, Call) and form.kept
-        short = expression.depth < (2 if kept else 3) and len(expression.text) < _WIDTH // 2
-        return following.inputs == (result,) and form.nests and short
+        numbers: set[str] = set()
+        for following in self.model.uses[index + 1 :]:
+            layer = self.layers[following.layer]
+            if layer.type == "buffer" and attribute_key(following.layer, "value") not in self.attributes:
+                numbers.add(following.outputs[0])
+                continue
+            form = spelling(layer.type)
+            kept = isinstance(form, Call) and form.kept
+            alone = tuple(value for value in following.inputs if value not in numbers) == (result,)
+            blocks = layer.type == "block" or self.layers[self.model.uses[index].layer].type == "block"
+            short = expression.depth < (2 if kept else 3) and len(expression.text) < _LONGEST
+            return alone and form.nests and (short or layer.type == "nn.Identity") and not (kept and blocks)
+        return False
 
     def _variable(self, index: int, result: str, may_be_x: bool) -> str:
         """``x`` where the value it holds is used up, ``y`` beside it, else the layer's own name."""

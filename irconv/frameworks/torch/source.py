@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from irconv.codec import NativeWeight
@@ -21,6 +21,8 @@ from irconv.ir.tensors import LazyTensor
 from irconv.translate import NativeModel
 
 _WIDTH = 100
+
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 #: Types that helpers name, in an order in which each may use those before it.
 _ALIASES = {
@@ -43,10 +45,16 @@ def module_source(
     if chain and named is None:
         return _file([_chain_class(class_name, _class_docstring(model), chain)], class_name, about, weights_note)
     structure = Structure(named, (), {}) if named else structured(model)
+    ties = _ties({} if named else dict(_keyed(model, structure)))
     renamed = {block.name: f"{block.name}_" for block in structure.blocks if block.name == class_name}
-    classes = [_block_class(block, renamed.get(block.name, block.name)) for block in structure.blocks]
     names = attributes(structure.model)
-    outer = _class(class_name, _class_docstring(model), structure.model, names, _constructor(structure, names, renamed))
+    classes = [
+        _block_class(block, renamed.get(block.name, block.name), _instances(structure, block, names))
+        for block in structure.blocks
+    ]
+    outer = _class(
+        class_name, _class_docstring(model), structure.model, names, _constructor(structure, names, renamed, ties)
+    )
     return _file([*classes, outer], class_name, about, weights_note)
 
 
@@ -92,25 +100,43 @@ def attributes(model: NativeModel) -> dict[str, str]:
     return identifiers(wanted)
 
 
-def state_dict(model: NativeModel) -> dict[str, LazyTensor]:
-    """Every tensor of the module under its key, such as ``conv1.weight`` or ``block1.conv1.weight``."""
-    structure = structured(model)
+def state_dict(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+    """Every tensor of the module under its key, such as ``conv1.weight`` or ``block1.conv1.weight``; and the keys that
+    are one parameter with another: key -> the one it repeats."""
+    found = dict(_keyed(model, structured(model)))
+    return {key: weight.data for key, (_, weight) in found.items()}, _ties(found)
+
+
+def _keyed(model: NativeModel, structure: Structure) -> Iterator[tuple[str, tuple[str, NativeWeight]]]:
+    """Key, and the type and weight it is of; numbers that the constructor writes out are left out."""
     names = attributes(structure.model)
     bodies = {block.name: attributes(block.body) for block in structure.blocks}
-    found: dict[str, LazyTensor] = {}
     for name, layer in structure.model.layers.items():
         if layer.type == BLOCK:
             local = bodies[layer.config["class"]]
             for member, original in structure.members[name].items():
                 if member in local:
-                    for tensor, weight in model.layers[original].tensors.items():
-                        found[f"{names[name]}.{local[member]}.{tensor}"] = weight.data
+                    inner = model.layers[original]
+                    for tensor, weight in inner.tensors.items():
+                        yield f"{names[name]}.{local[member]}.{tensor}", (inner.type, weight)
         for tensor, weight in layer.tensors.items():
             if name in names:
-                found[f"{names[name]}.{tensor}"] = weight.data
+                yield f"{names[name]}.{tensor}", (layer.type, weight)
             elif not weight.literal:
-                found[names[attribute_key(name, tensor)]] = weight.data
-    return found
+                yield names[attribute_key(name, tensor)], (layer.type, weight)
+
+
+def _ties(found: Mapping[str, tuple[str, NativeWeight]]) -> dict[str, str]:
+    """The parameters that are one tensor in one layout; a buffer stays a copy, as no parameter can take its place."""
+    first: dict[tuple[Any, ...], str] = {}
+    ties: dict[str, str] = {}
+    for key, (native, weight) in found.items():
+        if weight.literal or native == "buffer" or key.endswith(_BUFFERS) or not _trains(weight.data.dtype):
+            continue
+        kept = first.setdefault((weight.path, id(weight.data.source), weight.data.changes), key)
+        if kept != key:
+            ties[key] = kept
+    return ties
 
 
 def class_name(stem: str) -> str:
@@ -151,7 +177,7 @@ def _class(
     return [f"class {name}(nn.Module):", *_indent([*docstring, "", *code], 1)]
 
 
-def _block_class(block: Block, name: str) -> list[str]:
+def _block_class(block: Block, name: str, instances: Sequence[str]) -> list[str]:
     names = attributes(block.body)
     given = [f"{argument}: {_annotation(block, argument)}" for argument in block.arguments]
     lines: list[str] = []
@@ -159,8 +185,7 @@ def _block_class(block: Block, name: str) -> list[str]:
         if local in names:
             varied = {key[1]: Code(argument) for key, argument in block.varying.items() if key[0] == local}
             lines.append(f"self.{names[local]} = {module_call(layer, {**layer.config, **varied})}")
-    kept = [names[local] for local in block.body.layers if local in names]
-    return _class(name, [f'"""{_listed(kept)}."""'], block.body, names, lines, given)
+    return _class(name, [f'"""{_listed(instances)}."""'], block.body, names, lines, given)
 
 
 def _annotation(block: Block, argument: str) -> str:
@@ -170,12 +195,23 @@ def _annotation(block: Block, argument: str) -> str:
     return " | ".join(sorted(words, key=lambda word: (word == "None", word)))
 
 
+def _instances(structure: Structure, block: Block, names: Mapping[str, str]) -> list[str]:
+    """The attributes that are of the block's class."""
+    every = structure.model.layers.items()
+    return [names[name] for name, layer in every if layer.type == BLOCK and layer.config["class"] == block.name]
+
+
 def _listed(names: Sequence[str]) -> str:
-    shown = names if len(names) < 7 else [*names[:5], "...", names[-1]]
-    return ", ".join(shown)
+    """What a block is: its places in the model."""
+    shown = [*names]
+    while len(shown) > 3 and sum(map(len, shown)) > _WIDTH // 2:
+        shown[-3:] = ["...", shown[-1]]
+    return f"What {', '.join(shown[:-1])} and {shown[-1]} are" if len(shown) > 1 else f"What {shown[0]} is"
 
 
-def _constructor(structure: Structure, names: Mapping[str, str], renamed: Mapping[str, str]) -> list[str]:
+def _constructor(
+    structure: Structure, names: Mapping[str, str], renamed: Mapping[str, str], ties: Mapping[str, str]
+) -> list[str]:
     lines: list[str] = []
     for name, layer in structure.model.layers.items():
         if layer.type == BLOCK:
@@ -189,9 +225,9 @@ def _constructor(structure: Structure, names: Mapping[str, str], renamed: Mappin
             lines.append(f"self.{names[name]} = {module_call(layer, layer.config)}")
         else:
             for tensor, weight in layer.tensors.items():
-                if (key := attribute_key(name, tensor)) in names:
+                if (key := attribute_key(name, tensor)) in names and names[key] not in ties:
                     lines.append(_loose(names[key], weight, layer.type != "buffer"))
-    return lines
+    return [*lines, *(f"self.{key} = self.{kept}" for key, kept in ties.items())]
 
 
 def _short(structure: Structure, kind: str, argument: str, value: Any) -> Any:
@@ -208,9 +244,14 @@ def _loose(attribute: str, weight: NativeWeight, parameter: bool) -> str:
         values = literal(shortest_float32(weight.data.numpy()))
         return f'self.register_buffer("{attribute}", torch.tensor({values}{typed}), persistent=False)'
     empty = f"torch.empty({literal(weight.data.shape)}{typed})"
-    if parameter and "float" in dtype and not dtype.startswith("float8"):
+    if parameter and _trains(dtype):
         return f"self.{attribute} = nn.Parameter({empty})"
     return f'self.register_buffer("{attribute}", {empty})'
+
+
+def _trains(dtype: str) -> bool:
+    """Whether PyTorch takes tensors of a type as parameters."""
+    return "float" in dtype and not dtype.startswith("float8")
 
 
 def _method(name: str, arguments: Sequence[str], returns: str, lines: Sequence[str]) -> list[str]:

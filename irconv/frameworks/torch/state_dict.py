@@ -36,7 +36,7 @@ def write_state_dict(
     # The table of layers takes longer to import than most weights to write.
     from irconv.frameworks.torch.write import encoded_weights
 
-    return write(encoded_weights(bundle), {}, output, destination, progress)
+    return write(*encoded_weights(bundle), output, destination, progress)
 
 
 def keeps_names(bundle: Bundle) -> bool:

@@ -13,6 +13,7 @@ from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
+from irconv.frameworks.torch.padding import taken_in
 from irconv.frameworks.torch.source import class_name, module_source, state_dict
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
@@ -43,13 +44,12 @@ def write_source(
 
 def _named(bundle: Bundle, model: NativeModel) -> tuple[list[Part] | None, dict[str, LazyTensor], dict[str, str]]:
     """The weights, and which names repeat others: PyTorch's own under their own names where the model is a chain."""
-    encoded = state_dict(model)
     if not keeps_names(bundle):
-        return None, encoded, {}
+        return None, *state_dict(model)
     chain = chained(model, next((fact.value for fact in bundle.source.facts if fact.name == "prefix"), ""))
     stored, ties = stored_weights(bundle)
     if chain is None or _saved(keys(chain)) != _saved(stored):
-        return None, encoded, {}
+        return None, *state_dict(model)
     return chain, stored, ties
 
 
@@ -58,8 +58,11 @@ def _saved(names: Iterable[str]) -> set[str]:
     return {name for name in names if not name.endswith("num_batches_tracked")}
 
 
-def encoded_weights(bundle: Bundle) -> dict[str, LazyTensor]:
-    """The state dict of a model, in PyTorch's names and layouts. Raises `Refused` as `write_source` does."""
+def encoded_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+    """The state dict of a model in PyTorch's names and layouts, and which names repeat others.
+
+    Raises `Refused` as `write_source` does.
+    """
     return state_dict(_encode(bundle))
 
 
@@ -70,4 +73,5 @@ def _encode(bundle: Bundle) -> NativeModel:
             "holds weights without a graph, so that their axes are not known",
             bundle.graph_remedy("Write .irconv, or read the model's own file."),
         )
-    return joined(ordered(encode(lower(bundle), TABLE)))
+    model = joined(ordered(encode(lower(bundle), TABLE)))
+    return model if bundle.source.framework == "torch" else taken_in(model)

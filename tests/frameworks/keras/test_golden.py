@@ -14,12 +14,12 @@ from irconv.ir.validate import validate
 from tests.helpers import (
     ALL_CASES,
     GOLDEN,
-    GOLDEN_ERROR,
     REFUSED,
     REFUSED_FILES,
     Case,
     datasets,
     error,
+    limit,
     name_of,
     read_case,
     rejection,
@@ -57,12 +57,6 @@ LETTERS_BY_RANK_ALONE |= {case.kind for case in GOLDEN if case.kind.startswith(S
 LETTERS_BY_RANK_ALONE |= {"mixed_sequences", "pure_float64"}
 LETTERS_BY_RANK_ALONE |= {"ops_reductions", "ops_shapes", "ops_networks"}
 """Cases whose recorded letters only follow the rank: no layer says what the axes are."""
-
-
-HALF_ERRORS = {"mixed_bfloat16": 4e-3, "pure_float16": 1.5e-3}
-HALF_ERRORS |= dict.fromkeys(("mixed_float16", "mixed_everywhere", "mixed_sequences", "mixed_attention"), 1e-3)
-"""Halves have 11 bits (bfloat16: 8), and TensorFlow rounds inside its kernels where no file says so: numbers agree to
-one or two units in the last place, 5e-4 (4e-3) of a number each."""
 
 
 def test_there_are_golden_cases_of_five_keras_versions() -> None:
@@ -111,7 +105,7 @@ def test_the_bundle_keeps_all_its_promises(case: Case) -> None:
 def test_numpy_alone_predicts_what_keras_predicted(case: Case) -> None:
     got = irconv.run(read_case(case), case.inputs, runtime="numpy")
     assert list(got) == distinct(port["name"] for port in case.described["outputs"])
-    assert error(list(got.values()), case.outputs) < HALF_ERRORS.get(case.kind, GOLDEN_ERROR)
+    assert error(list(got.values()), case.outputs) < limit(case)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)

@@ -8,7 +8,7 @@ import onnx
 import pytest
 
 import irconv
-from tests.helpers import GOLDEN, GOLDEN_ERROR, ONE_OF_EACH, Case, error, in_onnxruntime, name_of, read_case, turned
+from tests.helpers import GOLDEN, ONE_OF_EACH, Case, error, in_onnxruntime, limit, name_of, read_case, turned
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -17,7 +17,7 @@ def test_with_the_sources_axes_it_takes_and_gives_the_frameworks_own_arrays(case
     irconv.write(read_case(case), file, irconv.WriteOptions(io="source"))
     onnx.checker.check_model(file, full_check=True)
     for optimised in (False, True):
-        assert error(in_onnxruntime(file, case.inputs, optimised), case.outputs) < GOLDEN_ERROR
+        assert error(in_onnxruntime(file, case.inputs, optimised), case.outputs) < limit(case)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -29,7 +29,7 @@ def test_with_native_axes_it_takes_and_gives_channels_first_arrays(case: Case, t
     inputs = turned(case.inputs, bundle.graph.inputs, "native")
     wanted = turned(case.outputs, bundle.graph.outputs, "native")
     for optimised in (False, True):
-        assert error(in_onnxruntime(file, inputs, optimised), wanted) < GOLDEN_ERROR
+        assert error(in_onnxruntime(file, inputs, optimised), wanted) < limit(case)
 
 
 @pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)

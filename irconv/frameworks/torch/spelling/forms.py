@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -113,7 +114,9 @@ class Infix(Form):
     operator: str
 
     def expression(self, inputs: Sequence[str], config: Config) -> str:
-        """The inputs joined by the operator."""
+        """The inputs joined by the operator; a negative number that is added is subtracted."""
+        if self.operator == "+" and len(inputs) == 2 and re.fullmatch(r"\(-[\d.e+-]+\)", inputs[1]):
+            return f"{inputs[0]} - {inputs[1][2:-1]}"
         return f" {self.operator} ".join(inputs)
 
     @property
@@ -130,6 +133,11 @@ class Infix(Form):
     def numbers_from(self) -> int | None:
         """See `Form`."""
         return None if self.operator == "@" else 0
+
+    @property
+    def nests(self) -> bool:
+        """See `Form`."""
+        return True
 
 
 @dataclass(frozen=True)
