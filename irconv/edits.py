@@ -108,7 +108,5 @@ def _codecs(path: Path) -> Mapping[str, Sequence[Codec]]:
     spec.loader.exec_module(module)
     found = getattr(module, "CODECS", None)
     if not isinstance(found, Mapping) or not all(isinstance(c, Codec) for codecs in found.values() for c in codecs):
-        raise MissingFact(
-            f"--plugin {path}", "expected CODECS = {framework: [Codec(...), ...]}"
-        )
+        raise MissingFact(f"--plugin {path}", "expected CODECS = {framework: [Codec(...), ...]}")
     return {str(framework).lower(): codecs for framework, codecs in found.items()}

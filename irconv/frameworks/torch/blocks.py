@@ -79,16 +79,17 @@ def structured(model: NativeModel) -> Structure:
     replaced: dict[int, tuple[_Stretch, NativeUse]] = {}
     members: dict[str, Mapping[str, str]] = {}
     for stretches in groups.values():
-        block, settings = _block(model, stretches, _class_name(stretches, taken))
+        places = list({stretch.prefix: stretch for stretch in reversed(stretches)}.values())[::-1]
+        block, settings = _block(model, places, _class_name(places, taken))
         blocks.append(block)
-        names = list(stretches[0].local.values())
-        for stretch, given in zip(stretches, settings, strict=True):
+        names = list(places[0].local.values())
+        for stretch, given in zip(places, settings, strict=True):
             instance = _free(stretch.prefix, layers, stretch)
-            layers = {n: layer for n, layer in layers.items() if n not in stretch.local or finder.counts[n] > 1}
             layers[instance] = Native(BLOCK, instance, {"class": block.name, "arguments": given})
-            use = NativeUse(instance, stretch.inputs, stretch.outputs)
-            replaced[stretch.first] = stretch, use
             members[instance] = dict(zip(names, stretch.local, strict=True))
+            for again in stretches:
+                if again.prefix == stretch.prefix:
+                    replaced[again.first] = again, NativeUse(instance, again.inputs, again.outputs)
     uses: list[NativeUse] = []
     place = 0
     while place < len(model.uses):
@@ -99,7 +100,9 @@ def structured(model: NativeModel) -> Structure:
         else:
             uses.append(model.uses[place])
             place += 1
+    inside = {name for stretch in chosen for name in stretch.local} - {use.layer for use in uses}
     ordered = {use.layer: layers[use.layer] for use in uses} | layers
+    ordered = {name: layer for name, layer in ordered.items() if name not in inside}
     return Structure(replace(model, layers=ordered, uses=tuple(uses)), tuple(blocks), members)
 
 
@@ -138,9 +141,31 @@ class _Finder:
                 break
             chosen += found
             taken |= {i for stretch in found for i in range(stretch.first, stretch.last + 1)}
+        chosen += self._submodels(taken)
         layers = self.model.layers
         named = [replace(found, local=_local_names(found.prefix, found.uses, layers)) for found in chosen]
         return sorted(named, key=lambda stretch: stretch.first)
+
+    def _submodels(self, taken: set[int]) -> list[_Stretch]:
+        """Models in the model that stand in one piece wherever they are used, the same at every place."""
+        runs: dict[str, list[range]] = {}
+        start, layers = 0, set[str]()
+        for place, use in enumerate(self.model.uses):
+            if use.layer in layers or _outermost(use) != _outermost(self.model.uses[start]):
+                runs.setdefault(_outermost(self.model.uses[start]), []).append(range(start, place))
+                start, layers = place, set()
+            layers.add(use.layer)
+        runs.setdefault(_outermost(self.model.uses[start]), []).append(range(start, len(self.model.uses)))
+        runs.pop("", None)
+        found: list[_Stretch] = []
+        for scope, places in runs.items():
+            if any(taken & set(run) for run in places):
+                continue
+            stretches = [s for run in places if (s := self._stretch(scope, run[0], run[-1], len(places))) is not None]
+            modules = [[use.layer for use in s.uses if self.kept[use.layer]] for s in stretches]
+            same = len({stretch.signature for stretch in stretches}) == 1 and all(m == modules[0] for m in modules)
+            found += stretches if same and len(stretches) == len(places) else []
+        return found
 
     def _stretches(self) -> Iterator[_Stretch]:
         spans: dict[str, list[int]] = {}
@@ -158,12 +183,12 @@ class _Finder:
             if (stretch := self._stretch(prefix, first, last)) is not None:
                 yield stretch
 
-    def _stretch(self, prefix: str, first: int, last: int) -> _Stretch | None:
-        """The stretch, if it can be a class: every layer used once, all weights in submodules, no loops."""
+    def _stretch(self, prefix: str, first: int, last: int, count: int = 1) -> _Stretch | None:
+        """The stretch, if it can be a class: every layer used so often, all weights in submodules, no loops."""
         uses = self.model.uses[first : last + 1]
         if sum(self.kept[use.layer] for use in uses) < _LEAST_MODULES or len(uses) == len(self.model.uses):
             return None
-        if not all(self.fit[use.layer] for use in uses):
+        if not all(self.fit[use.layer] and self._used(use.layer, count) for use in uses):
             return None
         made = {value for use in uses for value in use.outputs}
         inputs = tuple(dict.fromkeys(v for use in uses for v in use.inputs if self._outside(use, v, made)))
@@ -177,8 +202,11 @@ class _Finder:
         """Whether a class can hold a layer."""
         layer = self.model.layers[name]
         loose = any(not w.literal or w.data.shape for w in layer.tensors.values()) and not self.kept[name]
-        alone = self.counts[name] == 1 or (not self.kept[name] and not layer.tensors)
-        return alone and not (loose or layer.type == "scan" or name in self.inner or _symbolic(layer.config))
+        return not (loose or layer.type == "scan" or name in self.inner or _symbolic(layer.config))
+
+    def _used(self, name: str, count: int) -> bool:
+        """Whether a layer is used so often, which matters to those with weights alone."""
+        return self.counts[name] == count or not (self.kept[name] or self.model.layers[name].tensors)
 
     def _part(self, name: str) -> Any:
         """What a layer adds to a signature, whatever its place."""
@@ -225,6 +253,11 @@ def _prefixes(name: str) -> list[str]:
     ['conv2', 'conv2_block1', 'conv2_block1/1']
     """
     return [name[: match.start()] for match in re.finditer(r"(?<=[^/._])[/._]+(?=[^/._])", name)]
+
+
+def _outermost(use: NativeUse) -> str:
+    """The first of the submodels that a use lies in."""
+    return use.scope.split("/")[0]
 
 
 def _symbolic(value: Any) -> bool:

@@ -25,7 +25,25 @@ _LONGEST = 64
 _SHORT = ("x", "y")
 _DEFAULT_TYPES = ("float32", "int64", "bool")
 _RESERVED = frozenset(
-    ["torch", "self", "F", "nn", "math", "Tensor", "float", "int", "range", "zip", "list", "tuple", "load_file", "_"]
+    [
+        "torch",
+        "self",
+        "F",
+        "nn",
+        "math",
+        "Tensor",
+        "float",
+        "int",
+        "range",
+        "zip",
+        "list",
+        "tuple",
+        "load_file",
+        "_",
+        "l",
+        "I",
+        "O",
+    ]
 )
 
 
@@ -100,6 +118,8 @@ class Function:
         inputs = [self._input(layer, use.layer, value) for value in use.inputs]
         form = spelling(layer.type)
         texts = self._texts(inputs, form)
+        if layer.type == "nn.Identity":
+            return form, _Expression(self._tensor(inputs[0]), inputs[0].depth, inputs[0].infix)
         if layer.type == "scan":
             text = self._loop(use.layer, layer, texts)
         elif isinstance(form, Call) and form.kept:

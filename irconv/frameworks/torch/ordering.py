@@ -46,6 +46,6 @@ def _numbers_apart(model: NativeModel) -> NativeModel:
                 name = f"{numbers[value]}@{place}.{slot}"
                 layers[name] = layers[numbers[value]]
                 inputs[slot] = f"{value}@{place}.{slot}"
-                uses.append(NativeUse(name, (), (inputs[slot],)))
+                uses.append(NativeUse(name, (), (inputs[slot],), use.scope))
         uses.append(replace(use, inputs=tuple(inputs)))
     return replace(model, layers=layers, uses=tuple(uses))

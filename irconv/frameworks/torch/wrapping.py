@@ -15,7 +15,12 @@ def wrapped(line: str, indent: int) -> list[str]:
     >>> wrapped("x = f(" + "a" * 60 + ", " + "b" * 40 + ")", 4)[0]
     'x = f('
     """
+    target, equals, value = line.partition(" = ")
+    if equals and len(line) + indent > _WIDTH and _in_brackets(line, len(target), value, indent):
+        return [f"{target} = (", f"    {value}", ")"]
     spread = any(f", {bracket}" in line for bracket in ")]")
+    if line.startswith("return ") and len(line) + indent > _WIDTH and len(_arguments(line[7:])) > 1:
+        return ["return (", *(f"    {part}," for part in _arguments(line[7:])), ")"]
     if (len(line) + indent <= _WIDTH and not spread) or not line.endswith(tuple(_CLOSE)):
         return [line]
     start = _opening(line)
@@ -25,20 +30,46 @@ def wrapped(line: str, indent: int) -> list[str]:
         return [line]
     if len(inside) + indent + 4 <= _WIDTH and line[-1] == ")" and not spread:
         return [line[: start + 1], f"    {inside}", line[-1]]
-    body = [piece for part in parts for piece in _with_comma(wrapped(part, indent + 4))]
+    body = [piece for part in parts for piece in _with_comma(_argument(part, indent + 4))]
     return [line[: start + 1], *(f"    {piece}" for piece in body), line[-1]]
 
 
 def signature(name: str, arguments: Sequence[str], returns: str) -> list[str]:
     """The head of a method, one argument on a line where it is too long for one."""
     line = f"def {name}({', '.join(arguments)}) -> {returns}:"
+    if len(line) + 4 > _WIDTH and len(returns) > _WIDTH // 2:
+        return signature(name, arguments, "tuple[Tensor, ...]")
     if len(line) + 4 <= _WIDTH:
         return [line]
-    if len(returns) > _WIDTH // 2:
-        returns = "tuple[Tensor, ...]"
     together = f"    {', '.join(arguments)}"
     inside = [together] if len(together) + 4 <= _WIDTH else [f"    {argument}," for argument in arguments]
     return [f"def {name}(", *inside, f") -> {returns}:"]
+
+
+def _in_brackets(line: str, target: int, value: str, indent: int) -> bool:
+    """Whether the value of an assignment goes into brackets as a whole: it has none of its own to open in the width."""
+    opened = _opening(line) if line.endswith(tuple(_CLOSE)) else target
+    return len(value) + indent + 4 <= _WIDTH and (opened <= target or opened + 1 + indent > _WIDTH)
+
+
+def _argument(part: str, indent: int) -> list[str]:
+    """An argument; a long sum has each term on a line."""
+    terms = [
+        place for place, letter in _at_top(part) if letter in "+-" and part[place - 1 : place + 2] == f" {letter} "
+    ]
+    if len(part) + indent < _WIDTH or not terms:
+        return wrapped(part, indent)
+    return [part[start:end].strip() for start, end in zip([0, *terms], [*terms, len(part)], strict=True)]
+
+
+def _at_top(text: str) -> list[tuple[int, str]]:
+    """The letters outside strings and brackets."""
+    depth, found = 0, list[tuple[int, str]]()
+    for place, letter in _outside_strings(text):
+        depth += (letter in _OPEN) - (letter in _CLOSE)
+        if not depth and letter not in _CLOSE:
+            found.append((place, letter))
+    return found
 
 
 def _with_comma(lines: Sequence[str]) -> list[str]:
@@ -60,10 +91,9 @@ def _opening(line: str) -> int:
 
 def _arguments(text: str) -> list[str]:
     """The parts between the commas outside brackets."""
-    depth, parts, start = 0, list[str](), 0
-    for place, letter in _outside_strings(text):
-        depth += (letter in _OPEN) - (letter in _CLOSE)
-        if letter == "," and not depth:
+    parts, start = list[str](), 0
+    for place, letter in _at_top(text):
+        if letter == ",":
             parts.append(text[start:place].strip())
             start = place + 1
     return [part for part in [*parts, text[start:].strip()] if part]

@@ -7,24 +7,18 @@ from pathlib import Path
 import pytest
 
 import irconv
-from tests.frameworks.keras.test_golden import HALF_ERRORS
 from tests.helpers import (
     GOLDEN,
-    GOLDEN_ERROR,
     ONE_OF_EACH,
     Case,
     error,
     import_file,
     in_torch,
+    limit,
     name_of,
     read_case,
     turned,
 )
-
-
-def allowed(case: Case) -> float:
-    """The largest error: for halves, PyTorch's own kernels round inside as well (three last bits of 0.43 are 1.7e-3)."""
-    return {**HALF_ERRORS, "pure_float16": 2e-3}.get(case.kind, GOLDEN_ERROR)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
@@ -33,14 +27,14 @@ def test_the_emitted_module_takes_and_gives_channels_first_arrays(case: Case, tm
     assert bundle.graph is not None
     irconv.write(bundle, file)
     got = in_torch(file, turned(case.inputs, bundle.graph.inputs, "native"))
-    assert error(got, turned(case.outputs, bundle.graph.outputs, "native")) < allowed(case)
+    assert error(got, turned(case.outputs, bundle.graph.outputs, "native")) < limit(case)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=name_of)
 def test_with_the_sources_axes_it_takes_and_gives_the_frameworks_own_arrays(case: Case, tmp_path: Path) -> None:
     file = tmp_path / "m.py"
     irconv.write(read_case(case), file, irconv.WriteOptions(io="source"))
-    assert error(in_torch(file, case.inputs), case.outputs) < allowed(case)
+    assert error(in_torch(file, case.inputs), case.outputs) < limit(case)
 
 
 @pytest.mark.parametrize("case", ONE_OF_EACH, ids=name_of)

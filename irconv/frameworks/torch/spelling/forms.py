@@ -261,8 +261,13 @@ class Indexing(Form):
         return True
 
     def _part(self, start: Any, end: Any, step: int) -> str:
-        bounds = f"{literal(start) if start else ''}:{'' if end is None else literal(end)}"
-        return bounds if step == 1 else f"{bounds}:{step}"
+        """One slice; formatters set the colon apart from sums and products."""
+        bounds = [literal(start) if start else "", "" if end is None else literal(end)]
+        bounds += [] if step == 1 else [str(step)]
+        if all(re.fullmatch(r"-?\w*", bound) for bound in bounds):
+            return ":".join(bounds)
+        first, *rest = bounds
+        return "".join([first, *(f" : {bound}" if bound else " :" for bound in rest)]).strip()
 
 
 @dataclass(frozen=True)
