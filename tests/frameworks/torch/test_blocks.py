@@ -98,3 +98,47 @@ def test_blocks_of_any_name_are_written(name: str, tmp_path: Path) -> None:
     assert len(classes(tmp_path / "m.py")) == 2
     wanted = execute(bundle, {"x": x}, "onnxruntime")
     assert error(in_torch(tmp_path / "m.py", [x]), list(wanted.values())) < 1e-6
+
+
+def towers(*scopes: str) -> Bundle:
+    """A model in the model that is used once for each scope, with its weights shared where the scope is the same."""
+    builder, last = Builder(x=("N", 5)).add("before", Linear(), "x", kernel=numbers(5, 5, seed=8)), "before"
+    for i, scope in enumerate(scopes):
+        for j, name in enumerate(("a", "b")):
+            layer = f"{scope}/{name}"
+            if layer in builder.layers:
+                builder.use(layer, last, result=f"{layer}#{i}")
+                node = builder.nodes[-1]
+                builder.nodes[-1] = node.model_copy(update={"scope": scope})
+            else:
+                kernel = numbers(5, 5, seed=len(builder.layers)) / 3
+                builder.add(layer, Linear(), last, scope=scope, kernel=kernel)
+            value = builder.nodes[-1].outputs["y"]
+            last = f"{scope}.{i}.{j}"
+            builder.add(last, Tanh(), value, scope=scope)
+    return builder.add("after", Linear(), last, kernel=numbers(3, 5, seed=9)).build()
+
+
+@pytest.mark.parametrize(
+    ("scopes", "count"),
+    [(("tower",), 1), (("tower", "tower"), 1), (("tower", "second"), 1), (("tower", "second", "tower"), 1)],
+)
+def test_a_model_in_a_model_is_a_class_however_often_it_is_used(
+    scopes: tuple[str, ...], count: int, tmp_path: Path
+) -> None:
+    bundle, x = towers(*scopes), numbers(2, 5, seed=20)
+    irconv.write(bundle, tmp_path / "m.py")
+    assert len(classes(tmp_path / "m.py")) == count + 1
+    keys = {f"{scope}.{name}.weight" for scope in scopes for name in ("a", "b")}
+    assert set(load_file(tmp_path / "m.safetensors")) == keys | {"before.weight", "after.weight"}
+    wanted = execute(bundle, {"x": x}, "onnxruntime")
+    assert error(in_torch(tmp_path / "m.py", [x]), list(wanted.values())) < 1e-6
+
+
+def test_a_model_in_a_model_that_stands_in_two_pieces_is_written_out(tmp_path: Path) -> None:
+    builder = Builder(x=("N", 5))
+    for name, x, scope in (("a", "x", "tower"), ("c", "tower/a", ""), ("b", "c", "tower")):
+        layer = f"{scope}/{name}".lstrip("/")
+        builder.add(layer, Linear(), x, scope=scope, kernel=numbers(5, 5, seed=len(name)))
+    irconv.write(builder.build(), tmp_path / "m.py")
+    assert classes(tmp_path / "m.py") == ["M"]
