@@ -120,7 +120,7 @@ class _Finder:
                 self.users.setdefault(value, []).append(i)
         for port in model.outputs:
             self.users.setdefault(port.value, []).append(len(model.uses))
-        self.inner = {use.layer for body in model.bodies.values() for use in _all_uses(body)}
+        self.inner = {use.layer for body in model.bodies.values() for use in all_uses(body)}
         self.kept = {use.layer: is_kept(model.layers[use.layer]) for use in model.uses}
         self.fit = {name: self._is_fit(name) for name in self.kept}
         self.parts = cache(self._part)
@@ -240,10 +240,11 @@ def _saved(stretches: Sequence[_Stretch]) -> int:
     return (len(stretches) - 1) * (stretches[0].last - stretches[0].first) - len(stretches)
 
 
-def _all_uses(model: NativeModel) -> Iterator[NativeUse]:
+def all_uses(model: NativeModel) -> Iterator[NativeUse]:
+    """Every use of a layer, those in the bodies of loops included."""
     yield from model.uses
     for body in model.bodies.values():
-        yield from _all_uses(body)
+        yield from all_uses(body)
 
 
 def _prefixes(name: str) -> list[str]:

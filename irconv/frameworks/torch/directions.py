@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import takewhile
 
 from irconv.codec import Native
+from irconv.frameworks.torch.blocks import all_uses
 from irconv.translate import NativeModel, NativeUse
 
 TYPES = {f"nn.{name}": f"nn.{name} in both directions" for name in ("LSTM", "GRU", "RNN")}
@@ -17,7 +18,7 @@ TYPES = {f"nn.{name}": f"nn.{name} in both directions" for name in ("LSTM", "GRU
 def joined(model: NativeModel) -> NativeModel:
     """The model with every such pair as one module; bodies of loops stay as they are."""
     layers, uses = dict(model.layers), list(model.uses)
-    counts = Counter(use.layer for use in uses)
+    counts = Counter(use.layer for use in all_uses(model))
     for pair in _pairs(model, counts):
         merged = pair.layer(model.layers, layers)
         layers = {n: layer for n, layer in layers.items() if n not in (pair.forward.layer, pair.backward.layer)}

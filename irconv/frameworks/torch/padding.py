@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 from irconv.codec import Native
+from irconv.frameworks.torch.blocks import all_uses
 from irconv.translate import NativeModel, NativeUse
 
 
@@ -14,7 +15,7 @@ def taken_in(model: NativeModel) -> NativeModel:
     makers = {value: use for use in model.uses for value in use.outputs}
     users = Counter(value for use in model.uses for value in use.inputs)
     users.update(port.value for port in model.outputs)
-    counts = Counter(use.layer for use in model.uses)
+    counts = Counter(use.layer for use in all_uses(model))
     layers, gone, changed = dict(model.layers), set[str](), dict[str, NativeUse]()
     for use in model.uses:
         conv, pad = model.layers[use.layer], makers.get(use.inputs[0]) if use.inputs else None
@@ -25,9 +26,9 @@ def taken_in(model: NativeModel) -> NativeModel:
             changed[use.layer] = replace(use, inputs=(pad.inputs[0], *use.inputs[1:]))
             gone.add(pad.outputs[0])
     uses = [changed.get(use.layer, use) for use in model.uses if use.outputs[0] not in gone]
-    kept = {use.layer for use in uses}
-    layers = {name: layer for name, layer in layers.items() if name in kept or counts[name] == 0}
-    return replace(model, layers=layers, uses=tuple(uses))
+    made = replace(model, uses=tuple(uses))
+    unused = {use.layer for use in model.uses} - {use.layer for use in all_uses(made)}
+    return replace(made, layers={name: layer for name, layer in layers.items() if name not in unused})
 
 
 def _padding(conv: Native, pad: Native) -> tuple[int, ...] | None:

@@ -46,8 +46,8 @@ def test_the_source_is_typed_python_with_a_class_and_a_load(case: Case, tmp_path
     (load,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "load")
     assert (model.name, [ast.unparse(base) for base in model.bases]) == ("Model", ["nn.Module"])
     assert load.returns is not None
-    assert ast.get_docstring(tree).startswith("model.h5 (Keras ")
-    assert ast.get_docstring(model).startswith("Takes ")
+    assert (ast.get_docstring(tree) or "").startswith("model.h5 (Keras ")
+    assert (ast.get_docstring(model) or "").startswith("Takes ")
     many = ("def forward(", "return ")  # of a model with many outputs
     assert all(len(line) <= 120 or line.lstrip().startswith(many) for line in text.splitlines())
     assert not any(line.endswith(" ") for line in text.splitlines())
