@@ -46,7 +46,7 @@ def test_an_architecture_keeps_predictions_and_weights_and_no_transpose(
     for target in script.FORMATS:
         script.convert(tmp_path, target)
         found = script.compare(tmp_path, target)
-        assert found["error"] < 2e-6
+        assert found["error"] < 5e-6  # weights are drawn anew each time; 2.0e-6 was seen, in ConvNeXtTiny
         assert found["left"] == LEFT.get(name, {}).get(target, 0)
         if target == "keras":
             assert (found["exact"], found["added"]) == (found["weights"], 0)

@@ -18,6 +18,7 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose
+from irconv.ir.layers.embedding import Discretization
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
@@ -53,6 +54,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
         if isinstance(layer, ConvTranspose):
             return crops_as_keras(layer, given)
         if isinstance(layer, Clip) and (layer.low is None or layer.high is None):
+            return False
+        if isinstance(layer, Discretization):  # Keras 3 casts its input to the dtype of an integer result
             return False
         if isinstance(layer, UnitNorm) and layer.least != dialect.least:
             return False
