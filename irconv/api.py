@@ -10,12 +10,12 @@ from typing import Literal
 import numpy as np
 
 from irconv.containers.files import Progress, check_free, whole_output
-from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
-from irconv.frameworks import Made, Reader, Writer, merged_groups, readers, writers
+from irconv.errors import MissingFact, Problem, Problems, UnknownFormat, UnusedOption
+from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.layout import Array
-from irconv.options import ReadOptions, WriteOptions
+from irconv.options import ReadOptions, WriteOptions, flag, given, unused
 
 Runtime = Literal["onnxruntime", "numpy"]
 
@@ -35,10 +35,16 @@ class Written:
 def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     """The model in a file or folder as a bundle; tensors are read when they are needed.
 
-    Raises `UnknownFormat` where nothing recognises the content, and what the reader raises.
+    Raises `UnknownFormat` where nothing recognises the content, `UnusedOption` for what the reader does not honour, and
+    what the reader raises.
     """
     path, options = Path(path), options or ReadOptions()
     reader = _reader(path, options.source_format)
+    _refuse([*_unread(reader, options)])
+    return _read(reader, path, options)
+
+
+def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     bundle = reader.read(path, options)
     if bundle.graph is None or not reader.naive:
         return bundle
@@ -53,10 +59,11 @@ def write(
 ) -> Written:
     """Write a bundle in the format that the suffix or ``target_format`` names; it appears whole or not at all.
 
-    Raises `Refused` naming every layer the format cannot express, and `OutputFailed`.
+    Raises `Refused` naming every layer the format cannot express, `UnusedOption` and `OutputFailed`.
     """
     path, options = Path(path), options or WriteOptions()
     writer = _writer(path, options.target_format)
+    _refuse(_unwritten(writer, options))
     check_free(path, options.force)
     if bundle.graph is None and bundle.source.framework == "theano" and not writer.archives:
         what = "holds arrays without an architecture, so that nothing but a bundle can be written"
@@ -90,11 +97,16 @@ def convert(
     write_options: WriteOptions | None = None,
     progress: Progress | None = None,
 ) -> Written:
-    """Read one file and write another. Raises what `read` and `write` raise; a bad destination is found first."""
-    options = write_options or WriteOptions()
-    _writer(Path(destination), options.target_format)
-    check_free(Path(destination), options.force)
-    return write(read(source, read_options), destination, options, progress)
+    """Read one file and write another.
+
+    Raises what `read` and `write` raise; a bad destination and options without effect are found first.
+    """
+    reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
+    writer = _writer(Path(destination), writing.target_format)
+    check_free(Path(destination), writing.force)
+    reader = _reader(Path(source), reading.source_format)
+    _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
+    return write(_read(reader, Path(source), reading), destination, writing, progress)
 
 
 def check(path: str | Path) -> list[Problem]:
@@ -169,6 +181,27 @@ def _in_order(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, Array
         names = ", ".join(port.name for port in ports)
         raise MissingFact("inputs", f"expected {len(ports)} ({names}), got {len(arrays)}")
     return {port.name: np.asarray(array) for port, array in zip(ports, arrays, strict=True)}
+
+
+def _unread(reader: Reader, options: ReadOptions) -> list[Problem]:
+    """What the user asks of a reader that does not do it."""
+    names = given(options).keys() - {"source_format", *reader.options}
+    return unused(options, names, f"what is read as {reader.name} has no use for it", _honoured(reader.options))
+
+
+def _unwritten(writer: Writer, options: WriteOptions) -> list[Problem]:
+    """What the user asks of a writer that does not do it."""
+    names = given(options).keys() - {*OF_EVERY_WRITER, *writer.options}
+    return unused(options, names, f"what is written as {writer.name} has no use for it", _honoured(writer.options))
+
+
+def _honoured(names: Sequence[str]) -> str:
+    return f"Leave it out; what has an effect here: {', '.join(map(flag, names))}." if names else ""
+
+
+def _refuse(problems: Sequence[Problem]) -> None:
+    if problems:
+        raise UnusedOption(problems)
 
 
 def _must_exist(path: Path) -> None:

@@ -34,6 +34,25 @@ class _Group(click.Group):
             sys.exit(_REFUSED)
 
 
+class _Command(click.Command):
+    """A command whose options that hold one value are given once; click itself lets the last of several win."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
+        single = [p for p in order if isinstance(p, click.Option) and not (p.multiple or p.is_flag)]
+        if again := {option.opts[-1] for option in single if single.count(option) > 1}:
+            ctx.fail(f"{', '.join(sorted(again))} is given more than once, and holds one value.")
+        return super().parse_args(ctx, args)
+
+
+_Group.command_class = _Command
+
+
+def _listed(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
+    """Names that are repeated or stand with commas between them."""
+    return tuple(name for value in values for name in value.split(",") if name)
+
+
 #: The facts a file may not state: a flag for each field of `irconv.options.ReadOptions`.
 _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--from", "source_format", metavar="FW", help="Read SRC as this framework's, do not recognise it."),
@@ -53,7 +72,12 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         type=click.Choice(["th", "tf"]),
         help="Where images have their channels in a Keras 1 file that does not say: th first, tf last.",
     ),
-    click.option("--until", default="", metavar="LAYER", help="Read up to this layer; its result is the output."),
+    click.option(
+        "--until",
+        multiple=True,
+        metavar="LAYER",
+        help="Read up to this layer; its result is the output. Repeat for more.",
+    ),
     click.option("--replace", multiple=True, metavar="LAYER=identity", help="Read as if the layer did nothing."),
     click.option(
         "--plugin",
@@ -77,6 +101,22 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         multiple=True,
         metavar="CLASS=TYPE",
         help="Read a PyTorch class of your own as this module, such as Flatten.",
+    ),
+    click.option(
+        "--inputs", multiple=True, callback=_listed, metavar="A,B", help="The inputs of a graph, by the file's names."
+    ),
+    click.option(
+        "--outputs", multiple=True, callback=_listed, metavar="C,D", help="The outputs of a graph, by the file's names."
+    ),
+    click.option("--signature", metavar="NAME", help="Which of several functions of a file is the model."),
+    click.option(
+        "--tags", multiple=True, callback=_listed, metavar="T,U", help="The graph of a SavedModel that has these tags."
+    ),
+    click.option(
+        "--fix",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Read as if this input always had this value; repeat for more.",
     ),
 )
 
@@ -192,7 +232,7 @@ def check(bundle: str, as_json: bool) -> None:
 @main.command()
 @click.argument("model")
 @click.option(
-    "--input", "inputs", multiple=True, required=True, metavar="[NAME=]X.npy", help="An input; repeat for more."
+    "--input", "arrays", multiple=True, required=True, metavar="[NAME=]X.npy", help="An input; repeat for more."
 )
 @click.option("--output", required=True, metavar="Y.npy|Y.npz", help="Where the outputs go; several need .npz.")
 @click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="[default: onnxruntime where installed]")
@@ -205,16 +245,16 @@ def check(bundle: str, as_json: bool) -> None:
 )
 @click.option("--force", is_flag=True, help="Replace the output where it exists.")
 @_with(_READING_OPTIONS)
-def run(model: str, inputs: tuple[str, ...], output: str, force: bool, **flags: Any) -> None:
+def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: Any) -> None:
     """Predict with MODEL, without its framework."""
     from irconv import api
-    from irconv.containers import arrays
+    from irconv.containers.arrays import check_output, read_inputs, write_outputs
     from irconv.options import ReadOptions
 
-    given = arrays.read_inputs(inputs)
-    arrays.check_output(Path(output), force)
+    given = read_inputs(arrays)
+    check_output(Path(output), force)
     results = api.run(model, given, flags["runtime"], flags["io"], _taken(ReadOptions, flags))
-    arrays.write_outputs(Path(output), results, force)
+    write_outputs(Path(output), results, force)
     for name, array in results.items():
         click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
     click.echo(f"wrote {output}")
@@ -285,3 +325,7 @@ class _progress:
     def __exit__(self, *exception: object) -> None:
         if self._bar is not None:
             self._bar.stop()
+
+
+if __name__ == "__main__":
+    main()

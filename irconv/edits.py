@@ -23,7 +23,7 @@ _IDENTITY = "the identity in place of a layer"
 
 
 def run(model: NativeModel, options: ReadOptions) -> NativeModel:
-    """The model up to the layer of `options.until`, without the layers of `options.replace`; their weights are listed.
+    """The model up to the layers of `options.until`, without the layers of `options.replace`; their weights are listed.
 
     Raises `MissingFact` for a layer the model does not have, or one that the identity cannot stand for.
     """
@@ -59,27 +59,37 @@ def _replaced(model: NativeModel, wish: str) -> NativeModel:
     )
 
 
-def _until(model: NativeModel, name: str) -> NativeModel:
-    """The uses that the last result of a layer needs; a fused activation belongs to its layer."""
-    values = [value for use in model.uses for value in use.outputs if value == name]
-    layer = "" if values else _layer(model, name, "--until")
-    results = values or next(list(use.outputs) for use in reversed(model.uses) if use.layer == layer)
+def _until(model: NativeModel, names: Sequence[str]) -> NativeModel:
+    """The uses that the results of the named layers need; the outputs stand in the order of the names."""
+    problems, results = Problems(), dict[str, None]()
+    for name in names:
+        with problems.collect():
+            results |= dict.fromkeys(_results(model, name))
+    problems.raise_any()
     needed, kept = set(results), list[NativeUse]()
     for use in reversed(model.uses):
         if needed & set(use.outputs):
             needed |= set(use.inputs)
             kept.insert(0, use)
-    names = {use.layer for use in kept}
-    dropped = [native for layer, native in model.layers.items() if layer not in names]
+    layers = {use.layer for use in kept}
+    dropped = [native for layer, native in model.layers.items() if layer not in layers]
     ports = tuple(Port(name=value, value=value, dtype="", shape=(), axes="", source_axes="") for value in results)
     return replace(
         model,
-        layers={layer: native for layer, native in model.layers.items() if layer in names},
+        layers={layer: native for layer, native in model.layers.items() if layer in layers},
         uses=tuple(kept),
         inputs=tuple(port for port in model.inputs if port.value in needed),
         outputs=ports,
-        omitted=(*model.omitted, *_left_out(dropped, f"--until {name}")),
+        omitted=(*model.omitted, *_left_out(dropped, " ".join(f"--until {name}" for name in names))),
     )
+
+
+def _results(model: NativeModel, name: str) -> list[str]:
+    """The value of this name, or what the last use of the layer makes; a fused activation belongs to its layer."""
+    if any(name in use.outputs for use in model.uses):
+        return [name]
+    layer = _layer(model, name, "--until")
+    return next(list(use.outputs) for use in reversed(model.uses) if use.layer == layer)
 
 
 def _layer(model: NativeModel, name: str, flag: str) -> str:

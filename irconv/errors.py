@@ -5,6 +5,7 @@
     ├── DamagedFile             the bytes are not what they claim to be
     ├── Refused                 readable, but it cannot be carried over without changing what it computes
     ├── MissingFact             the file does not say it; a flag must
+    ├── UnusedOption            what was asked for would have no effect on this file
     ├── BundleInvalid           a bundle that breaks its own format
     └── OutputFailed            the destination exists, or could not be written whole
 
@@ -28,6 +29,7 @@ __all__ = [
     "Problems",
     "Refused",
     "UnknownFormat",
+    "UnusedOption",
 ]
 
 
@@ -71,6 +73,10 @@ class Refused(IrconvError):
 
 class MissingFact(IrconvError):
     """A fact the file does not state and irconv will not guess; the remedy names the flag that states it."""
+
+
+class UnusedOption(IrconvError):
+    """An option that the reader or writer of this file does not honour, so that it would be dropped without a word."""
 
 
 class BundleInvalid(IrconvError):

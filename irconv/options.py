@@ -1,10 +1,18 @@
-"""What the user says besides the paths; one field for each flag of the command line."""
+"""What the user says besides the paths; one field for each flag of the command line.
+
+Readers and writers declare in the registry (`irconv.frameworks`) which of the fields they honour. The API refuses the
+others before anything is read, and a reader refuses what one kind of its files has no use for: nothing that was asked
+for is dropped without a word.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+from irconv.errors import Problem, UnusedOption
 
 
 @dataclass(frozen=True)
@@ -19,8 +27,8 @@ class ReadOptions:
     """Where images have their channels in Keras 1: first (``th``) or last (``--dim-ordering``)."""
     arch: Path | None = None
     """The file that says what the weights are the weights of (``--arch``)."""
-    until: str = ""
-    """Read the model up to this layer, whose result becomes the output (``--until``)."""
+    until: tuple[str, ...] = ()
+    """Read the model up to these layers, whose results become the outputs, in this order (``--until``)."""
     replace: tuple[str, ...] = ()
     """``LAYER=identity``: read the model as if the layer did nothing (``--replace``)."""
     plugins: tuple[Path, ...] = ()
@@ -33,6 +41,16 @@ class ReadOptions:
     """``[NAME=]N,1,28,28`` for each input whose shape the file does not say (``--input-shape``)."""
     module_map: tuple[str, ...] = ()
     """``CLASS=Flatten``: read a PyTorch class of the user's own as this module (``--module-map``)."""
+    inputs: tuple[str, ...] = ()
+    """The values of a graph that are its inputs, by the file's names (``--inputs``)."""
+    outputs: tuple[str, ...] = ()
+    """The values of a graph that are its outputs, by the file's names (``--outputs``)."""
+    signature: str | None = None
+    """Which of several functions that a file offers is the model (``--signature``)."""
+    tags: tuple[str, ...] = ()
+    """Which of several graphs of a SavedModel is meant: the one with these tags (``--tags``)."""
+    fix: tuple[str, ...] = ()
+    """``NAME=VALUE``: read the model as if this input always had this value (``--fix``)."""
 
 
 @dataclass(frozen=True)
@@ -54,3 +72,44 @@ class WriteOptions:
     target_version: str | None = None
     """Keras: the dialect of an HDF5 model (``--target-version``): 2.3, 1.15, 2.4 or 2.15 of Keras or TensorFlow; None
     takes the oldest that can say it."""
+
+
+#: The flags that are not named after their field.
+_FLAGS = {"source_format": "--from", "target_format": "--to", "plugins": "--plugin"}
+
+
+def flag(name: str) -> str:
+    """The flag of the command line that is a field of `ReadOptions` or `WriteOptions`."""
+    return _FLAGS.get(name, f"--{name.replace('_', '-')}")
+
+
+def given(options: ReadOptions | WriteOptions) -> dict[str, Any]:
+    """What was asked for: the fields that do not have their default, in order."""
+    said = {field.name: (getattr(options, field.name), field.default) for field in fields(options)}
+    return {name: value for name, (value, default) in said.items() if value != default}
+
+
+def unused(options: ReadOptions | WriteOptions, names: Collection[str], reason: str, remedy: str = "") -> list[Problem]:
+    """One problem for each of the named fields that was asked for, which `reason` says to have no effect.
+
+    `remedy` is "Leave it out." where nothing is said.
+    """
+    asked = {name: value for name, value in given(options).items() if name in names}
+    return [
+        Problem(_said(name, value), f"has no effect: {reason}", remedy or "Leave it out.")
+        for name, value in asked.items()
+    ]
+
+
+def refuse_unused(options: ReadOptions | WriteOptions, names: Collection[str], reason: str, remedy: str = "") -> None:
+    """Raise `UnusedOption` for the named fields that were asked for though they have no effect."""
+    if problems := unused(options, names, reason, remedy):
+        raise UnusedOption(problems)
+
+
+def _said(name: str, value: Any) -> str:
+    """An option as the user gave it."""
+    if value is True:
+        return flag(name)
+    parts = value if isinstance(value, tuple) else (value,)
+    return " ".join(f"{flag(name)} {part}" for part in parts)

@@ -11,7 +11,7 @@ import pytest
 
 import irconv
 from irconv import api
-from irconv.errors import MissingFact, OutputFailed, UnknownFormat
+from irconv.errors import MissingFact, OutputFailed, UnknownFormat, UnusedOption
 from tests.helpers import GOLDEN_ERROR, contents, error, golden, lenet, read_case, rejection, turned
 
 CASE = golden("tf2.15-flatten_dense")
@@ -41,10 +41,12 @@ def test_writing_says_what_it_wrote_data_first(name: str, form: str, files: list
     assert [port.axes for port in written.inputs] == ["NCHW"]
 
 
-def test_writing_with_the_sources_axes_says_so_but_an_archive_keeps_its_own(tmp_path: Path) -> None:
+def test_writing_with_the_sources_axes_says_so_but_an_archive_keeps_its_own_and_refuses(tmp_path: Path) -> None:
     options = irconv.WriteOptions(io="source")
     assert [port.axes for port in irconv.write(read_case(CASE), tmp_path / "m.onnx", options).inputs] == ["NHWC"]
-    assert [port.axes for port in irconv.write(read_case(CASE), tmp_path / "m.irconv", options).inputs] == ["NCHW"]
+    assert [port.axes for port in irconv.write(read_case(CASE), tmp_path / "m.irconv").inputs] == ["NCHW"]
+    text = rejection(lambda: irconv.write(read_case(CASE), tmp_path / "n.irconv", options), UnusedOption)
+    assert text == "--io source: has no effect: what is written as irconv has no use for it. Leave it out."
 
 
 def test_progress_is_told_up_to_the_last_byte(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def outcome(bundle: Bundle) -> tuple[list[str], list[str], list[tuple[str, str]]
 
 
 def test_a_model_read_until_a_layer_ends_with_its_result_and_lists_the_weights_after_it() -> None:
-    got = outcome(read(chain("Affine", "Ramp", "Odd"), until="b"))
+    got = outcome(read(chain("Affine", "Ramp", "Odd"), until=("b",)))
     assert got == (["Linear", "Relu"], ["b"], [("c/w", "--until b")])
 
 
@@ -62,7 +62,7 @@ def test_inputs_that_only_the_cut_part_takes_are_gone() -> None:
     whole = NativeModel(
         model.layers, (model.uses[0], second), (*model.inputs, port("late", ("N", 2))), model.outputs, model.where
     )
-    bundle = read(whole, until="a")
+    bundle = read(whole, until=("a",))
     assert bundle.graph is not None
     assert [p.name for p in bundle.graph.inputs] == ["x"]
 
@@ -70,7 +70,7 @@ def test_inputs_that_only_the_cut_part_takes_are_gone() -> None:
 @pytest.mark.parametrize(
     ("wishes", "reason"),
     [
-        ({"until": "z"}, "--until z: expected the name of a layer, but the model has none of this name."),
+        ({"until": ("z",)}, "--until z: expected the name of a layer, but the model has none of this name."),
         (
             {"replace": ("z=identity",)},
             "--replace z: expected the name of a layer, but the model has none of this name.",

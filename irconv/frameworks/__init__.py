@@ -2,8 +2,9 @@
 
 A reader module has ``recognises(path)`` and ``read(path, options)``; where it takes long to import, a smaller one has
 ``recognises``, as every reader is asked about every file. A writer is a function
-``write(bundle, output, destination, options, progress)``. Third parties add theirs through the entry point
-``irconv.frameworks``, whose values are a `Reader` or a `Writer`.
+``write(bundle, output, destination, options, progress)``. Both declare which options they honour; others are refused
+before anything is read. Third parties add theirs through the entry point ``irconv.frameworks``, whose values are a
+`Reader` or a `Writer`.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ class Reader:
     """Whether what it returns still has the transposes of a naive translation."""
     recogniser: str = ""
     """The module with ``recognises``, where it is not the one that reads."""
+    options: tuple[str, ...] = ()
+    """The fields of `ReadOptions` that it honours, for some of its files at least; ``source_format`` is not its own."""
 
     def recognises(self, path: Path) -> bool:
         """Whether the content is this reader's, judged by evidence, never by the suffix alone."""
@@ -70,6 +73,8 @@ class Writer:
     """Whether images are customarily channels-first there."""
     archives: bool = False
     """Whether it keeps the bundle as it is, whatever the axes of its inputs."""
+    options: tuple[str, ...] = ()
+    """The fields of `WriteOptions` that it honours besides those of every writer, `OF_EVERY_WRITER`."""
 
     def write(
         self, bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None
@@ -81,6 +86,12 @@ class Writer:
 
 _HERE = "irconv.frameworks"
 
+OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge")
+"""What the API does itself, whatever is written."""
+
+#: What `irconv.edits` does for every reader of layers.
+_EDITS = ("until", "replace", "plugins")
+
 READERS = (
     Reader("irconv", f"{_HERE}.bundle.read", "irconv bundle, folder or zip", naive=False),
     Reader(
@@ -88,13 +99,20 @@ READERS = (
         f"{_HERE}.keras.read",
         "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
         recogniser=f"{_HERE}.keras.files",
+        options=("backend", "dim_ordering", "arch", *_EDITS),
     ),
-    Reader("torch", f"{_HERE}.torch.read", "PyTorch files: torch.save, safetensors, folders of Hugging Face"),
+    Reader(
+        "torch",
+        f"{_HERE}.torch.read",
+        "PyTorch files: torch.save, safetensors, folders of Hugging Face",
+        options=("key", "ema", "input_shape", "module_map", *_EDITS),
+    ),
     Reader(
         "theano",
         f"{_HERE}.theano.read",
         "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",
         recogniser=f"{_HERE}.theano.arrays",
+        options=("arch", *_EDITS),
     ),
 )
 WRITERS = (
@@ -106,12 +124,38 @@ WRITERS = (
         "irconv bundle, folder or zip",
         archives=True,
     ),
-    Writer("theano", (".theano",), f"{_HERE}.theano.write", "write_folder", "Theano model.py, one HDF5 file an array"),
-    # before the other names that end in .h5
-    Writer("theano-h5", (".theano.h5",), f"{_HERE}.theano.write", "write_file", "Theano model.py, one HDF5 file"),
-    Writer("onnx", (".onnx",), f"{_HERE}.onnx.write", "write", "ONNX, weights beside it above 2 GB"),
     Writer(
-        "torch-source", (".py",), f"{_HERE}.torch.write", "write_source", "PyTorch source and its weights beside it"
+        "theano",
+        (".theano",),
+        f"{_HERE}.theano.write",
+        "write_folder",
+        "Theano model.py, one HDF5 file an array",
+        options=("io",),
+    ),
+    # before the other names that end in .h5
+    Writer(
+        "theano-h5",
+        (".theano.h5",),
+        f"{_HERE}.theano.write",
+        "write_file",
+        "Theano model.py, one HDF5 file",
+        options=("io",),
+    ),
+    Writer(
+        "onnx",
+        (".onnx",),
+        f"{_HERE}.onnx.write",
+        "write",
+        "ONNX, weights beside it above 2 GB",
+        options=("io", "opset"),
+    ),
+    Writer(
+        "torch-source",
+        (".py",),
+        f"{_HERE}.torch.write",
+        "write_source",
+        "PyTorch source and its weights beside it",
+        options=("io",),
     ),
     Writer(
         "torch",
@@ -120,7 +164,15 @@ WRITERS = (
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
     ),
-    Writer("keras", (".keras",), f"{_HERE}.keras.write", "write_archive", "Keras 3 archive", channels_first=False),
+    Writer(
+        "keras",
+        (".keras",),
+        f"{_HERE}.keras.write",
+        "write_archive",
+        "Keras 3 archive",
+        channels_first=False,
+        options=("io",),
+    ),
     Writer(
         "keras-weights",
         (".weights.h5",),
@@ -128,9 +180,16 @@ WRITERS = (
         "write_weights",
         "weights of a Keras 3 model",
         channels_first=False,
+        options=("io",),
     ),
     Writer(
-        "keras-config", (".json",), f"{_HERE}.keras.write", "write_config", "Keras model.json", channels_first=False
+        "keras-config",
+        (".json",),
+        f"{_HERE}.keras.write",
+        "write_config",
+        "Keras model.json",
+        channels_first=False,
+        options=("io", "target_version"),
     ),
     # .h5 ends other names, too: it stands last
     Writer(
@@ -140,6 +199,7 @@ WRITERS = (
         "write_hdf5",
         "HDF5 model of Keras 2 and tf.keras",
         channels_first=False,
+        options=("io", "target_version"),
     ),
 )
 

@@ -32,7 +32,7 @@ def read_model(
         f"{prefix}{name}": NativeWeight(weight.name, weight.data, weight.trainable) for name, weight in weights.items()
     }
     model = normalise(selection.module, native, Facts(options.input_shape, module_map(options.module_map)))
-    bundle = decode(model, TABLE, source, source.files[0].name)
+    bundle = decode(model, TABLE, source, source.files[0].name, options)
     used = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
     rest = {name: weight for name, weight in weights.items() if weight.name not in used}
     tensors, groups, _ = read_groups(rest)
