@@ -1,15 +1,24 @@
 # make demo   core and onnxruntime only: convert a real legacy Keras file, run it, compare with the real framework
 # make test   every extra at exact pins, the whole suite
+# make test-portable   the same suite while the libraries play an x86-64 processor of 2008
 PYTHON ?= python3
 PIP_FLAGS = --quiet --disable-pip-version-check
 
-.PHONY: demo test lint schemas docs checked benchmark zoo fuzz clean test-legacy
+# No AVX, no FMA, no oneDNN in TensorFlow: what passes only on newer processors fails with these. In order: TensorFlow,
+# PyTorch's own kernels, its oneDNN, its MKL, numpy's OpenBLAS, numpy's own loops. onnxruntime has no such switch.
+PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
+	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
+
+.PHONY: demo test test-portable lint schemas docs checked benchmark zoo fuzz clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
 
 test: .venv/installed lint
 	.venv/bin/python -m pytest -n auto
+
+test-portable: .venv/installed
+	$(PORTABLE) .venv/bin/python -m pytest -n auto
 
 lint: .venv/installed
 	.venv/bin/ruff check .

@@ -20,8 +20,7 @@ from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.manifest import SourceRecord, TensorRecord
 from irconv.ir.shapes import Shape, Size
 from irconv.ir.tensors import LazyTensor
-
-Arrays = Mapping[str, np.ndarray]
+from tests.layers.wanted import Arrays, results_of
 
 
 @dataclass(frozen=True)
@@ -34,7 +33,9 @@ class Case:
     inputs: Arrays
     """By slot, in the canonical axes of the class."""
     wanted: Callable[[], Arrays]
-    """The framework's own results by slot; called in the test, so that collecting imports no framework."""
+    """The framework's own results by slot; called in the test, so that collecting imports no framework.
+
+    `Recorded` where the framework cannot compute them on every processor."""
     against: str
     """The framework and function, such as ``torch.nn.functional.conv2d``."""
     operands: Arrays = field(default_factory=dict)
@@ -47,6 +48,10 @@ class Case:
     """False only where onnx's reference evaluator lacks the op or is wrong about it; say which in a comment."""
     body: Mapping[str, Layer] = field(default_factory=dict)
     """The layers that the body of a Scan names."""
+
+    def results(self) -> dict[str, np.ndarray]:
+        """What the framework gives by slot; where it fails itself, the test fails in one line that says so."""
+        return results_of(self.against, self.wanted)
 
 
 @dataclass(frozen=True)
@@ -98,10 +103,10 @@ def bundle_of(case: Case) -> Bundle:
 
 def check(case: Case) -> Outcome:
     """Assert that shapes, both optimiser settings of onnxruntime and the numpy runtime agree with the framework."""
-    bundle, wanted = bundle_of(case), dict(case.wanted())
+    bundle, results = bundle_of(case), case.results()
     types = infer_types(bundle)
     symbols = _symbols(case)
-    for slot, array in wanted.items():
+    for slot, array in results.items():
         inferred = types[f"out.{slot}"]
         shape = tuple(Size.of(size).value(symbols) for size in inferred.shape)
         assert shape == array.shape, f"{slot}: inferred {inferred.shape} = {shape}, the framework gives {array.shape}"
@@ -120,10 +125,10 @@ def check(case: Case) -> Outcome:
         names = [output.name for output in session.get_outputs()]
         got = session.run(names, {f"in.{slot}": array for slot, array in case.inputs.items()})
         found = dict(zip(names, got, strict=True))
-        worst = max(worst, *(difference(found[f"out.{slot}"], array) for slot, array in wanted.items()))
+        worst = max(worst, *(difference(found[f"out.{slot}"], array) for slot, array in results.items()))
     if case.numpy_runtime:
         found = execute(bundle, {f"in.{slot}": array for slot, array in case.inputs.items()}, "numpy")
-        worst = max(worst, *(difference(found[slot], array) for slot, array in wanted.items()))
+        worst = max(worst, *(difference(found[slot], array) for slot, array in results.items()))
     assert worst <= case.tolerance, f"largest difference {worst:.2e} of the largest value"
     return Outcome(worst, model.opset_import[0].version, tuple(dict.fromkeys(n.op_type for n in model.graph.node)))
 

@@ -108,7 +108,7 @@ MORE = [
 def test_the_source_of_a_layer_computes_what_the_framework_does(case: Case, tmp_path: Path) -> None:
     import torch
 
-    bundle, wanted = bundle_of(case), dict(case.wanted())
+    bundle, wanted = bundle_of(case), case.results()
     irconv.write(bundle, tmp_path / "m.py")
     with torch.no_grad():
         got = import_file(tmp_path / "m.py").load()(*map(tensor, case.inputs.values()))
