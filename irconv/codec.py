@@ -7,10 +7,10 @@ what the framework can express.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import partial
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from pydantic import ValidationError
 
@@ -18,7 +18,9 @@ from irconv.errors import Refused
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, LiteralOperand, Origin, ValueType
 from irconv.ir.manifest import LayoutStep, Omitted, Piece
+from irconv.ir.shapes import Size
 from irconv.ir.tensors import LazyTensor
+from irconv.layout import Array, relayout
 
 Fields: TypeAlias = dict[str, Any]
 
@@ -36,6 +38,22 @@ class NativeWeight:
     literal: bool = False
     members: tuple[str, ...] = ()
     """The names of the file's tensors that `data` stacks along a new first axis; `path` lists them."""
+    steps: tuple[LayoutStep, ...] = ()
+    """The changes of layout that `data` has already gone through since the file, in order."""
+    stored: LazyTensor | None = None
+    """The tensor as the file has it, where `steps` have changed it."""
+    role: Literal["parameter", "constant"] = "parameter"
+    """Whether it is a weight of the model, or a number that its graph holds."""
+
+    @property
+    def source(self) -> LazyTensor:
+        """The tensor as the file has it."""
+        return self.data if self.stored is None else self.stored
+
+    def moved(self, step: LayoutStep) -> NativeWeight:
+        """The tensor after one more change of layout, unread. Raises `ValueError` where the step does not fit."""
+        change = relayout(step.source, step.target, self.data.shape, step.orders, step.sizes)
+        return replace(self, data=self.data.relayout(change), steps=(*self.steps, step), stored=self.source)
 
 
 class Precision(NamedTuple):
@@ -69,6 +87,36 @@ class Native:
     output_axes: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """The same for the results."""
     precision: Precision | None = None
+
+
+@dataclass(frozen=True)
+class Given:
+    """A positional input of a native op on the way in, with what is known of it while reading."""
+
+    value: str
+    """The name of the value."""
+    type: ValueType
+    recall: Callable[[], Array | None] = lambda: None
+    """Its elements where they follow from the file and from sizes: numbers, or `Size` where they are symbolic."""
+    stored: NativeWeight | None = None
+    """The tensor of the file that it is, laid out anew or not."""
+
+    @cached_property
+    def known(self) -> Array | None:
+        """What `recall` gives."""
+        return self.recall()
+
+    def elements(self) -> Any:
+        """What is known as a number or nested lists of numbers and dimensions; None where nothing is."""
+        if self.known is None:
+            return None
+        return _listed(self.known.tolist())
+
+
+def _listed(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_listed(part) for part in value]
+    return value.dimension if isinstance(value, Size) else value
 
 
 class SizeOf(NamedTuple):
@@ -133,7 +181,11 @@ class Draft:
     """The types of operands by role, in canonical axes; on the way out, of inputs and results by slot, too."""
     fields: Fields = field(default_factory=dict)
     given: Sequence[ValueType] = ()
-    """On the way in: the type of each input."""
+    """On the way in: the type of each input that is no operand, in the op's order."""
+    inputs: dict[str, str] = field(default_factory=dict)
+    """On the way in: slot or role -> value, for ops whose rows say what their inputs are."""
+    operands: int = 0
+    """On the way in: how many of the positional inputs are operands."""
     mapped: dict[str, MappedTensor] = field(default_factory=dict)
     omitted: list[Omitted] = field(default_factory=list)
     """On the way in: tensors that inference does not use."""
@@ -167,10 +219,31 @@ class Workpiece:
     tensors: dict[str, NativeWeight]
     inputs: list[str] = field(default_factory=list)
     outputs: list[str] = field(default_factory=list)
+    given: dict[int, list[Given | None]] = field(default_factory=dict)
+    """On the way in: the inputs that are those of a row, by its identity."""
+
+    def taken(self, row: Row) -> Given | None:
+        """On the way in: the input that a positional row stands for; None where it is absent."""
+        found = self.given.get(id(row), [])
+        return found[0] if found else None
 
 
 class Row:
     """Takes what it knows out of one side and puts it into the other."""
+
+    @property
+    def takes_inputs(self) -> Literal["none", "one", "rest"]:
+        """How many positional inputs of the op the row stands for; rows stand in the op's order."""
+        return "none"
+
+    @property
+    def tensor(self) -> str:
+        """The native tensor that a positional row stands for, too, where it is given by name; empty for none."""
+        return ""
+
+    def reads(self, native: Workpiece) -> bool:
+        """On the way in: whether the codec is for these settings and inputs, where several might be."""
+        return True
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
         """Native to IR."""
@@ -212,13 +285,42 @@ class Codec:
         settings = all(getattr(layer, name) == value for name, value in wanted)
         return settings and all(row.takes(layer, given) for row in self.rows)
 
-    def decode(self, native: Native, given: Sequence[ValueType], where: str) -> tuple[Fields, Draft]:
+    def reads(self, native: Native, given: Sequence[Given | None]) -> bool:
+        """Whether a native layer with these inputs is this codec's, by all that is known of it."""
+        work, left = self._workpiece(native, given)
+        return not left and all(row.reads(work) for row in self.rows)
+
+    def _workpiece(self, native: Native, given: Sequence[Given | None]) -> tuple[Workpiece, list[Given | None]]:
+        """The native side with each input at its row, and the inputs that no row stands for."""
+        rows = [row for row in self.rows if row.takes_inputs != "none" and row.tensor not in native.tensors]
+        work, left = Workpiece(dict(native.config), dict(native.tensors)), list(given)
+        if not any(row.takes_inputs == "rest" or not row.tensor for row in rows):
+            # no row stands for a slot: the inputs that are no operands fill the slots in order
+            count = len(left) - len(rows)
+            for row, value in zip(rows, left[max(count, 0) :] if rows else [], strict=False):
+                work.given[id(row)] = [value]
+            return work, []
+        after = len(rows) - 1 - next((i for i, row in enumerate(rows) if row.takes_inputs == "rest"), len(rows) - 1)
+        for row in rows:
+            count = max(len(left) - after, 0) if row.takes_inputs == "rest" else 1
+            work.given[id(row)], left = left[:count], left[count:]
+        return work, [value for value in left if value is not None]
+
+    def _rows_of(self, work: Workpiece) -> list[Row]:
+        """The rows that have been given inputs."""
+        return [row for row in self.rows if work.given.get(id(row))]
+
+    def decode(self, native: Native, given: Sequence[Given | None], where: str) -> tuple[Fields, Draft]:
         """The IR layer's fields, and the draft with its tensors and axes.
 
-        Raises `Refused` for a setting or a tensor without a row, and for values the IR class does not take.
+        Raises `Refused` for a setting, a tensor or an input without a row, and for values the IR class does not take.
         """
-        work = Workpiece(dict(native.config), dict(native.tensors))
-        draft = Draft(self.layer, where, given=given)
+        work, beyond = self._workpiece(native, given)
+        operands = {id(work.given[id(row)][0]) for row in self._rows_of(work) if row.tensor}
+        plain = [value.type for value in given if value is not None and id(value) not in operands]
+        draft = Draft(self.layer, where, given=plain, operands=sum(bool(row.tensor) for row in self._rows_of(work)))
+        if beyond:
+            raise draft.refuse(f"takes {len(given) - len(beyond)} inputs, got {len(given)}")
         for row in self.rows:
             row.decode(work, draft)
         if left := [*(f"setting {k}={v!r}" for k, v in work.config.items()), *(f"tensor {k}" for k in work.tensors)]:
@@ -226,7 +328,7 @@ class Codec:
         missing = [
             r
             for r, p in self.layer.PARAMETERS.items()
-            if p.fill is None and not p.optional and r not in {*draft.mapped, *draft.literals}
+            if p.fill is None and not p.optional and r not in {*draft.mapped, *draft.literals, *draft.inputs}
         ]
         if missing:
             raise draft.refuse(f"expected weights {', '.join(missing)}, which the file does not have")
@@ -277,12 +379,18 @@ class Table:
         """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
         return any(codec.layer is type(layer) and codec.fits(layer, given) for codec in self.codecs)
 
-    def supports(self, native: Native, where: str) -> Codec:
-        """The codec for a native layer. Raises `Refused` where there is none."""
+    def supports(self, native: Native, where: str, given: Sequence[Given | None] | None = None) -> Codec:
+        """The codec for a native layer, by its settings and, as far as they are known, its inputs.
+
+        Raises `Refused` where there is none.
+        """
         candidates = [codec for codec in self.codecs if codec.native == native.type]
         if not candidates:
             raise Refused(where, f"irconv has no rule for {self.framework}'s {native.type}", self._remedy(native.type))
-        chosen = next((codec for codec in candidates if codec.selects(native.config)), None)
+        selected = [codec for codec in candidates if codec.selects(native.config)]
+        chosen = selected[0] if selected else None
+        if given is not None and len(selected) > 1:
+            chosen = next((codec for codec in selected if codec.reads(native, given)), chosen)
         if chosen is None:
             knobs = {row.selecting[0] for codec in candidates for row in codec.rows if row.selecting is not None}
             got = ", ".join(f"{knob}={native.config.get(knob)!r}" for knob in sorted(knobs))
@@ -293,9 +401,9 @@ class Table:
         """Whether a codec goes before others that fit, too, when the layer is written; a framework may say."""
         return False
 
-    def decode(self, native: Native, given: Sequence[ValueType], where: str) -> tuple[Layer, Draft]:
+    def decode(self, native: Native, given: Sequence[Given | None], where: str) -> tuple[Layer, Draft]:
         """An IR layer without its stored operands, which the caller names. Raises `Refused`."""
-        chosen = self.supports(native, where)
+        chosen = self.supports(native, where, given)
         fields, draft = chosen.decode(native, given, where)
         try:
             return chosen.layer(**fields, origin=native.origin), draft

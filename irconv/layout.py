@@ -97,6 +97,11 @@ def invert(order: Sequence[int]) -> tuple[int, ...]:
     return tuple(order.index(axis) for axis in range(len(order)))
 
 
+def turned(array: Array, order: Sequence[int]) -> Array:
+    """A small array with its axes permuted, as a Transpose node does it; a view."""
+    return array.transpose(tuple(order))
+
+
 @dataclass(frozen=True)
 class Relayout:
     """A change of layout as numbers: split the axes into atoms, reorder and reverse within, permute, join.
@@ -151,7 +156,7 @@ class Relayout:
     def then(self, after: Relayout) -> Relayout | None:
         """Both changes as one, or None where their axes split incompatibly (then apply one after the other)."""
         middle = tuple(self.atoms[p] for p in self.permutation)
-        pieces = _common_atoms(middle, after.atoms)
+        pieces = common_atoms(middle, after.atoms)
         if pieces is None:
             return None
         first = self._refine([pieces[0][self.permutation.index(p)] for p in range(len(self.atoms))])
@@ -322,7 +327,7 @@ def factor_groups(before: Sequence[int], after: Sequence[int]) -> list[tuple[lis
     return groups
 
 
-def _common_atoms(first: Sequence[int], second: Sequence[int]) -> tuple[list[list[int]], list[list[int]]] | None:
+def common_atoms(first: Sequence[int], second: Sequence[int]) -> tuple[list[list[int]], list[list[int]]] | None:
     """Split two factorings of the same sequence into the atoms they share, leaving out those of length 1; None where
     they cut across each other, such as (2, 3) and (3, 2)."""
     if 0 in first or 0 in second:

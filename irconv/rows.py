@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from irconv.codec import Draft, MappedTensor, NativeWeight, Row, Workpiece
+from irconv.codec import Draft, Given, MappedTensor, NativeWeight, Row, Workpiece
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.manifest import LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor
-from irconv.layout import merged_sizes, relayout
+from irconv.layout import merged_sizes, permutation, relayout
 
 _MERGE = "Give --merge to compute what depends on no input."
 
@@ -145,8 +145,35 @@ class Input(Row):
 
     slot: str
 
+    @property
+    def takes_inputs(self) -> Literal["one"]:
+        """See `Row.takes_inputs`."""
+        return "one"
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        if (given := native.taken(self)) is not None:
+            draft.inputs[self.slot] = given.value
+
     def encode(self, draft: Draft, native: Workpiece) -> None:
         native.inputs.append(self.slot)
+
+
+@dataclass(frozen=True)
+class Inputs(Row):
+    """All inputs of an op that takes any number, as far as other rows do not stand for them."""
+
+    @property
+    def takes_inputs(self) -> Literal["rest"]:
+        """See `Row.takes_inputs`."""
+        return "rest"
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        given = native.given.get(id(self), [])
+        draft.inputs |= {f"x{i}": value.value for i, value in enumerate(given) if value is not None}
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        count = sum(slot[:1] == "x" and slot[1:].isdigit() for slot in draft.types)
+        native.inputs += [f"x{i}" for i in range(count)]
 
 
 @dataclass(frozen=True)
@@ -178,10 +205,30 @@ class Weight(Row):
     target: str | Mapping[str, str] = ""
     sizes: Callable[[Mapping[str, Any]], Mapping[str, int]] = field(default=lambda _: {})
 
+    @property
+    def takes_inputs(self) -> Literal["none", "one"]:
+        """See `Row.takes_inputs`."""
+        return "one" if self.positional else "none"
+
+    @property
+    def tensor(self) -> str:
+        """See `Row.tensor`."""
+        return self.native
+
+    def reads(self, native: Workpiece) -> bool:
+        """See `Row.reads`: of several codecs, the one with an operand is for what the file stores."""
+        given = native.taken(self)
+        return given is None or given.stored is not None
+
     def decode(self, native: Workpiece, draft: Draft) -> None:
         word = native.config.pop(self.by) if self.by else ""
         axes = self.axes if isinstance(self.axes, str) else self.axes[word]
-        if (weight := native.tensors.pop(self.native, None)) is None:
+        weight = native.tensors.pop(self.native, None)
+        if weight is None and (given := native.taken(self)) is not None:
+            weight = given.stored
+            if weight is None:
+                self._computed(given, axes, word, draft)
+        if weight is None:
             return
         target, shape = self._target(draft, word), weight.data.shape
         try:
@@ -207,6 +254,19 @@ class Weight(Row):
         canonical = self._target(draft, "" if isinstance(self.axes, str) else next(iter(self.axes)))
         change = relayout(canonical, axes, weight.data.shape, back, self.sizes(native.config))
         native.tensors[self.native] = replace(weight, data=weight.data.relayout(change))
+
+    def _computed(self, given: Given, axes: str, word: str, draft: Draft) -> None:
+        """An operand that the graph computes, turned by the graph where it lies in other axes."""
+        target = self._target(draft, word)
+        if axes != target and ("(" in axes + target or "~" in axes + target or self.orders):
+            raise draft.refuse(f"its {self.role} is computed by the graph, and a stored one is needed", _MERGE)
+        draft.inputs[self.role] = given.value
+        shape = given.type.shape
+        draft.types[self.role] = given.type
+        if axes != target:
+            draft.input_axes[self.role] = (axes, target)
+            order = permutation(axes, target, len(shape))
+            draft.types[self.role] = ValueType(given.type.dtype, tuple(shape[axis] for axis in order))
 
     def _target(self, draft: Draft, word: str) -> str:
         finer = self.target if isinstance(self.target, str) else self.target.get(word, "")
@@ -262,9 +322,20 @@ class ConstantInput(Row):
     dtype: str
     iso: Iso = SAME
 
+    @property
+    def takes_inputs(self) -> Literal["one"]:
+        """See `Row.takes_inputs`."""
+        return "one"
+
+    @property
+    def tensor(self) -> str:
+        """See `Row.tensor`."""
+        return self.native
+
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        value = native.tensors.pop(self.native).data.numpy().tolist()
-        draft.fields[self.field] = through(draft, self.native, self.iso.decode, value)
+        draft.fields[self.field] = None
+        if (value := known_input(self, native, draft)) is not None:
+            draft.fields[self.field] = through(draft, self.native, self.iso.decode, value)
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         value = through(draft, self.field, self.iso.encode, draft.fields.pop(self.field))
@@ -367,6 +438,11 @@ class Rank(Row):
     ranks: tuple[int, ...]
     slot: str = "x"
 
+    def reads(self, native: Workpiece) -> bool:
+        """See `Row.reads`: judged by the first input."""
+        first = next((found[0] for found in native.given.values() if found), None)
+        return first is None or len(first.type.shape) in self.ranks
+
     def encode(self, draft: Draft, native: Workpiece) -> None:
         if (rank := len(draft.types[self.slot].shape)) not in self.ranks:
             raise draft.refuse(f"can only be written for values of rank {self.ranks}, got rank {rank}")
@@ -404,6 +480,18 @@ class LastAxis(Row):
         axis, last = draft.fields.pop(self.field), len(draft.types["x"].shape) - 1
         if axis != last:
             raise draft.refuse(f"can only be written with {self.field}={last}, the last, got {axis}")
+
+
+def known_input(row: Row, native: Workpiece, draft: Draft) -> Any:
+    """What a positional row that stands for numbers is given, as nested lists of numbers and dimensions; None where it
+    is absent. Raises `Refused` where nothing but running the model would tell."""
+    if (weight := native.tensors.pop(row.tensor, None)) is not None:
+        return weight.data.numpy().tolist()
+    if (given := native.taken(row)) is None:
+        return None
+    if (value := given.elements()) is None:
+        raise draft.refuse(f"expected {row.tensor} to be known before the model runs, but {given.value} is computed")
+    return value
 
 
 def through(draft: Draft, name: str, function: Callable[[Any], Any], value: Any) -> Any:

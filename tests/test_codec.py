@@ -37,7 +37,7 @@ def weight(*shape: int) -> NativeWeight:
 
 
 def decode(kind: str, config: Mapping[str, Any], tensors: Mapping[str, NativeWeight] | None = None) -> Any:
-    return TOY.decode(Native(kind, "a", config, tensors or {}), [2], "layer a")
+    return TOY.decode(Native(kind, "a", config, tensors or {}), [], "layer a")
 
 
 def test_the_knob_selects_the_codec() -> None:

@@ -64,6 +64,15 @@ class Size:
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return Size(terms)
 
+    def __neg__(self) -> Size:
+        return self * -1
+
+    def __rsub__(self, other: Dimension | Size) -> Size:
+        return Size.of(other) - self
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
     def floor_divide(self, divisor: int) -> Size:
         """The quotient rounded down; what divides evenly is taken out: ``(2*H + 3)//2`` is ``H + 1``."""
         even = Size({m: f // divisor for m, f in self.terms.items() if f % divisor == 0 or m == ()})

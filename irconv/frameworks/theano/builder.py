@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
+from irconv.codec import Given, Native, NativeModel, NativeUse, NativeWeight
 from irconv.errors import MALFORMED, MissingFact, Problems, Refused
 from irconv.frameworks.theano.architecture import Architecture
 from irconv.frameworks.theano.kinds import Described
@@ -116,7 +116,7 @@ class Part:
     def _infer(self, native: Native, inputs: Sequence[str], outputs: Sequence[str]) -> None:
         given = [self.builder.types[value] for value in inputs]
         try:
-            layer, draft = TABLE.decode(native, given, self.where)
+            layer, draft = TABLE.decode(native, [Given("", found) for found in given], self.where)
             slots = [f"x{i}" for i in range(len(given))] if layer.VARIADIC else list(layer.SLOTS)
             known = {**dict(zip(slots, given, strict=False)), **draft.types}
             known |= {

@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from math import pi
 from typing import ClassVar, Literal
 
+import numpy as np
+
+from irconv.ir.known import Comparison, compared, floor_quotient, numeric, quotient, remainder
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, Pointwise, ValueType
 from irconv.ir.layers.comparisons import And, Binary, Equal, Less, NotEqual, Where, combined
 from irconv.ir.layers.elementwise import Atan, Round, Sign
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.tensor_ops import Add, Mul
+from irconv.layout import Array
 
 
 def _is_float(dtype: str) -> bool:
@@ -23,12 +27,21 @@ class Sub(Binary):
 
     type: Literal["Sub"] = "Sub"
 
+    def apply(self, left: Array, right: Array) -> Array | None:
+        return np.asarray(left - right)
+
 
 class Div(Binary):
     """``x0 / x1``. Integers give an integer, cut off towards zero (ONNX, C); where PyTorch, numpy and Keras divide
     integers into a float, a `Cast` goes first."""
 
     type: Literal["Div"] = "Div"
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        if len(known) < 2:
+            return None
+        found = quotient(known["x0"], known["x1"], whole=not _is_float(given["x0"].dtype))
+        return None if found is None else {"y": found}
 
 
 class FloorDiv(Binary):
@@ -40,6 +53,9 @@ class FloorDiv(Binary):
     """
 
     type: Literal["FloorDiv"] = "FloorDiv"
+
+    def apply(self, left: Array, right: Array) -> Array | None:
+        return floor_quotient(left, right)
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)
@@ -60,6 +76,11 @@ class Mod(Binary):
 
     type: Literal["Mod"] = "Mod"
     sign: Literal["divisor", "dividend"]
+
+    def apply(self, left: Array, right: Array) -> Array | None:
+        if self.sign == "dividend":
+            return np.asarray(np.fmod(left, right)) if numeric(left) and numeric(right) else None
+        return remainder(left, right)
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """ONNX has the sign of the divisor for integers only."""
@@ -100,19 +121,33 @@ class _Nary(Layer):
     SLOTS: ClassVar[Mapping[str, str]] = {}
     VARIADIC: ClassVar[bool] = True
     BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
+    HOW: ClassVar[Comparison | None] = None
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return combined(given)
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        """The one of two for which the comparison `HOW` with the other holds."""
+        if self.HOW is None or list(known) != ["x0", "x1"] or list(given) != ["x0", "x1"]:
+            return None
+        if any(numeric(found) and np.isnan(found).any() for found in known.values()):
+            return None
+        holds = compared(self.HOW, known["x0"], known["x1"])
+        return None if holds is None else {"y": np.where(holds, known["x0"], known["x1"])}
+
 
 class Maximum(_Nary):
     """The largest of one or more values, element by element; NaN where one of them is."""
+
+    HOW: ClassVar[Comparison | None] = ">="
 
     type: Literal["Maximum"] = "Maximum"
 
 
 class Minimum(_Nary):
     """The smallest of one or more values, element by element; NaN where one of them is."""
+
+    HOW: ClassVar[Comparison | None] = "<="
 
     type: Literal["Minimum"] = "Minimum"
 

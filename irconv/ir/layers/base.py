@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
 from irconv.ir.shapes import Dimension, Shape
+from irconv.layout import Array
 
 
 class Record(BaseModel):
@@ -141,6 +142,14 @@ class Layer(Record):
         The default is a function of one value that keeps its type. Raises `ValueError` saying what does not fit.
         """
         return {"y": given["x"]}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        """The results where they follow from the types of the inputs and operands and from what is known of these, by
+        slot and role, as `irconv.ir.known` has it; None where they do not.
+
+        This is the one evaluator of sizes that are computed by a graph; numbers agree with the numpy runtime.
+        """
+        return None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """The same layer in simpler types, given the types of its inputs and operands; None where it is simple."""

@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import numpy as np
+
+from irconv.ir.known import Comparison, compared, integral, numeric
 from irconv.ir.layers.base import AxisBehaviour, Decomposition, Layer, Pointwise, ValueType, broadcast
 from irconv.ir.layers.formula import Formula
+from irconv.layout import Array
 
 
 def combined(given: Mapping[str, ValueType], dtype: str = "") -> dict[str, ValueType]:
@@ -22,6 +26,14 @@ class Unary(Layer):
 
     BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        found = self.apply(known["x"]) if "x" in known else None
+        return None if found is None else {"y": found}
+
+    def apply(self, x: Array) -> Array | None:
+        """The function of what is known; None where it cannot be said."""
+        return None
+
 
 class Binary(Layer):
     """A function of two values that keeps their type; the base of several."""
@@ -32,20 +44,37 @@ class Binary(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return combined(given)
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        found = self.apply(known["x0"], known["x1"]) if len(known) == 2 else None
+        return None if found is None else {"y": found}
+
+    def apply(self, left: Array, right: Array) -> Array | None:
+        """The function of what is known; None where it cannot be said."""
+        return None
+
 
 class _Comparison(Binary):
+    HOW: ClassVar[Comparison]
+
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return combined(given, "bool")
+
+    def apply(self, left: Array, right: Array) -> Array | None:
+        return compared(self.HOW, left, right)
 
 
 class Equal(_Comparison):
     """``x0 == x1``; false where either is NaN."""
+
+    HOW: ClassVar[Comparison] = "=="
 
     type: Literal["Equal"] = "Equal"
 
 
 class NotEqual(_Comparison):
     """``x0 != x1``; true where either is NaN."""
+
+    HOW: ClassVar[Comparison] = "!="
 
     type: Literal["NotEqual"] = "NotEqual"
 
@@ -57,11 +86,15 @@ class NotEqual(_Comparison):
 class Less(_Comparison):
     """``x0 < x1``; false where either is NaN."""
 
+    HOW: ClassVar[Comparison] = "<"
+
     type: Literal["Less"] = "Less"
 
 
 class LessOrEqual(_Comparison):
     """``x0 <= x1``; false where either is NaN."""
+
+    HOW: ClassVar[Comparison] = "<="
 
     type: Literal["LessOrEqual"] = "LessOrEqual"
 
@@ -69,11 +102,15 @@ class LessOrEqual(_Comparison):
 class Greater(_Comparison):
     """``x0 > x1``; false where either is NaN."""
 
+    HOW: ClassVar[Comparison] = ">"
+
     type: Literal["Greater"] = "Greater"
 
 
 class GreaterOrEqual(_Comparison):
     """``x0 >= x1``; false where either is NaN."""
+
+    HOW: ClassVar[Comparison] = ">="
 
     type: Literal["GreaterOrEqual"] = "GreaterOrEqual"
 
@@ -83,17 +120,26 @@ class Not(Unary):
 
     type: Literal["Not"] = "Not"
 
+    def apply(self, x: Array) -> Array | None:
+        return ~x if numeric(x) else None
+
 
 class And(Binary):
     """Whether both truth values hold."""
 
     type: Literal["And"] = "And"
 
+    def apply(self, left: Array, right: Array) -> Array | None:
+        return left & right
+
 
 class Or(Binary):
     """Whether one or both of two truth values hold."""
 
     type: Literal["Or"] = "Or"
+
+    def apply(self, left: Array, right: Array) -> Array | None:
+        return left | right
 
 
 class Xor(Binary):
@@ -153,6 +199,9 @@ class Where(Layer):
         chosen = combined({slot: given[slot] for slot in ("x0", "x1")})["y"]
         return {"y": ValueType(chosen.dtype, broadcast([given["condition"].shape, chosen.shape]))}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.where(known["condition"], known["x0"], known["x1"])} if len(known) == 3 else None
+
 
 class Cast(Layer):
     """The value as another element type. Numbers become truth values as ``x != 0``, truth values 0 and 1; a fraction is
@@ -166,3 +215,11 @@ class Cast(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": ValueType(self.dtype, given["x"].shape)}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        if "x" not in known or (self.dtype == "bool" and not numeric(known["x"])):
+            return None
+        if self.dtype == "bool":
+            return {"y": known["x"] != 0}
+        found = known["x"] if "float" in self.dtype else integral(known["x"])
+        return None if found is None else {"y": found}

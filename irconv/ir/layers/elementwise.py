@@ -6,11 +6,15 @@ from collections.abc import Mapping
 from math import log
 from typing import Literal
 
+import numpy as np
+
+from irconv.ir.known import integral, numeric
 from irconv.ir.layers.activations import Exp, Tanh
 from irconv.ir.layers.base import Decomposition, ValueType
 from irconv.ir.layers.comparisons import Less, Not, Or, Unary, Where
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.tensor_ops import Add, Mul
+from irconv.layout import Array
 
 
 class _Test(Unary):
@@ -23,11 +27,17 @@ class Abs(Unary):
 
     type: Literal["Abs"] = "Abs"
 
+    def apply(self, x: Array) -> Array | None:
+        return np.abs(x) if numeric(x) else None
+
 
 class Neg(Unary):
     """``-x``."""
 
     type: Literal["Neg"] = "Neg"
+
+    def apply(self, x: Array) -> Array | None:
+        return np.asarray(-x)
 
 
 class Sign(Unary):
@@ -40,6 +50,9 @@ class Sqrt(Unary):
     """The square root; NaN below zero."""
 
     type: Literal["Sqrt"] = "Sqrt"
+
+    def apply(self, x: Array) -> Array | None:
+        return np.sqrt(x) if numeric(x) and (x >= 0).all() else None
 
 
 class Rsqrt(Unary):
@@ -132,11 +145,17 @@ class Floor(Unary):
 
     type: Literal["Floor"] = "Floor"
 
+    def apply(self, x: Array) -> Array | None:
+        return np.floor(x) if numeric(x) else integral(x)
+
 
 class Ceil(Unary):
     """The smallest integer not below x."""
 
     type: Literal["Ceil"] = "Ceil"
+
+    def apply(self, x: Array) -> Array | None:
+        return np.ceil(x) if numeric(x) else integral(x)
 
 
 class Round(Unary):
@@ -144,6 +163,9 @@ class Round(Unary):
     ``round_half_away_from_zero`` is another function."""
 
     type: Literal["Round"] = "Round"
+
+    def apply(self, x: Array) -> Array | None:
+        return np.round(x) if numeric(x) else integral(x)
 
 
 class Trunc(Unary):

@@ -9,9 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
+import numpy as np
+
+from irconv.ir.known import numeric
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.shape_ops import without_axis
 from irconv.ir.shapes import Dimension
+from irconv.layout import Array
 
 Combination = Literal["none", "add", "mul", "max", "min"]
 
@@ -34,6 +38,11 @@ class Gather(Layer):
         if not 0 <= self.axis < len(x.shape):
             raise ValueError(f"shape {x.shape} has no axis {self.axis}")
         return {"y": ValueType(x.dtype, without_axis(x.shape, self.axis, given["indices"].shape))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        if len(known) < 2 or not numeric(known["indices"]):
+            return None
+        return {"y": np.asarray(known["x"].take(known["indices"], self.axis))}
 
 
 class GatherElements(Layer):

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import ClassVar, Literal
 
+import numpy as np
+
+from irconv.ir.known import KNOWN_ELEMENTS, of_sizes
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
@@ -18,7 +22,8 @@ from irconv.ir.layers.base import (
     broadcast,
 )
 from irconv.ir.layers.tensor_ops import Constant, Reshape
-from irconv.ir.shapes import Dimension, Shape, Size
+from irconv.ir.shapes import Dimension, Shape, Size, static
+from irconv.layout import Array
 
 
 class Squeeze(Layer):
@@ -40,6 +45,9 @@ class Squeeze(Layer):
         kept = tuple(size for axis, size in enumerate(x.shape) if axis not in self.axes)
         return {"y": ValueType(x.dtype, kept)}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.squeeze(known["x"], self.axes)} if "x" in known else None
+
 
 class Unsqueeze(Layer):
     """Puts in axes of length 1: `axes` are their numbers in the *result*, counted from 0."""
@@ -55,6 +63,9 @@ class Unsqueeze(Layer):
             raise ValueError(f"{self.axes} are no different axes of a value of rank {rank}")
         sizes = iter(x.shape)
         return {"y": ValueType(x.dtype, tuple(1 if axis in self.axes else next(sizes) for axis in range(rank)))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.expand_dims(known["x"], self.axes)} if "x" in known else None
 
 
 class Expand(Layer):
@@ -74,6 +85,12 @@ class Expand(Layer):
         x = given["x"]
         return {"y": ValueType(x.dtype, broadcast([x.shape, self.shape]))}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        shape = static(broadcast([given["x"].shape, self.shape]))
+        if "x" not in known or shape is None or prod(shape) > KNOWN_ELEMENTS:
+            return None
+        return {"y": np.broadcast_to(known["x"], shape)}
+
 
 class Tile(Layer):
     """The whole value repeated ``repeats[i]`` times along every axis i: ``a b`` twice gives ``a b a b``."""
@@ -90,6 +107,12 @@ class Tile(Layer):
             raise ValueError(f"{len(self.repeats)} repeats do not fit shape {x.shape}")
         shape = tuple((Size.of(n) * times).dimension for n, times in zip(x.shape, self.repeats, strict=True))
         return {"y": ValueType(x.dtype, shape)}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        repeats = static(self.repeats)
+        if "x" not in known or repeats is None or prod(repeats) * known["x"].size > KNOWN_ELEMENTS:
+            return None
+        return {"y": np.tile(known["x"], repeats)}
 
 
 class Repeat(Layer):
@@ -133,6 +156,9 @@ class SizeOf(Layer):
             raise ValueError(f"shape {given['x'].shape} has no axis {self.axis}")
         return {"y": ValueType("int64", (1,))}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": of_sizes(given["x"].shape[self.axis : self.axis + 1])}
+
 
 class ShapeOf(Layer):
     """The whole shape of x as an int64 vector."""
@@ -143,6 +169,9 @@ class ShapeOf(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": ValueType("int64", (len(given["x"].shape),))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": of_sizes(given["x"].shape)}
 
 
 class Full(Layer):
@@ -158,6 +187,12 @@ class Full(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": ValueType(self.dtype, self.shape)}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        shape = static(self.shape)
+        if shape is None or prod(shape) > KNOWN_ELEMENTS:
+            return None
+        return {"y": np.full(shape, self.value)}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         value = LiteralOperand(literal=self.value, dtype=self.dtype)
@@ -182,6 +217,12 @@ class Range(Layer):
         room = Size.of(self.limit) - self.start if self.step > 0 else Size.of(self.start) - self.limit
         count = room.ceil_divide(abs(self.step)).dimension
         return {"y": ValueType("int64", (max(count, 0) if isinstance(count, int) else count,))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        if isinstance(self.start, str) or isinstance(self.limit, str):
+            return None
+        count = len(range(self.start, self.limit, self.step))
+        return {"y": np.arange(self.start, self.limit, self.step)} if count <= KNOWN_ELEMENTS else None
 
 
 class EyeLike(Layer):

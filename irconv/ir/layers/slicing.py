@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import accumulate
 from typing import ClassVar, Literal
+
+import numpy as np
 
 from irconv.ir.layers.base import (
     AxisBehaviour,
@@ -18,7 +21,8 @@ from irconv.ir.layers.base import (
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze, without_axis
 from irconv.ir.layers.tensor_ops import Concat, Constant
-from irconv.ir.shapes import Dimension, Size
+from irconv.ir.shapes import Dimension, Size, static
+from irconv.layout import Array
 
 
 class Slice(Layer):
@@ -47,6 +51,14 @@ class Slice(Layer):
             sizes[axis] = sliced_size(x.shape[axis], start, end, step)
         return {"y": ValueType(x.dtype, tuple(sizes))}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        if "x" not in known or any(isinstance(bound, str) for bound in (*self.starts, *self.ends)):
+            return None
+        parts: list[slice] = [slice(None)] * known["x"].ndim
+        for axis, start, end, step in zip(self.axes, self.starts, self.ends, self.steps, strict=True):
+            parts[axis] = slice(start, end, step)
+        return {"y": known["x"][tuple(parts)]}
+
 
 class Split(Layer):
     """The value cut along `axis` into pieces of `sizes`, in order: results y0, y1, ...
@@ -71,6 +83,13 @@ class Split(Layer):
         shapes = [without_axis(x.shape, self.axis, (size,)) for size in self.sizes]
         return {f"y{i}": ValueType(x.dtype, shape) for i, shape in enumerate(shapes)}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        sizes = static(self.sizes)
+        if "x" not in known or sizes is None:
+            return None
+        pieces = np.split(known["x"], list(accumulate(sizes))[:-1], self.axis)
+        return {f"y{i}": piece for i, piece in enumerate(pieces)}
+
 
 class Stack(Layer):
     """Values of one shape joined along a new axis, which is number `axis` of the result."""
@@ -87,6 +106,9 @@ class Stack(Layer):
         if any(value.shape != first.shape for value in given.values()):
             raise ValueError(f"shapes {', '.join(str(value.shape) for value in given.values())} differ")
         return {"y": ValueType(first.dtype, (*first.shape[: self.axis], len(given), *first.shape[self.axis :]))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.stack(list(known.values()), self.axis)} if len(known) == len(given) else None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         apart = [Step(Unsqueeze(axes=(self.axis,)), {"x": slot}, {"y": f"{slot}.apart"}) for slot in given]
@@ -110,6 +132,11 @@ class Unstack(Layer):
             raise ValueError(f"axis {self.axis} of shape {x.shape} does not have {self.count} indices")
         return {f"y{i}": ValueType(x.dtype, without_axis(x.shape, self.axis)) for i in range(self.count)}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        if "x" not in known:
+            return None
+        return {f"y{i}": np.asarray(known["x"].take(i, self.axis)) for i in range(self.count)}
+
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         pieces = {f"y{i}": f"piece{i}" for i in range(self.count)}
         whole = Step(Split(axis=self.axis, sizes=(1,) * self.count), {"x": "x"}, pieces)
@@ -130,6 +157,9 @@ class Select(Layer):
         if isinstance(size, int) and not -size <= self.index < size:
             raise ValueError(f"axis {self.axis} of shape {x.shape} has no index {self.index}")
         return {"y": ValueType(x.dtype, without_axis(x.shape, self.axis))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.asarray(known["x"].take(self.index, self.axis))} if "x" in known else None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         index = LiteralOperand(literal=self.index, dtype="int64")

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import mul
 from typing import Any, ClassVar, Literal
 
+import numpy as np
+
+from irconv.ir.known import numeric
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
@@ -22,7 +27,8 @@ from irconv.ir.layers.base import (
     broadcast,
 )
 from irconv.ir.layers.window import padding_of_axis
-from irconv.ir.shapes import Dimension, Shape, Size, size_product
+from irconv.ir.shapes import Dimension, Shape, Size, size_product, static
+from irconv.layout import Array, turned
 
 
 class Identity(Layer):
@@ -31,6 +37,9 @@ class Identity(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
 
     type: Literal["Identity"] = "Identity"
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": known["x"]} if "x" in known else None
 
 
 class Add(Layer):
@@ -45,6 +54,9 @@ class Add(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": ValueType(given["x0"].dtype, broadcast([value.shape for value in given.values()]))}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": sum(known.values(), np.zeros((), np.int64))} if len(known) == len(given) else None
+
 
 class Mul(Layer):
     """The product of two or more values, element by element, with numpy's broadcasting."""
@@ -57,6 +69,9 @@ class Mul(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": ValueType(given["x0"].dtype, broadcast([value.shape for value in given.values()]))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.asarray(reduce(mul, known.values()))} if len(known) == len(given) else None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """For targets whose product takes two values: one after the other."""
@@ -82,6 +97,9 @@ class Constant(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         return {"y": given["value"]}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": known["value"]} if "value" in known else None
+
 
 class Concat(Layer):
     """One or more values joined along `axis` (counted from 0)."""
@@ -106,6 +124,9 @@ class Concat(Layer):
             total = sum(map(Size.of, found), Size.of(0)).dimension
             sizes.append(total if axis == self.axis else known.pop() if known else found[0])
         return {"y": ValueType(given["x0"].dtype, tuple(sizes))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": np.concatenate(list(known.values()), self.axis)} if len(known) == len(given) else None
 
 
 class Pad(Layer):
@@ -246,6 +267,23 @@ class Reduce(Layer):
             raise ValueError(f"{self.op} of values of type {x.dtype} has no meaning")
         return {"y": ValueType(x.dtype, reduced_shape(x.shape, self.axes, self.keepdims))}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        """Sums and products of sizes, and more of numbers."""
+        how = _FOLDED.get(self.op)
+        if how is None or "x" not in known or (self.op not in ("sum", "prod") and not numeric(known["x"])):
+            return None
+        return {"y": np.asarray(how(known["x"], axis=self.axes, keepdims=self.keepdims))}
+
+
+_FOLDED: Mapping[str, Callable[..., Any]] = {
+    "sum": np.sum,
+    "prod": np.prod,
+    "max": np.max,
+    "min": np.min,
+    "any": np.any,
+    "all": np.all,
+}
+
 
 class Flatten(Layer):
     """Merges `start_axis` and all axes after it into one, in C order of the value as it is laid out here."""
@@ -259,6 +297,9 @@ class Flatten(Layer):
         x = given["x"]
         merged = size_product(x.shape[self.start_axis :]).dimension
         return {"y": ValueType(x.dtype, (*x.shape[: self.start_axis], merged))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": known["x"].reshape(*known["x"].shape[: self.start_axis], -1)} if "x" in known else None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         return [Step(Reshape(shape=self.infer(given)["y"].shape), {"x": "x"}, {"y": "y"})]
@@ -283,6 +324,10 @@ class Reshape(Layer):
             raise ValueError(f"shape {x.shape} does not have as many elements as {self.shape}")
         return {"y": ValueType(x.dtype, self.shape)}
 
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        shape = static(self.shape)
+        return {"y": known["x"].reshape(shape)} if "x" in known and shape is not None else None
+
 
 class Transpose(Layer):
     """Axis `i` of the result is axis `permutation[i]` of the value."""
@@ -297,6 +342,9 @@ class Transpose(Layer):
         if sorted(self.permutation) != list(range(len(x.shape))):
             raise ValueError(f"{self.permutation} is not a permutation of the axes of {x.shape}")
         return {"y": ValueType(x.dtype, tuple(x.shape[axis] for axis in self.permutation))}
+
+    def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
+        return {"y": turned(known["x"], self.permutation)} if "x" in known else None
 
 
 def constant(value: str, literal: float | int | bool | list[Any], dtype: str) -> Step:

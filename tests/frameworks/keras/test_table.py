@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv.codec import Codec, Draft, Native, NativeWeight, Table, Workpiece
+from irconv.codec import Codec, Draft, Given, Native, NativeWeight, Table, Workpiece
 from irconv.errors import Refused
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.table.identity import TRAINING_ALONE
@@ -321,5 +321,5 @@ def test_augmentation_is_the_identity(kind: str) -> None:
     settings = {"name": "y", "trainable": True, "seed": 7, "factor": [0.1, 0.3], "data_format": "channels_last"}
     known = {"name", "trainable", *TRAINING_ALONE[kind].split()}
     native = Native(kind, "y", {name: value for name, value in settings.items() if name in known})
-    layer, draft = TABLE.decode(native, [ValueType("float32", ("N", 9, 8, 3))], "here")
+    layer, draft = TABLE.decode(native, [Given("", ValueType("float32", ("N", 9, 8, 3)))], "here")
     assert (type(layer), draft.input_axes, draft.mapped) == (Identity, {}, {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from irconv.codec import Draft, MappedTensor, Native, NativeWeight, Row, Table, Workpiece
+from irconv.codec import Draft, Given, MappedTensor, Native, NativeWeight, Row, Table, Workpiece
 from irconv.frameworks.keras.table import activations
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.manifest import LayoutStep, Piece
@@ -18,6 +18,7 @@ from irconv.rows import Weight
 
 _ACTIVATIONS = Table("Keras", activations.CODECS)
 _ANY = [ValueType("float32", (1, 1))]
+_GIVEN = [Given("", value) for value in _ANY]
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class ActivationWord(Row):
     def decode(self, native: Workpiece, draft: Draft) -> None:
         said = native.config.pop(self.native)
         kind, config = ("Activation", {"activation": said}) if isinstance(said, str) else _parts(said)
-        layer, _ = _ACTIVATIONS.decode(Native(kind, self.native, config), _ANY, f"{draft.where}: {self.native}")
+        layer, _ = _ACTIVATIONS.decode(Native(kind, self.native, config), _GIVEN, f"{draft.where}: {self.native}")
         draft.fields |= dict.fromkeys(self.fields, layer)
 
     def encode(self, draft: Draft, native: Workpiece) -> None:

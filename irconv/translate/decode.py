@@ -1,0 +1,43 @@
+"""Decodes a whole native model, layer after layer, into a bundle."""
+
+from __future__ import annotations
+
+from irconv import edits
+from irconv.codec import NativeModel, Table
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Graph
+from irconv.ir.layers import is_known
+from irconv.ir.manifest import SourceRecord
+from irconv.options import ReadOptions
+from irconv.passes import decompose
+from irconv.translate.importer import Importer
+
+
+def decode(
+    model: NativeModel, table: Table, source: SourceRecord, file: str, options: ReadOptions | None = None
+) -> Bundle:
+    """The model as a bundle, naively: every Transpose still there, and what the user asks to change is changed.
+
+    Raises one error that names every layer which cannot be carried over.
+    """
+    options = options or ReadOptions()
+    model = edits.run(model, options)
+    importer = Importer(edits.with_plugins(table, options), file)
+    importer.omitted += model.omitted
+    for port in model.inputs:
+        importer.input(port)
+    for use in model.uses:
+        native = model.layers[use.layer]
+        where = model.where.get(use.layer, f"layer {use.layer}")
+        with importer.problems.collect():
+            importer.add(native, use.inputs, use.outputs, use.scope, where)
+    importer.problems.raise_any()
+    graph = Graph(inputs=model.inputs, outputs=importer.typed(model.outputs), nodes=tuple(importer.nodes))
+    bundle = Bundle(
+        source=source,
+        layers=importer.layers,
+        graph=graph,
+        tensors=importer.tensors,
+        omitted=tuple(importer.omitted),
+    )
+    return decompose.run(bundle, is_known) if options.plugins else bundle

@@ -1,0 +1,118 @@
+"""Encodes the graph of a bundle as native layers and uses, through a framework's table. Knows no framework."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from irconv.codec import Native, NativeModel, NativeUse, NativeWeight, Table
+from irconv.errors import Problems, Refused
+from irconv.ir.bundle import Bundle
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Graph, Node
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.control import Scan
+from irconv.ir.layers.tensor_ops import Transpose
+from irconv.ir.tensors import LazyTensor
+from irconv.passes import to_channels_last
+
+
+def encode(bundle: Bundle, table: Table) -> NativeModel:
+    """The bundle's graph as native layers and uses; inputs of a use are positional, in the op's own order.
+
+    An input name is a value of the graph, or ``<layer>.<native tensor>`` for one of the layer's tensors, or empty for
+    an optional one that is absent. Raises one error that names every layer the framework cannot express.
+    """
+    assert bundle.graph is not None, "a bundle without a graph has nothing to encode"
+    encoder = _Encoder(bundle, table)
+    model = encoder.graph(bundle.graph)
+    encoder.problems.raise_any()
+    return replace(model, layers=encoder.natives)
+
+
+class _Encoder:
+    """Encodes graph after graph, bodies included; each layer once."""
+
+    def __init__(self, bundle: Bundle, table: Table) -> None:
+        self.bundle, self.table = bundle, table
+        self.problems = Problems()
+        self.natives: dict[str, Native] = {}
+
+    def graph(self, graph: Graph) -> NativeModel:
+        types = infer_types(self.bundle, graph)
+        uses: list[NativeUse] = []
+        bodies: dict[str, NativeModel] = {}
+        for node in graph.nodes:
+            if not isinstance(self.bundle.layers[node.layer], Transpose):
+                self._encode(self.bundle, node, types)
+        turns = {name: (native.input_axes, native.output_axes) for name, native in self.natives.items()}
+        spelled = to_channels_last.taken_in(self.bundle, graph, turns)
+        assert spelled.graph is not None, "it was given one"
+        for node in spelled.graph.nodes:
+            layer = spelled.layers[node.layer]
+            if isinstance(layer, Transpose):
+                self._encode(spelled, node, to_channels_last.ends(node, layer, types))
+            if node.layer in self.natives:
+                uses.append(self._use(node))
+            if isinstance(layer, Scan):
+                bodies[node.layer] = self.graph(layer.body)
+        return NativeModel({}, tuple(uses), graph.inputs, graph.outputs, bodies=bodies)
+
+    def _encode(self, bundle: Bundle, node: Node, types: Mapping[str, ValueType]) -> None:
+        """The node's layer, once; what its framework cannot express is noted."""
+        with self.problems.collect():
+            if node.layer not in self.natives:
+                values = {**node.inputs, **node.outputs}
+                given = {slot: types[value] for slot, value in values.items()}
+                self.natives[node.layer] = _native(bundle, self.table, node.layer, given)
+
+    def _use(self, node: Node) -> NativeUse:
+        native = self.natives[node.layer]
+        slots = native.inputs or tuple(node.inputs)
+        named = [node.inputs.get(slot) or (f"{node.layer}.{slot}" if slot in native.tensors else "") for slot in slots]
+        while named and not named[-1]:
+            named.pop()
+        results = [node.outputs.get(slot, "") for slot in native.outputs or node.outputs]
+        while not results[-1]:
+            results.pop()
+        return NativeUse(node.layer, tuple(named), tuple(results), node.scope)
+
+
+def native_axes(table: Table) -> to_channels_last.NativeAxes:
+    """For `to_channels_last.run`: how layers turn where the table writes them.
+
+    One that it cannot express turns nowhere; `encode` will refuse it.
+    """
+
+    def axes(
+        bundle: Bundle, name: str, given: Mapping[str, ValueType]
+    ) -> tuple[to_channels_last.Turns, to_channels_last.Turns]:
+        try:
+            native = _native(bundle, table, name, given)
+        except Refused:
+            return {}, {}
+        return native.input_axes, native.output_axes
+
+    return axes
+
+
+def _native(bundle: Bundle, table: Table, name: str, given: Mapping[str, ValueType]) -> Native:
+    """One layer through the table, given the types of its inputs and results."""
+    layer = bundle.layers[name]
+    return table.encode(layer, name, _operands(bundle, name, layer), {**given, **bundle.operand_types(layer)})
+
+
+def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight]:
+    """The stored and literal operands by role; the keys of stored ones are their paths."""
+    found: dict[str, NativeWeight] = {}
+    for role, operand in layer.operands.items():
+        if isinstance(operand, StoredOperand):
+            tensor = bundle.tensors[operand.tensor]
+            found[role] = NativeWeight(operand.tensor, tensor.data, tensor.record.trainable)
+        else:
+            data = LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
+            found[role] = NativeWeight(f"{name}.{role}", data, literal=True)
+    return found

@@ -1,0 +1,438 @@
+"""Builds a bundle op after op: each is decoded at once, and every value made can be asked for its type and content.
+
+What a reader does with it, for each op of its file in order::
+
+    with importer.reading(where, outputs):
+        importer.add(Native("Conv", name, attributes), inputs, outputs, scope, where)
+
+An op is native, and then the framework's table decodes it (`Importer.add`), or an IR layer (`Importer.place`). Values
+are names. Three questions can be asked of one: `type_of`; `known`, its elements where they follow from the file and
+from the sizes of values (so that a Reshape by a computed shape can be read); `stored`, the tensor of the file that it
+is, seen through ops that only move bytes. A value whose op failed is unknown: asking for it raises `Unknown`, which
+`reading` takes for the end of that op, so that all reasons come at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from irconv.codec import Draft, Given, MappedTensor, Native, NativeUse, NativeWeight, SizeOf, Table
+from irconv.errors import MALFORMED, IrconvError, Problems, Refused
+from irconv.ir.bundle import Tensor, operand_types
+from irconv.ir.dtypes import logical_name, numpy_dtype
+from irconv.ir.graph import Node, Port
+from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.tensor_ops import Constant, Transpose
+from irconv.ir.manifest import NativeTensor, Omitted, TensorRecord
+from irconv.ir.shapes import Dimension, Shape
+from irconv.ir.tensors import LazyTensor
+from irconv.layout import Array, customary, permutation
+from irconv.translate import precision
+from irconv.translate.movement import moved
+
+_LITERAL = 64
+"""Constants of up to so many elements stand in the manifest."""
+
+
+class Unknown(Exception):
+    """A value was asked for that an op which could not be read would have made."""
+
+
+@dataclass(frozen=True)
+class _Pending:
+    """A tensor of the file, or a number, that becomes a node when it is first used as a value."""
+
+    weight: NativeWeight
+    scope: str
+    where: str
+
+
+class Importer:
+    """What has been read so far, and the ways to add to it; see the module."""
+
+    def __init__(self, table: Table, file: str, problems: Problems | None = None) -> None:
+        self.table, self.file = table, file
+        self.problems = problems or Problems()
+        self.inputs: list[Port] = []
+        self.layers: dict[str, Layer] = {}
+        self.tensors: dict[str, Tensor] = {}
+        self.omitted: list[Omitted] = []
+        self.nodes: list[Node] = []
+        self.types: dict[str, ValueType] = {}
+        self.numbers: set[str] = set()
+        """The values that are numbers of the native model."""
+        self.computed: dict[str, dict[str, str]] = {}
+        """Layer -> role -> the value that is its operand, for operands that the graph computes."""
+        self._drafts: dict[str, Draft] = {}
+        self._failed: set[str] = set()
+        self._unknown: set[str] = set()
+        self._known: dict[str, Array] = {}
+        self._stored: dict[str, NativeWeight] = {}
+        self._pending: dict[str, _Pending] = {}
+        self._keys: dict[tuple[str, tuple[object, ...]], str] = {}
+
+    # asking
+
+    def type_of(self, value: str) -> ValueType:
+        """Element type and shape of a value. Raises `Unknown` where the op that makes it could not be read."""
+        if value not in self.types:
+            raise Unknown(value)
+        return self.types[value]
+
+    def known(self, value: str) -> Array | None:
+        """The elements of a value as far as they are known while reading: numbers in its own element type, or objects
+        (numbers and `Size`) where some depend on symbols. None where only running the model would tell."""
+        self.type_of(value)
+        if value not in self._known and (weight := self._stored.get(value)) is not None:
+            if np.prod(weight.data.shape, dtype=object) > KNOWN_ELEMENTS or weight.data.dtype == "string":
+                return None
+            self._known[value] = weight.data.numpy()
+        return self._known.get(value)
+
+    def stored(self, value: str) -> NativeWeight | None:
+        """The tensor of the file that a value is, seen through ops that only move bytes; None for any other."""
+        self.type_of(value)
+        return self._stored.get(value)
+
+    def is_unknown(self, value: str) -> bool:
+        """Whether the op that makes a value could not be read."""
+        return value in self._unknown
+
+    # adding
+
+    def input(self, port: Port) -> str:
+        """An input of the graph."""
+        self.inputs.append(port)
+        self.types[port.value] = ValueType(port.dtype, port.shape)
+        return port.value
+
+    def weight(self, value: str, weight: NativeWeight, scope: str = "", where: str = "") -> str:
+        """A tensor of the file as a value; it becomes part of the bundle where something uses it."""
+        self._pending[value] = _Pending(weight, scope, where or f"tensor {value}")
+        self._stored[value] = weight
+        self.types[value] = ValueType(weight.data.dtype, weight.data.shape)
+        return value
+
+    def constant(self, value: str, array: Array, scope: str = "") -> str:
+        """Numbers as a value. Raises `Refused` for an element type that a bundle cannot hold."""
+        array = np.asarray(array)
+        if logical_name(array.dtype) is None:
+            raise Refused(f"constant {value}", f"irconv has no element type for {array.dtype}")
+        self.weight(value, NativeWeight(value, LazyTensor.of(array), literal=True, role="constant"), scope)
+        if array.size <= KNOWN_ELEMENTS:
+            self._known[value] = array
+        return value
+
+    def add(
+        self, native: Native, inputs: Sequence[str], outputs: Sequence[str], scope: str = "", where: str = ""
+    ) -> tuple[str, ...]:
+        """Decode a native op or layer and add a use of it; inputs and outputs are in its own order, empty where absent.
+
+        A layer that was added under this name is used again. Where an input is unknown only the rule is looked up.
+        Raises `Refused`, and then the outputs are unknown.
+        """
+        where = where or f"layer {native.name}"
+        if native.name in self._failed:
+            self._unknown |= set(outputs)
+            return tuple(outputs)
+        taken = [value for value in inputs if value]
+        try:
+            if any(value not in self.types for value in taken):
+                self.table.supports(native, where)
+                self._unknown |= set(outputs)
+                return tuple(outputs)
+            use = NativeUse(native.name, tuple(inputs), tuple(outputs), scope)
+            if native.precision is not None:
+                use = replace(use, inputs=precision.cast_inputs(self, use, native.precision, where))
+            layer, draft = self._layer(native, use, where)
+            self._place(use, layer, draft, where)
+        except IrconvError:
+            self._fail(native.name, outputs)
+            raise
+        except MALFORMED as error:
+            self._fail(native.name, outputs)
+            what = f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
+            raise Refused(where, what) from error
+        return tuple(outputs)
+
+    def place(
+        self,
+        layer: Layer,
+        inputs: Mapping[str, str],
+        outputs: Sequence[str],
+        name: str = "",
+        scope: str = "",
+        where: str = "",
+    ) -> tuple[str, ...]:
+        """Add a layer of the IR: inputs by slot or role, outputs in the order of its results (empty: not wanted).
+
+        A role whose value is stored becomes an operand of the layer, as it lies. Raises `Refused` where inputs do not
+        fit, and `Unknown` where one is.
+        """
+        name = self.free(name or next(value for value in outputs if value))
+        where = where or f"layer {name}"
+        rest: dict[str, str] = {}
+        operands = dict(layer.operands)
+        for slot, value in inputs.items():
+            weight = self.stored(value) if slot in layer.PARAMETERS else None
+            if weight is None:
+                rest[slot] = value
+            else:
+                mapped = MappedTensor(weight, layer.PARAMETERS[slot].axes, ())
+                operands[slot] = self._store(name, slot, mapped, type(layer))
+        gives = [f"y{i}" for i in range(len(outputs))] if layer.VARIADIC_RESULTS else list(layer.RESULTS)
+        self.layers[name] = layer.model_copy(update={"operands": operands}) if operands else layer
+        results = {slot: value for slot, value in zip(gives, outputs, strict=False) if value}
+        self._append(Node(layer=name, scope=scope, inputs=rest, outputs=results), where)
+        return tuple(outputs)
+
+    @contextmanager
+    def reading(self, where: str, outputs: Sequence[str]) -> Iterator[None]:
+        """Read one op inside: what is wrong with it is noted under `where`, and its outputs are then unknown."""
+        try:
+            with self.problems.collect():
+                yield
+                return
+        except Unknown:
+            pass
+        except MALFORMED as error:
+            what = f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
+            self.problems.add(where, what)
+        self._unknown |= {value for value in outputs if value not in self.types}
+
+    def problem(self, where: str, what: str, remedy: str = "") -> None:
+        """Note why something cannot be carried over; all problems are raised together."""
+        self.problems.add(where, what, remedy)
+
+    def free(self, name: str) -> str:
+        """The name, or one like it, that no layer has."""
+        number, found = 1, name
+        while found in self.layers:
+            number += 1
+            found = f"{name}_{number}"
+        return found
+
+    def typed(self, ports: Sequence[Port]) -> tuple[Port, ...]:
+        """Ports with the element types and shapes of their values."""
+        return tuple(
+            port.model_copy(update={"dtype": self.types[port.value].dtype, "shape": self.types[port.value].shape})
+            if port.value in self.types
+            else port
+            for port in ports
+        )
+
+    def through(
+        self, layers: Sequence[Layer], value: str, result: str, scope: str, where: str, ends: bool = False
+    ) -> str:
+        """Add a node for each layer; the last makes `result` where `ends`, else a value named after it."""
+        for i, layer in enumerate(layers):
+            name = f"{result}/{layer.type.lower()}"
+            self.layers[name] = layer
+            made = result if ends and i == len(layers) - 1 else name
+            self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": made}), where)
+            value = made
+        return value
+
+    def append(self, node: Node, where: str) -> None:
+        """Add a node whose layer is there."""
+        self._append(node, where)
+
+    # how
+
+    def _fail(self, layer: str, outputs: Sequence[str]) -> None:
+        self._failed.add(layer)
+        self._unknown |= set(outputs)
+
+    def _given(self, value: str) -> Given | None:
+        if not value:
+            return None
+        return Given(value, self.types[value], lambda: self.known(value), self._stored.get(value))
+
+    def _layer(self, native: Native, use: NativeUse, where: str) -> tuple[Layer, Draft]:
+        name = native.name
+        given = [self._given(value) for value in use.inputs]
+        if name not in self.layers:
+            layer, draft = self.table.decode(self._sized(native), given, where)
+            operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
+            operands |= {role: self._store(name, role, found, draft.layer) for role, found in draft.mapped.items()}
+            layer = layer.model_copy(update={"operands": operands})
+            if native.precision is not None and native.precision.weights:
+                layer = precision.cast_weights(self, use, draft, layer, native.precision.weights, where)
+            if native.precision is not None and native.precision.result:
+                precision.cast_results(self, use, draft, layer, native.precision.result)
+            self.layers[name], self._drafts[name] = layer, draft
+            self.omitted += draft.omitted
+        draft = self._drafts[name]
+        if draft.inputs:
+            return self.layers[name], draft
+        ranks = [len(self.types[value].shape) for value in use.inputs if value]
+        if draft.ranks != ranks[: len(draft.ranks)]:
+            raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
+        return self.layers[name], draft
+
+    def _sized(self, native: Native) -> Native:
+        """The layer with sizes in the place of references to them."""
+        if not any(isinstance(setting, SizeOf) for setting in native.config.values()):
+            return native
+        filled = {key: self._size(s) if isinstance(s, SizeOf) else s for key, s in native.config.items()}
+        return replace(native, config=filled)
+
+    def _size(self, wanted: SizeOf) -> Dimension | Shape:
+        shape = self.types[wanted.value].shape
+        return shape if wanted.axis is None else shape[wanted.axis]
+
+    def _store(self, name: str, role: str, found: MappedTensor, layer: type[Layer]) -> StoredOperand | LiteralOperand:
+        """The tensor in the bundle, once for each layout; small numbers of the graph are written out."""
+        weight, parameter = found.weight, layer.PARAMETERS[role]
+        if weight.role == "constant" and weight.literal and not found.steps and _few(weight):
+            return LiteralOperand(literal=weight.data.numpy().tolist(), dtype=weight.data.dtype)
+        data = weight.source
+        steps = (*weight.steps, *found.steps)
+        axes = found.native_axes if steps else parameter.axes
+        if weight.steps:
+            axes = weight.steps[0].source
+        role_of = "constant" if weight.role == "constant" else "buffer" if parameter.buffer else "parameter"
+        record = TensorRecord(
+            role=role_of,
+            trainable=False if parameter.buffer else weight.trainable,
+            dtype=data.dtype,
+            shape=data.shape,
+            axes=axes,
+            letters=customary(axes, len(data.shape)),
+            source=self._source(found, data.shape, axes),
+            steps=(),
+        )
+        tensor = Tensor(record, data)
+        for step in steps:
+            tensor = tensor.relayout(step)
+        if weight.steps and not found.steps:
+            letters = customary(parameter.axes, len(tensor.data.shape))
+            tensor = replace(
+                tensor, record=tensor.record.model_copy(update={"axes": parameter.axes, "letters": letters})
+            )
+        key = self._keys.setdefault((weight.path, tensor.data.changes), f"{name}.{role}")
+        self.tensors.setdefault(key, tensor)
+        return StoredOperand(tensor=key)
+
+    def _source(self, found: MappedTensor, shape: tuple[int, ...], axes: str) -> NativeTensor | None:
+        if found.weight.role == "constant" and found.weight.literal:
+            return None
+        return NativeTensor(
+            file=self.file,
+            name=found.weight.path,
+            shape=shape,
+            axes=axes if found.weight.steps else found.native_axes,
+            piece=found.piece,
+            members=found.weight.members,
+        )
+
+    def _place(self, use: NativeUse, layer: Layer, draft: Draft, where: str) -> None:
+        """Add the node, with a Transpose for each input and output that lies in other axes."""
+        slots = [f"x{i}" for i in range(len(use.inputs))] if layer.VARIADIC else list(layer.SLOTS)
+        gives = [f"y{i}" for i in range(len(use.outputs))] if layer.VARIADIC_RESULTS else list(layer.RESULTS)
+        if len(use.outputs) > len(gives) and any(use.outputs[len(gives) :]):
+            raise draft.refuse(f"gives {len(gives)} results, got {len(use.outputs)}")
+        inputs = dict(draft.inputs)
+        if not draft.inputs:
+            values = use.inputs[: len(use.inputs) - draft.operands]
+            if len(values) > len(slots):
+                raise draft.refuse(f"takes {len(slots)} inputs, got {len(values)}")
+            inputs = {slot: value for slot, value in zip(slots, values, strict=False) if value}
+        inputs |= self.computed.get(use.layer, {})
+        first = next(iter(inputs.values()), "")
+        if isinstance(layer, Constant) and isinstance(layer.operands.get("value"), LiteralOperand):
+            self.numbers |= set(use.outputs)
+        for slot, layers in draft.before.items():
+            inputs[slot] = self.through(layers, inputs[slot], f"{use.outputs[0]}/{slot}", use.scope, where)
+        for slot, (native, canonical) in draft.input_axes.items():
+            if slot in inputs and self._moves(inputs[slot], native, canonical):
+                made = f"{use.outputs[0]}/{slot}"
+                inputs[slot] = self._transposed(inputs[slot], native, canonical, use.scope, made, where)
+        outputs = {slot: value for slot, value in zip(gives, use.outputs, strict=False) if value}
+        final = {slot: outputs[slot] for slot in draft.after if slot in outputs}
+        outputs |= {slot: f"{value}/plain" for slot, value in final.items()}
+        turned = {
+            slot: (f"{outputs[slot]}/{slot}", native, canonical)
+            for slot, (native, canonical) in draft.output_axes.items()
+            if slot in outputs and self._moves(first, native, canonical)
+        }
+        results = {slot: turned[slot][0] if slot in turned else value for slot, value in outputs.items()}
+        self._append(Node(layer=use.layer, scope=use.scope, inputs=inputs, outputs=results), where)
+        for slot, (value, native, canonical) in turned.items():
+            self._transposed(value, canonical, native, use.scope, outputs[slot], where)
+        for slot, value in final.items():
+            self.through(draft.after[slot], outputs[slot], value, use.scope, where, ends=True)
+
+    def _moves(self, value: str, source: str, target: str) -> bool:
+        order = permutation(source, target, len(self.types[value].shape))
+        return order != tuple(range(len(order)))
+
+    def _transposed(self, value: str, source: str, target: str, scope: str, result: str, where: str) -> str:
+        rank = len(self.types[value].shape)
+        order = permutation(source, target, rank)
+        name = f"transpose_{''.join(map(str, order))}"
+        self.layers.setdefault(name, Transpose(permutation=order))
+        self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result}), where)
+        return result
+
+    def _append(self, node: Node, where: str) -> None:
+        layer = self.layers[node.layer]
+        for value in node.inputs.values():
+            self._made(value)
+        given = {slot: self.type_of(value) for slot, value in node.inputs.items()}
+        given |= operand_types(layer, self.tensors)
+        try:
+            results = layer.infer(given)
+        except (ValueError, IndexError, KeyError) as error:
+            self._unknown |= set(node.outputs.values())
+            self.problems.add(where, f"its inputs do not fit: {error}")
+            return
+        self.types |= {value: results[slot] for slot, value in node.outputs.items()}
+        self.nodes.append(node)
+        self._understand(layer, node, given)
+
+    def _understand(self, layer: Layer, node: Node, given: Mapping[str, ValueType]) -> None:
+        """What is known and stored of the results."""
+        if list(node.inputs) == ["x"] and node.inputs["x"] in self._stored and list(node.outputs) == ["y"]:
+            weight = moved(self._stored[node.inputs["x"]], layer, self.types[node.outputs["y"]].shape)
+            if weight is not None:
+                self._stored[node.outputs["y"]] = weight
+        known = {slot: found for slot, value in node.inputs.items() if (found := self._recalled(value)) is not None}
+        for role, operand in layer.operands.items():
+            if isinstance(operand, LiteralOperand):
+                known[role] = np.asarray(operand.literal, numpy_dtype(operand.dtype))
+        folded = layer.fold(given, known) or {}
+        for slot, value in node.outputs.items():
+            if slot in folded and folded[slot].size <= KNOWN_ELEMENTS:
+                self._known[value] = settled(folded[slot], self.types[value].dtype)
+
+    def _recalled(self, value: str) -> Array | None:
+        """What is known of a value without reading more than a few numbers of the file."""
+        weight = self._stored.get(value)
+        if value not in self._known and weight is not None and not _few(weight) and "int" not in weight.data.dtype:
+            return None
+        return self.known(value)
+
+    def _made(self, value: str) -> None:
+        """See that a value is made by a node before it is used."""
+        pending = self._pending.pop(value, None)
+        if pending is None:
+            return
+        name = self.free(value)
+        operand = self._store(name, "value", MappedTensor(pending.weight, "*a", ()), Constant)
+        self.layers[name] = Constant(operands={"value": operand})
+        self.nodes.append(Node(layer=name, scope=pending.scope, inputs={}, outputs={"y": value}))
+
+    def literal(self, value: str, known: Array, scope: str = "") -> str:
+        """A value that is known as one of its own, which depends on nothing; `known` holds numbers only."""
+        assert numeric(known), "symbols have no numbers"
+        return self.constant(value, known, scope)
+
+
+def _few(weight: NativeWeight) -> bool:
+    return int(np.prod(weight.data.shape)) <= _LITERAL
