@@ -6,7 +6,7 @@ which can be calculated as with numbers as long as nothing has to be decided tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -54,6 +54,16 @@ def settled(array: Array, dtype: str) -> Array:
     result = np.empty(array.size, object)
     result[:] = [Size.of(element) if isinstance(element, str) else element for element in flat]
     return result.reshape(array.shape)
+
+
+def with_sizes(array: Array, given: Mapping[str, Dimension]) -> Array:
+    """The array with other sizes in the place of some symbols."""
+    if numeric(array):
+        return array
+    flat = [element.substituted(given) if isinstance(element, Size) else element for element in array.reshape(-1)]
+    result = np.empty(array.size, object)
+    result[:] = flat
+    return settled(result.reshape(array.shape), "int64")
 
 
 def integral(array: Array) -> Array | None:

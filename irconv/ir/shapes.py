@@ -85,6 +85,24 @@ class Size:
         """The quotient rounded up."""
         return (self + (divisor - 1)).floor_divide(divisor)
 
+    def substituted(self, given: Mapping[str, Dimension]) -> Size:
+        """The size with dimensions in the place of some symbols.
+
+        >>> print(Size.of("(H + 1)//2*T").substituted({"H": "2*N", "T": 3}))
+        3*N
+        """
+        total = Size({})
+        for monomial, factor in self.terms.items():
+            product = Size({(): factor})
+            for atom in monomial:
+                parts = quotient(atom)
+                if parts is None:
+                    product *= given.get(atom, atom)
+                else:
+                    product *= parts[0].substituted(given).floor_divide(parts[1])
+            total += product
+        return total
+
     def value(self, symbols: Mapping[str, int]) -> int:
         """The number it has where every symbol is given. Raises `KeyError` for a symbol that is not."""
         return sum(factor * _product(_atom_value(atom, symbols) for atom in m) for m, factor in self.terms.items())
@@ -108,6 +126,13 @@ class Size:
 
     def __hash__(self) -> int:
         return hash(frozenset(self.terms.items()))
+
+
+def substituted(dimension: Dimension, given: Mapping[str, Dimension]) -> Dimension:
+    """A dimension with others in the place of some symbols."""
+    if isinstance(dimension, int) or not given:
+        return dimension
+    return Size.of(dimension).substituted(given).dimension
 
 
 def size_product(dimensions: Iterable[Dimension]) -> Size:

@@ -22,7 +22,7 @@ def decode(
     """
     options = options or ReadOptions()
     model = edits.run(model, options)
-    importer = Importer(edits.with_plugins(table, options), file)
+    importer = Importer(edits.with_plugins(table, options), file, folds=False)
     importer.omitted += model.omitted
     for port in model.inputs:
         importer.input(port)

@@ -22,18 +22,20 @@ import numpy as np
 
 from irconv.codec import Draft, Given, MappedTensor, Native, NativeUse, NativeWeight, SizeOf, Table
 from irconv.errors import MALFORMED, IrconvError, Problems, Refused
-from irconv.ir.bundle import Tensor, operand_types
+from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import logical_name, numpy_dtype
-from irconv.ir.graph import Node, Port
-from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled
-from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.graph import Graph, Node, Port
+from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
+from irconv.ir.layers.base import Layer, LiteralOperand, Pointwise, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant, Transpose
-from irconv.ir.manifest import NativeTensor, Omitted, TensorRecord
-from irconv.ir.shapes import Dimension, Shape
+from irconv.ir.manifest import Fact, NativeTensor, Omitted, SourceRecord, TensorRecord
+from irconv.ir.shapes import Dimension, Shape, substituted, symbols
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array, customary, permutation
+from irconv.passes import unused
 from irconv.translate import precision
 from irconv.translate.movement import moved
+from irconv.translate.sizes import resized
 
 _LITERAL = 64
 """Constants of up to so many elements stand in the manifest."""
@@ -55,9 +57,14 @@ class _Pending:
 class Importer:
     """What has been read so far, and the ways to add to it; see the module."""
 
-    def __init__(self, table: Table, file: str, problems: Problems | None = None) -> None:
-        self.table, self.file = table, file
-        self.problems = problems or Problems()
+    def __init__(self, table: Table, file: str, outer: Importer | None = None, folds: bool = True) -> None:
+        """`folds`: a value whose numbers are known is a constant where it is used, whatever computed it."""
+        self.table, self.file, self.outer, self.folds = table, file, outer, folds
+        self.problems = outer.problems if outer else Problems()
+        self.same: dict[str, Dimension] = {}
+        """Symbols that turned out to be other sizes, each with what it is."""
+        self.captured: list[str] = []
+        """In a body: the values of the outer graph that it takes, which are inputs of it after its own."""
         self.inputs: list[Port] = []
         self.layers: dict[str, Layer] = {}
         self.tensors: dict[str, Tensor] = {}
@@ -74,13 +81,15 @@ class Importer:
         self._known: dict[str, Array] = {}
         self._stored: dict[str, NativeWeight] = {}
         self._pending: dict[str, _Pending] = {}
+        self._constants: set[str] = set()
+        """The values that nodes make out of operands alone."""
         self._keys: dict[tuple[str, tuple[object, ...]], str] = {}
 
     # asking
 
     def type_of(self, value: str) -> ValueType:
         """Element type and shape of a value. Raises `Unknown` where the op that makes it could not be read."""
-        if value not in self.types:
+        if not self._sees(value):
             raise Unknown(value)
         return self.types[value]
 
@@ -142,7 +151,7 @@ class Importer:
             return tuple(outputs)
         taken = [value for value in inputs if value]
         try:
-            if any(value not in self.types for value in taken):
+            if not all(map(self._sees, taken)):
                 self.table.supports(native, where)
                 self._unknown |= set(outputs)
                 return tuple(outputs)
@@ -242,7 +251,66 @@ class Importer:
         """Add a node whose layer is there."""
         self._append(node, where)
 
+    def nested(self) -> Importer:
+        """An importer for the body of a loop, whose layers and tensors are those of this one.
+
+        What it takes of the outer graph becomes a constant of its own where the file holds it, else one more input,
+        which `captured` lists.
+        """
+        inner = Importer(self.table, self.file, self, self.folds)
+        inner.layers, inner.tensors, inner.omitted = self.layers, self.tensors, self.omitted
+        inner._keys, inner._failed, inner.same = self._keys, self._failed, self.same
+        return inner
+
+    def unify(self, first: Dimension, second: Dimension) -> bool:
+        """Take two sizes for the same, where one of them is a symbol; False where neither is."""
+        for symbol, other in ((second, first), (first, second)):
+            if isinstance(symbol, str) and symbol.isidentifier() and symbol not in symbols(other):
+                given = {symbol: other}
+                self.same = {name: substituted(size, given) for name, size in self.same.items()} | given
+                self.types = {
+                    value: ValueType(dtype, tuple(substituted(size, given) for size in shape))
+                    for value, (dtype, shape) in self.types.items()
+                }
+                self._known = {value: with_sizes(found, given) for value, found in self._known.items()}
+                return True
+        return False
+
+    def bundle(self, source: SourceRecord, outputs: Sequence[Port]) -> Bundle:
+        """All that the outputs need, as a bundle. Raises the problems that were noted, all at once."""
+        self.problems.raise_any()
+        graph = Graph(inputs=self._resized(self.inputs), outputs=self.typed(outputs), nodes=tuple(self.nodes))
+        if self.same:
+            met = "they meet in one value"
+            facts = [Fact(name="size", value=f"{a} = {b}", evidence=met) for a, b in self.same.items()]
+            source = source.model_copy(update={"facts": (*source.facts, *facts)})
+        layers = {name: resized(layer, self.same) for name, layer in self.layers.items()}
+        whole = Bundle(source, layers, graph, self.tensors, omitted=tuple(self.omitted))
+        return unused.run(whole)
+
     # how
+
+    def _resized(self, ports: Sequence[Port]) -> tuple[Port, ...]:
+        return tuple(
+            port.model_copy(update={"shape": tuple(substituted(size, self.same) for size in port.shape)})
+            for port in ports
+        )
+
+    def _sees(self, value: str) -> bool:
+        """Whether a value is there; one of the outer graph is taken in."""
+        if value in self.types:
+            return True
+        if self.outer is None or not self.outer._sees(value):
+            return False
+        known, stored = self.outer.known(value), self.outer.stored(value)
+        if stored is not None:
+            self.weight(value, stored)
+        elif known is not None and numeric(known):
+            self.constant(value, known)
+        else:
+            self.types[value] = self.outer.types[value]
+            self.captured.append(value)
+        return True
 
     def _fail(self, layer: str, outputs: Sequence[str]) -> None:
         self._failed.add(layer)
@@ -382,8 +450,9 @@ class Importer:
 
     def _append(self, node: Node, where: str) -> None:
         layer = self.layers[node.layer]
-        for value in node.inputs.values():
-            self._made(value)
+        node = node.model_copy(update={"inputs": {slot: self._made(value) for slot, value in node.inputs.items()}})
+        if isinstance(layer.BEHAVIOUR, Pointwise):
+            self._unify_broadcast([self.type_of(value).shape for value in node.inputs.values()])
         given = {slot: self.type_of(value) for slot, value in node.inputs.items()}
         given |= operand_types(layer, self.tensors)
         try:
@@ -406,6 +475,8 @@ class Importer:
         for role, operand in layer.operands.items():
             if isinstance(operand, LiteralOperand):
                 known[role] = np.asarray(operand.literal, numpy_dtype(operand.dtype))
+        if isinstance(layer, Constant):
+            self._constants |= set(node.outputs.values())
         folded = layer.fold(given, known) or {}
         for slot, value in node.outputs.items():
             if slot in folded and folded[slot].size <= KNOWN_ELEMENTS:
@@ -418,20 +489,30 @@ class Importer:
             return None
         return self.known(value)
 
-    def _made(self, value: str) -> None:
-        """See that a value is made by a node before it is used."""
+    def _unify_broadcast(self, shapes: Sequence[Shape]) -> None:
+        """Sizes that meet in broadcasting are the same, unless one of them is 1."""
+        for position in range(1, max(map(len, shapes), default=0) + 1):
+            first, *others = dict.fromkeys(shape[-position] for shape in shapes if len(shape) >= position)
+            if all(isinstance(size, str) for size in (first, *others)):
+                for size in others:
+                    self.unify(first, size)
+
+    def _made(self, value: str) -> str:
+        """See that a value is made by a node before it is used; one that is known depends on nothing."""
+        self.type_of(value)
+        known = self._known.get(value)
+        folds = self.folds and value not in self._stored and value not in self._constants
+        if folds and known is not None and numeric(known) and known.size <= _LITERAL:
+            alone = f"{value}/known"
+            value = alone if alone in self.types else self.constant(alone, known)
         pending = self._pending.pop(value, None)
         if pending is None:
-            return
+            return value
         name = self.free(value)
         operand = self._store(name, "value", MappedTensor(pending.weight, "*a", ()), Constant)
         self.layers[name] = Constant(operands={"value": operand})
         self.nodes.append(Node(layer=name, scope=pending.scope, inputs={}, outputs={"y": value}))
-
-    def literal(self, value: str, known: Array, scope: str = "") -> str:
-        """A value that is known as one of its own, which depends on nothing; `known` holds numbers only."""
-        assert numeric(known), "symbols have no numbers"
-        return self.constant(value, known, scope)
+        return value
 
 
 def _few(weight: NativeWeight) -> bool:
