@@ -60,7 +60,7 @@ class Importer:
     def __init__(self, table: Table, file: str, outer: Importer | None = None, folds: bool = True) -> None:
         """`folds`: a value whose numbers are known is a constant where it is used, whatever computed it."""
         self.table, self.file, self.outer, self.folds = table, file, outer, folds
-        self.problems = outer.problems if outer else Problems()
+        self.problems: Problems = outer.problems if outer else Problems()
         self.same: dict[str, Dimension] = {}
         """Symbols that turned out to be other sizes, each with what it is."""
         self.captured: list[str] = []
