@@ -35,8 +35,8 @@ class Written:
 def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     """The model in a file or folder as a bundle; tensors are read when they are needed.
 
-    Raises `UnknownFormat` where nothing recognises the content, `UnusedOption` for what the reader does not honour, and
-    what the reader raises.
+    Raises `UnknownFormat` where no reader, or more than one, recognises the content, `UnusedOption` for what the reader
+    does not honour, and what the reader raises.
     """
     path, options = Path(path), options or ReadOptions()
     reader = _reader(path, options.source_format)
@@ -163,12 +163,12 @@ def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list
 
     Raises `UnknownFormat` for what holds no bare arrays, and `OutputFailed`.
     """
-    from irconv.frameworks.theano import read as theano_read
+    from irconv.frameworks.theano import arrays
     from irconv.frameworks.theano.sketch import sketched
 
     weights, output = Path(weights), Path(output)
     _must_exist(weights)
-    if not theano_read.recognises(weights):
+    if not arrays.recognises(weights):
         raise UnknownFormat(str(weights), "expected bare arrays: HDF5, npz, npy, a pickle, or a folder of these")
     text, notes = sketched(weights, output)
     with whole_output(force) as whole:
@@ -216,11 +216,16 @@ def _reader(path: Path, name: str | None) -> Reader:
         if found is None:
             raise UnknownFormat(f"--from {name}", f"expected one of {', '.join(r.name for r in readers())}")
         return found
-    found = next((reader for reader in readers() if reader.recognises(path)), None)
-    if found is None:
-        known = "; ".join(reader.description for reader in readers())
-        raise UnknownFormat(str(path), "no reader recognises its content", f"irconv reads: {known}.")
-    return found
+    for unmarked in (False, True):
+        claims = {r.name: (r, why) for r in readers() if r.unmarked is unmarked and (why := r.recognises(path))}
+        if len(claims) > 1:
+            said = "; ".join(f"{name}, as it {why}" for name, (_, why) in claims.items())
+            remedy = f"Give {' or '.join(f'--from {name}' for name in claims)}."
+            raise UnknownFormat(str(path), f"expected one reader to claim it, got {said}", remedy)
+        if claims:
+            return next(reader for reader, _ in claims.values())
+    known = "; ".join(reader.description for reader in readers())
+    raise UnknownFormat(str(path), "no reader recognises its content", f"irconv reads: {known}.")
 
 
 def _writer(path: Path, name: str | None) -> Writer:

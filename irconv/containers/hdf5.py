@@ -43,12 +43,17 @@ class Folder:
     unread: dict[str, str] = field(default_factory=dict)
     """What is no tensor, with the reason; only where asked for."""
 
+    def groups(self) -> Iterator[Folder]:
+        """This group and every group below it."""
+        yield self
+        for folder in self.folders.values():
+            yield from folder.groups()
+
     def walk(self) -> Iterator[tuple[str, LazyTensor]]:
         """Every dataset below this group with its path from the file's root, without a leading slash."""
-        for name, tensor in self.datasets.items():
-            yield f"{self.path}/{name}".lstrip("/"), tensor
-        for folder in self.folders.values():
-            yield from folder.walk()
+        for folder in self.groups():
+            for name, tensor in folder.datasets.items():
+                yield f"{folder.path}/{name}".lstrip("/"), tensor
 
     def dataset(self, path: str) -> LazyTensor | None:
         """The dataset at a path relative to this group, or None."""
@@ -94,16 +99,6 @@ def read(path: Path, lenient: bool = False, file: SourceFile | None = None) -> F
     place = _Place(path, file)
     found = _structure(path, file or path)
     return _folder(found, place, file or SourceFile(path), "", lenient)
-
-
-def root_attributes(path: Path) -> set[str]:
-    """The names of the root group's attributes. Raises `DamagedFile`."""
-    return set(_structure(path, path).get("attributes", ()))
-
-
-def root_members(path: Path) -> set[str]:
-    """The names of what the root group holds. Raises `DamagedFile`."""
-    return set(_structure(path, path).get("members", ()))
 
 
 def _structure(path: Path, file: Path | SourceFile) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The frameworks irconv knows: one line each. Nothing is imported until it is used.
 
-A reader module has ``recognises(path)`` and ``read(path, options)``; where it takes long to import, a smaller one has
-``recognises``, as every reader is asked about every file. A writer is a function
+A reader module has ``recognises(path)``, which says why a file is its own, and ``read(path, options)``; where it takes
+long to import, a smaller one has ``recognises``, as every reader is asked about every file. A writer is a function
 ``write(bundle, output, destination, options, progress)``. Both declare which options they honour; others are refused
 before anything is read. Third parties add theirs through the entry point ``irconv.frameworks``, whose values are a
 `Reader` or a `Writer`.
@@ -36,12 +36,18 @@ class Reader:
     """Whether what it returns still has the transposes of a naive translation."""
     recogniser: str = ""
     """The module with ``recognises``, where it is not the one that reads."""
+    unmarked: bool = False
+    """Whether its files carry no mark of a framework, so that it is asked only about what no other reader claims."""
     options: tuple[str, ...] = ()
     """The fields of `ReadOptions` that it honours, for some of its files at least; ``source_format`` is not its own."""
 
-    def recognises(self, path: Path) -> bool:
-        """Whether the content is this reader's, judged by evidence, never by the suffix alone."""
-        return bool(import_module(self.recogniser or self.module).recognises(path))
+    def recognises(self, path: Path) -> str:
+        """Why the content is this reader's, in words that follow the file's name ("has the attribute model_config").
+
+        Empty where it is not. Judged by evidence that no other framework leaves, never by the suffix of a sound file.
+        """
+        why: str = import_module(self.recogniser or self.module).recognises(path)
+        return why
 
     def read(self, path: Path, options: ReadOptions) -> Bundle:
         """The bundle."""
@@ -112,6 +118,7 @@ READERS = (
         f"{_HERE}.theano.read",
         "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",
         recogniser=f"{_HERE}.theano.arrays",
+        unmarked=True,
         options=("arch", *_EDITS),
     ),
 )

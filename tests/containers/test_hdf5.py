@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -205,7 +206,7 @@ def test_a_group_that_holds_itself_is_refused(tmp_path: Path) -> None:
 def test_a_truncated_file_is_refused_by_name(case: str, share: float, tmp_path: Path) -> None:
     whole = golden(case).model.read_bytes()
     (tmp_path / "x.h5").write_bytes(whole[: int(len(whole) * share)])
-    for read in (hdf5.read, hdf5.root_attributes):
+    for read in (hdf5.read, partial(hdf5.read, lenient=True)):
         text = rejection(lambda read=read: read(tmp_path / "x.h5"), DamagedFile)
         assert text.startswith(f"{tmp_path / 'x.h5'}: the HDF5 library cannot read it: ")
         assert text.endswith(" Fetch the file again.")

@@ -20,6 +20,7 @@ from irconv.ir.validate import validate
 from irconv.options import ReadOptions
 
 MANIFEST = "manifest.json"
+_ZIPPED = ".irconv.zip"
 
 
 @dataclass(frozen=True)
@@ -55,14 +56,14 @@ class Files:
             raise BundleInvalid(f"{self.path}: {name}", f"expected text, got {error}") from error
 
 
-def recognises(path: Path) -> bool:
-    """Whether this is a folder with a manifest, or a zip of one."""
+def recognises(path: Path) -> str:
+    """Why this is a bundle: a folder with a manifest, or a zip of one; empty where it is none."""
     if path.is_dir():
-        return (path / MANIFEST).is_file()
+        return f"is a folder with {MANIFEST}" if (path / MANIFEST).is_file() else ""
+    if not path.name.endswith(_ZIPPED):
+        return ""
     with path.open("rb") as file:
-        if file.read(4) != zip.SIGNATURE:
-            return False
-    return path.name.endswith(".irconv.zip")
+        return f"is a zip whose name ends in {_ZIPPED}" if file.read(4) == zip.SIGNATURE else ""
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:

@@ -14,6 +14,8 @@ from irconv.containers.hdf5 import Folder
 from irconv.errors import DamagedFile, IrconvError, Problems, Refused, UnknownFormat
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
+#: Attributes of the root group of HDF5 files, the last up to Keras 0.3.
+_ATTRIBUTES = ("model_config", "layer_names", "layer_names0", "nb_layers")
 _MOST_TEXT = 2**28
 #: The groups that an archive's weights begin with; Keras 2.12 and 2.13 have the second.
 _PLACES = {"layers", "_layer_checkpoint_dependencies"}
@@ -41,22 +43,40 @@ class KerasFile:
     """How the model was compiled."""
 
 
-def recognises(path: Path) -> bool:
-    """Whether this is HDF5 or a zip with what Keras writes."""
+def recognises(path: Path) -> str:
+    """Why this is Keras': HDF5 or a zip with what only Keras writes; empty where it is not."""
     if not path.is_file():
-        return False
+        return ""
     if hdf5.recognises(path):
-        if hdf5.root_attributes(path) & {"model_config", "layer_names", "layer_names0", "nb_layers"}:
-            return True
-        members = hdf5.root_members(path)
-        return "vars" in members and bool(members & _PLACES)
+        return _marks(hdf5.read(path, lenient=True))
     with path.open("rb") as file:
         if file.read(len(zip.SIGNATURE)) != zip.SIGNATURE:
-            return False
+            return ""
     try:
-        return {_CONFIG, _WEIGHTS} <= set(zip.Archive(path).members)
+        whole = {_CONFIG, _WEIGHTS} <= set(zip.Archive(path).members)
     except IrconvError:  # a zip that cannot be listed is only said to be Keras' by its name
-        return path.suffix == ".keras"
+        return "is a damaged zip whose name ends in .keras" if path.suffix == ".keras" else ""
+    return f"is a zip with {_CONFIG} and {_WEIGHTS}" if whole else ""
+
+
+def _marks(root: Folder) -> str:
+    """What in an HDF5 file is Keras' own."""
+    attribute = next((name for name in _ATTRIBUTES if name in root.attributes), "")
+    if attribute:
+        return f"has the attribute {attribute}"
+    if "vars" in root.folders and (places := root.folders.keys() & _PLACES):
+        return f"has the groups vars and {min(places)}"
+    return "keeps its arrays in groups vars, numbered" if _is_placed(root) else ""
+
+
+def _is_placed(root: Folder) -> bool:
+    """Whether each dataset is in a group ``vars`` of Keras 3, at any depth, and in some they are numbered from 0.
+
+    A subclassed model has a group for each attribute that holds a layer, such as ``conv/vars/0``.
+    """
+    holders = [folder for folder in root.groups() if folder.datasets]
+    numbered = any(set(holder.datasets) == set(map(str, range(len(holder.datasets)))) for holder in holders)
+    return numbered and all(holder.path.rpartition("/")[2] == "vars" for holder in holders)
 
 
 def read_file(path: Path) -> KerasFile:
@@ -64,7 +84,8 @@ def read_file(path: Path) -> KerasFile:
     if not hdf5.recognises(path):
         return _archive(path)
     root = hdf5.read(path)
-    if root.folders.keys() & _PLACES and root.texts("layer_names") is None and "model_config" not in root.attributes:
+    signed = root.attributes.keys() & set(_ATTRIBUTES)
+    if not signed and (root.folders.keys() & _PLACES or _is_placed(root)):
         return KerasFile(path, placed=root, datasets=_names(root))
     return _hdf5(path, root)
 

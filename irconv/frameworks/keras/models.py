@@ -13,6 +13,7 @@ from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.calls import Call, Reference, leaves, read_calls, references
 from irconv.frameworks.keras.inputs import input_port
+from irconv.frameworks.keras.own import is_own
 from irconv.frameworks.keras.variables import MODELS, beginnings, layers_of
 from irconv.ir.layers.base import Origin
 
@@ -182,12 +183,9 @@ def _inner(
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:
-    """The kind of a serialised layer: operators of Keras 3 are ``ops.Add`` and so on, a class that the user registered
-    has its package before it."""
-    kind, module = str(entry.get("class_name")), str(entry.get("module") or "keras")
-    if is_operator(entry):
-        return f"ops.{kind}"
-    return kind if module.startswith(("keras", "tensorflow")) else str(entry.get("registered_name") or kind)
+    """The kind of a serialised layer: operators of Keras 3 are ``ops.Add`` and so on."""
+    kind = str(entry.get("class_name"))
+    return f"ops.{kind}" if is_operator(entry) else kind
 
 
 #: What is no operator of `keras.ops` though its config does not say whether it is trained: layers of Keras 3, and
@@ -200,7 +198,7 @@ def is_operator(entry: Mapping[str, Any]) -> bool:
     has a config that says whether it is trained."""
     module, nodes = str(entry.get("module", "")), entry.get("inbound_nodes") or []
     if module:
-        return ".ops." in module or module == "keras.ops"
+        return is_own(entry) and (".ops." in module or module == "keras.ops")
     keras3 = bool(nodes) and isinstance(nodes[0], Mapping) and {"args", "kwargs"} <= set(nodes[0])
     layers = (*MODELS, *WITHOUT_TRAINABLE)
     return keras3 and entry["class_name"] not in layers and "trainable" not in entry["config"]

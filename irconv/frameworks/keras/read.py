@@ -9,12 +9,14 @@ from pathlib import Path
 from irconv.codec import NativeWeight
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.keras import files, keras1, spelling, structure
+from irconv.frameworks.keras.composites import EXPANSIONS
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
 from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import normalise
+from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.table import TABLE
-from irconv.frameworks.keras.variables import Tree, tree
+from irconv.frameworks.keras.variables import KINDS, Tree, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
@@ -22,6 +24,9 @@ from irconv.options import ReadOptions
 from irconv.translate import decode
 
 _BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
+
+#: The names that mean Keras' own class wherever they stand.
+_KNOWN = {*KINDS, *EXPANSIONS, *(codec.native.removeprefix("ops.") for codec in TABLE.codecs)}
 
 #: Datasets that are no weights, by a part of their path, and what they are.
 _NO_WEIGHTS = {
@@ -31,11 +36,6 @@ _NO_WEIGHTS = {
     "seed_generator": "state of a random generator",
     "_random_generator": "state of a random generator",
 }
-
-
-def recognises(path: Path) -> bool:
-    """Whether this is HDF5 or a zip with what Keras writes."""
-    return files.recognises(path)
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
@@ -55,6 +55,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if file.config is None:
         return replace(_weights_alone(file, source, backend.value), paths=paths)
     major = _major(path, file)
+    named_apart(file.config, _KNOWN)
     facts = Facts(str(path), backend.value, major, file.version, spelling.says_ragged(file.config))
     problems, omitted = Problems(), list[Omitted]()
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 from irconv.frameworks.keras.dialect import UNTRAINED, Dialect, Unsayable
 from irconv.frameworks.keras.outlined import Outlined
+from irconv.frameworks.keras.own import is_own
 from irconv.frameworks.keras.table.identity import TRAINING_ALONE
 
 #: Endings of the names of settings that hold an object: an initialiser, a regulariser or a constraint.
@@ -73,7 +74,7 @@ def _object(value: Any, dialect: Dialect) -> Any:
     """An initialiser, regulariser or constraint. One of the user's own is left out: Keras could not load it."""
     if not isinstance(value, Mapping):
         return value
-    if value.get("registered_name") not in (None, value.get("class_name")):
+    if not is_own(value):
         return None
     kind, settings = value["class_name"], dict(value.get("config") or {})
     if dialect.is_keras_3:

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from irconv.frameworks.keras.own import is_own
+
 MODELS = ("Functional", "Model", "Sequential")
 
 
@@ -172,7 +174,7 @@ def _present(words: str, config: Mapping[str, Any]) -> Iterator[str]:
 def _listed(prefix: str, container: str, entries: Iterable[Any]) -> Iterator[Child]:
     """Layers of a model; operators hold no variables and are no layers."""
     for entry in entries:
-        if ".ops." not in str(entry.get("module", "")):
+        if ".ops." not in str(entry.get("module", "")) or not is_own(entry):
             found = tree(entry)
             yield Child(prefix + (found.name or str(entry.get("name"))), container, found)
 
@@ -233,3 +235,6 @@ _CHILDREN: Mapping[str, Callable[[Mapping[str, Any]], tuple[Child, ...]]] = {
     "StackedRNNCells": _stacked,
     "TimeDistributed": _wrapped,
 }
+
+#: Every kind whose variables, or sublayers, are known here.
+KINDS = {*MODELS, *OWN, *CELLS, *_CHILDREN}

@@ -71,12 +71,13 @@ class _Reading:
     links: dict[Address, Address] = field(default_factory=dict)
 
 
-def recognises(path: Path) -> bool:
-    """Whether this is a file that may hold bare arrays, or a folder of nothing else."""
-    if path.is_dir():
-        files = _files(path)
-        return all(_reader(file) is not None for file in files) if files else (path / ARCHITECTURE).is_file()
-    return _reader(path) is not None
+def recognises(path: Path) -> str:
+    """Why this may hold bare arrays: a file of arrays, or a folder of nothing else; empty where it holds none."""
+    if not path.is_dir():
+        return f"is a file of arrays ({found[0]})" if (found := _reader(path)) else ""
+    if files := _files(path):
+        return "is a folder of files of arrays" if all(_reader(file) is not None for file in files) else ""
+    return f"is a folder with {ARCHITECTURE}" if (path / ARCHITECTURE).is_file() else ""
 
 
 def read(path: Path) -> Arrays:

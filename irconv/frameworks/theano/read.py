@@ -22,11 +22,6 @@ from irconv.translate import decode
 _UNUSED = "the architecture does not use it"
 
 
-def recognises(path: Path) -> bool:
-    """Whether these may be bare arrays: HDF5, npz, npy, pickles, or a folder of nothing else."""
-    return arrays.recognises(path)
-
-
 def read(path: Path, options: ReadOptions) -> Bundle:
     """The model that ``--arch``, or an ``arch.json`` in the folder of the arrays, describes; without either the arrays
     alone, in groups, and nothing is guessed.

@@ -38,13 +38,16 @@ _FOLDER_FILES = (
 _MAX_INDEX = 1 << 28
 
 
-def recognises(path: Path) -> bool:
-    """Whether this is a file of ``torch.save``, safetensors, an index of shards, or a folder with one of them."""
+def recognises(path: Path) -> str:
+    """Why this is PyTorch's: a file of ``torch.save``, safetensors, an index of shards, or a folder with one of them;
+    empty where it is none."""
     if path.is_dir():
-        return any((path / name).is_file() for name in _FOLDER_FILES)
+        found = next((name for name in _FOLDER_FILES if (path / name).is_file()), "")
+        return f"is a folder with {found}" if found else ""
     if path.name.endswith(_INDEX):
-        return path.name.endswith((".safetensors.index.json", ".bin.index.json"))
-    return _is_safetensors(path) or read_files.recognises(path)
+        shards = next((kind for kind in (".safetensors", ".bin") if path.name.endswith(kind + _INDEX)), "")
+        return f"is an index of {shards} shards" if shards else ""
+    return "begins as safetensors does" if _is_safetensors(path) else read_files.recognises(path)
 
 
 def _is_safetensors(path: Path) -> bool:

@@ -33,15 +33,19 @@ class Saved:
     """Dotted name of a class -> its source text, where the file has it."""
 
 
-def recognises(path: Path) -> bool:
-    """Whether ``torch.save``, ``torch.jit.save`` or ``torch.export.save`` wrote this, or pickle with tensors in it."""
+def recognises(path: Path) -> str:
+    """Why ``torch.save``, ``torch.jit.save`` or ``torch.export.save`` wrote this, or pickle with tensors in it; empty
+    where none did."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if head[:4] == ZIP_SIGNATURE:
-        return _is_torch_zip(path, head)
+        return _marks_of_zip(path, head)
     if head[257:262] == _TAR_MAGIC:
-        return b"sys_info" in head
-    return _is_legacy(head) or (head[:1] in (b"\x80", b"(", b"c", b"}", b"]") and b"torch" in head)
+        return "is a tar archive with sys_info, as PyTorch 0.1 wrote" if b"sys_info" in head else ""
+    if _is_legacy(head):
+        return "begins with the magic number of torch.save"
+    pickled = head[:1] in (b"\x80", b"(", b"c", b"}", b"]") and b"torch" in head
+    return "is a pickle that names torch" if pickled else ""
 
 
 def _is_legacy(head: bytes) -> bool:
@@ -49,14 +53,17 @@ def _is_legacy(head: bytes) -> bool:
     return _MAGIC_BYTES in head[:32] or head.startswith(b"L%d" % _MAGIC)
 
 
-def _is_torch_zip(path: Path, head: bytes) -> bool:
+def _marks_of_zip(path: Path, head: bytes) -> str:
     try:
         names = [PurePosixPath(name) for name in Archive(path).members]
     except (DamagedFile, Refused):
         # Without its end the archive cannot be listed; the first member says whose it is.
         first = PurePosixPath(head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin1"))
-        return path.suffix in (".pt", ".pth", ".pt2", ".bin", ".ckpt") or first.name in ("data.pkl", "byteorder")
-    return any(name.name in ("data.pkl", "model.json", "archive_format") for name in names)
+        named = path.suffix in (".pt", ".pth", ".pt2", ".bin", ".ckpt") or first.name in ("data.pkl", "byteorder")
+        return f"is a damaged zip that begins with {first}" if named else ""
+    marks = ("data.pkl", "model.json", "archive_format")
+    found = next((str(name) for name in names if name.name in marks), "")
+    return f"is a zip with {found}" if found else ""
 
 
 def read(path: Path) -> Saved:
