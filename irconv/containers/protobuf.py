@@ -11,24 +11,12 @@ from pathlib import Path
 from typing import TypeAlias
 
 from irconv.containers.files import OutputFile, Progress, write_tensors
+from irconv.containers.varints import varint
 from irconv.ir.tensors import LazyTensor
 
 Pieces: TypeAlias = list[bytes | LazyTensor]
 
 _LENGTH_DELIMITED = 2
-
-
-def varint(number: int) -> bytes:
-    """A number in base 128, lowest digits first.
-
-    >>> varint(300)
-    b'\\xac\\x02'
-    """
-    digits = bytearray()
-    while number > 127:
-        digits.append(number & 127 | 128)
-        number >>= 7
-    return bytes([*digits, number])
 
 
 def field(number: int, content: Pieces) -> Pieces:

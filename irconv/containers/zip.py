@@ -15,13 +15,13 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
+from irconv.containers.checked import CheckedRegion
 from irconv.containers.files import SourceFile
 from irconv.errors import DamagedFile, Refused
 
 SIGNATURE = b"PK\x03\x04"
 _LOCAL_HEADER = 30
 _ENCRYPTED = 1
-_BLOCK = 1 << 20
 _DICTIONARY = 1 << 12  # more than the tables take that stand before the first bytes
 _MOST_DEFLATED = 1032  # the most that deflate can shrink anything
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first a zip can say: the same content gives the same bytes
@@ -125,57 +125,12 @@ class Archive:
             raise DamagedFile(f"{self.path}: {name}", f"cannot be inflated: {error}") from error
 
 
-class _Stored(SourceFile):
+class _Stored(CheckedRegion):
     """A member stored as it is. Its CRC is checked once, when the first of it is read."""
 
     def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
-        self.path, self.size = Path(where), member.size
-        self._whole, self._member = whole, member
-        self._lock, self._sound = Lock(), member.crc is None
+        super().__init__(whole, member.offset, member.size, where, zlib.crc32, member.crc)
         self.checksum = member.crc
-
-    def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
-        """See `SourceFile.read_runs`."""
-        if len(offsets) == 1 and offsets[0] == 0 and len(buffer) == self.size:
-            self._whole.read_runs(buffer, [self._member.offset])
-            self._compare(zlib.crc32(buffer))
-            return
-        self._check()
-        self._whole.read_runs(buffer, [self._member.offset + offset for offset in offsets])
-
-    def read_into(self, buffer: memoryview, offset: int) -> None:
-        """See `SourceFile.read_into`."""
-        if offset < 0 or offset + len(buffer) > self.size:
-            raise DamagedFile(
-                str(self.path), f"expected {len(buffer)} bytes at offset {offset}, but it ends at {self.size}"
-            )
-        self.read_runs(buffer, [offset])
-
-    def place(self) -> tuple[int, int] | None:
-        """See `SourceFile.place`; the CRC is checked before."""
-        self._check()
-        if (whole := self._whole.place()) is None:
-            return None
-        descriptor, start = whole
-        return descriptor, start + self._member.offset
-
-    def _check(self) -> None:
-        """Read the member once through, unless that has been done."""
-        with self._lock:
-            if self._sound:
-                return
-            crc, block = 0, bytearray(min(_BLOCK, self.size))
-            for offset in range(0, self.size, _BLOCK):
-                part = memoryview(block)[: min(_BLOCK, self.size - offset)]
-                self._whole.read_into(part, self._member.offset + offset)
-                crc = zlib.crc32(part, crc)
-            self._compare(crc)
-
-    def _compare(self, crc: int) -> None:
-        if self._member.crc not in (None, crc):
-            what = f"expected CRC {self._member.crc:08x}, got {crc:08x}: the bytes have changed since it was written"
-            raise DamagedFile(str(self.path), what, "Fetch the file again.")
-        self._sound = True
 
 
 class _Inflated(SourceFile):

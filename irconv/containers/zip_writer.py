@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from os import cpu_count
 from pathlib import Path
 
+from irconv.containers.checked import checksum_of
 from irconv.containers.files import FileBytes, OutputFile, Progress, SourceFile, write_tensors
 from irconv.ir.tensors import LazyTensor
 
@@ -19,7 +20,6 @@ _EPOCH = 0x21  # 1980-01-01, the first day a zip can say: the same content gives
 _FULL = 0xFFFFFFFF
 _MANY = 0xFFFF
 _PADDING = 0x4246  # the id of the extra field with which PyTorch pads, too
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -80,12 +80,7 @@ def _checksum(file: SourceFile, member: _Member) -> int:
     source = member.content.source
     if isinstance(source, FileBytes) and not member.content.changes and (known := source.checksum()) is not None:
         return known
-    crc, block = 0, bytearray(min(_BLOCK, member.size))
-    for offset in range(0, member.size, _BLOCK):
-        part = memoryview(block)[: min(_BLOCK, member.size - offset)]
-        file.read_into(part, member.data + offset)
-        crc = zlib.crc32(part, crc)
-    return crc
+    return checksum_of(file, member.data, member.size, zlib.crc32)
 
 
 def _local_header(member: _Member, crc: int) -> bytes:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from irconv.containers import protobuf
+from irconv.containers.varints import varint
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import relayout
 from tests.helpers import numbers
@@ -20,7 +21,7 @@ RAW_DATA = 9
 
 @given(st.integers(0, 2**64 - 1))
 def test_numbers_are_written_in_base_128(number: int) -> None:
-    assert decoder._DecodeVarint(protobuf.varint(number), 0) == (number, len(protobuf.varint(number)))
+    assert decoder._DecodeVarint(varint(number), 0) == (number, len(varint(number)))
 
 
 @pytest.mark.parametrize("shape", [(0,), (3,), (50, 7), (200, 30)])
