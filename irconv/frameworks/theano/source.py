@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,20 @@ from irconv.frameworks.theano.helpers import HELPERS
 from irconv.frameworks.theano.spelling import Call, spell
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import ValueType
-from irconv.ir.shapes import Dimension, symbols
+from irconv.ir.shapes import Dimension
+from irconv.python_source.literals import docstring, quoted
+from irconv.python_source.modules import checked, names_read
+from irconv.python_source.names import Words
+from irconv.python_source.sizes import size_code
+from irconv.python_source.statements import wrapped
 from irconv.translate import NativeModel, NativeUse
 
 _LETTERS = {"float32": "f", "float64": "d", "int32": "i", "int64": "l", "int16": "w", "int8": "b"}
 _RANKS = {0: "scalar", 1: "vector", 2: "matrix", 3: "tensor3", 4: "tensor4", 5: "tensor5"}
-_TAKEN = frozenset("T np os h5py theano build load HERE x_size abs slice sum len".split()) | frozenset(HELPERS)  # noqa: SIM905
+_IMPORTED = "T np os h5py theano conv2d_grad_wrt_inputs conv3d_grad_wrt_inputs pool_2d pool_3d".split()  # noqa: SIM905
+_READ = "build load HERE abs float slice sum len print exec None True False".split()  # noqa: SIM905
+WORDS = Words(frozenset([*_IMPORTED, *_READ, *HELPERS]), ascii=True)
+"""Variables of ``build``: not what the file imports and defines, nor words of Python 2."""
 _BROADCASTS = ("add", "mul", "elementwise")
 _KNOWN = ("unsqueeze", "reshape", "number")
 """Kinds whose axes of length 1 Theano knows to be such."""
@@ -43,7 +50,7 @@ def module_source(source: Source) -> str:
     used = _helpers(text)
     head = [
         "# -*- coding: utf-8 -*-",
-        f'"""{source.about}"""',
+        *docstring(source.about),
         "from __future__ import absolute_import, division, print_function",
         "",
         "import os",
@@ -53,20 +60,20 @@ def module_source(source: Source) -> str:
         "import theano",
         "import theano.tensor as T",
     ]
-    helped = text + "".join(used)
-    if "conv2d_grad_wrt_inputs" in helped:
+    read = names_read("\n".join([text, *used]))
+    if "conv2d_grad_wrt_inputs" in read:
         head.append("from theano.tensor.nnet.abstract_conv import conv2d_grad_wrt_inputs, conv3d_grad_wrt_inputs")
-    if pools := [name for name in ("pool_2d", "pool_3d") if f"{name}(" in helped]:
+    if pools := [name for name in ("pool_2d", "pool_3d") if name in read]:
         head.append(f"from theano.tensor.signal.pool import {', '.join(pools)}")
     head += ["", "HERE = os.path.dirname(os.path.abspath(__file__))", "", "", source.load.strip(), ""]
     parts = ["\n".join(head), *(f"\n{helper.strip()}\n" for helper in used)]
-    return "\n".join(parts) + f"\n\n{text}\n"
+    return checked("\n".join(parts) + f"\n\n{text}\n")
 
 
 def _helpers(text: str) -> list[str]:
-    names = [name for name in HELPERS if re.search(rf"(?<![\w.]){name}\(", text)]
-    if any(name in ("lstm", "gru", "rnn") for name in names):
-        names.append("scanned")
+    names = names_read(text)
+    if names & {"lstm", "gru", "rnn"}:
+        names |= {"scanned"}
     return [HELPERS[name] for name in HELPERS if name in names]
 
 
@@ -84,8 +91,10 @@ class _Body:
         results = {port.value for port in self.model.outputs}
         self.last = {value: index for index, use in enumerate(self.model.uses) for value in use.inputs}
         self.last |= dict.fromkeys(results, len(self.model.uses))
+        self.sizes = WORDS.identifiers({name: f"size_{name}" for name in self.symbols})
         self.names: dict[str, str] = {}
-        self.holder: dict[str, str] = {}
+        self.holder = {variable: variable for variable in self.sizes.values()}
+        self.last |= dict.fromkeys(self.holder, len(self.model.uses))
         self.texts: dict[str, str] = {}
         self.known: set[str] = set()
         """Values whose axes of length 1 Theano knows."""
@@ -101,27 +110,29 @@ class _Body:
         given = ", ".join(self.names[port.value] for port in self.model.inputs)
         made = ", ".join(self.texts.get(port.value) or self.names[port.value] for port in self.model.outputs)
         sizes = [
-            f"{self._symbol(name)} = {self.names[value]}.shape[{axis}]"
+            f"{self.sizes[name]} = {self.names[value]}.shape[{axis}]"
             for name, (value, axis) in self.symbols.items()
             if name in self.needed
         ]
-        body = [*inputs, *sizes, *statements, f"return [{given}], [{made}]"]
-        return ["def build():", f'    """{self._about()}"""', *(f"    {line}" for line in body)]
+        written = [*inputs, *sizes, *statements, f"return [{given}], [{made}]"]
+        body = [*self._about(), *(piece for line in written for piece in wrapped(line, 4))]
+        return ["def build():", *(f"    {line}" for line in body)]
 
-    def _about(self) -> str:
+    def _about(self) -> list[str]:
         def listed(ports: Sequence[Port]) -> str:
             return ", ".join(f"{p.name} {p.dtype} ({', '.join(map(str, p.shape))}) {p.axes}".rstrip() for p in ports)
 
-        return f"The inputs ({listed(self.model.inputs)}) and outputs ({listed(self.model.outputs)})."
+        return docstring(f"The inputs ({listed(self.model.inputs)}) and outputs ({listed(self.model.outputs)}).")
 
     def _input(self, port: Port, problems: Problems) -> str:
         rank = len(port.shape)
         variable = self._named(port.name, port.value, -1)
         if port.dtype in _LETTERS and rank in _RANKS:
-            return f'{variable} = T.{_LETTERS[port.dtype]}{_RANKS[rank]}("{_ascii(port.name)}")'
+            return f"{variable} = T.{_LETTERS[port.dtype]}{_RANKS[rank]}({quoted(port.name, portable=True)})"
         if port.dtype not in ("bool", "uint8", "uint16", "uint32", "uint64", *_LETTERS):
             problems.add(f"input {port.name}", f"Theano has no element type {port.dtype}")
-        return f'{variable} = T.TensorType("{port.dtype}", (False,) * {rank})("{_ascii(port.name)}")'
+        name = quoted(port.name, portable=True)
+        return f"{variable} = T.TensorType({quoted(port.dtype)}, (False,) * {rank})({name})"
 
     def _statement(self, index: int, use: NativeUse) -> list[str]:
         native, result = self.model.layers[use.layer], use.outputs[-1]
@@ -163,20 +174,17 @@ class _Body:
         return f"T.addbroadcast({text}, {', '.join(map(str, axes))})" if axes else text
 
     def _size(self, size: Dimension) -> str:
-        if isinstance(size, int):
-            return str(size)
-        for name in symbols(size):
-            if name not in self.symbols:
-                raise Refused(f"size {size}", f"depends on {name}, which no input has")
-            self.needed.add(name)
-        return re.sub(r"[A-Za-z_]\w*", lambda match: self._symbol(match[0]), size)
+        def variable(symbol: str) -> str:
+            if symbol not in self.symbols:
+                raise Refused(f"size {size}", f"depends on {symbol}, which no input has")
+            self.needed.add(symbol)
+            return self.sizes[symbol]
 
-    def _symbol(self, name: str) -> str:
-        return f"size_{name}"
+        return size_code(size, variable)
 
     def _named(self, name: str, value: str, index: int) -> str:
         """A variable for a value: the layer's name, also for its activation, as soon as the one before is used up."""
-        base = variable = _identifier(re.sub(r"\.activation\d*$", "", name))
+        base = variable = WORDS.identifier(re.sub(r"\.activation\d*$", "", name))
         number = 1
         while variable in self.holder and self.last.get(self.holder[variable], -1) > index:
             number += 1
@@ -184,15 +192,3 @@ class _Body:
         self.names[value] = variable
         self.holder[variable] = value
         return variable
-
-
-def _ascii(text: str) -> str:
-    return re.sub(r"[^ -!#-\[\]-~]", "_", text)
-
-
-def _identifier(name: str) -> str:
-    """A name as an identifier of Python 2."""
-    word = re.sub(r"\W", "_", name, flags=re.ASCII) or "_"
-    word = f"_{word}" if word[0].isdigit() else word
-    taken = keyword.iskeyword(word) or word in _TAKEN or word in ("print", "exec", "None", "True", "False")
-    return f"{word}_" if taken or word.startswith("size_") else word

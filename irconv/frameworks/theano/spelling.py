@@ -11,9 +11,10 @@ from irconv.codec import Native, NativeUse
 from irconv.errors import Refused
 from irconv.frameworks.theano.functions import ALL, REDUCTIONS, SEVERAL
 from irconv.frameworks.theano.rows import border_pairs
-from irconv.ir.dtypes import shortest_float32
+from irconv.ir.dtypes import ELEMENT_TYPES, shortest_float32
 from irconv.ir.layers.base import ValueType
 from irconv.ir.shapes import Dimension
+from irconv.python_source import literals as python_source
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,12 @@ def spell(call: Call) -> str:
 
 
 def literal(value: Any) -> str:
-    """A setting as Python: lists as tuples, float32 numbers by their shortest decimals."""
-    if isinstance(value, list | tuple):
-        return _tuple([literal(item) for item in value])
-    value = shortest_float32(value)
-    if isinstance(value, float) and value in (float("inf"), float("-inf")):
-        return "np.inf" if value > 0 else "-np.inf"
-    return repr(value)
+    """A setting as Python 2 and 3 read it: lists as tuples, float32 numbers by their shortest decimals."""
+    return python_source.literal(_short(value), portable=True)
+
+
+def _short(value: Any) -> Any:
+    return tuple(map(_short, value)) if isinstance(value, list | tuple) else shortest_float32(value)
 
 
 def _tuple(items: Sequence[str]) -> str:
@@ -164,7 +164,7 @@ def _recurrent(call: Call) -> str:
     units = call.native.tensors["U"].data.shape[0]
     settings = [f"units={units}"]
     if "gate_order" in config:
-        settings += [f'gate_order="{config["gate_order"]}"', f"gate={_function(config['gate_activation'])}"]
+        settings += [f"gate_order={literal(config['gate_order'])}", f"gate={_function(config['gate_activation'])}"]
     settings.append(f"act={_function(config['activation_in'])}")
     settings += [f"{name}={literal(config[name])}" for name in ("reset_after", "update") if name in config]
     if config["backwards"]:
@@ -209,13 +209,13 @@ def _subtensor(call: Call) -> str:
     parts = [":"] * rank
     for axis, start, stop, step in zip(*(config[n] for n in ("axes", "starts", "stops", "steps")), strict=True):
         bounds = ["" if bound is None else call.size(bound) for bound in (start, stop)]
-        parts[axis] = ":".join(bounds) + (f":{step}" if step != 1 else "")
+        parts[axis] = ":".join(bounds) + (f":{literal(step)}" if step != 1 else "")
     return f"{call.inputs[0]}[{', '.join(parts)}]"
 
 
 def _select(call: Call) -> str:
     axis = call.config["axis"] % len(call.given[0].shape)
-    return f"{call.inputs[0]}[{', '.join([':'] * axis + [str(call.config['index'])])}]"
+    return f"{call.inputs[0]}[{', '.join([':'] * axis + [literal(call.config['index'])])}]"
 
 
 def _reduce(call: Call) -> str:
@@ -233,7 +233,7 @@ def _reshape(call: Call) -> str:
 
 
 def _dimshuffle(call: Call) -> str:
-    return f"{call.inputs[0]}.dimshuffle({', '.join(map(str, call.config['pattern']))})"
+    return f"{call.inputs[0]}.dimshuffle({', '.join(map(literal, call.config['pattern']))})"
 
 
 def _squeeze(call: Call) -> str:
@@ -264,11 +264,18 @@ def _prelu(call: Call) -> str:
 
 def _number(call: Call) -> str:
     value, dtype = call.config["value"], call.config["dtype"]
+    shown = python_source.literal(_shortest(value) if dtype == "float32" else value, portable=True)
     if isinstance(value, list):
-        return f'T.constant(np.asarray({shortest_float32(value) if dtype == "float32" else value!r}, "{dtype}"))'
+        return f"T.constant(np.asarray({shown}, {literal(dtype)}))"
     if dtype in ("float32", "bool"):
-        return literal(value)
-    return f"np.{dtype}({value!r})"
+        return shown
+    if dtype not in ELEMENT_TYPES:
+        raise Refused(f"layer {call.native.name}", f"expected an element type, got {dtype}")
+    return f"np.{dtype}({shown})"
+
+
+def _shortest(value: Any) -> Any:
+    return [_shortest(item) for item in value] if isinstance(value, list) else shortest_float32(value)
 
 
 def _argument(call: Call) -> str:
@@ -286,8 +293,8 @@ def _softmax(call: Call) -> str:
 
 
 def _full(call: Call) -> str:
-    dtype = call.config["dtype"]
-    return f'T.alloc(np.asarray({literal(call.config["value"])}, "{dtype}"), {_sizes(call, call.config["shape"])})'
+    value = f"np.asarray({literal(call.config['value'])}, {literal(call.config['dtype'])})"
+    return f"T.alloc({value}, {_sizes(call, call.config['shape'])})"
 
 
 def _sizes(call: Call, shape: Sequence[Dimension]) -> str:
@@ -307,11 +314,11 @@ _RULES: dict[str, _Rule] = {
     "instance_norm": _instance_norm,
     "embedding": lambda call: f"{call.array('W')}[{call.inputs[0]}]",
     "dropout": lambda call: call.inputs[0],
-    "flatten": lambda call: f"{call.inputs[0]}.flatten({call.config['outdim']})",
+    "flatten": lambda call: f"{call.inputs[0]}.flatten({literal(call.config['outdim'])})",
     "reshape": _reshape,
     "dimshuffle": _dimshuffle,
     "reduce": _reduce,
-    "concat": lambda call: f"T.concatenate([{', '.join(call.inputs)}], axis={call.config['axis']})",
+    "concat": lambda call: f"T.concatenate([{', '.join(call.inputs)}], axis={literal(call.config['axis'])})",
     "add": lambda call: " + ".join(call.inputs),
     "mul": lambda call: " * ".join(call.inputs),
     "pad": _pad,
@@ -325,14 +332,14 @@ _RULES: dict[str, _Rule] = {
     "broadcast": lambda call: f"T.alloc({call.inputs[0]}, {_sizes(call, call.result.shape)})",
     "tile": lambda call: f"T.tile({call.inputs[0]}, {call.shape(call.config['reps'])}, ndim={len(call.result.shape)})",
     "repeat": lambda call: (
-        f"T.extra_ops.repeat({call.inputs[0]}, {call.config['repeats']}, axis={call.config['axis']})"
+        f"T.extra_ops.repeat({call.inputs[0]}, {literal(call.config['repeats'])}, axis={literal(call.config['axis'])})"
     ),
     "slice": _select,
     "subtensor": _subtensor,
     "squeeze": _squeeze,
     "unsqueeze": _unsqueeze,
-    "cast": lambda call: f'T.cast({call.inputs[0]}, "{call.config["dtype"]}")',
-    "take": lambda call: f"T.take({call.inputs[0]}, {call.inputs[1]}, axis={call.config['axis']})",
+    "cast": lambda call: f"T.cast({call.inputs[0]}, {literal(call.config['dtype'])})",
+    "take": lambda call: f"T.take({call.inputs[0]}, {call.inputs[1]}, axis={literal(call.config['axis'])})",
     "dot": lambda call: f"dot({call.inputs[0]}, {call.inputs[1]})",
     "argmax": _argument,
     "argmin": _argument,

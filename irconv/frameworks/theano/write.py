@@ -23,6 +23,7 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import ValueType
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
+from irconv.python_source.literals import literal, quoted
 from irconv.translate import NativeModel, encode
 
 _LOAD_FOLDER = '''
@@ -34,8 +35,8 @@ def load(name, dataset=None):
 '''
 _LOAD_FILE = '''
 def load(dataset):
-    """An array of {file} as a shared variable; numbers with a fraction become floatX."""
-    with h5py.File(os.path.join(HERE, "{file}"), "r") as file:
+    """An array of the HDF5 file as a shared variable; numbers with a fraction become floatX."""
+    with h5py.File(os.path.join(HERE, {file}), "r") as file:
         array = file[dataset][()]
     return theano.shared(array.astype(theano.config.floatX) if array.dtype.kind == "f" else array, name=dataset)
 '''
@@ -84,7 +85,7 @@ def write_file(
 ) -> list[Path]:
     """Write one HDF5 file, with arch.json and model.py beside it. Raises as `write_folder`."""
     model = _model(bundle, destination.name, single=True)
-    source = _source(bundle, model, _LOAD_FILE.format(file=destination.name))
+    source = _source(bundle, model, _LOAD_FILE.format(file=quoted(destination.name, portable=True)))
     architecture, python = destination.with_name("arch.json"), destination.with_name("model.py")
     hdf5_write.write(
         output.path(destination), _nested({array.dataset: array.data for array in model.arrays.values()}), progress
@@ -122,7 +123,7 @@ def _restored(found: Restored, name: str, single: bool) -> _Model:
         arrays[stored.name] = array
         expression = _load(array)
         for step, numbers in used.asked:
-            expression += f".{step}({tuple(numbers)!r})"
+            expression += f".{step}({literal(numbers)})"
         expressions[path] = expression
     for path, parts in found.weights.joined.items():
         expressions[path] = f"T.concatenate([{', '.join(expressions[part] for part in parts)}], axis=-1)"
@@ -172,10 +173,9 @@ def _foreign(bundle: Bundle, name: str, single: bool) -> _Model:
 
 
 def _load(array: _Array) -> str:
-    if not array.file:
-        return f'load("{array.dataset}")'
     plain = array.dataset == array.file.rsplit("/", 1)[-1]
-    return f'load("{array.file}")' if plain else f'load("{array.file}", "{array.dataset}")'
+    given = [array.dataset] if not array.file else [array.file] if plain else [array.file, array.dataset]
+    return f"load({', '.join(quoted(text, portable=True) for text in given)})"
 
 
 def _place(name: str, array: _Array) -> dict[str, Any]:

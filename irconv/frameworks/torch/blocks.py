@@ -17,7 +17,7 @@ from typing import Any
 
 from irconv.codec import Native
 from irconv.frameworks.torch.literals import Symbolic
-from irconv.frameworks.torch.names import identifier
+from irconv.frameworks.torch.names import WORDS, classes
 from irconv.frameworks.torch.spelling import is_kept
 from irconv.ir.graph import Port
 from irconv.translate import NativeModel, NativeUse
@@ -276,7 +276,7 @@ def _local_names(prefix: str, uses: Sequence[NativeUse], layers: Mapping[str, Na
     for name in dict.fromkeys(use.layer for use in uses):
         rest = re.sub(r"^[/._]+", "", name[len(prefix) :]) if name.startswith(prefix) else ""
         kind = re.split(r"[._]", layers[name].type)[-1].lower()
-        base = word = identifier(_number_last(rest) or kind)
+        base = word = WORDS.identifier(_number_last(rest) or kind)
         number = 1
         while word in taken:
             number += 1
@@ -312,11 +312,11 @@ def _class_name(stretches: Sequence[_Stretch], taken: set[str]) -> str:
     others = [set(re.split(r"\W|_|\d", stretch.prefix)) for stretch in stretches[1:]]
     shared = [word for word in words if all(word in other for other in others)] or ["block"]
     base = "".join(word[:1].upper() + word[1:] for word in dict.fromkeys(shared))
-    base = f"{base}Block" if "block" not in base.lower() else base
-    name, number = base, 1
-    while name in taken or not name.isidentifier():
+    base = name = classes().identifier(base if "block" in base.lower() else f"{base}Block")
+    number = 1
+    while name in taken:
         number += 1
-        name = f"{base}{number}" if base.isidentifier() else f"Block{number}"
+        name = f"{base}{number}"
     taken.add(name)
     return name
 

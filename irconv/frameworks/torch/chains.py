@@ -6,14 +6,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from irconv.codec import Native
-from irconv.frameworks.torch.literals import Symbolic, literal
-from irconv.frameworks.torch.names import identifiers
+from irconv.frameworks.torch.literals import Symbolic
+from irconv.frameworks.torch.names import WORDS, fits_sequential
 from irconv.frameworks.torch.spelling import is_kept, module_call, spelling
 from irconv.frameworks.torch.spelling.forms import Call
+from irconv.python_source.literals import literal
 from irconv.translate import NativeModel, NativeUse
 
 SEQUENTIAL = "sequential"
 """The native type of a use that stands for a whole ``nn.Sequential``; `config` has ``parts``."""
+
+_DEEPEST = 40
+"""Of chains in chains: each takes four brackets, of which Python takes 200."""
 
 
 @dataclass
@@ -65,6 +69,8 @@ def _symbolic(value: object) -> bool:
 
 def _placed(root: list[Part], path: Sequence[str], layer: Native, before: Sequence[Native]) -> bool:
     """Put the layer at its place, what was added before it beside it; False where another stands there."""
+    if len(path) > _DEEPEST or not all(map(fits_sequential, path)):
+        return False
     parts = root
     for name in path[:-1]:
         if not parts or parts[-1].name != name:
@@ -94,7 +100,7 @@ def shared(parts: Sequence[Part]) -> dict[str, str]:
     for part in leaves(parts):
         if part.layer is not None and is_kept(part.layer):
             places.setdefault(part.layer.name, []).append(part.name)
-    return identifiers({layer: f"shared_{names[0]}" for layer, names in places.items() if len(names) > 1})
+    return WORDS.identifiers({layer: f"shared_{names[0]}" for layer, names in places.items() if len(names) > 1})
 
 
 def leaves(parts: Sequence[Part]) -> Iterator[Part]:
@@ -135,7 +141,7 @@ def as_module(layer: Native) -> str:
 
 def with_attributes(model: NativeModel, parts: Sequence[Part]) -> NativeModel | None:
     """The model with a use for each chain at its top, where all parts there have names that a class can have."""
-    names = identifiers({part.name: part.name for part in parts})
+    names = WORDS.identifiers({part.name: part.name for part in parts})
     if any(key != name for key, name in names.items()) or shared(parts):
         return None
     layers: dict[str, Native] = {}

@@ -3,7 +3,6 @@ a layer and its activation."""
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,40 +10,20 @@ from typing import Any
 
 from irconv.codec import Native, NativeWeight
 from irconv.errors import Refused
-from irconv.frameworks.torch.helpers import helpers
-from irconv.frameworks.torch.literals import Code, Dtype, Symbolic, literal
-from irconv.frameworks.torch.names import identifier, identifiers
+from irconv.frameworks.torch.literals import Dtype, Symbolic
+from irconv.frameworks.torch.names import WORDS, variables
 from irconv.frameworks.torch.spelling import spelling
 from irconv.frameworks.torch.spelling.forms import Call, Form, Pieces, Recurrent
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
 from irconv.ir.shapes import Size
+from irconv.python_source.literals import Code, literal
+from irconv.python_source.sizes import size_code
 from irconv.translate import NativeModel, NativeUse
 
 _LONGEST = 64
 _SHORT = ("x", "y")
 _DEFAULT_TYPES = ("float32", "int64", "bool")
-_RESERVED = frozenset(
-    [
-        "torch",
-        "self",
-        "F",
-        "nn",
-        "math",
-        "Tensor",
-        "float",
-        "int",
-        "range",
-        "zip",
-        "list",
-        "tuple",
-        "load_file",
-        "_",
-        "l",
-        "I",
-        "O",
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -153,7 +132,7 @@ class Function:
         """The expression as a tensor, where it is a number."""
         if not expression.number:
             return expression.text
-        typed = "" if expression.number in _DEFAULT_TYPES else f", dtype={literal(Dtype(expression.number))}"
+        typed = "" if expression.number in _DEFAULT_TYPES else f", dtype={Dtype(expression.number).text}"
         return f"torch.tensor({expression.text}{typed})"
 
     def _constant(self, layer: str, tensor: str, weight: NativeWeight) -> _Expression:
@@ -166,7 +145,7 @@ class Function:
         carried = layer.config["carried"]
         groups = [f"[{', '.join(part)}]" for part in (texts[:carried], texts[carried:])]
         step = f"self.{self.attributes[f'{name}.step']}"
-        settings = [f"{key}={layer.config[key]!r}" for key in ("reverse", "in_time")]
+        settings = [f"{key}={literal(layer.config[key])}" for key in ("reverse", "in_time")]
         return f"scan({', '.join([step, *groups, *settings])})"
 
     def _resolved(self, use: NativeUse, value: Any) -> Any:
@@ -178,13 +157,13 @@ class Function:
         size = str(Size.of(value.size))
         if size in self.places:
             return Code(self._size(size))
-        tree = ast.parse(size, mode="eval")
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Name):
-                if node.id not in self.places:
-                    raise Refused(f"layer {use.layer}", f"a size of it depends on {node.id}, which is no input's")
-                node.id = self._size(node.id)
-        return Code(ast.unparse(tree))
+
+        def variable(symbol: str) -> str:
+            if symbol not in self.places:
+                raise Refused(f"layer {use.layer}", f"a size of it depends on {symbol}, which is no input's")
+            return self._size(symbol)
+
+        return Code(size_code(size, variable))
 
     def _places(self, ports: Sequence[Port]) -> dict[str, str]:
         """Where each unknown size of the inputs can be read."""
@@ -197,8 +176,8 @@ class Function:
 
     def _size(self, size: str) -> str:
         if size not in self.sizes:
-            taken = _RESERVED | set(helpers()) | set(self.holder) | set(self.sizes.values()) | self._later()
-            base = name = identifier(size.lower()) if size.isidentifier() else "size"
+            taken = variables() | set(self.holder) | set(self.sizes.values()) | self._later()
+            base = name = WORDS.identifier(size.lower()) if size.isidentifier() else "size"
             number = 1
             while name in taken or name in _SHORT:
                 number += 1
@@ -207,7 +186,7 @@ class Function:
         return self.sizes[size]
 
     def _later(self) -> set[str]:
-        return {identifier(value.split(".", maxsplit=1)[0]) for use in self.model.uses for value in use.outputs}
+        return {WORDS.identifier(value.split(".", maxsplit=1)[0]) for use in self.model.uses for value in use.outputs}
 
     def _inlined(self, index: int, result: str, expression: _Expression) -> bool:
         """Whether the expression goes into the next statement: a single use there, the only value it takes, and short.
@@ -234,7 +213,7 @@ class Function:
         """``x`` where the value it holds is used up, ``y`` beside it, else the layer's own name."""
         if may_be_x and (free := [name for name in _SHORT if self._free(name, index)]):
             return free[0]
-        base = variable = identifier(result.split(".", maxsplit=1)[0])
+        base = variable = WORDS.identifier(result.split(".", maxsplit=1)[0])
         number = 1
         while not self._free(variable, index) or variable in _SHORT:
             number += 1
@@ -242,7 +221,7 @@ class Function:
         return variable
 
     def _free(self, variable: str, index: int) -> bool:
-        if variable in _RESERVED or variable in helpers() or variable in self.sizes.values():
+        if variable in variables() or variable in self.sizes.values():
             return False
         return variable not in self.holder or self.last.get(self.holder[variable], -1) <= index
 
@@ -252,7 +231,7 @@ def argument_names(ports: Sequence[Port]) -> list[str]:
     if len(ports) == 1:
         return ["x"]
     wanted = {str(place): port.name for place, port in enumerate(ports)}
-    return list(identifiers(wanted, _RESERVED | set(helpers())).values())
+    return list(WORDS.identifiers(wanted, variables()).values())
 
 
 def attribute_key(layer: str, tensor: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,27 +12,20 @@ from irconv.frameworks.torch import chains
 from irconv.frameworks.torch.blocks import BLOCK, Block, Structure, structured
 from irconv.frameworks.torch.forward import Function, argument_names, attribute_key
 from irconv.frameworks.torch.helpers import helpers, used_by
-from irconv.frameworks.torch.literals import Code, Dtype, collapsed, literal, plain_text
-from irconv.frameworks.torch.names import identifiers
+from irconv.frameworks.torch.literals import Dtype, collapsed
+from irconv.frameworks.torch.names import WORDS, aliases, classes
 from irconv.frameworks.torch.spelling import is_kept, module_call
-from irconv.frameworks.torch.wrapping import signature, wrapped
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
 from irconv.ir.tensors import LazyTensor
+from irconv.python_source.literals import Code, docstring, literal, plain, quoted
+from irconv.python_source.modules import checked, names_read
+from irconv.python_source.statements import signature, wrapped
 from irconv.translate import NativeModel
 
 _WIDTH = 100
 
 _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-
-#: Types that helpers name, in an order in which each may use those before it.
-_ALIASES = {
-    "Size": "Size = int | tuple[int, ...]",
-    "Ints": "Ints = Sequence[int]",
-    "Bounds": "Bounds = Sequence[int | None]",
-    "Activation": "Activation = Callable[[Tensor], Tensor]",
-    "Step": "Step = Callable[..., Tensor | tuple[Tensor, ...]]",
-}
 
 
 def module_source(
@@ -60,18 +54,18 @@ def module_source(
 
 def _file(classes: Sequence[Sequence[str]], class_name: str, about: str, weights_note: str) -> str:
     """The text of the file with these classes, of which the last is the model."""
-    code = [line for lines in classes for line in lines]
-    brought = [helpers()[name] for name in used_by(code)]
+    code = "\n".join(line for lines in classes for line in lines)
+    brought = [helpers()[name] for name in used_by(names_read(code))]
     load = [
         f'def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> {class_name}:',
-        f'    """{plain_text(weights_note)}"""',
+        *_indent(docstring(weights_note), 1),
         f"    model = {class_name}()",
         "    model.load_state_dict(load_file(weights))",
         "    return model.eval()",
     ]
     parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(load)]
-    head = "\n".join([f'"""{plain_text(about)}"""', "", *_imports([*brought, *code])])
-    return "\n\n\n".join([head, *parts]) + "\n"
+    head = "\n".join([*docstring(about), "", *_imports(names_read("\n".join([*brought, code])))])
+    return checked("\n\n\n".join([head, *parts]) + "\n")
 
 
 def _chain_class(name: str, docstring: Sequence[str], chain: Sequence[chains.Part]) -> list[str]:
@@ -97,7 +91,7 @@ def attributes(model: NativeModel) -> dict[str, str]:
                 wanted[attribute_key(name, tensor)] = name if layer.type == "buffer" else f"{name}_{tensor}"
         if layer.type == "scan":
             wanted[f"{name}.step"] = f"{name}_step"
-    return identifiers(wanted)
+    return WORDS.identifiers(wanted)
 
 
 def state_dict(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, str]]:
@@ -144,9 +138,12 @@ def class_name(stem: str) -> str:
 
     >>> class_name("lenet-5_v2"), class_name("3d")
     ('Lenet5V2', 'Model3d')
+    >>> class_name("none"), class_name("f")  # None is Python's, and F what the file imports
+    ('ModelNone', 'ModelF')
     """
-    word = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", stem) if part)
-    return word if word.isidentifier() else f"Model{word}"
+    letters = unicodedata.normalize("NFKC", stem)
+    word = "".join(part[:1].upper() + part[1:] for part in re.split(r"\W|_", letters) if part)
+    return word if word and classes().identifier(word) == word else classes().identifier(f"Model{word}")
 
 
 def _steps(model: NativeModel) -> list[tuple[str, NativeModel]]:
@@ -185,7 +182,7 @@ def _block_class(block: Block, name: str, instances: Sequence[str]) -> list[str]
         if local in names:
             varied = {key[1]: Code(argument) for key, argument in block.varying.items() if key[0] == local}
             lines.append(f"self.{names[local]} = {module_call(layer, {**layer.config, **varied})}")
-    return _class(name, [f'"""{_listed(instances)}."""'], block.body, names, lines, given)
+    return _class(name, docstring(f"{_listed(instances)}."), block.body, names, lines, given)
 
 
 def _annotation(block: Block, argument: str) -> str:
@@ -239,14 +236,14 @@ def _short(structure: Structure, kind: str, argument: str, value: Any) -> Any:
 def _loose(attribute: str, weight: NativeWeight, parameter: bool) -> str:
     """A tensor of the module's own: a parameter, a buffer, or numbers written out."""
     dtype = weight.data.dtype
-    typed = "" if dtype == "float32" else f", dtype={literal(Dtype(dtype))}"
+    typed = "" if dtype == "float32" else f", dtype={Dtype(dtype).text}"
     if weight.literal:
         values = literal(shortest_float32(weight.data.numpy()))
-        return f'self.register_buffer("{attribute}", torch.tensor({values}{typed}), persistent=False)'
+        return f"self.register_buffer({quoted(attribute)}, torch.tensor({values}{typed}), persistent=False)"
     empty = f"torch.empty({literal(weight.data.shape)}{typed})"
     if parameter and _trains(dtype):
         return f"self.{attribute} = nn.Parameter({empty})"
-    return f'self.register_buffer("{attribute}", {empty})'
+    return f"self.register_buffer({quoted(attribute)}, {empty})"
 
 
 def _trains(dtype: str) -> bool:
@@ -264,27 +261,25 @@ def _returns(ports: Sequence[Port]) -> str:
     return "Tensor" if len(ports) == 1 else f"tuple[{', '.join(['Tensor'] * len(ports))}]"
 
 
-def _imports(code: Sequence[str]) -> list[str]:
-    """The imports, and the names for types that the helpers use."""
-    text = "\n".join(code)
-    aliases = [line for name, line in _ALIASES.items() if re.search(rf"\b{name}\b", text)]
-    everything = text + "\n".join(aliases)
+def _imports(read: frozenset[str]) -> list[str]:
+    """The imports of a file that reads these names, and the names for types that its helpers use."""
+    named = aliases(read)
+    read |= names_read("\n".join(named))
     lines = ["from __future__ import annotations", ""]
-    if "math." in text:
+    if "math" in read:
         lines.append("import math")
-    if "OrderedDict(" in text:
+    if "OrderedDict" in read:
         lines.append("from collections import OrderedDict")
-    abstract = [name for name in ("Callable", "Sequence") if re.search(rf"\b{name}\[", everything)]
-    if abstract:
+    if abstract := [name for name in ("Callable", "Sequence") if name in read]:
         lines.append(f"from collections.abc import {', '.join(abstract)}")
-    lines += ["from pathlib import Path", *(["from typing import Any"] if ": Any" in text else []), ""]
-    if "torch." in text:
+    lines += ["from pathlib import Path", *(["from typing import Any"] if "Any" in read else []), ""]
+    if "torch" in read:
         lines.append("import torch")
-    if re.search(r"\bF\.", text):
+    if "F" in read:
         lines.append("import torch.nn.functional as F")
-    typed = "Tensor, " if re.search(r"\bTensor\b", everything) else ""
+    typed = "Tensor, " if "Tensor" in read else ""
     lines += ["from safetensors.torch import load_file", f"from torch import {typed}nn"]
-    return [*lines, *([""] if aliases else []), *aliases]
+    return [*lines, *([""] if named else []), *named]
 
 
 def _class_docstring(model: NativeModel) -> list[str]:
@@ -292,15 +287,15 @@ def _class_docstring(model: NativeModel) -> list[str]:
         shapes = ["(" + ", ".join(map(str, port.shape)) + ("," if len(port.shape) == 1 else "") + ")" for port in ports]
         axes = [f" {port.axes}" if port.axes and len(port.axes) > 2 else "" for port in ports]
         each = zip(names, ports, shapes, axes, strict=True)
-        return [plain_text(f"{name}: {port.dtype} {shape}{letters}") for name, port, shape, letters in each]
+        return [plain(f"{name}: {port.dtype} {shape}{letters}") for name, port, shape, letters in each]
 
     takes = described(model.inputs, argument_names(model.inputs))
     gives = described(model.outputs, [port.name for port in model.outputs])
     lines = [*(f"takes {text}" for text in takes), *(f"returns {text}" for text in gives)]
     lines = [line[0].upper() + line[1:] + ("." if i == len(lines) - 1 else ";") for i, line in enumerate(lines)]
     if sum(map(len, lines)) < _WIDTH:
-        return [f'"""{lines[0]} {" ".join(line[0].lower() + line[1:] for line in lines[1:])}"""'.replace(' """', '"""')]
-    return [f'"""{lines[0]}', *(line[0].lower() + line[1:] for line in lines[1:]), '"""']
+        return docstring(" ".join([lines[0], *(line[0].lower() + line[1:] for line in lines[1:])]))
+    return [*docstring(lines[0], *(line[0].lower() + line[1:] for line in lines[1:]))]
 
 
 def _indent(lines: Sequence[str], levels: int) -> list[str]:

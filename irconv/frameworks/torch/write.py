@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -20,13 +21,25 @@ from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
+from irconv.python_source.names import importable
 from irconv.translate import NativeModel, encode
+
+_NEEDED = frozenset(
+    """
+    torch torchgen functorch numpy safetensors typing_extensions sympy mpmath networkx jinja2 markupsafe filelock fsspec
+    triton packaging setuptools pkg_resources yaml dill optree
+    """.split()  # noqa: SIM905
+)
+"""Modules that PyTorch and safetensors import, or look for, beside those of the standard library."""
+_UNUSED = frozenset(("antigravity", "idlelib", "test", "this", "turtle", "turtledemo"))
+"""Modules of the standard library that no other module imports."""
 
 
 def write_source(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
     """Write ``m.py`` and ``m.safetensors`` beside it. Raises `Refused` naming every layer PyTorch cannot express."""
+    _must_be_importable(destination)
     model = _encode(bundle)
     weights = destination.with_suffix(".safetensors")
     files = [file.name for file in bundle.source.files]
@@ -40,6 +53,17 @@ def write_source(
     safetensors.write(output.path(weights), tensors, metadata, progress)
     output.path(destination).write_text(text, encoding="utf-8")
     return [weights, destination]
+
+
+def _must_be_importable(destination: Path) -> None:
+    """Raise `Refused` for a file that ``import`` cannot find, or would take for a module that the file needs itself."""
+    stem = destination.stem
+    if not importable(stem):
+        what = f"expected a name that can be imported, got {stem!r}"
+        raise Refused(str(destination), what, "Give the destination a name of letters, digits and underscores.")
+    if stem in _NEEDED or (stem in sys.stdlib_module_names and stem not in _UNUSED):
+        what = f"a file of this name hides the module {stem}, which PyTorch needs"
+        raise Refused(str(destination), what, "Give the destination another name.")
 
 
 def _named(bundle: Bundle, model: NativeModel) -> tuple[list[Part] | None, dict[str, LazyTensor], dict[str, str]]:

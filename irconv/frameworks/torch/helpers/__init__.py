@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Iterable
 from functools import cache
 
 from irconv.frameworks.torch.helpers import indexing, modules, recurrent, signals, windows
+from irconv.python_source.modules import names_read
 
 _TEXTS = (indexing.TEXT, windows.TEXT, signals.TEXT, recurrent.TEXT, modules.TEXT)
 
@@ -24,15 +23,17 @@ def helpers() -> dict[str, str]:
     return found
 
 
-def used_by(lines: Iterable[str]) -> list[str]:
-    """The names of the helpers that some lines of code call, directly or through one another."""
-    known, wanted = helpers(), set[str]()
-    waiting = ["\n".join(lines)]
+def used_by(read: frozenset[str]) -> list[str]:
+    """The names of the helpers that are among the names some code reads, and those that these use."""
+    known, wanted = _read_by(), set[str]()
+    waiting = [read]
     while waiting:
-        text = waiting.pop()
-        called = set(re.findall(r"(?<![\w.])(\w+)\(", text))
-        called |= set(re.findall(r"^class \w+\((\w+)\)", text, re.MULTILINE))
-        fresh = (called & set(known)) - wanted
+        fresh = (waiting.pop() & known.keys()) - wanted
         wanted |= fresh
         waiting += [known[name] for name in fresh]
     return [name for name in known if name in wanted]
+
+
+@cache
+def _read_by() -> dict[str, frozenset[str]]:
+    return {name: names_read(text) for name, text in helpers().items()}

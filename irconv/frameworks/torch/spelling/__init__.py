@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from irconv.codec import Native
-from irconv.frameworks.torch.literals import Code, Dtype, literal
+from irconv.frameworks.torch.literals import Dtype
 from irconv.frameworks.torch.spelling.forms import (
     Call,
     Config,
@@ -22,6 +22,7 @@ from irconv.frameworks.torch.spelling.forms import (
     Recurrent,
     Template,
 )
+from irconv.python_source.literals import Code, literal
 
 _CONV = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1, "bias": True, "padding_mode": "zeros"}
 _NORM = {"eps": 1e-5, "momentum": 0.1, "affine": True, "track_running_stats": True}

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irconv.frameworks.torch.literals import collapsed, literal
+from irconv.frameworks.torch.literals import collapsed
+from irconv.python_source.literals import literal
 
 Config = Mapping[str, Any]
 
@@ -263,7 +264,7 @@ class Indexing(Form):
     def _part(self, start: Any, end: Any, step: int) -> str:
         """One slice; formatters set the colon apart from sums and products."""
         bounds = [literal(start) if start else "", "" if end is None else literal(end)]
-        bounds += [] if step == 1 else [str(step)]
+        bounds += [] if step == 1 else [literal(step)]
         if all(re.fullmatch(r"-?\w*", bound) for bound in bounds):
             return ":".join(bounds)
         first, *rest = bounds

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Table, Workpiece
-from irconv.frameworks.torch.literals import Code
 from irconv.frameworks.torch.spelling import spelling
 from irconv.frameworks.torch.spelling.forms import Call
 from irconv.frameworks.torch.table.elementwise import ACTIVATIONS, ARITHMETIC
@@ -20,6 +19,7 @@ from irconv.ir.layers.activations import Relu, Sigmoid, Tanh
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.python_source.literals import Code
 from irconv.rows import Attribute, Derived, Fixed, Input, Only, Output, Present, Weight
 
 

@@ -6,7 +6,7 @@ import ast
 
 import pytest
 
-from irconv.frameworks.torch.wrapping import signature, wrapped
+from irconv.python_source.statements import signature, wrapped
 
 _NAMES = [f"argument_{i}" for i in range(9)]
 

@@ -18,6 +18,8 @@ def wrapped(line: str, indent: int) -> list[str]:
     target, equals, value = line.partition(" = ")
     if equals and len(line) + indent > _WIDTH and _in_brackets(line, len(target), value, indent):
         return [f"{target} = (", f"    {value}", ")"]
+    if equals and len(line) + indent > _WIDTH and _opening(line) + indent >= _WIDTH and len(terms := _terms(value)) > 1:
+        return [f"{target} = (", *(f"    {piece}" for term in terms for piece in wrapped(term, indent + 4)), ")"]
     spread = any(f", {bracket}" in line for bracket in ")]")
     if line.startswith("return ") and len(line) + indent > _WIDTH and len(_arguments(line[7:])) > 1:
         return ["return (", *(f"    {part}," for part in _arguments(line[7:])), ")"]
@@ -54,12 +56,16 @@ def _in_brackets(line: str, target: int, value: str, indent: int) -> bool:
 
 def _argument(part: str, indent: int) -> list[str]:
     """An argument; a long sum has each term on a line."""
-    terms = [
-        place for place, letter in _at_top(part) if letter in "+-" and part[place - 1 : place + 2] == f" {letter} "
+    terms = _terms(part)
+    return wrapped(part, indent) if len(part) + indent < _WIDTH or len(terms) == 1 else terms
+
+
+def _terms(text: str) -> list[str]:
+    """What is added and subtracted, each with its sign."""
+    signs = [
+        place for place, letter in _at_top(text) if letter in "+-" and text[place - 1 : place + 2] == f" {letter} "
     ]
-    if len(part) + indent < _WIDTH or not terms:
-        return wrapped(part, indent)
-    return [part[start:end].strip() for start, end in zip([0, *terms], [*terms, len(part)], strict=True)]
+    return [text[start:end].strip() for start, end in zip([0, *signs], [*signs, len(text)], strict=True)]
 
 
 def _at_top(text: str) -> list[tuple[int, str]]:
