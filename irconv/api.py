@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -15,7 +15,10 @@ from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_grou
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.layout import Array
-from irconv.options import ReadOptions, WriteOptions, flag, given, unused
+from irconv.options import DiffOptions, ReadOptions, WriteOptions, flag, given, unused
+
+if TYPE_CHECKING:  # a comparison takes long to import, and conversions need none
+    from irconv.diff.compare import Comparison
 
 Runtime = Literal["onnxruntime", "numpy"]
 
@@ -156,6 +159,32 @@ def run(
     assert bundle.graph is not None
     named = inputs if isinstance(inputs, Mapping) else _in_order(bundle.graph.inputs, inputs)
     return execute(bundle, named, runtime)
+
+
+def diff(
+    a: str | Path | Bundle,
+    b: str | Path | Bundle,
+    options: DiffOptions | None = None,
+    read_a: ReadOptions | None = None,
+    read_b: ReadOptions | None = None,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Compare two models, of one framework or of two, in the IR's layouts: every tensor and every layer has a status.
+
+    Raises what `read` raises, for both files at once, and `MissingFact` for options that say nothing.
+    """
+    from irconv.diff.compare import compare
+
+    options = options or DiffOptions()
+    problems, sides = Problems(), []
+    for model, said in ((a, read_a), (b, read_b)):
+        with problems.collect():
+            sides.append(model if isinstance(model, Bundle) else read(model, said))
+    problems.raise_any()
+    names = ("a", "b")
+    if not isinstance(a, Bundle) and not isinstance(b, Bundle):
+        names = str(a), str(b)
+    return compare(sides[0], sides[1], names, options, progress)
 
 
 def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list[str]:

@@ -6,6 +6,7 @@ Exit codes: 0 ok; 1 a difference was found; 2 wrong usage; 3 refused or failed, 
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from dataclasses import fields
@@ -154,6 +155,20 @@ def _taken(kind: type[Any], flags: dict[str, Any]) -> Any:
     return kind(**{field.name: flags.pop(field.name) for field in fields(kind) if field.name in flags})
 
 
+def _reading(context: click.Context, option: click.Parameter, text: str | None) -> Any:
+    """The reading options in a quoted text of flags, for a command that reads several files."""
+    from irconv.options import ReadOptions
+
+    if text is None:
+        return ReadOptions()
+    command = _with(_READING_OPTIONS)(click.command(cls=_Command, name=option.opts[0])(lambda **flags: flags))
+    try:
+        made = command.make_context(option.opts[0], shlex.split(text), parent=context)
+    except (click.UsageError, ValueError) as error:
+        raise click.BadParameter(getattr(error, "message", str(error))) from error
+    return _taken(ReadOptions, dict(made.params))
+
+
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
 
 
@@ -175,7 +190,7 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
     from irconv.options import ReadOptions, WriteOptions
 
     read, write = _taken(ReadOptions, flags), _taken(WriteOptions, flags)
-    with _progress() as progress:
+    with _progress("writing") as progress:
         written = api.convert(src, dst, read, write, progress)
     ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]
     if as_json:
@@ -261,6 +276,43 @@ def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: 
 
 
 @main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option("--a", "flags_a", metavar="'FLAGS'", callback=_reading, help="How to read A: flags of `inspect`, quoted.")
+@click.option("--b", "flags_b", metavar="'FLAGS'", callback=_reading, help="How to read B.")
+@click.option("--rtol", type=click.FloatRange(0), default=0.0, help="Elements may differ by ATOL + RTOL |a|.")
+@click.option("--atol", type=click.FloatRange(0), default=0.0, help="See --rtol; without both, bits have to be equal.")
+@click.option(
+    "--ignore",
+    multiple=True,
+    type=click.Choice(["changed", "dtype", "shape", "renamed", "folded", "missing", "added"]),
+    help="A kind of difference that does not count; repeat for more.",
+)
+@click.option("--all", "everything", is_flag=True, help="List what is equal, too.")
+@_json
+def diff(a: str, b: str, everything: bool, as_json: bool, **flags: Any) -> None:
+    """Compare two models, whatever frameworks they come from. Exit code 0: the same; 1: different; 3: refused."""
+    from irconv import api
+    from irconv.options import DiffOptions
+
+    if everything and as_json:
+        raise click.UsageError("--json lists everything; --all is for the table.")
+    with _progress("comparing") as progress:
+        read_a, read_b = flags.pop("flags_a"), flags.pop("flags_b")
+        compared = api.diff(a, b, _taken(DiffOptions, flags), read_a, read_b, progress)
+    if as_json:
+        from irconv.diff.document import document
+
+        _print_json(document(compared.report, compared.ignored))
+    else:
+        from irconv.report.diff import print_report
+
+        print_report(compared.report, compared.ignored, everything)
+    if not compared.same:
+        sys.exit(_DIFFERENT)
+
+
+@main.command()
 @click.argument("weights")
 @click.option("-o", "--output", required=True, metavar="ARCH.json", help="Where the architecture goes.")
 @click.option("--force", is_flag=True, help="Replace the output where it exists.")
@@ -306,6 +358,9 @@ def _shape(shape: tuple[int | str, ...]) -> str:
 class _progress:
     """A progress bar on a terminal for work that takes longer than a moment, else nothing."""
 
+    def __init__(self, what: str) -> None:
+        self._what = what
+
     def __enter__(self) -> Callable[[int, int], None] | None:
         self._bar: Any = None
         return self._show if sys.stderr.isatty() else None
@@ -317,7 +372,7 @@ class _progress:
 
             columns = (BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._task = self._bar.add_task("writing", total=total)
+            self._task = self._bar.add_task(self._what, total=total)
             self._bar.start()
         if self._bar is not None:
             self._bar.update(self._task, completed=done)

@@ -54,6 +54,18 @@ class ReadOptions:
 
 
 @dataclass(frozen=True)
+class DiffOptions:
+    """What counts as a difference between two models."""
+
+    rtol: float = 0.0
+    """Elements may differ by ``atol + rtol |a|`` and are then close (``--rtol``)."""
+    atol: float = 0.0
+    """See `rtol` (``--atol``)."""
+    ignore: tuple[str, ...] = ()
+    """Statuses that do not count, such as ``renamed`` (``--ignore``)."""
+
+
+@dataclass(frozen=True)
 class WriteOptions:
     """What to write, and how."""
 

@@ -1,0 +1,1 @@
+"""Compares two models: tensor by tensor and layer by layer, whatever frameworks they come from."""

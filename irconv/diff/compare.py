@@ -1,0 +1,128 @@
+"""The comparison of two models, from two bundles to a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from irconv.diff.digests import Digests
+from irconv.diff.graphs import bodies, wired
+from irconv.diff.model import LayerDiff, Report, SideFacts, Status, TensorDiff
+from irconv.diff.modules import summarised
+from irconv.diff.numbers import Tolerance
+from irconv.diff.pairing import Paired, UnitPair, paired
+from irconv.diff.sides import Operand, Side, side
+from irconv.diff.structure import alone, layer_diffs, matched
+from irconv.diff.tensors import Comparer, OperandPair, operand_pairs
+from irconv.ir.bundle import Bundle
+from irconv.options import DiffOptions
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The report, and what it takes to look closer at tensors that differ."""
+
+    report: Report
+    operands: dict[tuple[str, str], tuple[Operand, Operand]]
+    """The operands that were compared, in one layout, by their names on both sides."""
+    ignored: frozenset[str] = frozenset()
+    """The statuses that do not count."""
+
+    @property
+    def same(self) -> bool:
+        """Whether nothing differs that counts."""
+        return not self.report.differing(self.ignored)
+
+
+def compare(
+    a: Bundle, b: Bundle, names: tuple[str, str], options: DiffOptions | None = None, progress: Progress | None = None
+) -> Comparison:
+    """Compare two models. Reads each tensor once, and those that differ twice."""
+    options = options or DiffOptions()
+    left, right = side(names[0], a), side(names[1], b)
+    digests = Digests()
+    found = paired(left, right, digests)
+    comparer = Comparer(Tolerance(options.rtol, options.atol), {**left.counters, **right.counters})
+    tensors = _tensors(found, comparer, progress)
+    layers = _layers(left, right, found)
+    report = Report(
+        a=_facts(left),
+        b=_facts(right),
+        tensors=tuple(tensors),
+        layers=tuple(layers),
+        modules=summarised(tensors, layers),
+        notes=tuple(_notes(left, right)),
+    )
+    return Comparison(report, comparer.operands, frozenset(options.ignore))
+
+
+def _tensors(found: Paired, comparer: Comparer, progress: Progress | None) -> list[TensorDiff]:
+    work: list[tuple[UnitPair | None, OperandPair]] = [(p, o) for p in found.pairs for o in operand_pairs(p)]
+    work += [(None, OperandPair(o, None)) for unit in found.only_a for o in unit.operands.values()]
+    work += [(None, OperandPair(None, o)) for unit in found.only_b for o in unit.operands.values()]
+    total = sum(_nbytes(operands) for _, operands in work)
+    done, seen, entries = 0, set(), []
+    for pair, operands in work:
+        key = (operands.a.key if operands.a else None, operands.b.key if operands.b else None)
+        if key not in seen:
+            seen.add(key)
+            entries.append(_entry(pair, operands, comparer))
+        done += _nbytes(operands)
+        if progress:
+            progress(done, total)
+    return entries
+
+
+def _entry(pair: UnitPair | None, operands: OperandPair, comparer: Comparer) -> TensorDiff:
+    a, b = operands.a, operands.b
+    if a is not None and b is not None:
+        assert pair is not None, "two tensors are of two units that are one"
+        return comparer.compare(a, b, pair.how, pair.renamed)
+    if a is not None:
+        return comparer.alone(a, "a", pair.b if pair else None)
+    assert b is not None, "a tensor is on one side at least"
+    return comparer.alone(b, "b", pair.a if pair else None)
+
+
+def _nbytes(operands: OperandPair) -> int:
+    return sum(o.data.nbytes for o in (operands.a, operands.b) if o is not None)
+
+
+def _layers(left: Side, right: Side, found: Paired) -> list[LayerDiff]:
+    if left.has_graph and right.has_graph:
+        return layer_diffs(matched(wired(left, ()), wired(right, ()), found), found, {})
+    diffs = []
+    for pair in found.pairs:
+        status: tuple[Status, ...] = ("renamed",) if pair.renamed else ("uncompared",)
+        types = (pair.a.type, pair.b.type)
+        diffs.append(LayerDiff(status, pair.a.name, pair.b.name, types, pair.how))
+    inner = bodies(left) | bodies(right)
+    for units, which, other in ((found.only_a, "a", right), (found.only_b, "b", left)):
+        for unit in units:
+            entry = alone(unit, which, {}, inner)
+            if not unit.operands and not other.has_graph:
+                entry = LayerDiff(("uncompared",), entry.a, entry.b, entry.types)
+            diffs.append(entry)
+    return diffs
+
+
+def _facts(one: Side) -> SideFacts:
+    source, bundle = one.bundle.source, one.bundle
+    return SideFacts(
+        path=one.path,
+        framework=source.framework,
+        version=source.version,
+        graph=one.has_graph,
+        tensors=len(bundle.tensors),
+        layers=len(one.units),
+    )
+
+
+def _notes(left: Side, right: Side) -> list[str]:
+    notes = []
+    for one in (left, right):
+        if not one.has_graph:
+            notes.append(f"{one.path} has no graph: settings and connections are not compared")
+    return notes
