@@ -1,0 +1,113 @@
+"""A bundle as a `Network`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit
+from irconv.align.skeleton import Skeleton
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Node as Use
+from irconv.ir.layers.base import Layer, StoredOperand
+
+FAMILIES: Mapping[str, str] = {
+    "Conv": KERNEL,
+    "ConvTranspose": KERNEL,
+    "Linear": MATRIX,
+    "Embedding": MATRIX,
+    "EmbeddingBag": MATRIX,
+    "PositionalEmbedding": MATRIX,
+    "BatchNorm": NORM,
+    "LayerNorm": NORM,
+    "GroupNorm": NORM,
+    "InstanceNorm": NORM,
+    "RMSNorm": NORM,
+    "Constant": CONSTANT,
+}
+"""The family of a type of the IR; any other is one of its own."""
+
+#: Types of the IR whose common name is not their own in small letters.
+_COMMON = {"Maximum": "max", "Minimum": "min", "Concatenate": "concat", "Swish": "silu", "Subtract": "sub"}
+
+_PROJECTIONS = {"query": "q", "key": "k", "value": "v", "output": "o"}
+
+
+def network(bundle: Bundle) -> Network:
+    """The network of a bundle that has a graph: a unit for each layer with stored parameters, in the graph's order.
+
+    Multi-head attention is four units, one for each projection. The `Part.name` is the key of the tensor.
+    """
+    assert bundle.graph is not None, "weights without a graph are read by the conventions of their framework"
+    made = _Made(bundle)
+    for number, port in enumerate(bundle.graph.inputs):
+        made.skeleton.input(port.value, number)
+    for node in bundle.graph.nodes:
+        made.add(node)
+    for number, port in enumerate(bundle.graph.outputs):
+        made.skeleton.output(port.value, number)
+    return Network(tuple(made.units), made.skeleton.finish())
+
+
+class _Made:
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.units: list[Unit] = []
+        self.known: dict[tuple[str, str], int] = {}
+        self.skeleton = Skeleton()
+
+    def add(self, node: Use) -> None:
+        layer = self.bundle.layers[node.layer]
+        parts = self._parts(layer)
+        inputs, outputs = list(node.inputs.values()), list(node.outputs.values())
+        exact = f"{layer.type} {layer.settings()}"
+        if layer.type in ("MultiHeadAttention", "GroupedQueryAttention") and parts:
+            self._attention(node, layer, parts, exact)
+        elif layer.type in ("DotProductAttention", "AdditiveAttention"):
+            self.skeleton.attention(node.inputs["query"], node.inputs["key"], node.inputs["value"], outputs[0], exact)
+        elif layer.type == "Constant":
+            if parts:
+                self.skeleton.constant(outputs[0], self._unit(node.layer, layer, parts))
+        elif parts:
+            self.skeleton.unit(self._unit(node.layer, layer, parts), inputs[:1], outputs[0], exact)
+            for output in outputs[1:]:
+                self.skeleton.alias(outputs[0], output)
+        elif len(inputs) == 1:
+            self.skeleton.pass_through(_common(layer.type), inputs[0], outputs, exact)
+        elif inputs:
+            self.skeleton.join(_common(layer.type), inputs, outputs, exact)
+
+    def _attention(self, node: Use, layer: Layer, parts: Mapping[str, Part], exact: str) -> None:
+        units = {}
+        for word, tag in _PROJECTIONS.items():
+            own = {name: parts[f"{word}_{name}"] for name in ("kernel", "bias") if f"{word}_{name}" in parts}
+            name = f"{node.layer}.{word}"
+            found = self.known.setdefault((node.layer, tag), len(self.units))
+            if found == len(self.units):
+                self.units.append(Unit(name, MATRIX, own, "Linear", tag, layer.settings()))
+            units[tag] = found
+        y = node.outputs["y"]
+        for tag, slot in (("q", "query"), ("k", "key"), ("v", "value")):
+            self.skeleton.unit(units[tag], [node.inputs.get(slot, node.inputs["query"])], f"{y}/{tag}")
+        self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", f"{y}/attended", exact)
+        self.skeleton.unit(units["o"], [f"{y}/attended"], y)
+
+    def _unit(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> int:
+        found = self.known.setdefault((name, ""), len(self.units))
+        if found == len(self.units):
+            family = FAMILIES.get(layer.type, layer.type)
+            self.units.append(Unit(name, family, parts, layer.type, "", layer.settings()))
+        return found
+
+    def _parts(self, layer: Layer) -> dict[str, Part]:
+        """The stored operands; a constant only where training would change it."""
+        found = {}
+        for role, operand in layer.operands.items():
+            if isinstance(operand, StoredOperand):
+                record = self.bundle.tensors[operand.tensor].record
+                if record.role != "constant" or layer.type != "Constant":
+                    found[role] = Part(operand.tensor, record.shape)
+        return found
+
+
+def _common(kind: str) -> str:
+    return _COMMON.get(kind, kind.lower())
