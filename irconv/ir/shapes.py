@@ -143,6 +143,44 @@ def size_product(dimensions: Iterable[Dimension]) -> Size:
     return total
 
 
+def filled(shape: Sequence[Dimension], of: Sequence[Dimension]) -> Shape:
+    """A shape whose one -1 is what is left of the elements of another.
+
+    >>> filled((-1, 12), ("N", 3, 4)), filled(("N", -1, 2), ("N", "T", 8))
+    (('N', 12), ('N', '4*T', 2))
+
+    Raises `ValueError` where there are several, or where what is left is no whole number of elements.
+    """
+    missing = [axis for axis, size in enumerate(shape) if size == -1]
+    if not missing:
+        return tuple(shape)
+    if len(missing) > 1:
+        raise ValueError(f"shape {tuple(shape)} leaves open {len(missing)} sizes")
+    rest = size_product(size for size in shape if size != -1)
+    left = _exact_quotient(size_product(of), rest)
+    if left is None:
+        raise ValueError(f"the elements of {tuple(of)} do not fill the shape {tuple(shape)}")
+    return tuple(left.dimension if size == -1 else size for size in shape)
+
+
+def _exact_quotient(whole: Size, part: Size) -> Size | None:
+    """The quotient, term by term where the divisor is one term; None where it cannot be said."""
+    if len(part.terms) != 1:
+        return Size.of(1) if whole == part and part.terms else None
+    ((divisor, factor),) = part.terms.items()
+    terms: dict[_Monomial, int] = {}
+    for monomial, number in whole.terms.items():
+        left = list(monomial)
+        for atom in divisor:
+            if atom not in left:
+                return None
+            left.remove(atom)
+        if number % factor:
+            return whole.floor_divide(factor) if not divisor else None
+        terms[tuple(left)] = number // factor
+    return Size(terms)
+
+
 def static(shape: Sequence[Dimension]) -> tuple[int, ...] | None:
     """The shape as integers, or None where a dimension is symbolic."""
     return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None

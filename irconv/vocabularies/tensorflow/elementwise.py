@@ -1,0 +1,49 @@
+"""Functions of each element alone: TensorFlow ops <-> IR layers."""
+
+from __future__ import annotations
+
+from irconv.codec import Codec
+from irconv.rows import Attribute, Ignored, Input, InputCount, Inputs, Only
+from irconv.vocabularies.tensorflow.rows import FLOAT32, op
+
+_UNARY = (
+    "Abs Neg Sign Square Floor Ceil Sqrt Rsqrt Reciprocal Exp Expm1 Log Log1p Sin Cos Tan Asin Acos Atan Sinh Cosh "
+    "Asinh Acosh Atanh Erf Relu Selu Softplus Softsign Sigmoid Tanh Round IsFinite IsInf IsNan=IsNaN "
+    "Inv=Reciprocal Rint=Round"
+)
+_BINARY = (
+    "Sub RealDiv=Div Pow Atan2 Less LessEqual=LessOrEqual Greater GreaterEqual=GreaterOrEqual "
+    "BitwiseAnd BitwiseOr BitwiseXor Div FloorDiv"
+)
+_LOGIC = "LogicalAnd=And LogicalOr=Or"
+
+
+def _words(text: str) -> list[tuple[str, str]]:
+    pairs = (word.partition("=") for word in text.split())
+    return [(native, layer or native) for native, _, layer in pairs]
+
+
+CODECS: list[Codec] = [
+    *(op(native, layer, Input("x")) for native, layer in _words(_UNARY)),
+    *(op(native, layer, Input("x0"), Input("x1"), types="T=x0") for native, layer in _words(_BINARY)),
+    *(op(native, layer, Input("x0"), Input("x1"), types="") for native, layer in _words(_LOGIC)),
+    *(
+        op(native, native, Input("x0"), Input("x1"), Ignored("incompatible_shape_error"), types="T=x0")
+        for native in ("Equal", "NotEqual")
+    ),
+    op("AddV2", "Add", InputCount(2), Inputs(), types="T=x0"),
+    op("Add", "Add", InputCount(2), Inputs(), types="T=x0"),
+    op("AddN", "Add", Inputs(), types="T=x0"),
+    op("Mul", "Mul", InputCount(2), Inputs(), types="T=x0"),
+    op("Maximum", "Maximum", InputCount(2), Inputs(), types="T=x0"),
+    op("Minimum", "Minimum", InputCount(2), Inputs(), types="T=x0"),
+    op("FloorMod", "Mod", Input("x0"), Input("x1"), Only("sign", "divisor"), types="T=x0"),
+    op("TruncateMod", "Mod", Input("x0"), Input("x1"), Only("sign", "dividend"), types="T=x0"),
+    op("Mod", "Mod", Input("x0"), Input("x1"), Only("sign", "dividend"), types="T=x0"),
+    op("LogicalNot", "Not", Input("x"), types=""),
+    op("Invert", "BitwiseNot", Input("x")),
+    op("Relu6", "Clip", Input("x"), Only("low", 0.0), Only("high", 6.0)),
+    op("Elu", "Elu", Input("x"), Only("alpha", 1.0)),
+    op("LeakyRelu", "LeakyRelu", Input("x"), Attribute("alpha", "slope", FLOAT32)),
+    op("SelectV2", "Where", Input("condition"), Input("x0"), Input("x1"), types="T=x0"),
+]
