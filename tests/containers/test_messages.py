@@ -70,7 +70,7 @@ def test_the_pool_is_private() -> None:
     code = "from irconv.containers import messages; messages.message('tensorflow', 'GraphDef')\n"
     code += "from google.protobuf import descriptor_pool as p\n"
     code += "try: p.Default().FindMessageTypeByName('tensorflow.GraphDef')\nexcept KeyError: print('private')"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "private\n"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "private\n"
 
 
 def test_bytes_that_are_no_message_are_refused() -> None:
