@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,6 +14,7 @@ from irconv.errors import MissingFact, Problem, Problems, UnknownFormat, UnusedO
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
+from irconv.ir.manifest import Fact, given_fact
 from irconv.layout import Array
 from irconv.options import DiffOptions, ReadOptions, WriteOptions, flag, given, unused
 
@@ -33,6 +34,8 @@ class Written:
     outputs: tuple[Port, ...]
     dialect: str = ""
     """The version of the format that the model is spelt for, where there are several."""
+    overridden: tuple[Fact, ...] = ()
+    """What the user stated of the source against what its file says."""
 
 
 def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
@@ -43,18 +46,28 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     """
     path, options = Path(path), options or ReadOptions()
     reader = _reader(path, options.source_format)
-    _refuse([*_unread(reader, options)])
+    _refuse(_unread(reader, options))
     return _read(reader, path, options)
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
-    bundle = reader.read(path, options)
+    bundle = _noted(reader.read(path, options), reader, path) if options.source_format else reader.read(path, options)
     if bundle.graph is None or not reader.naive:
         return bundle
     # The passes need classes of layers, whose import takes longer than reading weights alone.
     from irconv.passes import channels_last
 
     return channels_last.run(bundle)
+
+
+def _noted(bundle: Bundle, reader: Reader, path: Path) -> Bundle:
+    """The bundle with a note of what else the file was recognised as, where the user said whose it is."""
+    others = {r.name: why for r in readers() if r is not reader and not r.unmarked and (why := r.recognises(path))}
+    if not others or (reader.recognises(path) and not reader.unmarked):
+        return bundle
+    against = "; ".join(f"{name}, as it {why}" for name, why in others.items())
+    facts = (*bundle.source.facts, given_fact("format", reader.name, against))
+    return replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
 
 
 def write(
@@ -90,7 +103,7 @@ def write(
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect)
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.overridden())
 
 
 def convert(

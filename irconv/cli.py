@@ -8,16 +8,20 @@ from __future__ import annotations
 import json
 import shlex
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import reduce
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from irconv import __version__
 from irconv.errors import IrconvError
+from irconv.options import Backend
+
+if TYPE_CHECKING:
+    from irconv.ir.manifest import Fact
 
 _REFUSED = 3
 _DIFFERENT = 1
@@ -59,7 +63,7 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--from", "source_format", metavar="FW", help="Read SRC as this framework's, do not recognise it."),
     click.option(
         "--backend",
-        type=click.Choice(["tensorflow", "theano"]),
+        type=click.Choice(get_args(Backend)),
         help="The backend Keras ran on, where the file does not say: Theano keeps kernels turned.",
     ),
     click.option(
@@ -197,8 +201,10 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
         described = [{"kind": kind, **port.model_dump(mode="json")} for kind, port in ports]
         files = [str(path) for path in written.files]
         document = {"format": written.format, "dialect": written.dialect, "files": files, "ports": described}
-        _print_json(document if written.dialect else {key: document[key] for key in document if key != "dialect"})
+        document["overridden"] = [fact.model_dump(mode="json") for fact in written.overridden]
+        _print_json({key: value for key, value in document.items() if value or key not in ("dialect", "overridden")})
         return
+    _say_overridden(written.overridden)
     for path in written.files:
         dialect = f" for {written.dialect}" if written.dialect else ""
         click.echo(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
@@ -268,7 +274,9 @@ def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: 
 
     given = read_inputs(arrays)
     check_output(Path(output), force)
-    results = api.run(model, given, flags["runtime"], flags["io"], _taken(ReadOptions, flags))
+    bundle = api.read(model, _taken(ReadOptions, flags))
+    _say_overridden(bundle.source.overridden())
+    results = api.run(bundle, given, flags["runtime"], flags["io"])
     write_outputs(Path(output), results, force)
     for name, array in results.items():
         click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
@@ -345,6 +353,11 @@ def formats(as_json: bool) -> None:
     from irconv.report.formats import print_formats
 
     print_formats(readers(), writers(), runtimes)
+
+
+def _say_overridden(facts: Iterable[Fact]) -> None:
+    for fact in facts:
+        click.echo(f"{fact.name}: {fact.value} ({fact.evidence})", err=True)
 
 
 def _print_json(document: Any) -> None:

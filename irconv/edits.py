@@ -38,9 +38,18 @@ def run(model: NativeModel, options: ReadOptions) -> NativeModel:
 def with_plugins(table: Table, options: ReadOptions) -> Table:
     """The table with the codecs of the user's plugins, which go first. Runs the plugin files, as the user asked.
 
-    Raises `MissingFact` for a file that is no plugin.
+    Raises `MissingFact` for a file that is no plugin, or has nothing for this framework.
     """
-    taught = [codec for path in options.plugins for codec in _codecs(path).get(table.framework.lower(), ())]
+    framework, taught = table.framework.lower(), list[Codec]()
+    problems = Problems()
+    for path in options.plugins:
+        with problems.collect():
+            found = _codecs(path)
+            if framework not in found:
+                what = f"expected codecs for {framework}, as the model is {table.framework}'s, got {', '.join(found)}"
+                raise MissingFact(f"--plugin {path}", what)
+            taught += found[framework]
+    problems.raise_any()
     return table.extended([Codec(_IDENTITY, Identity), *taught])
 
 

@@ -14,6 +14,12 @@ from typing import Any, Literal
 
 from irconv.errors import Problem, UnusedOption
 
+Backend = Literal["tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino"]
+"""What Keras has run on."""
+
+EDITS = ("until", "replace", "plugins")
+"""The fields that `irconv.edits` honours for every reader of layers."""
+
 
 @dataclass(frozen=True)
 class ReadOptions:
@@ -21,7 +27,7 @@ class ReadOptions:
 
     source_format: str | None = None
     """Read as this framework's file instead of recognising it (``--from``)."""
-    backend: Literal["tensorflow", "theano"] | None = None
+    backend: Backend | None = None
     """The backend Keras ran on (``--backend``)."""
     dim_ordering: Literal["th", "tf"] | None = None
     """Where images have their channels in Keras 1: first (``th``) or last (``--dim-ordering``)."""

@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from irconv.options import ReadOptions, WriteOptions
+from irconv.options import EDITS, ReadOptions, WriteOptions
 
 if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise a file
     from irconv.containers.files import Output, Progress
@@ -95,9 +95,6 @@ _HERE = "irconv.frameworks"
 OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge")
 """What the API does itself, whatever is written."""
 
-#: What `irconv.edits` does for every reader of layers.
-_EDITS = ("until", "replace", "plugins")
-
 READERS = (
     Reader("irconv", f"{_HERE}.bundle.read", "irconv bundle, folder or zip", naive=False),
     Reader(
@@ -105,13 +102,13 @@ READERS = (
         f"{_HERE}.keras.read",
         "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
         recogniser=f"{_HERE}.keras.files",
-        options=("backend", "dim_ordering", "arch", *_EDITS),
+        options=("backend", "dim_ordering", "arch", *EDITS),
     ),
     Reader(
         "torch",
         f"{_HERE}.torch.read",
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",
-        options=("key", "ema", "input_shape", "module_map", *_EDITS),
+        options=("key", "ema", "input_shape", "module_map", *EDITS),
     ),
     Reader(
         "theano",
@@ -119,7 +116,7 @@ READERS = (
         "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",
         recogniser=f"{_HERE}.theano.arrays",
         unmarked=True,
-        options=("arch", *_EDITS),
+        options=("arch", *EDITS),
     ),
 )
 WRITERS = (

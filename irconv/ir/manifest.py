@@ -33,6 +33,15 @@ class Fact(Record):
     evidence: str
 
 
+_GIVEN = "given by the user"
+_AGAINST = f"{_GIVEN}, against "
+
+
+def given_fact(name: str, value: str, against: str = "") -> Fact:
+    """A fact that the user stated; `against` is the evidence of the file that says something else."""
+    return Fact(name=name, value=value, evidence=_AGAINST + against if against else _GIVEN)
+
+
 class SourceRecord(Record):
     """Where the model came from."""
 
@@ -41,6 +50,10 @@ class SourceRecord(Record):
     """Empty where the file does not say."""
     files: tuple[SourceFile, ...]
     facts: tuple[Fact, ...]
+
+    def overridden(self) -> tuple[Fact, ...]:
+        """The facts that the user stated against what the file says."""
+        return tuple(fact for fact in self.facts if fact.evidence.startswith(_AGAINST))
 
 
 class LayoutStep(Record):

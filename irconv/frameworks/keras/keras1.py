@@ -19,7 +19,7 @@ from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile
 from irconv.frameworks.keras.keras1_spelling import DATA_FORMATS, KINDS, MERGES, converted, names_of
 from irconv.frameworks.keras.variables import MODELS, Child, layers_of, tree
-from irconv.ir.manifest import Fact
+from irconv.ir.manifest import Fact, given_fact
 
 _ORDERED = ("ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D", "UpSampling2D", "UpSampling3D")
 
@@ -29,10 +29,10 @@ def wrote(config: Mapping[str, Any]) -> bool:
     return any(word in repr(config) for word in ("'nb_filter'", "'output_dim'", "'W_regularizer'"))
 
 
-def as_keras2(file: KerasFile, facts: Facts, ordering: str | None) -> KerasFile:
-    """The file with its model as Keras 2 would write it. `ordering` is what the user says of ``dim_ordering``.
+def as_keras2(file: KerasFile, facts: Facts, ordering: Fact | None) -> KerasFile:
+    """The file with its model as Keras 2 would write it. `ordering` is ``dim_ordering`` for layers that do not say it.
 
-    Raises `MissingFact` where no layer says where the channels are and one that depends on it does not say either.
+    Raises `Refused` naming the layers that mean something else in this version.
     """
     assert file.config is not None
     problems = Problems()
@@ -41,8 +41,7 @@ def as_keras2(file: KerasFile, facts: Facts, ordering: str | None) -> KerasFile:
             f"holds BatchNormalization of Keras {facts.release}: running_std is a deviation, from 1.0.6 on a variance"
         )
         problems.add(str(file.path), what, "Load it in a later Keras 1 and save it again.")
-    said = _ordering(file, ordering)
-    config = _model(file.config, said, facts, problems)
+    config = _model(file.config, ordering, facts, problems)
     problems.raise_any()
     _share_axes(config, file)
     return replace(file, config=config)
@@ -99,11 +98,14 @@ def _owners(child: Child, prefix: str) -> Iterator[_Owner]:
         yield _Owner(tree.name, prefix + cell, tree.kind, tree.trainable)
 
 
-def _ordering(file: KerasFile, given: str | None) -> Fact | None:
-    """Where images have their channels, for the layers that do not say."""
+def ordering(file: KerasFile, given: str | None) -> Fact | None:
+    """Where images have their channels, for the layers that do not say: as the user says, or the others agree.
+
+    Raises `MissingFact` where no layer says where the channels are and one that depends on it does not say either.
+    """
     said = set(re.findall(r"'dim_ordering': '(th|tf)'", repr(file.config)))
     if given:
-        return Fact(name="dim_ordering", value=given, evidence="given by the user")
+        return given_fact("dim_ordering", given, f"{', '.join(sorted(said))} of the layers" if said - {given} else "")
     if len(said) == 1:
         return Fact(name="dim_ordering", value=said.pop(), evidence="the layers that state it agree")
     if any(f"'{kind}'" in repr(file.config) for kind in _ORDERED):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 from irconv.codec import NativeWeight
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
@@ -19,11 +20,13 @@ from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.variables import KINDS, Tree, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
-from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
-from irconv.options import ReadOptions
+from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, given_fact
+from irconv.options import EDITS, Backend, ReadOptions, refuse_unused
 from irconv.translate import decode
 
-_BACKENDS = ("tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino")
+_BACKENDS = get_args(Backend)
+_OLD_BACKENDS = ("theano", "cntk")
+"""Those that Keras 2.4 gave up."""
 
 #: The names that mean Keras' own class wherever they stand.
 _KNOWN = {*KINDS, *EXPANSIONS, *(codec.native.removeprefix("ops.") for codec in TABLE.codecs)}
@@ -53,14 +56,18 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     records = tuple(SourceFile(name=part.name, size=part.stat().st_size, sha256="") for part in paths)
     source = SourceRecord(framework="keras", version=file.version, files=records, facts=(backend,))
     if file.config is None:
-        return replace(_weights_alone(file, source, backend.value), paths=paths)
+        return replace(_weights_alone(file, source, backend.value, options), paths=paths)
     major = _major(path, file)
+    if major > 1:
+        refuse_unused(options, ("dim_ordering",), f"layers of Keras {major} say their data_format")
     named_apart(file.config, _KNOWN)
     facts = Facts(str(path), backend.value, major, file.version, spelling.says_ragged(file.config))
     problems, omitted = Problems(), list[Omitted]()
+    told: tuple[Fact, ...] = ()
     try:
         if major == 1:
-            file = keras1.as_keras2(file, facts, options.dim_ordering)
+            ordering = keras1.ordering(file, options.dim_ordering)
+            file, told = keras1.as_keras2(file, facts, ordering), (ordering,) if ordering else ()
         tensors, taken = _tensors(file, major, problems)
         with problems.collect():
             omitted = _left_over(path, file.datasets, taken)
@@ -71,7 +78,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     except (*MALFORMED, RecursionError) as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
-    source = source.model_copy(update={"facts": (*source.facts, *kept)})
+    source = source.model_copy(update={"facts": (*source.facts, *told, *kept)})
     bundle = decode(model, TABLE, source, path.name, options)
     return replace(bundle, omitted=(*omitted, *bundle.omitted), paths=paths)
 
@@ -108,7 +115,13 @@ def _with_arch(file: KerasFile, arch: Path) -> KerasFile:
     return replace(file, config=said.config, version=version, backend=backend, settings=said.settings)
 
 
-def _weights_alone(file: KerasFile, source: SourceRecord, backend: str) -> Bundle:
+def _weights_alone(file: KerasFile, source: SourceRecord, backend: str, options: ReadOptions) -> Bundle:
+    """The weights in groups; what the user says of the axes of Keras 1 is kept as a fact for whoever reads them."""
+    refuse_unused(options, EDITS, "the file holds weights without layers", "Give the model's JSON with --arch, too.")
+    if file.placed is not None or file.version[:2] in ("2.", "3."):
+        refuse_unused(options, ("dim_ordering",), "only Keras 1 keeps kernels in several orders")
+    if options.dim_ordering:
+        source = source.model_copy(update={"facts": (*source.facts, given_fact("dim_ordering", options.dim_ordering))})
     if file.placed is not None:
         tensors, groups = placed_groups(file.placed, file.path.name)
         taken = {record.source.name for record in (t.record for t in tensors.values()) if record.source}
@@ -147,23 +160,33 @@ def _major(path: Path, file: KerasFile) -> int:
 
 def _backend(file: KerasFile, options: ReadOptions) -> Fact:
     """Which backend wrote the file: it decides whether kernels are turned."""
-    named = file.named or {}
-    names = [name for layer in named.values() for name in layer]
+    seen = _seen_backend(file)
     if options.backend:
-        fact = Fact(name="backend", value=options.backend, evidence="given by the user")
-    elif file.placed is not None:
-        evidence = "archives are of Keras 2.12 and later, which keeps kernels alike on all backends"
-        fact = Fact(name="backend", value="tensorflow", evidence=evidence)
-    elif file.backend is not None:
-        fact = Fact(name="backend", value=file.backend, evidence="the file's attribute 'backend'")
-    elif names and all(name.endswith(":0") for name in names):
-        fact = Fact(name="backend", value="tensorflow", evidence="variable names end in ':0', as only TensorFlow's do")
-    else:
+        new = file.placed is not None or file.version.startswith("3")
+        if new and options.backend in _OLD_BACKENDS:
+            what = f"expected a backend that Keras {file.version or '2.12 and later'} has"
+            raise Refused(f"--backend {options.backend}", what, "Leave it out.")
+        against = seen is not None and file.placed is None and seen.value != options.backend
+        return given_fact("backend", options.backend, f"{seen.value}: {seen.evidence}" if seen and against else "")
+    if seen is None:
         raise MissingFact(
             str(file.path),
             "expected an attribute 'backend': it decides whether convolution kernels are stored turned by 180 degrees",
             "Give --backend tensorflow or --backend theano.",
         )
-    if fact.value not in _BACKENDS:
-        raise Refused(str(file.path), f"expected a backend of {', '.join(_BACKENDS)}, got {fact.value!r}")
-    return fact
+    if seen.value not in _BACKENDS:
+        raise Refused(str(file.path), f"expected a backend of {', '.join(_BACKENDS)}, got {seen.value!r}")
+    return seen
+
+
+def _seen_backend(file: KerasFile) -> Fact | None:
+    """The backend as the file shows it."""
+    names = [name for layer in (file.named or {}).values() for name in layer]
+    if file.placed is not None:
+        evidence = "archives are of Keras 2.12 and later, which keeps kernels alike on all backends"
+        return Fact(name="backend", value="tensorflow", evidence=evidence)
+    if file.backend is not None:
+        return Fact(name="backend", value=file.backend, evidence="the file's attribute 'backend'")
+    if names and all(name.endswith(":0") for name in names):
+        return Fact(name="backend", value="tensorflow", evidence="variable names end in ':0', as only TensorFlow's do")
+    return None

@@ -15,8 +15,8 @@ from irconv.frameworks.theano.normalise import normalise
 from irconv.frameworks.theano.table import TABLE
 from irconv.frameworks.theano.weights import Weights
 from irconv.ir.bundle import Bundle
-from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
-from irconv.options import ReadOptions
+from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, given_fact
+from irconv.options import EDITS, ReadOptions, refuse_unused
 from irconv.translate import decode
 
 _UNUSED = "the architecture does not use it"
@@ -31,9 +31,11 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     found, own = arrays.read(path), path / arrays.ARCHITECTURE
     said = options.arch or (own if own.is_file() else None)
     if said is not None:
-        return _assemble(
-            load(said), found, options, said.name, "given by the user" if options.arch else "in the folder"
-        )
+        seen = Fact(name="architecture", value=said.name, evidence="in the folder")
+        if options.arch:
+            seen = given_fact("architecture", said.name, f"{own.name} in the folder" if own.is_file() else "")
+        return _assemble(load(said), found, options, seen)
+    refuse_unused(options, EDITS, "arrays without an architecture have no layers", "Give --arch, too.")
     if not found.found:
         raise Refused(str(path), f"expected arrays, got {', '.join(found.others) or 'an empty file'}")
     source = _source(found, "theano", "", ())
@@ -42,11 +44,12 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     return Bundle(source, tensors=tensors, groups=grouped, omitted=omitted, paths=found.paths)
 
 
-def _assemble(architecture: Architecture, found: Arrays, options: ReadOptions, where: str, evidence: str) -> Bundle:
+def _assemble(architecture: Architecture, found: Arrays, options: ReadOptions, seen: Fact) -> Bundle:
+    where = seen.value
     weights = Weights(architecture, found, where)
     model, _ = normalise(architecture, weights)
     facts = (
-        Fact(name="architecture", value=where, evidence=evidence),
+        seen,
         Fact(name="floatX", value=architecture.floatX, evidence=f"stated in {where}"),
     )
     source = _source(found, architecture.framework, architecture.version, facts)

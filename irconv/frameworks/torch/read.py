@@ -22,7 +22,7 @@ from irconv.frameworks.torch.state_dict import IN_PARTS, TIED
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.ir.tensors import LazyTensor
-from irconv.options import ReadOptions
+from irconv.options import EDITS, ReadOptions, refuse_unused
 
 _INDEX = ".index.json"
 _FOLDER_FILES = (
@@ -36,6 +36,8 @@ _FOLDER_FILES = (
 )
 """What a folder of Hugging Face keeps its weights in; the first that is there counts, as in their own loader."""
 _MAX_INDEX = 1 << 28
+_OF_CHECKPOINTS = ("key", "ema")
+_OF_MODULES = ("input_shape", "module_map", *EDITS)
 
 
 def recognises(path: Path) -> str:
@@ -67,7 +69,10 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         path = next(path / name for name in _FOLDER_FILES if (path / name).is_file())
     paths = _shards(path) if path.name.endswith(_INDEX) else (path,)
     if _is_safetensors(paths[0]):
+        refuse_unused(options, (*_OF_CHECKPOINTS, *_OF_MODULES), "safetensors hold tensors by name and nothing else")
         return _read_safetensors(paths)
+    if options.key:
+        refuse_unused(options, ("ema",), "--key says which weights are read")
     found = [read_files.read(part) for part in paths]
     key, averaged = options.key, options.ema
     try:
@@ -147,7 +152,10 @@ def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: Rea
         try:
             return replace(read_model(_source(paths, facts), selections[0], weights, options), paths=tuple(paths))
         except NoGraph as reason:
+            refuse_unused(options, _OF_MODULES, f"the module is read without a graph, as {reason}", "Or leave it out.")
             facts.append(Fact(name="graph", value="not known", evidence=str(reason)))
+    else:
+        refuse_unused(options, _OF_MODULES, "the file holds tensors by name, and no module with an order of its parts")
     tensors, groups, ties = read_groups(weights, classes)
     return Bundle(
         _source(paths, (*facts, *ties)), tensors=tensors, groups=groups, omitted=tuple(omitted), paths=tuple(paths)

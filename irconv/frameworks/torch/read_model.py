@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from irconv.codec import NativeWeight
+from irconv.errors import MissingFact, Problems
 from irconv.frameworks.torch.groups import Weight, read_groups
+from irconv.frameworks.torch.modules import walk
 from irconv.frameworks.torch.normalise import Facts, NoGraph, module_map, normalise
 from irconv.frameworks.torch.read_select import Selection
 from irconv.frameworks.torch.table import TABLE
@@ -31,7 +33,15 @@ def read_model(
     native = {
         f"{prefix}{name}": NativeWeight(weight.name, weight.data, weight.trainable) for name, weight in weights.items()
     }
-    model = normalise(selection.module, native, Facts(options.input_shape, module_map(options.module_map)))
+    mapped = module_map(options.module_map)
+    classes = {part.cls for _, part in walk(selection.module)}
+    known = classes | {name.rsplit(".", maxsplit=1)[-1] for name in classes}
+    problems = Problems()
+    for pair in options.module_map:
+        if pair.partition("=")[0] not in known:
+            problems.add(f"--module-map {pair}", "the module has no part of this class", kind=MissingFact)
+    problems.raise_any()
+    model = normalise(selection.module, native, Facts(options.input_shape, mapped))
     bundle = decode(model, TABLE, source, source.files[0].name, options)
     used = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
     rest = {name: weight for name, weight in weights.items() if weight.name not in used}

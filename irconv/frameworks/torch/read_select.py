@@ -14,7 +14,7 @@ from irconv.errors import DamagedFile, MissingFact
 from irconv.frameworks.torch.modules import Module, is_module, module_tree, state_dict, unsaved
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.ir.dtypes import logical_name
-from irconv.ir.manifest import Fact, Omitted
+from irconv.ir.manifest import Fact, Omitted, given_fact
 
 _WEIGHTS = re.compile(
     r"((model|net|network|module)(_?state)?(_?dict)?|state_?dict(_model)?|params|weights|parameters)$"
@@ -50,11 +50,13 @@ def select(value: Any, sources: Mapping[str, str], where: str, key: str | None, 
     Raises `MissingFact` listing the choices where several would do, or none, and `DamagedFile`.
     """
     path, chosen = _at_key(value, key, where) if key else _choose(value, "", where, averaged)
+    if averaged and not _is_averaged(path, chosen):
+        raise MissingFact(f"{where}: --ema", "expected an averaged copy of the weights, but the file holds none")
     module = module_tree(chosen, sources, where) if is_module(chosen) else None
     named, rest = _flat(chosen, where) if module is None else (state_dict(module, where), {})
     if not named:
         raise MissingFact(f"{where}: {path or 'the saved value'}", "has no tensors", _remedy(value))
-    facts = [Fact(name="key", value=path, evidence="given by the user" if key else "its name")] if path else []
+    facts = [given_fact("key", path) if key else Fact(name="key", value=path, evidence="its name")] if path else []
     stripped, prefix = _without_prefix(named, value)
     if prefix:
         facts.append(Fact(name="prefix", value=prefix, evidence="in front of every name; left out"))
@@ -93,6 +95,12 @@ def _choose(value: Any, path: str, where: str, averaged: bool, depth: int = 0) -
         what = "holds no averaged copy of the weights" if not pool else f"holds tensors under {', '.join(pool)}"
         raise MissingFact(where + (f": {path}" if path else ""), what, _choices(path, pool or list(nested)))
     return _choose(nested[pool[0]], f"{path}.{pool[0]}".lstrip("."), where, averaged, depth + 1)
+
+
+def _is_averaged(path: str, chosen: Any) -> bool:
+    """Whether the names on the way to the weights, or the counter of ``AveragedModel`` beside them, say so."""
+    counted = "n_averaged" in dict(_entries(chosen)) if not is_module(chosen) else False
+    return counted or any(_AVERAGED.search(step.lower()) for step in path.split("."))
 
 
 def _choices(path: str, names: list[str]) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 import irconv
 from irconv import api
-from irconv.errors import MissingFact, Refused
+from irconv.errors import MissingFact, Refused, UnusedOption
 from irconv.frameworks.torch.normalise_source import known_form
 from irconv.options import ReadOptions
 from tests.frameworks.torch.test_read import TORCH
@@ -53,12 +53,18 @@ def test_without_the_shape_that_it_needs_the_flag_is_named(tmp_path: Path) -> No
 
 
 def test_a_class_without_source_is_named_with_its_flag() -> None:
-    bundle = irconv.read(TORCH / "torch14-zip-module.pt", ReadOptions(input_shape=("N,1,11,8",)))
+    bundle = irconv.read(TORCH / "torch14-zip-module.pt")
     assert bundle.graph is None
-    assert [fact.evidence for fact in bundle.source.facts if fact.name == "graph"] == [
+    reason = (
         "module 5 (__main__.Flatten) is a class whose source is not in the file. "
         "Give --module-map Flatten=TYPE, such as Flatten=Flatten"
-    ]
+    )
+    assert [fact.evidence for fact in bundle.source.facts if fact.name == "graph"] == [reason]
+    options = ReadOptions(input_shape=("N,1,11,8",))
+    text = rejection(lambda: irconv.read(TORCH / "torch14-zip-module.pt", options), UnusedOption)
+    assert text == (
+        f"--input-shape N,1,11,8: has no effect: the module is read without a graph, as {reason}. Or leave it out."
+    )
 
 
 def test_the_groups_of_a_module_say_its_classes() -> None:
