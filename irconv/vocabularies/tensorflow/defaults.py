@@ -40,7 +40,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "Cast": {"Truncate": False},
     "StridedSlice": dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0),
     **{
-        key: {"align_corners": False, "half_pixel_centers": False}
+        name: {"align_corners": False, "half_pixel_centers": False}
         for name in ("ResizeBilinear", "ResizeNearestNeighbor", "ResizeBicubic")
     },
     **{name: {"data_format": "NHWC"} for name in ("DepthToSpace", "SpaceToDepth")},
