@@ -48,9 +48,13 @@ def _by_exact_name(
     variables: list[Variable], named: Mapping[str, NativeWeight]
 ) -> list[tuple[Variable, NativeWeight]] | None:
     found = []
+    below: dict[str, list[str]] = {}  # names by each part before their last
+    for name in named:
+        for part in set(name.split("/")[:-1]):
+            below.setdefault(part, []).append(name)
     for variable in variables:
         owner = next((name for name in reversed(variable.owners) if name), "")
-        fitting = [name for name in named if _ends(name, variable) and (owner in name.split("/")[:-1])]
+        fitting = [name for name in below.get(owner, ()) if _ends(name, variable)]
         if len(fitting) != 1:
             return None
         found.append((variable, named[fitting[0]]))
@@ -147,6 +151,7 @@ def _groups(children: tuple[Child, ...], group: Folder) -> list[tuple[Child, Fol
     """
     counters: Counter[str] = Counter()
     found = []
+    named: dict[str, dict[tuple[str, str | None], list[Folder]]] = {}  # by container
     attributes = {name.lstrip("_"): folder for name, folder in group.folders.items()}
     for child in children:
         if not child.container:
@@ -158,9 +163,20 @@ def _groups(children: tuple[Child, ...], group: Folder) -> list[tuple[Child, Fol
         kind = snake_case(child.tree.kind)
         counted = f"{kind}_{counters[kind]}" if counters[kind] else kind
         counters[kind] += 1
-        said = [f for key, f in folders.items() if re.fullmatch(rf"{kind}(_\d+)?", key) and _name(f) == child.tree.name]
+        if child.container not in named:
+            named[child.container] = _named(folders)
+        said = named[child.container].get((kind, child.tree.name), [])
         missing = Folder(f"{group.path}/{child.container}/{counted}")
         found.append((child, said[0] if len(said) == 1 else folders.get(counted, missing)))
+    return found
+
+
+def _named(folders: Mapping[str, Folder]) -> dict[tuple[str, str | None], list[Folder]]:
+    """Groups by the class that their key begins with, with or without a counter, and the name of their layer."""
+    found: dict[tuple[str, str | None], list[Folder]] = {}
+    for key, folder in folders.items():
+        for kind in {key, re.sub(r"_\d+$", "", key)}:
+            found.setdefault((kind, _name(folder)), []).append(folder)
     return found
 
 

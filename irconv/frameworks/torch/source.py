@@ -9,7 +9,7 @@ from typing import Any
 
 from irconv.codec import NativeWeight
 from irconv.frameworks.torch import chains
-from irconv.frameworks.torch.blocks import BLOCK, Block, Structure, structured
+from irconv.frameworks.torch.blocks import BLOCK, Block, Structure
 from irconv.frameworks.torch.forward import Function, argument_names, attribute_key
 from irconv.frameworks.torch.helpers import helpers, used_by
 from irconv.frameworks.torch.literals import Dtype, collapsed
@@ -29,17 +29,19 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def module_source(
-    model: NativeModel, class_name: str, about: str, weights_note: str, chain: Sequence[chains.Part] | None = None
+    model: NativeModel, class_name: str, about: str, weights_note: str, form: Structure | Sequence[chains.Part]
 ) -> str:
-    """The text of the Python file; with `chain`, the model as nested ``nn.Sequential``.
+    """The text of the Python file: what `structured` made of the model, or a chain as nested ``nn.Sequential``.
 
     Raises `Refused` for a size that cannot be computed from the inputs.
     """
-    named = chains.with_attributes(model, chain) if chain else None
-    if chain and named is None:
-        return _file([_chain_class(class_name, _class_docstring(model), chain)], class_name, about, weights_note)
-    structure = Structure(named, (), {}) if named else structured(model)
-    ties = _ties({} if named else dict(_keyed(model, structure)))
+    if isinstance(form, Structure):
+        structure, ties = form, _ties(dict(_keyed(model, form)))
+    else:
+        named = chains.with_attributes(model, form)
+        if named is None:
+            return _file([_chain_class(class_name, _class_docstring(model), form)], class_name, about, weights_note)
+        structure, ties = Structure(named, (), {}), {}
     renamed = {block.name: f"{block.name}_" for block in structure.blocks if block.name == class_name}
     names = attributes(structure.model)
     classes = [
@@ -94,10 +96,10 @@ def attributes(model: NativeModel) -> dict[str, str]:
     return WORDS.identifiers(wanted)
 
 
-def state_dict(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+def state_dict(model: NativeModel, structure: Structure) -> tuple[dict[str, LazyTensor], dict[str, str]]:
     """Every tensor of the module under its key, such as ``conv1.weight`` or ``block1.conv1.weight``; and the keys that
-    are one parameter with another: key -> the one it repeats."""
-    found = dict(_keyed(model, structured(model)))
+    are one parameter with another: key -> the one it repeats. `structure` is what `structured` made of the model."""
+    found = dict(_keyed(model, structure))
     return {key: weight.data for key, (_, weight) in found.items()}, _ties(found)
 
 

@@ -10,6 +10,7 @@ from irconv import __version__
 from irconv.containers import safetensors
 from irconv.containers.files import Output, Progress
 from irconv.errors import Refused
+from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.lower import lower
@@ -47,8 +48,8 @@ def write_source(
     about = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
     name = class_name(Path(files[0]).stem if files else destination.stem)
     note = f"The model in eval mode, with its weights from {weights.name}."
-    chain, tensors, ties = _named(bundle, model)
-    text = module_source(model, name, about, note, chain)
+    form, tensors, ties = _named(bundle, model)
+    text = module_source(model, name, about, note, form)
     metadata = {**METADATA, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
     safetensors.write(output.path(weights), tensors, metadata, progress)
     output.path(destination).write_text(text, encoding="utf-8")
@@ -66,15 +67,21 @@ def _must_be_importable(destination: Path) -> None:
         raise Refused(str(destination), what, "Give the destination another name.")
 
 
-def _named(bundle: Bundle, model: NativeModel) -> tuple[list[Part] | None, dict[str, LazyTensor], dict[str, str]]:
-    """The weights, and which names repeat others: PyTorch's own under their own names where the model is a chain."""
+def _named(bundle: Bundle, model: NativeModel) -> tuple[Structure | list[Part], dict[str, LazyTensor], dict[str, str]]:
+    """The form of the source, its weights, and which names repeat others: PyTorch's own weights under their own names
+    where the model is a chain."""
     if not keeps_names(bundle):
-        return None, *state_dict(model)
+        return _structured(model)
     chain = chained(model, next((fact.value for fact in bundle.source.facts if fact.name == "prefix"), ""))
     stored, ties = stored_weights(bundle)
     if chain is None or _saved(keys(chain)) != _saved(stored):
-        return None, *state_dict(model)
+        return _structured(model)
     return chain, stored, ties
+
+
+def _structured(model: NativeModel) -> tuple[Structure, dict[str, LazyTensor], dict[str, str]]:
+    structure = structured(model)
+    return structure, *state_dict(model, structure)
 
 
 def _saved(names: Iterable[str]) -> set[str]:
@@ -87,7 +94,8 @@ def encoded_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, st
 
     Raises `Refused` as `write_source` does.
     """
-    return state_dict(_encode(bundle))
+    _, tensors, ties = _structured(_encode(bundle))
+    return tensors, ties
 
 
 def _encode(bundle: Bundle) -> NativeModel:
