@@ -346,6 +346,54 @@ def common_atoms(first: Sequence[int], second: Sequence[int]) -> tuple[list[list
     return refined[0], refined[1]
 
 
+def regrouped(before: Sequence[int], after: Sequence[int]) -> tuple[str, str, dict[str, int]] | None:
+    """Two layouts that differ as a reshape splits and joins axes, and the lengths of their words; None where the axes
+    of the two shapes cut across each other.
+
+    >>> regrouped((6, 4), (2, 3, 1, 4))
+    ('(a0 a1 u0) a2', 'a0 a1 u0 a2', {'a0': 2, 'a1': 3, 'a2': 4, 'u0': 1})
+    """
+    pieces = None if prod(before) != prod(after) else common_atoms(before, after)
+    if pieces is None:
+        return None
+    sizes: dict[str, int] = {}
+    left, right = (_named(side, sizes) for side in pieces)
+    units = 0
+    for here, there in zip(_units(left), _units(right), strict=False):
+        here.append(f"u{units}")
+        there.append(f"u{units}")
+        units += 1
+    for side, other in ((left, right), (right, left)):
+        for group in _units(side):
+            host = next((found for found in other if found), None)
+            if host is None:
+                return None
+            group.append(f"u{units}")
+            host.append(f"u{units}")
+            units += 1
+    sizes |= {f"u{i}": 1 for i in range(units)}
+    return _text(left), _text(right), sizes
+
+
+def _named(side: list[list[int]], sizes: dict[str, int]) -> list[list[str]]:
+    """A word for each atom of each axis, counted over the whole side; axes of length 1 have none yet."""
+    count, groups = 0, []
+    for axis in side:
+        words = [f"a{count + i}" for i in range(len(axis))]
+        sizes |= dict(zip(words, axis, strict=True))
+        count += len(axis)
+        groups.append(words)
+    return groups
+
+
+def _units(side: list[list[str]]) -> list[list[str]]:
+    return [group for group in side if not group]
+
+
+def _text(side: list[list[str]]) -> str:
+    return " ".join(group[0] if len(group) == 1 else f"({' '.join(group)})" for group in side)
+
+
 def _copy_blocked(view: Array) -> Array:
     """A C-ordered copy of a view, block by block: copying a large transposed view in one go misses the cache at every
     element (measured: 3.35 s against 0.80 s for a 411 MB matrix)."""

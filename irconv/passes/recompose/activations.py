@@ -1,0 +1,80 @@
+"""Activations that are written out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import pi, sqrt
+
+from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Silu
+from irconv.ir.layers.base import Layer
+from irconv.passes.recompose.matcher import Build, Made, Match, Number, Op, Pattern, Rule, Var, op
+
+X = Var("x")
+_CUBE = 0.044715
+
+
+def _products(*factors: Pattern) -> Iterator[Op]:
+    """A product of three in every order of multiplication."""
+    a, b, c = factors
+    for first, second, third in ((a, b, c), (a, c, b), (b, c, a)):
+        yield op("Mul", op("Mul", first, second), third)
+
+
+def _is(layer: Layer) -> Build:
+    return lambda match: Made(layer, {"x": match.values["x"]})
+
+
+def _exact() -> Iterator[Op]:
+    """``x / 2 (1 + erf(x / sqrt(2)))``."""
+    for inner in (op("Mul", X, Number(1 / sqrt(2))), op("Div", X, Number(sqrt(2)))):
+        gate = op("Add", op("Erf", inner), Number(1.0))
+        yield from _products(X, gate, Number(0.5))
+        yield op("Mul", X, op("Mul", gate, Number(0.5)))
+
+
+def _tanh() -> Iterator[Op]:
+    """``x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3)))``."""
+    cubes: list[Pattern] = [op("Pow", X, Number(3.0)), op("Mul", op("Mul", X, X), X), op("Mul", op("Square", X), X)]
+    inner: list[Pattern] = [op("Add", X, op("Mul", cube, Number(_CUBE))) for cube in cubes]
+    inner += [op("Add", X, product) for product in _products(X, op("Mul", X, X), Number(_CUBE))]
+    inner.append(op("Mul", X, op("Add", op("Mul", op("Mul", X, X), Number(_CUBE)), Number(1.0))))
+    for sum_ in inner:
+        gate = op("Add", op("Tanh", op("Mul", sum_, Number(sqrt(2 / pi)))), Number(1.0))
+        yield from _products(X, gate, Number(0.5))
+        yield op("Mul", X, op("Mul", gate, Number(0.5)))
+
+
+def _clipped(offset: float) -> Iterator[Pattern]:
+    """``min(max(x + offset, 0), 6)``."""
+    yield op("Clip", op("Add", X, Number(offset)), low=0.0, high=6.0)
+
+
+def _hard_swish() -> Iterator[Op]:
+    """``x min(max(x + 3, 0), 6) / 6``."""
+    for gate in _clipped(3.0):
+        yield op("Div", op("Mul", X, gate), Number(6.0))
+        yield op("Mul", X, op("Div", gate, Number(6.0)))
+        yield from _products(X, gate, Number(1 / 6))
+        yield op("Mul", X, op("Mul", gate, Number(1 / 6)))
+    yield op("Mul", X, op("HardSigmoid", X, slope=lambda slope: abs(slope * 6 - 1) < 1e-6, offset=0.5))
+
+
+def _hard_sigmoid(match: Match) -> Made | None:
+    return Made(HardSigmoid(slope=1 / 6, offset=0.5), {"x": match.values["x"]})
+
+
+def _rules() -> Iterator[Rule]:
+    for pattern in _exact():
+        yield Rule("gelu", pattern, _is(Gelu(approximation="none")))
+    for pattern in _tanh():
+        yield Rule("gelu by tanh", pattern, _is(Gelu(approximation="tanh")))
+    for pattern in _hard_swish():
+        yield Rule("hard swish", pattern, _is(HardSwish()))
+    for gate in _clipped(3.0):
+        yield Rule("hard sigmoid", op("Div", gate, Number(6.0)), _hard_sigmoid)
+        yield Rule("hard sigmoid", op("Mul", gate, Number(1 / 6)), _hard_sigmoid)
+    yield Rule("silu", op("Mul", X, op("Sigmoid", X)), _is(Silu()))
+    yield Rule("mish", op("Mul", X, op("Tanh", op("Softplus", X))), _is(Mish()))
+
+
+ACTIVATIONS = list(_rules())
