@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -73,3 +74,25 @@ def test_only_the_emitter_and_the_tests_name_pytorch() -> None:
         named(path) for path in SOURCES if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)
     }
     assert mentions == set()
+
+
+EMITTERS = [
+    path
+    for framework in ("torch", "theano")
+    for path in sorted((ROOT / "irconv" / "frameworks" / framework).rglob("*.py"))
+    if not path.name.startswith(("read", "pickles", "normalise"))
+]
+
+
+@pytest.mark.parametrize("path", EMITTERS, ids=named)
+def test_no_emitter_puts_quotes_around_a_value_itself(path: Path) -> None:
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        parts = node.values if isinstance(node, ast.JoinedStr) else []
+        for before, after in pairwise(parts):
+            text = before.value if isinstance(before, ast.Constant) else ""
+            if isinstance(after, ast.FormattedValue) and str(text).endswith(('"', "'")):
+                found.append(f"line {node.lineno}: {ast.unparse(node)}")
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            found += [f"line {node.lineno}: {text}" for text in re.findall(r"[\"']\{\w+\}", node.value)]
+    assert found == []

@@ -74,7 +74,12 @@ class Size:
     __rmul__ = __mul__
 
     def floor_divide(self, divisor: int) -> Size:
-        """The quotient rounded down; what divides evenly is taken out: ``(2*H + 3)//2`` is ``H + 1``."""
+        """The quotient rounded down; what divides evenly is taken out: ``(2*H + 3)//2`` is ``H + 1``.
+
+        Raises `ValueError` for a divisor that is not positive.
+        """
+        if divisor < 1:
+            raise ValueError(f"a size can be divided by a positive number, not by {divisor}")
         even = Size({m: f // divisor for m, f in self.terms.items() if f % divisor == 0 or m == ()})
         rest = Size({m: f % divisor if m == () else f for m, f in self.terms.items() if f % divisor or m == ()})
         if set(rest.terms) <= {()}:

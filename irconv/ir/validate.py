@@ -6,10 +6,12 @@ from collections import Counter
 
 from irconv.errors import BundleInvalid, Problems
 from irconv.ir.bundle import Bundle
-from irconv.ir.graph import Graph
+from irconv.ir.dtypes import ELEMENT_TYPES
+from irconv.ir.graph import Graph, Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.control import Scan
+from irconv.ir.shapes import Size
 
 
 def validate(bundle: Bundle) -> Problems:
@@ -60,7 +62,20 @@ def _provenance(bundle: Bundle, key: str, problems: Problems) -> None:
         problems.add(f"tensors.{key}.steps", what, kind=BundleInvalid)
 
 
+def _port(port: Port, where: str, problems: Problems) -> None:
+    if port.dtype not in ELEMENT_TYPES:
+        problems.add(where, f"expected an element type, got {port.dtype!r}", kind=BundleInvalid)
+    for size in port.shape:
+        try:
+            Size.of(size)
+        except ValueError as error:
+            problems.add(where, str(error), kind=BundleInvalid)
+
+
 def _graph(bundle: Bundle, graph: Graph, problems: Problems, place: str = "graph") -> None:
+    for kind, ports in (("inputs", graph.inputs), ("outputs", graph.outputs)):
+        for port in ports:
+            _port(port, f"{place}.{kind}.{port.name}", problems)
     made = {port.value for port in graph.inputs}
     for number, node in enumerate(graph.nodes):
         where = f"{place}.nodes.{number}"

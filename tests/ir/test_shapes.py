@@ -225,3 +225,8 @@ def test_a_last_window_partly_inside_is_kept_in_ceil_mode_unless_it_starts_in_th
     needed = full[-1] + window < size + 2 * pad
     wanted = len(full) + (len(partly) if needed else 0)
     assert window_outputs((size,), (kernel,), (stride,), (dilation,), ((pad, pad),), ceil_mode=True) == (wanted,)
+
+
+def test_no_size_is_divided_by_zero() -> None:
+    with pytest.raises(ValueError, match="a size can be divided by a positive number, not by 0"):
+        Size.of("H").floor_divide(0)

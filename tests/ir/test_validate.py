@@ -117,6 +117,14 @@ BROKEN: dict[str, tuple[Callable[[], Bundle], str]] = {
         lambda: with_output(dtype="float64"),
         "graph.outputs.sum: expected float64 ('N', 3), but its layers give float32 ('N', 3).",
     ),
+    "a size that is code": (
+        lambda: with_output(shape=("N if open else N", 3)),
+        "graph.outputs.sum: 'N if open else N' is not a dimension: an integer, a symbol, or +, -, * and //.",
+    ),
+    "an element type that is none": (
+        lambda: with_output(dtype="float32(0)"),
+        "graph.outputs.sum: expected an element type, got 'float32(0)'.",
+    ),
     "inputs that do not fit": (
         lambda: replace(sound(), graph=sound().graph.model_copy(update={"inputs": (port("x", ("N", 6)),)})),
         "layer fc (Linear): its inputs do not fit: a kernel of shape (3, 5) does not take 6 features.",

@@ -81,7 +81,7 @@ def text(data: Mapping[str, Any]) -> str:
             inner = ",\n".join(arrays)
             lines.append(f' "weights": {{\n  "storage": {storage},\n  "arrays": {{\n{inner}\n  }}\n }}')
         elif isinstance(value, list):
-            lines.append(f' "{key}": [\n' + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]")
+            lines.append(f" {json.dumps(key)}: [\n" + ",\n".join(f"  {json.dumps(item)}" for item in value) + "\n ]")
         else:
-            lines.append(f' "{key}": {json.dumps(value)}')
+            lines.append(f" {json.dumps(key)}: {json.dumps(value)}")
     return "{\n" + ",\n".join(lines) + "\n}\n"
