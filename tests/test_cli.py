@@ -221,7 +221,7 @@ def test_an_unknown_source_is_refused_with_those_that_are_known(tmp_path: Path) 
         ["nonsense"],
         ["convert"],
         ["convert", "only-one.h5"],
-        ["convert", "a.h5", "b.onnx", "--backend", "jax"],
+        ["convert", "a.h5", "b.onnx", "--backend", "nosuch"],
         ["convert", "a.h5", "b.onnx", "--io", "sideways"],
         ["convert", "a.h5", "b.onnx", "--opset", "many"],
         ["run", "a.h5", "--output", "y.npy"],
