@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from irconv.containers.files import Progress, check_free, whole_output
+from irconv.containers.files import Progress
+from irconv.containers.outputs import check_free, whole_output
+from irconv.containers.watch import check_unchanged, note, watched
 from irconv.errors import MissingFact, Problem, Problems, UnknownFormat, UnusedOption
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, writers
 from irconv.ir.bundle import Bundle
@@ -42,7 +44,7 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     """The model in a file or folder as a bundle; tensors are read when they are needed.
 
     Raises `UnknownFormat` where no reader, or more than one, recognises the content, `UnusedOption` for what the reader
-    does not honour, and what the reader raises.
+    does not honour, `DamagedFile` for a file that changes while it is read, and what the reader raises.
     """
     path, options = Path(path), options or ReadOptions()
     reader = _reader(path, options.source_format)
@@ -51,7 +53,15 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
-    bundle = _noted(reader.read(path, options), reader, path) if options.source_format else reader.read(path, options)
+    with watched() as seen:
+        for source in (path, *options.paths):
+            if source.is_file():
+                note(source)
+        bundle = reader.read(path, options)
+        check_unchanged(seen)
+    if options.source_format:
+        bundle = _noted(bundle, reader, path)
+    bundle = replace(bundle, opened=dict(seen))
     if bundle.graph is None or not reader.naive:
         return bundle
     # The passes need classes of layers, whose import takes longer than reading weights alone.
@@ -75,12 +85,19 @@ def write(
 ) -> Written:
     """Write a bundle in the format that the suffix or ``target_format`` names; it appears whole or not at all.
 
-    Raises `Refused` naming every layer the format cannot express, `UnusedOption` and `OutputFailed`.
+    Raises `Refused` naming every layer the format cannot express, `UnusedOption`, `DamagedFile` where a file that the
+    bundle was read from has changed since, and `OutputFailed`, also where one of those would be replaced.
     """
-    path, options = Path(path), options or WriteOptions()
+    return _write(bundle, Path(path), options or WriteOptions(), progress, ())
+
+
+def _write(
+    bundle: Bundle, path: Path, options: WriteOptions, progress: Progress | None, sources: Iterable[Path]
+) -> Written:
+    sources = (*sources, *bundle.opened)
     writer = _writer(path, options.target_format)
     _refuse(_unwritten(writer, options))
-    check_free(path, options.force)
+    check_free(path, options.force, sources)
     if bundle.graph is None and bundle.source.framework == "theano" and not writer.archives:
         what = "holds arrays without an architecture, so that nothing but a bundle can be written"
         remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
@@ -97,8 +114,9 @@ def write(
         from irconv.passes import boundary
 
         bundle = boundary.to_source_axes(bundle)
-    with whole_output(options.force, options.dry_run) as output:
+    with whole_output(options.force, options.dry_run, sources) as output:
         files = writer.write(bundle, output, path, options, progress)
+        check_unchanged(bundle.opened)
     made = files if isinstance(files, Made) else Made(files)
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
@@ -119,10 +137,11 @@ def convert(
     """
     reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
     writer = _writer(Path(destination), writing.target_format)
-    check_free(Path(destination), writing.force)
+    sources = (Path(source), *reading.paths)
+    check_free(Path(destination), writing.force, sources)
     reader = _reader(Path(source), reading.source_format)
     _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-    return write(_read(reader, Path(source), reading), destination, writing, progress)
+    return _write(_read(reader, Path(source), reading), Path(destination), writing, progress, sources)
 
 
 def check(path: str | Path) -> list[Problem]:
@@ -157,7 +176,8 @@ def run(
 
     Inputs are given by port name or in order. With `io` "source" inputs and outputs have the axes that the source
     framework used (such as NHWC), with "native" the bundle's (NCHW). `runtime` is onnxruntime where it is installed,
-    else numpy (onnx's reference evaluator). Raises `MissingFact` for inputs that do not fit.
+    else numpy (onnx's reference evaluator). Raises `MissingFact` for inputs that do not fit, and `DamagedFile` where a
+    file of the model has changed since it was read.
     """
     from irconv.execute import execute
 
@@ -171,7 +191,9 @@ def run(
         bundle = boundary.to_source_axes(bundle)
     assert bundle.graph is not None
     named = inputs if isinstance(inputs, Mapping) else _in_order(bundle.graph.inputs, inputs)
-    return execute(bundle, named, runtime)
+    results = execute(bundle, named, runtime)
+    check_unchanged(bundle.opened)
+    return results
 
 
 def diff(
@@ -213,7 +235,7 @@ def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list
     if not arrays.recognises(weights):
         raise UnknownFormat(str(weights), "expected bare arrays: HDF5, npz, npy, a pickle, or a folder of these")
     text, notes = sketched(weights, output)
-    with whole_output(force) as whole:
+    with whole_output(force, sources=[weights]) as whole:
         whole.path(output).write_text(text, encoding="utf-8")
     return notes
 
@@ -249,6 +271,8 @@ def _refuse(problems: Sequence[Problem]) -> None:
 def _must_exist(path: Path) -> None:
     if not path.exists():
         raise UnknownFormat(str(path), "there is no such file or folder")
+    if not (path.is_file() or path.is_dir()):
+        raise UnknownFormat(str(path), "expected a file or a folder, got a device, FIFO or socket")
 
 
 def _reader(path: Path, name: str | None) -> Reader:

@@ -1,17 +1,22 @@
 """The command line: parses arguments, calls `irconv.api`, prints. No logic.
 
-Exit codes: 0 ok; 1 a difference was found; 2 wrong usage; 3 refused or failed, with the reasons on stderr.
+Exit codes: 0 ok; 1 a difference was found; 2 wrong usage; 3 refused or failed, with the reasons on stderr;
+130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
+import signal
 import sys
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import reduce
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
@@ -25,6 +30,27 @@ if TYPE_CHECKING:
 
 _REFUSED = 3
 _DIFFERENT = 1
+_KILLED = 128  # and the number of the signal, as shells say it
+
+
+@contextmanager
+def _cleared_up() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and SIGHUP end the block as an exception does, so that what is half written is removed."""
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        signal.signal(number, signal.SIG_IGN)  # the first is enough, and clearing up is not to be interrupted
+        sys.exit(_KILLED + number)
+
+    before: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # as nohup has it
+                before[number] = signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Group(click.Group):
@@ -32,7 +58,8 @@ class _Group(click.Group):
 
     def invoke(self, context: click.Context) -> Any:
         try:
-            return super().invoke(context)
+            with _cleared_up():
+                return super().invoke(context)
         except IrconvError as error:
             for problem in error.problems:
                 click.echo(str(problem), err=True)
@@ -269,15 +296,16 @@ def check(bundle: str, as_json: bool) -> None:
 def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: Any) -> None:
     """Predict with MODEL, without its framework."""
     from irconv import api
-    from irconv.containers.arrays import check_output, read_inputs, write_outputs
+    from irconv.containers.arrays import check_output, input_paths, read_inputs, write_outputs
     from irconv.options import ReadOptions
 
-    given = read_inputs(arrays)
-    check_output(Path(output), force)
-    bundle = api.read(model, _taken(ReadOptions, flags))
+    options = _taken(ReadOptions, flags)
+    given, sources = read_inputs(arrays), [Path(model), *options.paths, *input_paths(arrays)]
+    check_output(Path(output), force, sources)
+    bundle = api.read(model, options)
     _say_overridden(bundle.source.overridden())
     results = api.run(bundle, given, flags["runtime"], flags["io"])
-    write_outputs(Path(output), results, force)
+    write_outputs(Path(output), results, force, sources)
     for name, array in results.items():
         click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
     click.echo(f"wrote {output}")

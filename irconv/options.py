@@ -58,6 +58,11 @@ class ReadOptions:
     fix: tuple[str, ...] = ()
     """``NAME=VALUE``: read the model as if this input always had this value (``--fix``)."""
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files that are named here."""
+        return (*((self.arch,) if self.arch else ()), *self.plugins)
+
 
 @dataclass(frozen=True)
 class DiffOptions:

@@ -12,7 +12,7 @@ import pytest
 import irconv
 from irconv import api
 from irconv.errors import MissingFact, OutputFailed, UnknownFormat, UnusedOption
-from tests.helpers import GOLDEN_ERROR, contents, error, golden, lenet, read_case, rejection, turned
+from tests.helpers import GOLDEN_ERROR, error, golden, lenet, read_case, rejection, turned
 
 CASE = golden("tf2.15-flatten_dense")
 TWO = golden("tf2.15-two_inputs_two_outputs")
@@ -122,14 +122,6 @@ def test_a_bad_destination_is_found_before_the_source_is_read(tmp_path: Path) ->
     assert "expected a name that ends in" in rejection(lambda: irconv.convert(missing, tmp_path / "m.x"), UnknownFormat)
     (tmp_path / "m.onnx").touch()
     assert "exists already" in rejection(lambda: irconv.convert(missing, tmp_path / "m.onnx"), OutputFailed)
-
-
-def test_an_archive_may_be_replaced_by_itself(tmp_path: Path) -> None:
-    irconv.convert(CASE.model, tmp_path / "m.irconv")
-    before = contents(tmp_path / "m.irconv")
-    options = irconv.WriteOptions(force=True)
-    irconv.convert(tmp_path / "m.irconv", tmp_path / "m.irconv", write_options=options)
-    assert contents(tmp_path / "m.irconv") == before
 
 
 def test_check_finds_what_a_shape_breaks_and_what_a_digest_breaks_at_once(tmp_path: Path) -> None:

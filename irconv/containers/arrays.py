@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from irconv.containers.files import check_free, whole_output
+from irconv.containers.outputs import check_free, whole_output
 from irconv.errors import DamagedFile, MissingFact, UnknownFormat
 from irconv.layout import Array
 
@@ -25,18 +25,23 @@ def read_inputs(inputs: Sequence[str]) -> dict[str, Array] | list[Array]:
     return [_read(Path(path)) for path in inputs]
 
 
-def check_output(path: Path, force: bool) -> None:
+def input_paths(inputs: Sequence[str]) -> list[Path]:
+    """The files among the words that `read_inputs` takes."""
+    return [Path(text.split("=", 1)[-1]) for text in inputs]
+
+
+def check_output(path: Path, force: bool, sources: Sequence[Path] = ()) -> None:
     """Raise `UnknownFormat` or `OutputFailed` where outputs could not be written, before anything runs."""
     if path.suffix not in (".npy", ".npz"):
         raise UnknownFormat(str(path), "expected a name that ends in .npy or .npz")
-    check_free(path, force)
+    check_free(path, force, sources)
 
 
-def write_outputs(path: Path, results: Mapping[str, Array], force: bool) -> None:
+def write_outputs(path: Path, results: Mapping[str, Array], force: bool, sources: Sequence[Path] = ()) -> None:
     """Write one array as ``.npy``, or any number by name as ``.npz``."""
     if path.suffix == ".npy" and len(results) != 1:
         raise MissingFact(str(path), f"the model has {len(results)} outputs: {', '.join(results)}", "Give a .npz.")
-    with whole_output(force) as output, output.path(path).open("xb") as file:
+    with whole_output(force, sources=sources) as output, output.path(path).open("xb") as file:
         if path.suffix == ".npy":
             np.save(file, next(iter(results.values())), allow_pickle=False)
         else:

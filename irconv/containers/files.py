@@ -1,21 +1,19 @@
-"""Positioned reads from files that are read, and outputs that appear whole or not at all."""
+"""Positioned reads from files that are read, and positioned writes of tensors to files that are written."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
 import numpy as np
 
-from irconv.errors import DamagedFile, OutputFailed
+from irconv.containers.watch import note
+from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Sink
 from irconv.ir.tiles import runs
@@ -40,7 +38,9 @@ class SourceFile:
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
         self.path, self._start = path, start
         self._descriptor = os.open(path, os.O_RDONLY)
-        whole = os.fstat(self._descriptor).st_size
+        status = os.fstat(self._descriptor)
+        note(path, status)
+        whole = status.st_size
         self.size = whole - start if size is None else size
         if start < 0 or self.size < 0 or start + self.size > whole:
             raise DamagedFile(
@@ -198,81 +198,6 @@ def _drain(waiting: dict[Future[None], int], when: str) -> int:
     return sum(waiting.pop(future) for future in finished)
 
 
-@dataclass
-class Output:
-    """Files of one output, written under temporary names beside their final ones and moved there at the end."""
-
-    force: bool
-    _moves: list[tuple[Path, Path]] = field(default_factory=list)
-
-    def path(self, final: Path) -> Path:
-        """The temporary path of a file or folder; `final` is taken in the order of the calls, so data files first.
-
-        Raises `OutputFailed` where `final` exists and `force` was not asked for, or its folder does not.
-        """
-        check_free(final, self.force)
-        if final in {taken for _, taken in self._moves}:
-            raise OutputFailed(str(final), "two outputs would have this name", "Give the destination another suffix.")
-        temporary = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent)) / final.name
-        self._moves.append((temporary, final))
-        return temporary
-
-    def finish(self) -> None:
-        """Move everything to its place."""
-        for temporary, final in self._moves:
-            _flush(temporary)
-            _put(temporary, final)
-            _flush_folder(final.parent)
-        self.discard()
-
-    def discard(self) -> None:
-        """Remove what is left of the temporary files."""
-        for temporary, _ in self._moves:
-            shutil.rmtree(temporary.parent, ignore_errors=True)
-        self._moves.clear()
-
-
-def _put(temporary: Path, final: Path) -> None:
-    """Move an output to its place. A folder cannot be replaced in one step, so the old one steps aside, and back again
-    if the new one cannot be put there."""
-    if not final.is_dir() or final.is_symlink():
-        if temporary.is_dir() and (final.exists() or final.is_symlink()):
-            final.unlink()
-        os.replace(temporary, final)
-        return
-    aside = temporary.parent / "replaced"
-    os.rename(final, aside)
-    try:
-        os.replace(temporary, final)
-    except OSError:
-        os.rename(aside, final)
-        raise
-
-
-@contextmanager
-def whole_output(force: bool, dry_run: bool = False) -> Iterator[Output]:
-    """Files written inside the block appear together at its end, or not at all if it raises or is only tried."""
-    output = Output(force)
-    try:
-        yield output
-        if not dry_run:
-            output.finish()
-    except OSError as error:
-        raise OutputFailed(
-            str(error.filename or "output"), f"could not be written: {error.strerror or error}"
-        ) from error
-    finally:
-        output.discard()
-
-
-def check_free(final: Path, force: bool) -> None:
-    """Raise `OutputFailed` where an output may not be written."""
-    if not final.parent.is_dir():
-        raise OutputFailed(str(final), f"the folder {final.parent} does not exist", "Make it first.")
-    if (final.exists() or final.is_symlink()) and not force:
-        raise OutputFailed(str(final), "exists already", "Give --force to replace it.")
-
-
 def sha256(path: Path) -> str:
     """The SHA-256 of a file, in hexadecimal."""
     with path.open("rb") as file:
@@ -287,18 +212,3 @@ def _sha256(read: Callable[[int], bytes]) -> str:
     while block := read(2**20):
         digest.update(block)
     return digest.hexdigest()
-
-
-def _flush(path: Path) -> None:
-    """Make sure a file, or every file of a folder, is on the disk."""
-    for file in [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]:
-        with file.open("rb") as opened:
-            os.fsync(opened.fileno())
-
-
-def _flush_folder(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

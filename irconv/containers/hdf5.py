@@ -19,6 +19,7 @@ import numpy as np
 
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.hdf5_process import LibraryFailed, Limits, ask
+from irconv.containers.watch import note
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Source, take_box
@@ -97,6 +98,8 @@ def read(path: Path, lenient: bool = False, file: SourceFile | None = None) -> F
     another one, which `path` then names in messages.
     """
     place = _Place(path, file)
+    if file is None:
+        note(path)
     found = _structure(path, file or path)
     return _folder(found, place, file or SourceFile(path), "", lenient)
 

@@ -20,7 +20,8 @@ from typing import TYPE_CHECKING, Any
 from irconv.options import EDITS, ReadOptions, WriteOptions
 
 if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise a file
-    from irconv.containers.files import Output, Progress
+    from irconv.containers.files import Progress
+    from irconv.containers.outputs import Output
     from irconv.ir.bundle import Bundle
     from irconv.ir.graph import Port
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.manifest import FORMAT, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
+from irconv.ir.stamps import Stamp
 from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import customary, relayout
 
@@ -57,6 +58,8 @@ class Bundle:
     omitted: tuple[Omitted, ...] = ()
     paths: tuple[Path, ...] = ()
     """The files that `source` names, where they still lie; empty for a bundle read back."""
+    opened: Mapping[Path, Stamp] = field(default_factory=dict)
+    """Every file that it was, and its tensors still are, read from, as it was when it was opened."""
 
     def source_tensors(self) -> dict[str, LazyTensor]:
         """Every tensor under its native name, in its native layout, bit for bit; lazy."""

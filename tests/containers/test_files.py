@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all; reads stay inside the file."""
+"""Reads stay inside the file; tensors are written at their places."""
 
 from __future__ import annotations
 
@@ -10,143 +10,11 @@ import numpy as np
 import pytest
 
 from irconv.containers import files
-from irconv.containers.files import FileBytes, OutputFile, SourceFile, sha256, whole_output, write_tensors
-from irconv.errors import DamagedFile, OutputFailed, Refused
+from irconv.containers.files import FileBytes, OutputFile, SourceFile, sha256, write_tensors
+from irconv.errors import DamagedFile
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import relayout
 from tests.helpers import numbers, rejection
-
-
-def test_files_written_in_the_block_appear_together_at_its_end(tmp_path: Path) -> None:
-    with whole_output(force=False) as output:
-        for name in ("data", "model"):
-            output.path(tmp_path / name).write_text(name)
-        assert not (tmp_path / "data").exists()
-        assert not (tmp_path / "model").exists()
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"data": "data", "model": "model"}
-
-
-def test_a_folder_appears_whole(tmp_path: Path) -> None:
-    with whole_output(force=False) as output:
-        folder = output.path(tmp_path / "m.irconv")
-        folder.mkdir()
-        (folder / "a").write_text("a")
-        assert not (tmp_path / "m.irconv").exists()
-    assert [p.relative_to(tmp_path) for p in tmp_path.rglob("*")] == [Path("m.irconv"), Path("m.irconv/a")]
-
-
-@pytest.mark.parametrize("raised", [RuntimeError("stop"), KeyboardInterrupt(), Refused("here", "expected more")])
-def test_an_exception_in_the_block_leaves_nothing(raised: BaseException, tmp_path: Path) -> None:
-    def fill() -> None:
-        with whole_output(force=False) as output:
-            output.path(tmp_path / "data").write_text("half")
-            raise raised
-
-    with pytest.raises(type(raised)):
-        fill()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_exception_in_the_block_leaves_the_old_file(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("old")
-
-    def fill() -> None:
-        with whole_output(force=True) as output:
-            output.path(tmp_path / "data").write_text("half")
-            raise RuntimeError("stop")
-
-    with pytest.raises(RuntimeError, match="stop"):
-        fill()
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"data": "old"}
-
-
-def test_an_error_of_the_system_is_reported_with_its_file(tmp_path: Path) -> None:
-    def fill() -> None:
-        with whole_output(force=False) as output:
-            output.path(tmp_path / "data")
-            (tmp_path / "nowhere" / "x").write_text("")
-
-    text = rejection(fill, OutputFailed)
-    assert text == f"{tmp_path / 'nowhere' / 'x'}: could not be written: No such file or directory."
-    assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize("old_kind", ["file", "folder", "link"])
-def test_force_replaces_what_is_there(old_kind: str, tmp_path: Path) -> None:
-    final = tmp_path / "m.irconv"
-    if old_kind == "file":
-        final.write_text("old")
-    elif old_kind == "folder":
-        final.mkdir()
-        (final / "old").write_text("old")
-    else:
-        (tmp_path / "target").write_text("kept")
-        final.symlink_to(tmp_path / "target")
-    with whole_output(force=True) as output:
-        output.path(final).write_text("new")
-    assert final.read_text() == "new"
-    assert not final.is_symlink()
-    others = [p for p in tmp_path.iterdir() if p != final]
-    assert [p.read_text() for p in others] == (["kept"] if old_kind == "link" else [])
-
-
-def test_force_replaces_a_folder_by_a_folder(tmp_path: Path) -> None:
-    final = tmp_path / "m.irconv"
-    final.mkdir()
-    (final / "old").write_text("old")
-    with whole_output(force=True) as output:
-        folder = output.path(final)
-        folder.mkdir()
-        (folder / "new").write_text("new")
-    assert [p.relative_to(tmp_path) for p in sorted(tmp_path.rglob("*"))] == [Path("m.irconv"), Path("m.irconv/new")]
-
-
-@pytest.mark.parametrize("old_kind", ["file", "folder", "dangling link"])
-def test_what_is_there_is_kept_without_force(old_kind: str, tmp_path: Path) -> None:
-    final = tmp_path / "m"
-    if old_kind == "file":
-        final.write_text("old")
-    elif old_kind == "folder":
-        final.mkdir()
-    else:
-        final.symlink_to(tmp_path / "nowhere")
-
-    def fill() -> None:
-        with whole_output(force=False) as output:
-            output.path(final)
-
-    assert rejection(fill, OutputFailed) == f"{final}: exists already. Give --force to replace it."
-    assert list(tmp_path.iterdir()) == [final]
-
-
-def test_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    def fill() -> None:
-        with whole_output(force=True) as output:
-            output.path(tmp_path / "no" / "m")
-
-    reason = f"{tmp_path / 'no' / 'm'}: the folder {tmp_path / 'no'} does not exist. Make it first."
-    assert rejection(fill, OutputFailed) == reason
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_of_several_outputs_none_appears_where_one_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "model").write_text("old")
-
-    def fill() -> None:
-        with whole_output(force=False) as output:
-            output.path(tmp_path / "data").write_text("new")
-            output.path(tmp_path / "model").write_text("new")
-
-    assert rejection(fill, OutputFailed) == f"{tmp_path / 'model'}: exists already. Give --force to replace it."
-    assert {p.name: p.read_text() for p in tmp_path.iterdir()} == {"model": "old"}
-
-
-def test_outputs_have_the_permissions_of_the_user(tmp_path: Path) -> None:
-    (tmp_path / "plain").touch()
-    with whole_output(force=False) as output:
-        file = OutputFile(output.path(tmp_path / "made"))
-        file.close()
-    assert (tmp_path / "made").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_a_region_of_a_file_is_read_by_its_own_offsets(tmp_path: Path) -> None:

@@ -3,35 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-import re
 
 from irconv.containers.files import SourceFile
 from irconv.errors import BundleInvalid, Problems
+from irconv.frameworks.bundle.digests import DIGESTS, listed
 from irconv.frameworks.bundle.read import Files
-from irconv.frameworks.bundle.write import DIGESTS
 
-_LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 _BLOCK = 2**20
 
 
 def digest_problems(files: Files) -> Problems:
     """Every file that is missing, changed, or not in ``SHA256SUMS``."""
     problems = Problems()
-    listed: dict[str, str] = {}
-    for line in files.text(DIGESTS).splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None:
-            problems.add(f"{files.path}: {DIGESTS}", f"expected digest and name, got {line[:80]!r}", kind=BundleInvalid)
-        else:
-            listed[match[2]] = match[1]
-    for name, digest in listed.items():
+    digests = listed(files.text(DIGESTS), str(files.path), problems)
+    for name, digest in digests.items():
         file = files.open(name)
         if file is None:
             problems.add(f"{files.path}: {name}", "is listed in SHA256SUMS, but missing", kind=BundleInvalid)
         elif (got := _digest(file)) != digest:
             problems.add(f"{files.path}: {name}", f"expected SHA-256 {digest}, got {got}", kind=BundleInvalid)
     for name in files.names():
-        if name not in listed and name != DIGESTS:
+        if name not in digests and name != DIGESTS:
             problems.add(f"{files.path}: {name}", "is not in SHA256SUMS", kind=BundleInvalid)
     return problems
 

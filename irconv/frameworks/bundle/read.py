@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from irconv.containers import safetensors, zip
 from irconv.containers.files import SourceFile
 from irconv.errors import MALFORMED, BundleInvalid
+from irconv.frameworks.bundle.digests import MANIFEST
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.manifest import Manifest
 from irconv.ir.tensors import LazyTensor, from_pairs
@@ -19,7 +20,6 @@ from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
 from irconv.options import ReadOptions
 
-MANIFEST = "manifest.json"
 _ZIPPED = ".irconv.zip"
 
 

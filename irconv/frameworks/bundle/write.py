@@ -7,14 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers import safetensors, zip
-from irconv.containers.files import Output, Progress, sha256
+from irconv.containers.files import Progress, sha256
+from irconv.containers.outputs import Output
+from irconv.frameworks.bundle.digests import DIGESTS, MANIFEST, README, own_files
 from irconv.frameworks.bundle.readme import readme
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import SourceFile
 from irconv.ir.tensors import as_pairs
 from irconv.options import WriteOptions
 
-DIGESTS = "SHA256SUMS"
 SHARD_BYTES = 5 * 10**9
 """Weights above this become numbered shards, as the ecosystem's loaders expect."""
 
@@ -23,11 +24,10 @@ def write(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
     """Write the folder, or the zip where the name ends so; the same bundle gives the same bytes."""
-    temporary = output.path(destination)
     if not destination.name.endswith(".zip"):
-        temporary.mkdir()
-        _write_files(bundle, temporary, progress)
+        _write_files(bundle, output.folder(destination, own_files), progress)
         return [destination]
+    temporary = output.path(destination)
     with tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
         _write_files(bundle, Path(folder), progress)
         zip.pack(Path(folder), temporary, destination.name.removesuffix(".zip"))
@@ -39,8 +39,8 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None) -> Non
     if bundle.tensors:
         data = {key: as_pairs(tensor.data) for key, tensor in bundle.tensors.items()}
         safetensors.write_sharded(folder.joinpath, "weights", data, SHARD_BYTES, progress)
-    (folder / "manifest.json").write_text(bundle.manifest().text(), encoding="utf-8")
-    (folder / "README.md").write_text(readme(bundle), encoding="utf-8")
+    (folder / MANIFEST).write_text(bundle.manifest().text(), encoding="utf-8")
+    (folder / README).write_text(readme(bundle), encoding="utf-8")
     digests = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
     (folder / DIGESTS).write_text("".join(digests), encoding="utf-8")
 

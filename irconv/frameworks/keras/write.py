@@ -9,8 +9,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from irconv.containers import hdf5_write
-from irconv.containers.files import Output, Progress
+from irconv.containers.files import Progress
 from irconv.containers.hdf5 import Folder
+from irconv.containers.outputs import Output
 from irconv.containers.zip import pack_files
 from irconv.errors import Refused
 from irconv.frameworks import Made

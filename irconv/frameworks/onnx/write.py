@@ -9,7 +9,8 @@ import onnx
 from onnx import StringStringEntryProto, helper
 
 from irconv.containers import protobuf
-from irconv.containers.files import Output, OutputFile, Progress, write_tensors
+from irconv.containers.files import OutputFile, Progress, write_tensors
+from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks.onnx.lower import lower
 from irconv.frameworks.onnx.nodes import nodes, value_info

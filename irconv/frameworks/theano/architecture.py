@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union
 import yaml
 from pydantic import Field, ValidationError, create_model
 
+from irconv.containers.watch import note
 from irconv.errors import DamagedFile, MissingFact, Problem, Problems, Refused
 from irconv.frameworks.theano.kinds import KINDS, Data, Described
 
@@ -95,6 +96,7 @@ def load(path: Path) -> Architecture:
     try:
         if path.stat().st_size > _LARGEST:
             raise DamagedFile(str(path), f"expected an architecture of at most {_LARGEST} bytes")
+        note(path)
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedFile(str(path), f"cannot be read as text: {error}") from error

@@ -10,11 +10,13 @@ from typing import Any
 
 from irconv import __version__
 from irconv.containers import hdf5_write
-from irconv.containers.files import Output, Progress
+from irconv.containers.files import Progress
 from irconv.containers.hdf5 import Folder
+from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks.theano.describe import described, text
 from irconv.frameworks.theano.lower import lower
+from irconv.frameworks.theano.own import own_files
 from irconv.frameworks.theano.restore import Restored, restore
 from irconv.frameworks.theano.source import Source, module_source
 from irconv.frameworks.theano.table import TABLE
@@ -69,8 +71,7 @@ def write_folder(
     """Write a folder. Raises `Refused` naming every layer that Theano cannot express."""
     model = _model(bundle, destination.name, single=False)
     source = _source(bundle, model, _LOAD_FOLDER)
-    folder = output.path(destination)
-    folder.mkdir()
+    folder = output.folder(destination, own_files)
     for array in model.arrays.values():
         path = folder / f"{array.file}.h5"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -83,15 +84,18 @@ def write_folder(
 def write_file(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
-    """Write one HDF5 file, with arch.json and model.py beside it. Raises as `write_folder`."""
+    """Write one HDF5 file, with arch.json and model.py beside it, which are of no use without it.
+
+    Raises as `write_folder`.
+    """
     model = _model(bundle, destination.name, single=True)
     source = _source(bundle, model, _LOAD_FILE.format(file=quoted(destination.name, portable=True)))
     architecture, python = destination.with_name("arch.json"), destination.with_name("model.py")
+    output.path(architecture).write_text(text(model.data), encoding="utf-8")
+    output.path(python).write_text(source, encoding="utf-8")
     hdf5_write.write(
         output.path(destination), _nested({array.dataset: array.data for array in model.arrays.values()}), progress
     )
-    output.path(architecture).write_text(text(model.data), encoding="utf-8")
-    output.path(python).write_text(source, encoding="utf-8")
     return [destination, architecture, python]
 
 

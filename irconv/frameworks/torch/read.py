@@ -12,6 +12,7 @@ import numpy as np
 
 from irconv.containers import safetensors
 from irconv.containers.files import SourceFile as OpenFile
+from irconv.containers.watch import note
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
 from irconv.frameworks.torch import read_files
 from irconv.frameworks.torch.groups import Weight, read_groups
@@ -89,6 +90,7 @@ def _shards(index: Path) -> tuple[Path, ...]:
     try:
         if index.stat().st_size > _MAX_INDEX:
             raise ValueError(f"{index.stat().st_size} bytes")
+        note(index)
         placed = json.loads(index.read_bytes())["weight_map"]
         names = sorted(set(placed.values()))
         if not names or any(Path(name).name != name for name in names):

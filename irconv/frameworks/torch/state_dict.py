@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from irconv.containers import safetensors, zip_writer
-from irconv.containers.files import Output, Progress
+from irconv.containers.files import Progress
+from irconv.containers.outputs import Output
 from irconv.errors import Problems, Refused
 from irconv.frameworks.torch.pickles_writer import state_dict_pickle
 from irconv.ir.bundle import Bundle

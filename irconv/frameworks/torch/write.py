@@ -8,7 +8,8 @@ from pathlib import Path
 
 from irconv import __version__
 from irconv.containers import safetensors
-from irconv.containers.files import Output, Progress
+from irconv.containers.files import Progress
+from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
