@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from irconv.diff.digests import Digests
+from irconv.diff.folds import find
+from irconv.diff.folds.find import Folds
 from irconv.diff.graphs import bodies, wired
 from irconv.diff.model import LayerDiff, Report, SideFacts, Status, TensorDiff
 from irconv.diff.modules import summarised
@@ -45,8 +47,9 @@ def compare(
     digests = Digests()
     found = paired(left, right, digests)
     comparer = Comparer(Tolerance(options.rtol, options.atol), {**left.counters, **right.counters})
-    tensors = _tensors(found, comparer, progress)
-    layers = _layers(left, right, found)
+    folds = find.found(left, right, found, options.rtol)
+    tensors = _tensors(found, comparer, folds, progress)
+    layers = _layers(left, right, found, folds)
     report = Report(
         a=_facts(left),
         b=_facts(right),
@@ -58,12 +61,14 @@ def compare(
     return Comparison(report, comparer.operands, frozenset(options.ignore))
 
 
-def _tensors(found: Paired, comparer: Comparer, progress: Progress | None) -> list[TensorDiff]:
+def _tensors(found: Paired, comparer: Comparer, folds: Folds, progress: Progress | None) -> list[TensorDiff]:
+    """Every tensor, those of paired units first; what is folded has been compared already."""
     work: list[tuple[UnitPair | None, OperandPair]] = [(p, o) for p in found.pairs for o in operand_pairs(p)]
     work += [(None, OperandPair(o, None)) for unit in found.only_a for o in unit.operands.values()]
     work += [(None, OperandPair(None, o)) for unit in found.only_b for o in unit.operands.values()]
+    work = [(pair, operands) for pair, operands in work if not _taken(operands, folds)]
     total = sum(_nbytes(operands) for _, operands in work)
-    done, seen, entries = 0, set(), []
+    done, seen, entries = 0, set(), list(folds.entries)
     for pair, operands in work:
         key = (operands.a.key if operands.a else None, operands.b.key if operands.b else None)
         if key not in seen:
@@ -72,7 +77,26 @@ def _tensors(found: Paired, comparer: Comparer, progress: Progress | None) -> li
         done += _nbytes(operands)
         if progress:
             progress(done, total)
-    return entries
+    return _in_order(entries, found)
+
+
+def _taken(operands: OperandPair, folds: Folds) -> bool:
+    a, b = operands.a, operands.b
+    return (a is not None and a.key in folds.taken_a) or (b is not None and b.key in folds.taken_b)
+
+
+def _in_order(entries: list[TensorDiff], found: Paired) -> list[TensorDiff]:
+    """The entries in the order of the first side's layers; what it lacks stands where the second side has it."""
+    places = {unit.name: unit.place for unit in found.only_b}
+    places |= {pair.b.name: pair.a.place for pair in found.pairs}
+    places_a = {unit.name: unit.place for unit in found.only_a} | {pair.a.name: pair.a.place for pair in found.pairs}
+
+    def place(entry: TensorDiff) -> int:
+        if entry.a is not None:
+            return places_a.get(entry.a.unit, len(places_a))
+        return places.get(entry.b.unit, len(places_a)) if entry.b is not None else 0
+
+    return sorted(entries, key=place)
 
 
 def _entry(pair: UnitPair | None, operands: OperandPair, comparer: Comparer) -> TensorDiff:
@@ -90,9 +114,10 @@ def _nbytes(operands: OperandPair) -> int:
     return sum(o.data.nbytes for o in (operands.a, operands.b) if o is not None)
 
 
-def _layers(left: Side, right: Side, found: Paired) -> list[LayerDiff]:
+def _layers(left: Side, right: Side, found: Paired, folds: Folds) -> list[LayerDiff]:
     if left.has_graph and right.has_graph:
-        return layer_diffs(matched(wired(left, ()), wired(right, ()), found), found, {})
+        graphs = wired(left, folds.layers), wired(right, folds.layers)
+        return layer_diffs(matched(*graphs, found), found, folds.layers)
     diffs = []
     for pair in found.pairs:
         status: tuple[Status, ...] = ("renamed",) if pair.renamed else ("uncompared",)
@@ -101,7 +126,7 @@ def _layers(left: Side, right: Side, found: Paired) -> list[LayerDiff]:
     inner = bodies(left) | bodies(right)
     for units, which, other in ((found.only_a, "a", right), (found.only_b, "b", left)):
         for unit in units:
-            entry = alone(unit, which, {}, inner)
+            entry = alone(unit, which, folds.layers, inner)
             if not unit.operands and not other.has_graph:
                 entry = LayerDiff(("uncompared",), entry.a, entry.b, entry.types)
             diffs.append(entry)

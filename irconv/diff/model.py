@@ -34,6 +34,8 @@ Status = Literal[
 * ``uncompared``: the other side has no graph, so that there is nothing to compare with.
 """
 
+FoldKind = Literal["BatchNorm", "bias pair", "weight norm", "spectral norm", "pruning", "LoRA", "joined"]
+"""What was merged."""
 UNCHANGED = frozenset({"equal", "close", "ignored", "uncompared"})
 """Where these are all, nothing differs."""
 
@@ -58,7 +60,7 @@ class TensorName:
 class Fold:
     """What a side merged: which tensors into which, and how far the result is from what the parts give."""
 
-    kind: Literal["BatchNorm", "bias pair", "weight norm", "LoRA", "joined"]
+    kind: FoldKind
     into: str
     """The unit that has it merged."""
     side: Literal["a", "b"]
