@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from irconv.diff.digests import Digests
-from irconv.diff.folds import find
-from irconv.diff.folds.find import Folds
 from irconv.diff.graphs import bodies, wired
-from irconv.diff.model import LayerDiff, Report, SideFacts, Status, TensorDiff
+from irconv.diff.model import Folds, LayerDiff, Report, SideFacts, Status, TensorDiff
 from irconv.diff.modules import summarised
 from irconv.diff.numbers import Tolerance
 from irconv.diff.pairing import Paired, UnitPair, paired
 from irconv.diff.sides import Operand, Side, side
 from irconv.diff.structure import alone, layer_diffs, matched
-from irconv.diff.tensors import Comparer, OperandPair, operand_pairs
+from irconv.diff.tensors import Comparer, OperandPair, loose_operands, operand_pairs
 from irconv.ir.bundle import Bundle
 from irconv.options import DiffOptions
 
@@ -47,7 +45,7 @@ def compare(
     digests = Digests()
     found = paired(left, right, digests)
     comparer = Comparer(Tolerance(options.rtol, options.atol), {**left.counters, **right.counters})
-    folds = find.found(left, right, found, options.rtol)
+    folds = _folds(left, right, found, options.rtol)
     tensors = _tensors(found, comparer, folds, progress)
     layers = _layers(left, right, found, folds)
     report = Report(
@@ -59,6 +57,16 @@ def compare(
         notes=tuple(_notes(left, right)),
     )
     return Comparison(report, comparer.operands, frozenset(options.ignore))
+
+
+def _folds(left: Side, right: Side, paired: Paired, rtol: float) -> Folds:
+    """What either side has merged; looked for where a tensor has no counterpart."""
+    loose = loose_operands(paired, {*left.counters, *right.counters})
+    if not any(loose):
+        return Folds()
+    from irconv.diff.folds.find import found  # takes a while to import
+
+    return found(left, right, paired, loose, rtol)
 
 
 def _tensors(found: Paired, comparer: Comparer, folds: Folds, progress: Progress | None) -> list[TensorDiff]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from math import prod
 
 import numpy as np
 
-from irconv.diff.sides import Operand
 from irconv.diff.stream import blocks
 from irconv.ir.tensors import LazyTensor
 
@@ -28,16 +26,6 @@ class Digests:
             self._made[key] = _digest(data)
             self._kept.append(data)
         return self._made[key]
-
-    def index(
-        self, operands: Iterable[Operand], wanted: set[tuple[str, tuple[int, ...]]]
-    ) -> dict[bytes, list[Operand]]:
-        """The operands by digest; of types and shapes alone that are wanted, so that no other is read."""
-        found: dict[bytes, list[Operand]] = {}
-        for operand in operands:
-            if kind(operand.data) in wanted and (digest := self.of(operand.data)) is not None:
-                found.setdefault(digest, []).append(operand)
-        return found
 
 
 def kind(data: LazyTensor) -> tuple[str, tuple[int, ...]]:

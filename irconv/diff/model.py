@@ -124,6 +124,18 @@ class LayerDiff:
 
 
 @dataclass(frozen=True)
+class Folds:
+    """All folds between two models."""
+
+    entries: tuple[TensorDiff, ...] = ()
+    taken_a: frozenset[str] = frozenset()
+    """The tensors of the first side that have an entry."""
+    taken_b: frozenset[str] = frozenset()
+    layers: Mapping[str, str] = field(default_factory=dict)
+    """Layer of either side that is gone -> where it went, in words."""
+
+
+@dataclass(frozen=True)
 class Module:
     """A part of the model, with what became of the tensors and layers inside it."""
 

@@ -18,9 +18,17 @@ def spelt_alike(name: str) -> str:
     return ".".join(_WORD.findall(name.lower())) or name
 
 
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that puts ``conv_2`` before ``conv_10``."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", name) if part]
+def same_words(name: str) -> str:
+    """What stays of a name where a framework groups layers into modules: its numbers in their order, and its words.
+
+    >>> same_words("conv2_block1_1_conv") == same_words("conv2_block1.conv1")
+    True
+    >>> same_words("conv2_block1_2_bn") == same_words("conv2_block2.bn1")
+    False
+    """
+    parts = re.findall(r"[a-z]+|[0-9]+", name.lower())
+    numbers = [str(int(part)) for part in parts if part.isdigit()]
+    return " ".join([*sorted(part for part in parts if not part.isdigit()), *numbers])
 
 
 def module_paths(names: Iterable[str]) -> dict[str, tuple[str, ...]]:

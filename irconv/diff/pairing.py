@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from irconv.diff.digests import Digests, kind
-from irconv.diff.names import spelt_alike
-from irconv.diff.sides import Operand, Side, Unit
+from irconv.diff.names import same_words, spelt_alike
+from irconv.diff.sides import Side, Unit
 
 How = Literal["name", "content", "order"]
 
@@ -21,11 +21,8 @@ class UnitPair:
     a: Unit
     b: Unit
     how: How
-
-    @property
-    def renamed(self) -> bool:
-        """Whether the names differ by more than what their frameworks allow in names."""
-        return spelt_alike(self.a.name) != spelt_alike(self.b.name)
+    renamed: bool
+    """Whether the names differ by more than what their frameworks make of one name."""
 
 
 @dataclass(frozen=True)
@@ -35,38 +32,63 @@ class Paired:
     pairs: tuple[UnitPair, ...]
     only_a: tuple[Unit, ...]
     only_b: tuple[Unit, ...]
+    spellings: tuple[Callable[[str], str], ...]
+    """What makes two names one."""
+
+    def differ(self, a: str, b: str) -> bool:
+        """Whether two names differ by more than what their frameworks make of one."""
+        return not any(spell(a) == spell(b) for spell in self.spellings)
 
 
 def paired(a: Side, b: Side, digests: Digests) -> Paired:
     """The units of both sides, matched."""
     left, right = list(a.units.values()), list(b.units.values())
-    pairs = _by_name(left, right)
-    pairs = _shifted(pairs, digests)
-    for find in (_by_content, _by_order):
-        rest_a, rest_b = _rest(left, right, pairs)
-        pairs += find([u for u in rest_a if u.operands], [u for u in rest_b if u.operands], pairs, digests)
+    spellings = SPELLINGS if a.bundle.source.framework != b.bundle.source.framework else SPELLINGS[:-1]
+    found: dict[str, tuple[Unit, Unit, How]] = {}
+    for find in (_by_name, _by_content, _by_order):
+        rest_a = [unit for unit in left if unit.name not in found]
+        taken = {other.name for _, other, _ in found.values()}
+        rest_b = [unit for unit in right if unit.name not in taken]
+        for unit, other, how in find(rest_a, rest_b, list(found.values()), Means(spellings, digests)):
+            found[unit.name] = (unit, other, how)
+    names = Paired((), (), (), spellings)
+    pairs = [UnitPair(u, v, how, names.differ(u.name, v.name)) for u, v, how in found.values()]
     pairs.sort(key=lambda pair: pair.a.place)
     rest_a, rest_b = _rest(left, right, pairs)
-    return Paired(tuple(pairs), tuple(rest_a), tuple(rest_b))
+    return Paired(tuple(pairs), tuple(rest_a), tuple(rest_b), spellings)
 
 
-def _rest(left: Iterable[Unit], right: Iterable[Unit], pairs: Sequence[UnitPair]) -> tuple[list[Unit], list[Unit]]:
+def _rest(left: Iterable[Unit], right: Iterable[Unit], pairs: Iterable[UnitPair]) -> tuple[list[Unit], list[Unit]]:
     taken_a, taken_b = {pair.a.name for pair in pairs}, {pair.b.name for pair in pairs}
     return [u for u in left if u.name not in taken_a], [u for u in right if u.name not in taken_b]
 
 
-def _by_name(left: Sequence[Unit], right: Sequence[Unit]) -> list[UnitPair]:
-    """Units of the same name, and of names that differ in what their frameworks allow in names alone."""
-    pairs: list[UnitPair] = []
-    for spell in (str, spelt_alike):
-        rest_a, rest_b = _rest(left, right, pairs)
-        known_a, known_b = _unique(rest_a, spell), _unique(rest_b, spell)
-        pairs += [
-            UnitPair(unit, known_b[name], "name")
+SPELLINGS: tuple[Callable[[str], str], ...] = (str, spelt_alike, same_words)
+"""What two names have in common, the strictest first; the last holds between two frameworks alone."""
+_Found: TypeAlias = tuple[Unit, Unit, How]
+
+
+@dataclass(frozen=True)
+class Means:
+    """What units are matched by."""
+
+    spellings: Sequence[Callable[[str], str]]
+    digests: Digests
+
+
+def _by_name(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:
+    """Units of the same name, and of names that differ in what their frameworks make of names alone."""
+    found: list[_Found] = []
+    for spell in means.spellings:
+        taken_a, taken_b = {u.name for u, _, _ in found}, {v.name for _, v, _ in found}
+        known_a = _unique((unit for unit in left if unit.name not in taken_a), spell)
+        known_b = _unique((unit for unit in right if unit.name not in taken_b), spell)
+        found += [
+            (unit, known_b[name], "name")
             for name, unit in known_a.items()
             if name in known_b and _comparable(unit, known_b[name])
         ]
-    return pairs
+    return found
 
 
 def _comparable(a: Unit, b: Unit) -> bool:
@@ -74,67 +96,57 @@ def _comparable(a: Unit, b: Unit) -> bool:
     return bool(a.operands) == bool(b.operands) or None not in (a.layer, b.layer)
 
 
-def _unique(units: Iterable[Unit], spell: type[str] | object) -> dict[str, Unit]:
-    names = [(spell(unit.name), unit) for unit in units]  # type: ignore[operator]
+def _unique(units: Iterable[Unit], spell: Callable[[str], str]) -> dict[str, Unit]:
+    names = [(spell(unit.name), unit) for unit in units]
     counts = Counter(name for name, _ in names)
     return {name: unit for name, unit in names if counts[name] == 1}
 
 
-def _by_content(
-    left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[UnitPair], digests: Digests
-) -> list[UnitPair]:
-    """Units that share tensors bit for bit: those that share the most elements first; equal ones in their order."""
-    votes = _votes(left, right, digests)
-    order = sorted(votes.items(), key=lambda item: (-item[1], item[0]))
+def _by_content(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:
+    """Units that share tensors bit for bit: those that share the most first; equal ones in their order."""
     places_a, places_b = {u.place: u for u in left}, {u.place: u for u in right}
-    found: dict[int, int] = {}
-    for (i, j), _ in order:
-        if i not in found and j not in found.values():
-            found[i] = j
-    return [UnitPair(places_a[i], places_b[j], "content") for i, j in found.items()]
+    votes = _votes(left, right, means.digests)
+    taken_a: set[int] = set()
+    taken_b: set[int] = set()
+    found: list[_Found] = []
+    for (i, j), _ in sorted(votes.items(), key=lambda item: (-item[1], item[0])):
+        if i not in taken_a and j not in taken_b:
+            taken_a.add(i)
+            taken_b.add(j)
+            found.append((places_a[i], places_b[j], "content"))
+    return found
 
 
 def _votes(left: Iterable[Unit], right: Iterable[Unit], digests: Digests) -> Counter[tuple[int, int]]:
-    """Elements that two units share, by their places."""
+    """Bytes that two units share, by their places."""
     shared = {kind(o.data) for unit in left for o in unit.operands.values()}
     shared &= {kind(o.data) for unit in right for o in unit.operands.values()}
-    index = digests.index((o for unit in right for o in unit.operands.values()), shared)
-    places = {unit.name: unit.place for unit in right}
     votes: Counter[tuple[int, int]] = Counter()
+    index: dict[bytes, list[tuple[int, int]]] = {}
+    for unit in right:
+        for operand in unit.operands.values():
+            if kind(operand.data) in shared and (digest := digests.of(operand.data)) is not None:
+                index.setdefault(digest, []).append((unit.place, operand.data.nbytes))
     for unit in left:
         for operand in unit.operands.values():
             if kind(operand.data) in shared and (digest := digests.of(operand.data)) is not None:
-                for other in index.get(digest, []):
-                    votes[unit.place, places[_owner(other, places)]] += operand.tensor.data.nbytes
+                for place, nbytes in index.get(digest, []):
+                    votes[unit.place, place] += nbytes
     return votes
 
 
-def _owner(operand: Operand, places: Mapping[str, int]) -> str:
-    return operand.unit if operand.unit in places else f"{operand.unit}.{operand.role}"
-
-
-def _shifted(pairs: list[UnitPair], digests: Digests) -> list[UnitPair]:
-    """The pairs without those whose names mislead: counters of a session (``conv2d_1`` here is ``conv2d_2`` there).
-
-    Names give way where every tensor of such units is found elsewhere and all of them in the same order; where two
-    layers have changed places, their names still say which is which.
-    """
-    return pairs
-
-
-def _by_order(
-    left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[UnitPair], digests: Digests
-) -> list[UnitPair]:
+def _by_order(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:
     """What is left between the same neighbours on both sides, in the same order, with the same shapes."""
-    found: list[UnitPair] = []
-    anchors = sorted((pair.a.place, pair.b.place) for pair in pairs if pair.a.operands and pair.b.operands)
+    left, right = ([u for u in units if u.operands] for units in (left, right))
+    anchors = sorted((u.place, v.place) for u, v, _ in pairs if u.operands and v.operands)
     gaps_a, gaps_b = _gaps(left, [i for i, _ in anchors]), _gaps(right, [j for _, j in anchors])
     if [j for _, j in anchors] != sorted(j for _, j in anchors):
         gaps_a, gaps_b = {0: list(left)}, {0: list(right)}
+    found: list[_Found] = []
     for gap, units in gaps_a.items():
         others = gaps_b.get(gap, [])
         if len(units) == len(others) and all(map(_alike, units, others)):
-            found += [UnitPair(u, v, "order") for u, v in zip(units, others, strict=True)]
+            found += [(u, v, "order") for u, v in zip(units, others, strict=True)]
     return found
 
 

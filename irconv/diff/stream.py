@@ -48,13 +48,18 @@ class Pairing:
 
     def pieces(self, tile_bytes: int = TILE_BYTES) -> Iterator[Piece]:
         """All elements, each once."""
+        for piece in self.stored_pieces(tile_bytes):
+            yield Piece(self.change.place(piece.a, piece.box), piece.b, piece.box)
+
+    def stored_pieces(self, tile_bytes: int = TILE_BYTES) -> Iterator[Piece]:
+        """All elements, each once, those of `a` in the order in which they are stored."""
         dims = self.dims
         if 0 in dims:
             return
         size = max(1, _item_size(self.a), _item_size(self.b))
         for box in tiles(dims, self.change.permutation, self.change.picks, max(1, tile_bytes // size)):
             stored = self.a.read(self.change.atoms, self.change.source_box(box))
-            yield Piece(self.change.place(stored, box), self.b.read(dims, box), box)
+            yield Piece(stored, self.b.read(dims, box), box)
 
     def index(self, box: Box, position: int) -> tuple[int, ...]:
         """The canonical index of the element at a flat position of a piece."""

@@ -131,10 +131,13 @@ def layer_diffs(found: Matched, paired: Paired, folded: Mapping[str, str]) -> li
     where."""
     diffs: list[LayerDiff] = []
     units_a, units_b = found.a.side.units, found.b.side.units
+    renamed = {pair.a.name: pair.renamed for pair in paired.pairs}
+    differ = paired.differ
     uses_a = _uses(found.a)
     for name, other in found.layers.items():
         if name in units_a and other in units_b:
-            pair = UnitPair(units_a[name], units_b[other], found.hows[name])
+            a, b = units_a[name], units_b[other]
+            pair = UnitPair(a, b, found.hows[name], renamed[name] if name in renamed else differ(a.name, b.name))
             diffs.append(_pair(found, pair, uses_a.get(name, [])))
     inner = bodies(found.a.side) | bodies(found.b.side)
     diffs += [alone(u, "a", folded, inner) for u in units_a.values() if u.name not in found.layers]

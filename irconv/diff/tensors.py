@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from irconv.diff.layouts import fitted, hint
 from irconv.diff.model import Status, TensorDiff, TensorName
 from irconv.diff.numbers import Distance, Tolerance, equal_bits, measured
-from irconv.diff.pairing import UnitPair
+from irconv.diff.pairing import Paired, UnitPair
 from irconv.diff.sides import Operand, Unit
-from irconv.diff.stream import blocks, paired, same_storage
+from irconv.diff.stream import blocks, same_storage
+from irconv.diff.stream import paired as side_by_side
 
 _WORDS = ("kernel table gamma scale weight w", "bias beta shift bias_input b", "mean running_mean", "variance var")
 _ALIKE = {word: words.split()[0] for words in _WORDS for word in words.split()}
@@ -43,6 +44,19 @@ def operand_pairs(pair: UnitPair) -> list[OperandPair]:
     found += [OperandPair(operand, None) for operand in left.values()]
     found += [OperandPair(None, operand) for operand in right.values()]
     return found
+
+
+def loose_operands(paired: Paired, ignored: Collection[str]) -> tuple[list[Operand], list[Operand]]:
+    """The tensors of both sides that have no counterpart, but for those that count for nothing."""
+    a = [operand for unit in paired.only_a for operand in unit.operands.values()]
+    b = [operand for unit in paired.only_b for operand in unit.operands.values()]
+    for pair in paired.pairs:
+        for operands in operand_pairs(pair):
+            if operands.b is None and operands.a is not None:
+                a.append(operands.a)
+            if operands.a is None and operands.b is not None:
+                b.append(operands.b)
+    return [o for o in a if o.key not in ignored], [o for o in b if o.key not in ignored]
 
 
 def _unique(keyed: Iterable[tuple[object, str]]) -> dict[object, str]:
@@ -87,7 +101,7 @@ class Comparer:
         """How far apart two tensors of one shape are; None where they have the same bits."""
         if same_storage(a.data, b.data):
             return None
-        pairing = paired(a.data, b.data)
+        pairing = side_by_side(a.data, b.data)
         if a.data.dtype == b.data.dtype and equal_bits(pairing):
             return None
         return measured(pairing, self.tolerance)

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from typing import TypeAlias
 
 from irconv.diff.folds import batch_norm, bias_pairs, joined, lora, weight_parts
 from irconv.diff.folds.base import Merge, Result, View
-from irconv.diff.model import Fold, Status, TensorDiff
+from irconv.diff.model import Fold, Folds, Status, TensorDiff
 from irconv.diff.pairing import Paired
 from irconv.diff.sides import Operand, Side
-from irconv.diff.tensors import named, operand_pairs
+from irconv.diff.tensors import named
 
 Find: TypeAlias = Callable[[View, float], Iterator[Merge]]
 
 _KINDS: tuple[Find, ...] = (batch_norm.find, bias_pairs.find, weight_parts.find, lora.find, joined.find)
 
 
-@dataclass(frozen=True)
-class Folds:
-    """What was found."""
-
-    entries: tuple[TensorDiff, ...] = ()
-    taken_a: frozenset[str] = frozenset()
-    """The tensors of the first side that have an entry."""
-    taken_b: frozenset[str] = frozenset()
-    layers: Mapping[str, str] = field(default_factory=dict)
-    """Layer of either side that is gone -> where it went, in words."""
-
-
-def found(left: Side, right: Side, paired: Paired, rtol: float) -> Folds:
-    """The folds of either side."""
+def found(left: Side, right: Side, paired: Paired, loose: tuple[list[Operand], list[Operand]], rtol: float) -> Folds:
+    """The folds of either side; `loose` are the tensors of both that have no counterpart."""
     entries: list[TensorDiff] = []
     taken: dict[str, set[str]] = {"a": set(), "b": set()}
     layers: dict[str, str] = {}
     forth = {pair.a.name: pair.b for pair in paired.pairs}
     back = {pair.b.name: pair.a for pair in paired.pairs}
     renamed = {pair.a.name for pair in paired.pairs if pair.renamed}
-    loose_a, loose_b = _loose(paired)
     for view in (
-        View(left, right, forth, paired.only_a, "b", loose_a, loose_b),
-        View(right, left, back, paired.only_b, "a", loose_b, loose_a),
+        View(left, right, forth, paired.only_a, "b", *loose),
+        View(right, left, back, paired.only_b, "a", *reversed(loose)),
     ):
         for find in _KINDS:
             for merge in find(view, rtol):
@@ -52,19 +38,6 @@ def found(left: Side, right: Side, paired: Paired, rtol: float) -> Folds:
                 for name in merge.gone:
                     layers[name] = f"{merge.kind} folded into {merge.into}"
     return Folds(tuple(entries), frozenset(taken["a"]), frozenset(taken["b"]), layers)
-
-
-def _loose(paired: Paired) -> tuple[list[Operand], list[Operand]]:
-    """The tensors of both sides that have no counterpart."""
-    a = [operand for unit in paired.only_a for operand in unit.operands.values()]
-    b = [operand for unit in paired.only_b for operand in unit.operands.values()]
-    for pair in paired.pairs:
-        for operands in operand_pairs(pair):
-            if operands.b is None and operands.a is not None:
-                a.append(operands.a)
-            if operands.a is None and operands.b is not None:
-                b.append(operands.b)
-    return a, b
 
 
 def _entries(merge: Merge, view: View, renamed: set[str]) -> Iterator[TensorDiff]:
