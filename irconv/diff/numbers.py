@@ -11,7 +11,7 @@ import numpy as np
 from irconv.diff.stream import Pairing, Piece
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tiles import tiles
-from irconv.layout import Array
+from irconv.layout import Array, equal_turned
 
 _TURNED_BYTES = 16 * 2**20
 """Bytes of each of two tensors in different layouts that are in memory together: the larger, the longer the runs that
@@ -99,7 +99,7 @@ def _equal_turned(piece: Piece, order: tuple[int, ...]) -> bool:
         margin = np.empty((*stored[:-1], stored[-1] + _MARGIN), unsigned)
         block = margin[..., : stored[-1]]
         block[...] = a[tuple(cut)]
-        if not np.array_equal(block.transpose(order), b[tuple(slice(*axis) for axis in box)]):
+        if not equal_turned(block, order, b[tuple(slice(*axis) for axis in box)]):
             return False
     return True
 

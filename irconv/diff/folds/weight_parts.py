@@ -142,5 +142,4 @@ def _largest_singular_value(whole: Operand, u: Array, v: Array) -> float:
             total += float(u[done : done + len(block)] @ (block.reshape(len(block), -1) @ v))
             done += len(block)
         return total
-    weight = np.moveaxis(wide(whole), 1, 0)
-    return float(u @ (weight.reshape(len(weight), -1) @ v))
+    return float(np.tensordot(u, wide(whole), ([0], [1])).reshape(-1) @ v)
