@@ -200,6 +200,12 @@ class Importer:
         self._append(Node(layer=name, scope=scope, inputs=rest, outputs=results), where)
         return tuple(outputs)
 
+    def use(self, layer: Layer, inputs: Mapping[str, str], outputs: Mapping[str, str], name: str, where: str) -> None:
+        """Add a layer whose results are named slot by slot, as those of a Scan. Raises `Unknown` where an input is."""
+        name = self.free(name)
+        self.layers[name] = layer
+        self._append(Node(layer=name, scope="", inputs=dict(inputs), outputs=dict(outputs)), where)
+
     @contextmanager
     def reading(self, where: str, outputs: Sequence[str]) -> Iterator[None]:
         """Read one op inside: what is wrong with it is noted under `where`, and its outputs are then unknown."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -27,6 +27,9 @@ from irconv.layout import Array
 from irconv.options import ReadOptions
 from irconv.translate import Importer, Unknown
 from irconv.vocabularies.tensorflow import DEFAULTS, TABLE
+
+if TYPE_CHECKING:
+    from irconv.frameworks.tensorflow.ops.loops import Frame
 
 Variables: TypeAlias = Callable[[NodeDef], NativeWeight]
 """The tensor of a variable's node. Raises `IrconvError` where the checkpoint has none."""
@@ -109,6 +112,8 @@ class GraphReader:
     values: dict[Reference, str] = field(default_factory=dict)
     """Results of nodes that have been read -> values of the importer."""
     facts: dict[str, Fact] = field(default_factory=dict)
+    frames: dict[str, Frame] = field(default_factory=dict)
+    """Loops that have been read, by name; see `irconv.frameworks.tensorflow.ops.loops`."""
     dead: dict[Reference, bool] = field(default_factory=dict)
     """Results whose branch is not taken, as far as that was asked; see `irconv.frameworks.tensorflow.ops.branches`."""
 
@@ -169,15 +174,28 @@ class GraphReader:
     def _needs(self, node: NodeDef) -> Sequence[Reference]:
         from irconv.frameworks.tensorflow.ops import NEEDS
 
+        own = self.needs(node)
         needs = NEEDS.get(node.op)
+        if own is not None:
+            return own
         return self.inputs(node) if needs is None else needs(self, node)
+
+    def needs(self, node: NodeDef) -> Sequence[Reference] | None:
+        """What a node needs where this reader has its own way with it; None where it has none."""
+        return None
+
+    def handled(self, node: NodeDef) -> bool:
+        """Read a node where this reader has its own way with it; False where it has none."""
+        return False
 
     def _read(self, node: NodeDef) -> None:
         from irconv.frameworks.tensorflow.ops import HANDLERS
 
         handler, known = HANDLERS.get(node.op), set(self.values)
         with self.importer.reading(self.where(node), ()):
-            if handler is None:
+            if self.handled(node):
+                pass
+            elif handler is None:
                 self.add(node)
             else:
                 handler(self, node)

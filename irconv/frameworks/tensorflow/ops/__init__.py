@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from irconv.containers.graph_def import NodeDef
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
-from irconv.frameworks.tensorflow.ops import arithmetic, branches, plain, products, shapes, windows
+from irconv.frameworks.tensorflow.ops import arithmetic, branches, loops, plain, products, shapes, windows
 
 Handler: TypeAlias = Callable[[GraphReader, NodeDef], None]
 Needs: TypeAlias = Callable[[GraphReader, NodeDef], Sequence[Reference]]
@@ -19,5 +19,6 @@ HANDLERS: Mapping[str, Handler] = {
     **products.HANDLERS,
     **windows.HANDLERS,
     **branches.HANDLERS,
+    **loops.HANDLERS,
 }
-NEEDS: Mapping[str, Needs] = {**plain.NEEDS, **arithmetic.NEEDS, **windows.NEEDS, **branches.NEEDS}
+NEEDS: Mapping[str, Needs] = {**plain.NEEDS, **arithmetic.NEEDS, **windows.NEEDS, **branches.NEEDS, **loops.NEEDS}

@@ -1,0 +1,380 @@
+"""Loops of TensorFlow 1 (Enter, Merge, Switch, NextIteration, Exit) over TensorArrays, as a `Scan`.
+
+``tf.nn.dynamic_rnn`` and its like count from 0 to the number of steps, read one step of a TensorArray, and write one.
+Such a loop runs its body once for each step: what the arrays hold is scanned and stacked, what the other loop variables
+hold is carried. Steps come first in a TensorArray and second in a Scan, so that transposes stand around it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from irconv.containers.graph_def import NodeDef
+from irconv.errors import Refused
+from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Graph, Port
+from irconv.ir.known import numeric
+from irconv.ir.layers.control import Scan
+from irconv.ir.layers.tensor_ops import Add, Transpose
+from irconv.ir.shapes import Dimension, Size
+
+_ARRAYS = ("TensorArrayV3", "TensorArrayV2", "TensorArray")
+_PASSED = ("Identity", "Enter", "Switch", "Merge")
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """A variable of a loop."""
+
+    enter: NodeDef
+    merge: NodeDef
+    switch: NodeDef
+    following: Reference
+    """What it is in the next step."""
+
+    @property
+    def inside(self) -> Reference:
+        """Its value in the body."""
+        return Reference(self.switch.name, 1)
+
+
+@dataclass
+class Stacked:
+    """A TensorArray after a loop: a value with the steps first."""
+
+    value: str
+    steps: Dimension
+
+
+@dataclass
+class Frame:
+    """A loop that has been read."""
+
+    results: dict[str, str] = field(default_factory=dict)
+    """Name of an Exit -> the value it gives; of an array's flow the value of all its steps."""
+
+
+def _exit(reader: GraphReader, node: NodeDef) -> None:
+    """One result of a loop, which is read as a whole when the first is asked for."""
+    name = _frame_of(reader, node)
+    if name not in reader.frames:
+        reader.frames[name] = _Loop(reader, node, name).read()
+    result = reader.frames[name].results.get(node.name)
+    if result is None:
+        raise Refused(reader.where(node), "is a result of a loop that irconv does not follow")
+    reader.gives(node, result)
+
+
+def _frame_of(reader: GraphReader, node: NodeDef) -> str:
+    switch = reader.node(reader.inputs(node)[0].node)
+    merge = reader.node(reader.inputs(switch)[0].node)
+    return str(reader.node(reader.inputs(merge)[0].node).attrs["frame_name"])
+
+
+class _Loop:
+    def __init__(self, reader: GraphReader, node: NodeDef, frame: str) -> None:
+        self.reader, self.where, self.frame = reader, reader.where(node), frame
+        self.variables = self._variables()
+        self.counters = [v for v in self.variables if self._is_counter(v)]
+        floats = [v for v in self.variables if v.enter.attrs.get("T") == "float32"]
+        self.flows = {v.enter.name: v for v in floats if self._array_of(v)}
+        self.states = [v for v in self.variables if v not in self.counters and v.enter.name not in self.flows]
+
+    def read(self) -> Frame:
+        """The loop as a Scan, with a value for each Exit."""
+        body = BodyReader(self.reader, self)
+        carried = [self._port(v, body) for v in self.states]
+        nexts = [body.value(str(v.following)) for v in self.states]
+        written = {name: self._written(v, body) for name, v in self.flows.items()}
+        scanned = list(body.scanned.values())
+        if not scanned:
+            raise Refused(self.where, "is a loop that reads no TensorArray, which irconv does not follow")
+        steps = self._steps(body)
+        inner = body.importer
+        carried += [port for _, port, _ in body.counted]
+        nexts += [after for _, _, after in body.counted]
+        captured = [self._typed(body, value) for value in inner.captured]
+        ins = (*carried, *captured, *(port for port, _ in scanned))
+        outs = [*nexts, *(port.value for port in captured), *written.values()]
+        graph = Graph(inputs=ins, outputs=tuple(self._typed(body, value) for value in outs), nodes=tuple(inner.nodes))
+        count = len(carried) + len(captured)
+        layer = Scan(body=graph, carried=count, scanned=len(scanned), reverse=False, order="time")
+        starts = [self._start(v) for v in (*self.states, *(counter for counter, _, _ in body.counted))]
+        starts += [port.value for port in captured]
+        return self._placed(layer, starts, [value for _, value in scanned], written, steps)
+
+    # what the loop is made of
+
+    def _variables(self) -> list[_Variable]:
+        reader, found = self.reader, []
+        switches = {reader.inputs(n)[0].node: n for n in reader.graph.nodes.values() if n.op in ("Switch", "RefSwitch")}
+        for merge in reader.graph.nodes.values():
+            inputs = reader.inputs(merge) if merge.op in ("Merge", "RefMerge") else []
+            if len(inputs) != 2:
+                continue
+            enter, following = (reader.graph.nodes.get(taken.node) for taken in inputs)
+            if enter is None or following is None or enter.op not in ("Enter", "RefEnter"):
+                continue
+            if enter.attrs.get("frame_name") == self.frame and merge.name in switches:
+                after = reader.inputs(following)[0]
+                found.append(_Variable(enter, merge, switches[merge.name], after))
+        return found
+
+    def _passed(self, reference: Reference) -> Reference:
+        """A result seen through the nodes that pass it on inside the loop."""
+        node = self.reader.node(reference.node)
+        while node.op in ("Identity", "Enter", "RefEnter") or (node.op == "Switch" and reference.index == 1):
+            if node.op == "Switch":
+                return reference
+            reference = self.reader.inputs(node)[0]
+            node = self.reader.node(reference.node)
+        return reference
+
+    def _is_counter(self, variable: _Variable) -> bool:
+        """Whether it counts up by one."""
+        node = self.reader.node(variable.following.node)
+        if node.op not in ("Add", "AddV2") or variable.enter.attrs.get("T") not in ("int32", "int64"):
+            return False
+        left, right = self.reader.inputs(node)
+        one = self.reader.node(right.node)
+        return self._passed(left) == variable.inside and _number(one) == 1
+
+    def _array_of(self, variable: _Variable) -> NodeDef | None:
+        """The TensorArray whose flow a variable is."""
+        node = self.reader.node(self._passed(variable.following).node)
+        return self.array(self.reader.inputs(node)[0]) if node.op == "TensorArrayWriteV3" else None
+
+    def array(self, reference: Reference) -> NodeDef:
+        """The TensorArray that a handle belongs to."""
+        node = self.reader.node(self._passed(reference).node)
+        if node.op not in _ARRAYS:
+            raise Refused(self.where, f"uses a TensorArray that {node.name} ({node.op}) gives")
+        return node
+
+    def is_step(self, reference: Reference) -> bool:
+        """Whether an index is the number of the step, from 0."""
+        for variable in self.counters:
+            if self._passed(reference) == variable.inside:
+                start = self.reader.importer.known(self.reader.value(str(self.reader.inputs(variable.enter)[0])))
+                return start is not None and numeric(start) and start.item() == 0
+        return False
+
+    def scattered(self, handle: Reference, flow: Reference) -> str:
+        """The value whose steps a TensorArray holds when the loop begins, steps first."""
+        array = self.array(handle)
+        node = self.reader.node(self._passed(flow).node)
+        if node.op != "TensorArrayScatterV3":
+            raise Refused(self.where, f"reads the TensorArray {array.name}, which {node.name} ({node.op}) fills")
+        return self.reader.value(str(self.reader.inputs(node)[2]))
+
+    def _steps(self, body: BodyReader) -> Dimension:
+        """How many steps there are: the length of what is read, which the limit of a counter has to be."""
+        sizes = {self.reader.type_of(value).shape[1] for _, value in body.scanned.values()}
+        if len(sizes) != 1:
+            raise Refused(self.where, f"reads arrays of different lengths, {sorted(map(str, sizes))}")
+        (steps,) = sizes
+        condition = self.reader.node(self.reader.inputs(self.variables[0].switch)[1].node)
+        for limit in self._limits(self.reader.inputs(condition)[0]):
+            if not self._is_length(limit, steps):
+                raise Refused(self.where, f"expected a loop over all {steps} steps, got one up to {limit}")
+        return steps
+
+    def _limits(self, reference: Reference) -> list[Reference]:
+        """What counters are compared with."""
+        node = self.reader.node(self._passed(reference).node)
+        if node.op == "LogicalAnd":
+            return [limit for taken in self.reader.inputs(node) for limit in self._limits(taken)]
+        if node.op != "Less":
+            raise Refused(self.where, f"goes on while {node.name} ({node.op}) holds, and not up to a number of steps")
+        return [self.reader.inputs(node)[1]]
+
+    def _is_length(self, limit: Reference, steps: Dimension) -> bool:
+        """A limit that is the number of steps, or the smaller of that and the longest of given lengths, behind which
+        every member of the batch is past its end."""
+        outer = self._passed(limit)
+        node = self.reader.node(outer.node)
+        if node.op == "Minimum":
+            return any(self._is_length(taken, steps) for taken in self.reader.inputs(node))
+        if node.op in ("Max", "Maximum"):
+            return False
+        known = self.reader.importer.known(self.reader.value(str(outer)))
+        found = None if known is None or known.size != 1 else known.reshape(-1)[0]
+        if found is None:
+            return False
+        return (found.dimension if isinstance(found, Size) else int(found)) == steps
+
+    # what it becomes
+
+    def _start(self, variable: _Variable) -> str:
+        return self.reader.value(str(self.reader.inputs(variable.enter)[0]))
+
+    def _port(self, variable: _Variable, body: BodyReader) -> Port:
+        return self.port(str(variable.inside), self._start(variable), body, variable)
+
+    def port(self, value: str, start: str, body: BodyReader, variable: _Variable) -> Port:
+        """A variable as an input of the body."""
+        dtype, shape = self.reader.type_of(start)
+        port = Port(
+            name=variable.enter.name, value=str(variable.inside), dtype=dtype, shape=shape, axes="", source_axes=""
+        )
+        body.values[variable.inside] = body.importer.input(port)
+        return port
+
+    def _written(self, variable: _Variable, body: BodyReader) -> str:
+        node = self.reader.node(self._passed(variable.following).node)
+        _, index, value, _ = self.reader.inputs(node)
+        if not self.is_step(index):
+            raise Refused(self.where, f"writes {node.name} at an index that is not the number of the step")
+        return body.value(str(value))
+
+    def _typed(self, body: BodyReader, value: str) -> Port:
+        dtype, shape = body.type_of(value)
+        return Port(name=value, value=value, dtype=dtype, shape=shape, axes="", source_axes="")
+
+    def _placed(
+        self, layer: Scan, starts: list[str], scanned: list[str], written: dict[str, str], steps: Dimension
+    ) -> Frame:
+        inputs = {f"carried{i}": value for i, value in enumerate(starts)}
+        inputs |= {f"scanned{i}": value for i, value in enumerate(scanned)}
+        names = [f"{self.frame}/{v.enter.name.rsplit('/', 1)[-1]}" for v in self.states]
+        stacked = [f"{self.frame}/{name.rsplit('/', 1)[-1]}/steps" for name in written]
+        outputs = {f"carried{i}": f"{self.frame}/last{i}" for i in range(len(starts))}
+        outputs |= {f"carried{i}": name for i, name in enumerate(names)}
+        outputs |= {f"stacked{i}": name for i, name in enumerate(stacked)}
+        self.reader.importer.use(layer, inputs, outputs, self.frame, where=self.where)
+        results = {v.enter.name: name for v, name in zip(self.states, names, strict=True)}
+        for name, value in zip(written, stacked, strict=True):
+            results[name] = _first(self.reader, value, f"{value}/first", self.where)
+        frame, owners = Frame(), {v.switch.name: v for v in self.variables}
+        for node in self.reader.graph.nodes.values():
+            owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
+            if owner is not None and owner.enter.name in results:
+                frame.results[node.name] = results[owner.enter.name]
+            elif owner in self.counters and isinstance(steps, int):
+                steps_done = np.asarray(steps, np.int32)
+                frame.results[node.name] = self.reader.importer.constant(f"{node.name}/count", steps_done)
+        return frame
+
+
+class BodyReader(GraphReader):
+    """Reads the body of a loop; what it takes from outside is read there."""
+
+    def __init__(self, outer: GraphReader, loop: _Loop) -> None:
+        self.outer, self.loop = outer, loop
+        self.scanned: dict[str, tuple[Port, str]] = {}
+        """TensorArray that is read -> the step of it as an input of the body, and the whole, steps second."""
+        self.counted: list[tuple[_Variable, Port, str]] = []
+        """Counters that the body computes with, each as an input of the body, and what it is in the next step."""
+        super().__init__(outer.graph, outer.variables, outer.options, {})
+
+    def __post_init__(self) -> None:
+        self.importer = self.outer.importer.nested()
+        self.facts = self.outer.facts
+
+    def handled(self, node: NodeDef) -> bool:
+        """Read a node of the loop's own kinds; False for any other."""
+        if node.op in ("Enter", "RefEnter"):
+            self.gives(node, self.outer.value(str(self.inputs(node)[0])))
+        elif node.op == "TensorArrayReadV3":
+            self.gives(node, self._step(node))
+        elif node.op in ("Switch", "Merge"):
+            counter = next((v for v in self.loop.counters if v.switch.name == node.name), None)
+            if counter is None:
+                return False
+            self.values[counter.inside] = self._counted(counter)
+        else:
+            return False
+        return True
+
+    def needs(self, node: NodeDef) -> list[Reference] | None:
+        """What a node of the loop's own kinds needs of the body; None for any other."""
+        own = node.op in ("Enter", "RefEnter", "TensorArrayReadV3")
+        counter = any(v.switch.name == node.name for v in self.loop.counters)
+        return [] if own or counter else None
+
+    def _step(self, node: NodeDef) -> str:
+        handle, index, flow = self.inputs(node)
+        array = self.loop.array(handle)
+        if not self.loop.is_step(index):
+            raise Refused(self.where(node), "reads at an index that is not the number of the step")
+        if array.name not in self.scanned:
+            whole = self.loop.scattered(handle, flow)
+            turned = _first(self.outer, whole, f"{array.name}/steps", self.where(node))
+            dtype, (batch, _, *rest) = self.outer.type_of(turned)
+            port = Port(name=array.name, value=node.name, dtype=dtype, shape=(batch, *rest), axes="", source_axes="")
+            self.scanned[array.name] = (port, turned)
+            self.importer.input(port)
+        return self.scanned[array.name][0].value
+
+    def _counted(self, variable: _Variable) -> str:
+        start = self.outer.value(str(self.outer.inputs(variable.enter)[0]))
+        value = str(variable.inside)
+        port = self.loop.port(value, start, self, variable)
+        one = self.importer.constant(f"{value}/one", np.asarray(1, numpy_dtype(port.dtype)))
+        after = self.importer.place(Add(), {"x0": value, "x1": one}, [f"{value}/after"])[0]
+        self.counted.append((variable, port, after))
+        return value
+
+
+def _first(reader: GraphReader, value: str, name: str, where: str) -> str:
+    """A value with its first two axes swapped."""
+    rank = len(reader.type_of(value).shape)
+    if rank < 2:
+        raise Refused(where, f"steps over a value of shape {reader.type_of(value).shape}, which has no batch")
+    layer = Transpose(permutation=(1, 0, *range(2, rank)))
+    return reader.importer.place(layer, {"x": value}, [name], name=name, where=where)[0]
+
+
+def _number(node: NodeDef) -> float | None:
+    tensor = node.attrs.get("value") if node.op == "Const" else None
+    return None if tensor is None or tensor.shape != () else float(tensor.numpy())
+
+
+def _gathered(reader: GraphReader, node: NodeDef) -> None:
+    """All steps of an array after a loop, which its flow stands for."""
+    reader.gives(node, reader.given(node, 2))
+
+
+def _flow_alone(reader: GraphReader, node: NodeDef) -> list[Reference]:
+    return [reader.inputs(node)[2]]
+
+
+def _size_of_array(reader: GraphReader, node: NodeDef) -> None:
+    """The number of steps, by the value that stands for the flow."""
+    value = reader.given(node, 1)
+    steps = reader.type_of(value).shape[0]
+    if not isinstance(steps, int):
+        from irconv.ir.layers.comparisons import Cast
+        from irconv.ir.layers.shape_ops import ShapeOf
+        from irconv.ir.layers.slicing import Select
+
+        shape = reader.place(node, ShapeOf(), "shape", x=value)
+        steps64 = reader.place(node, Select(axis=0, index=0), "steps", x=shape)
+        reader.gives(node, reader.place(node, Cast(dtype="int32"), x=steps64))
+        return
+    reader.gives(node, reader.number(node, steps, "int32", "steps"))
+
+
+def _only_flow(reader: GraphReader, node: NodeDef) -> list[Reference]:
+    return [reader.inputs(node)[1]]
+
+
+def _nothing(reader: GraphReader, node: NodeDef) -> list[Reference]:
+    return []
+
+
+HANDLERS = {
+    "Exit": _exit,
+    "RefExit": _exit,
+    "TensorArrayGatherV3": _gathered,
+    "TensorArraySizeV3": _size_of_array,
+}
+NEEDS = {
+    "Exit": _nothing,
+    "RefExit": _nothing,
+    "TensorArrayGatherV3": _flow_alone,
+    "TensorArraySizeV3": _only_flow,
+}
