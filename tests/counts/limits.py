@@ -1,0 +1,88 @@
+"""How much each conversion may do: what it did when this was written. Lower a number where less is done.
+
+A higher one costs every user: raise it in the change that needs it, which says why. A format that becomes readable or
+writable joins by one line in each table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What a reader or a writer does to the whole graph."""
+
+    types: int
+    """Inferences of the types of all values."""
+    passes: int
+    """Times that all nodes are gone through."""
+
+
+#: By the suffix that is read; a bundle's layout is right already.
+READING = {
+    ".irconv": Steps(types=0, passes=0),
+    ".keras": Steps(types=2, passes=12),
+    ".h5": Steps(types=2, passes=12),
+}
+#: By the suffix that is written, from a graph in memory. A conversion may do the sum of both.
+WRITING = {
+    ".irconv": Steps(types=2, passes=5),
+    ".onnx": Steps(types=5, passes=27),
+    ".py": Steps(types=4, passes=22),
+    ".keras": Steps(types=13, passes=57),
+    ".h5": Steps(types=13, passes=57),
+    ".theano": Steps(types=5, passes=22),
+}
+
+#: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an
+#: archive has a CRC-32 of its weights, or is to get one; a bundle records the SHA-256 of its source and of itself. An
+#: archive that holds a file which a library writes is made on disk first, and then written.
+BYTES = {
+    ".irconv": {".irconv": (2, 1), ".onnx": (1, 1), ".py": (1, 1), ".pt": (2, 1), ".keras": (2, 2), ".h5": (1, 1)},
+    ".keras": {".irconv": (4, 1), ".onnx": (2, 1), ".py": (2, 1), ".pt": (3, 1), ".keras": (3, 2), ".h5": (2, 1)},
+    ".h5": {".irconv": (3, 1), ".onnx": (1, 1), ".py": (1, 1), ".pt": (2, 1), ".keras": (2, 2), ".h5": (1, 1)},
+    ".pt": {".irconv": (4, 1), ".safetensors": (2, 1), ".pt": (2, 1)},
+    ".safetensors": {".irconv": (3, 1), ".safetensors": (1, 1), ".pt": (2, 1)},
+}
+#: What else is read and written, such as structure and the source code, per byte of the weights: the model of
+#: `tests.counts.models.heavy` is small enough for it to show.
+REST = 0.25
+
+
+@dataclass(frozen=True)
+class Starts:
+    """What a command may bring in before it is done."""
+
+    modules: int
+    """Modules of irconv, in tens."""
+    packages: frozenset[str] = frozenset()
+    """Of third parties, besides `CORE`."""
+    processes: int = 0
+
+
+CORE = frozenset(
+    {"click", "numpy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
+)
+_TABLES = frozenset({"rich"})
+_ONNX = frozenset({"onnx", "google", "ml_dtypes"})
+_HDF5 = frozenset({"h5py", "cython_runtime"})
+
+#: (suffix read, suffix written), or (suffix read, "") for `inspect`. The process is the one of the HDF5 library.
+STARTS = {
+    (".irconv", ""): Starts(70, _TABLES),
+    (".keras", ""): Starts(170, _TABLES, processes=1),
+    (".h5", ""): Starts(170, _TABLES, processes=1),
+    (".pt", ""): Starts(60, _TABLES),
+    (".safetensors", ""): Starts(60, _TABLES),
+    (".irconv", ".irconv"): Starts(70),
+    (".irconv", ".onnx"): Starts(140, _ONNX),
+    (".irconv", ".py"): Starts(150),
+    (".irconv", ".h5"): Starts(190, _HDF5),
+    (".h5", ".irconv"): Starts(170, processes=1),
+    (".h5", ".onnx"): Starts(210, _ONNX, processes=1),
+    (".h5", ".py"): Starts(210, processes=1),
+    (".h5", ".keras"): Starts(200, _HDF5, processes=1),
+    (".pt", ".safetensors"): Starts(60),
+    (".safetensors", ".pt"): Starts(60),
+}
