@@ -28,7 +28,7 @@ from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
 from irconv.ir.layers.base import Layer, LiteralOperand, Pointwise, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant, Transpose
-from irconv.ir.manifest import Fact, NativeTensor, Omitted, SourceRecord, TensorRecord
+from irconv.ir.manifest import Fact, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
 from irconv.ir.shapes import Dimension, Shape, substituted, symbols
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array, customary, permutation
@@ -83,7 +83,7 @@ class Importer:
         self._pending: dict[str, _Pending] = {}
         self._constants: set[str] = set()
         """The values that nodes make out of operands alone."""
-        self._keys: dict[tuple[str, tuple[object, ...]], str] = {}
+        self._keys: dict[tuple[str, Piece | None, tuple[object, ...]], str] = {}
 
     # asking
 
@@ -389,7 +389,7 @@ class Importer:
             tensor = replace(
                 tensor, record=tensor.record.model_copy(update={"axes": parameter.axes, "letters": letters})
             )
-        key = self._keys.setdefault((weight.path, tensor.data.changes), f"{name}.{role}")
+        key = self._keys.setdefault((weight.path, found.piece, tensor.data.changes), f"{name}.{role}")
         self.tensors.setdefault(key, tensor)
         return StoredOperand(tensor=key)
 

@@ -17,7 +17,7 @@ from irconv.ir.layers.tensor_ops import Add
 from irconv.ir.tensors import LazyTensor
 from irconv.rows import TUPLE, Attribute, Axes, Input, Only, Weight
 from irconv.translate import NativeModel, NativeUse, decode, encode
-from tests.helpers import SOURCE, numbers, port, rejection, used_types
+from tests.helpers import SOURCE, golden, numbers, port, rejection, used_types
 
 TABLE = Table(
     "Toy",
@@ -143,3 +143,11 @@ def test_a_setting_may_be_the_size_of_a_value() -> None:
     bundle = decode(model(layers, [NativeUse("whole", (), ("y",))], ("N", 5), "y"), table, SOURCE, "m")
     assert bundle.graph is not None
     assert bundle.graph.outputs[0].shape == ("N", 5)
+
+
+def test_the_pieces_of_one_array_are_tensors_of_their_own() -> None:
+    """A GRU of Keras keeps both of its biases in one array, which differ."""
+    bundle = irconv.read(golden("keras2.3.1-recurrent_options").model)
+    biases = {key: tensor.data.numpy() for key, tensor in bundle.tensors.items() if ".bias_" in key}
+    assert {key.split(".")[-1] for key in biases} == {"bias_input", "bias_recurrent"}
+    assert len({array.tobytes() for array in biases.values()}) == len(biases) >= 2
