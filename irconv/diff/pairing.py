@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from irconv.diff.digests import Digests, kind
 from irconv.diff.names import same_words, spelt_alike
 from irconv.diff.sides import Side, Unit
+
+if TYPE_CHECKING:
+    from irconv.align import Network
 
 How = Literal["name", "content", "order"]
 
@@ -45,11 +49,11 @@ def paired(a: Side, b: Side, digests: Digests) -> Paired:
     left, right = list(a.units.values()), list(b.units.values())
     spellings = SPELLINGS if a.bundle.source.framework != b.bundle.source.framework else SPELLINGS[:-1]
     found: dict[str, tuple[Unit, Unit, How]] = {}
-    for find in (_by_name, _by_content, _by_order):
+    for find in (_by_name, _by_content, _by_alignment, _by_order):
         rest_a = [unit for unit in left if unit.name not in found]
         taken = {other.name for _, other, _ in found.values()}
         rest_b = [unit for unit in right if unit.name not in taken]
-        for unit, other, how in find(rest_a, rest_b, list(found.values()), Means(spellings, digests)):
+        for unit, other, how in find(rest_a, rest_b, list(found.values()), Means(spellings, digests, a, b)):
             found[unit.name] = (unit, other, how)
     names = Paired((), (), (), spellings)
     pairs = [UnitPair(u, v, how, names.differ(u.name, v.name)) for u, v, how in found.values()]
@@ -74,6 +78,8 @@ class Means:
 
     spellings: Sequence[Callable[[str], str]]
     digests: Digests
+    a: Side
+    b: Side
 
 
 def _by_name(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:
@@ -88,7 +94,48 @@ def _by_name(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found
             for name, unit in known_a.items()
             if name in known_b and _comparable(unit, known_b[name])
         ]
-    return found
+    found += _below_a_prefix(left, right, found)
+    return found if _names_hold(left, right, found, means) else []
+
+
+def _below_a_prefix(left: Sequence[Unit], right: Sequence[Unit], found: Sequence[_Found]) -> list[_Found]:
+    """Units whose names on one side are those of the other below one more module, the same for most."""
+    taken_a, taken_b = {u.name for u, _, _ in found}, {v.name for _, v, _ in found}
+    rest_a = {u.name: u for u in left if u.operands and u.name not in taken_a}
+    rest_b = {v.name: v for v in right if v.operands and v.name not in taken_b}
+    for longer, shorter, forth in ((rest_a, rest_b, True), (rest_b, rest_a, False)):
+        prefixes = Counter(
+            name[:cut] for name in longer for cut in _cuts(name) if name[cut:].removesuffix(_INNER) in shorter
+        )
+        for prefix, count in prefixes.most_common(1):
+            if count * 2 > min(len(longer), len(shorter)):
+                below = {name: name.removeprefix(prefix).removesuffix(_INNER) for name in longer}
+                pairs = [(longer[n], shorter[b]) for n, b in below.items() if n.startswith(prefix) and b in shorter]
+                return [(u, v, "name") if forth else (v, u, "name") for u, v in pairs]
+    return []
+
+
+_INNER = ".base_layer"
+"""What a low-rank adapter puts around the layer that it adapts."""
+
+
+def _cuts(name: str) -> list[int]:
+    """Where a name may go on after a module's name."""
+    return [0, *(match.end() for match in re.finditer(r"[./]", name))]
+
+
+def _names_hold(left: Sequence[Unit], right: Sequence[Unit], found: Sequence[_Found], means: Means) -> bool:
+    """Whether names say which unit is which. They are mere counters (``conv2d_1`` is ``conv2d_2`` in another session)
+    where a unit without a namesake has the content of one that has another namesake, and the content of all goes in one
+    order on both sides; two units that have changed places are no such case."""
+    taken_a, taken_b = {u.name for u, _, _ in found}, {v.name for _, v, _ in found}
+    rest_a = [u for u in left if u.operands and u.name not in taken_a]
+    rest_b = [v for v in right if v.operands and v.name not in taken_b]
+    if not rest_a or not rest_b or not _votes(rest_a, [v for _, v, _ in found], means.digests):
+        return True
+    content = _by_content(left, right, (), means)
+    places = sorted((u.place, v.place) for u, v, _ in content)
+    return [j for _, j in places] != sorted(j for _, j in places) or len(content) <= len(found) // 2
 
 
 def _comparable(a: Unit, b: Unit) -> bool:
@@ -133,6 +180,33 @@ def _votes(left: Iterable[Unit], right: Iterable[Unit], digests: Digests) -> Cou
                 for place, nbytes in index.get(digest, []):
                     votes[unit.place, place] += nbytes
     return votes
+
+
+def _by_alignment(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:
+    """What graphs, shapes and order leave one place for, given what is known already."""
+    if not any(u.operands for u in left) or not any(u.operands for u in right):
+        return []
+    from irconv.align import align  # takes a while to import
+    from irconv.diff.networks import numbers, of_side
+
+    source, target = of_side(means.a, means.b), of_side(means.b, means.a)
+    places_a, places_b = numbers(source), numbers(target)
+    told = {
+        places_b[v.name]: places_a[u.name]
+        for u, v, _ in pairs
+        if u.name in places_a and v.name in places_b and _same_core(source, target, places_a[u.name], places_b[v.name])
+    }
+    names_a, names_b = {u.name: u for u in left}, {u.name: u for u in right}
+    found: list[_Found] = []
+    for j, i in align(source, target, told).pairs.items():
+        unit, other = names_a.get(source.units[i].name), names_b.get(target.units[j].name)
+        if unit is not None and other is not None:
+            found.append((unit, other, "order"))
+    return found
+
+
+def _same_core(source: Network, target: Network, i: int, j: int) -> bool:
+    return source.units[i].label == target.units[j].label
 
 
 def _by_order(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:

@@ -80,12 +80,13 @@ def next_number(array: Array, index: int = 4) -> Array:
 
 def as_safetensors(model: Path, folder: Path, change: Callable[[dict[str, Array]], object] | None = None) -> Path:
     """A model's weights for PyTorch, changed by safetensors' own library."""
+    folder.mkdir(exist_ok=True)
     path = folder / "b.safetensors"
     irconv.convert(model, path)
     arrays = load_file(path)
     if change is not None:
         change(arrays)
-        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+        save_file({name: np.array(array, order="C") for name, array in arrays.items()}, path)
     return path
 
 

@@ -83,6 +83,24 @@ def test_two_layers_that_changed_places_are_not_taken_for_renamed() -> None:
     assert statuses(compared(first, second)) == {"fc1.bias": ("changed",), "fc2.bias": ("changed",)}
 
 
+def test_names_that_count_layers_give_way_to_content_in_one_order() -> None:
+    later = {"conv": "after", "after": "after_1", "fc1": "fc2", "fc2": "fc3", "norm": "norm_1"}
+    first = network(names={"conv": "conv", "after": "after", "fc1": "fc1", "fc2": "fc2", "norm": "norm"})
+    found = compared(first, network(names=later))
+    assert {entry.status for entry in found.report.tensors} == {("renamed",)}
+    renamed = {entry.a: entry.b for entry in found.report.layers if "renamed" in entry.status}
+    assert renamed == later
+
+
+def test_names_below_one_more_module_are_the_same_names(tmp_path: Path) -> None:
+    def change(arrays: dict[str, Array]) -> None:
+        for name in list(arrays):
+            arrays[f"inner.net.{name}"] = arrays.pop(name) + np.float32(0.25)
+
+    found = compared(as_safetensors(RESIDUAL, tmp_path), as_safetensors(RESIDUAL, tmp_path / "2", change))
+    assert {(entry.how, entry.status) for entry in found.report.tensors} == {("name", ("renamed", "changed"))}
+
+
 def test_a_renamed_layer_that_was_trained_further_is_found_by_its_place() -> None:
     second = with_tensor(network(names={"after": "other"}), "other.kernel", lambda w: w + np.float32(1e-3))
     second = with_tensor(second, "other.bias", lambda w: w + np.float32(1e-3))
