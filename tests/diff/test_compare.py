@@ -95,10 +95,11 @@ def test_names_that_count_layers_give_way_to_content_in_one_order() -> None:
 def test_names_below_one_more_module_are_the_same_names(tmp_path: Path) -> None:
     def change(arrays: dict[str, Array]) -> None:
         for name in list(arrays):
-            arrays[f"inner.net.{name}"] = arrays.pop(name) + np.float32(0.25)
+            arrays[f"inner.net.{name}"] = arrays.pop(name) + (0 if "tracked" in name else np.float32(0.25))
 
     found = compared(as_safetensors(RESIDUAL, tmp_path), as_safetensors(RESIDUAL, tmp_path / "2", change))
-    assert {(entry.how, entry.status) for entry in found.report.tensors} == {("name", ("renamed", "changed"))}
+    kinds = {(e.how, e.status) for e in found.report.tensors if "tracked" not in e.name}
+    assert kinds == {("name", ("renamed", "changed"))}
 
 
 def test_a_renamed_layer_that_was_trained_further_is_found_by_its_place() -> None:
