@@ -46,7 +46,7 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     Raises `UnknownFormat` where no reader, or more than one, recognises the content, `UnusedOption` for what the reader
     does not honour, `DamagedFile` for a file that changes while it is read, and what the reader raises.
     """
-    path, options = Path(path), options or ReadOptions()
+    path, options = _existing(Path(path)), options or ReadOptions()
     reader = _reader(path, options.source_format)
     _refuse(_unread(reader, options))
     return _read(reader, path, options)
@@ -137,11 +137,12 @@ def convert(
     """
     reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
     writer = _writer(Path(destination), writing.target_format)
-    sources = (Path(source), *reading.paths)
+    path = _existing(Path(source))
+    sources = (path, *reading.paths)
     check_free(Path(destination), writing.force, sources)
-    reader = _reader(Path(source), reading.source_format)
+    reader = _reader(path, reading.source_format)
     _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-    return _write(_read(reader, Path(source), reading), Path(destination), writing, progress, sources)
+    return _write(_read(reader, path, reading), Path(destination), writing, progress, sources)
 
 
 def check(path: str | Path) -> list[Problem]:
@@ -268,6 +269,16 @@ def _refuse(problems: Sequence[Problem]) -> None:
         raise UnusedOption(problems)
 
 
+def _existing(path: Path) -> Path:
+    """The path, or a file of the checkpoint that is called so. Raises `UnknownFormat` where there is neither."""
+    if not path.exists():
+        from irconv.containers.checkpoint_files import standing_for
+
+        path = standing_for(path)
+    _must_exist(path)
+    return path
+
+
 def _must_exist(path: Path) -> None:
     if not path.exists():
         raise UnknownFormat(str(path), "there is no such file or folder")
@@ -276,7 +287,6 @@ def _must_exist(path: Path) -> None:
 
 
 def _reader(path: Path, name: str | None) -> Reader:
-    _must_exist(path)
     if name is not None:
         found = next((reader for reader in readers() if reader.name == name), None)
         if found is None:

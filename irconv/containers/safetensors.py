@@ -63,6 +63,7 @@ def write_sharded(
     tensors: Mapping[str, LazyTensor],
     limit: int,
     progress: Progress | None = None,
+    metadata: Mapping[str, str] | None = None,
 ) -> None:
     """Write ``<stem>.safetensors``; above `limit` bytes, numbered shards and the index that other loaders read.
 
@@ -77,11 +78,11 @@ def write_sharded(
         shards[-1][name] = tensor
         filled += tensor.nbytes
     if len(shards) == 1:
-        write(paths(f"{stem}.safetensors"), tensors, progress=progress)
+        write(paths(f"{stem}.safetensors"), tensors, metadata, progress)
         return
     names = [f"{stem}-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
     for name, shard in zip(names, shards, strict=True):
-        write(paths(name), shard, progress=progress)
+        write(paths(name), shard, metadata, progress)
     total = sum(tensor.nbytes for tensor in tensors.values())
     placed = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
     index = {"metadata": {"total_size": total}, "weight_map": placed}

@@ -35,33 +35,59 @@ def recognises(path: Path) -> bool:
         return path.suffix != ".index"
 
 
-def read(path: Path) -> Checkpoint:
-    """A V1 checkpoint. Raises `DamagedFile` for a list of variables that is damaged."""
-    table = Table(path)
-    listed = _listed(table)
-    if listed is None:
-        raise DamagedFile(str(path), "expected a checkpoint, whose first entry lists the variables", _FETCH)
+def read(path: Path, *others: Path) -> Checkpoint:
+    """A V1 checkpoint, in one file or in several. Raises `DamagedFile` for a list of variables that is damaged."""
+    problems = Problems()
+    found: dict[str, _Variable] = {}
+    for file in (path, *others):
+        table = Table(file)
+        listed = _listed(table)
+        if listed is None:
+            raise DamagedFile(str(file), "expected a checkpoint, whose first entry lists the variables", _FETCH)
+        for entry in listed.tensor:
+            with problems.collect():
+                _note(found, table, entry)
     tensors: dict[str, LazyTensor] = {}
     strings: dict[str, Strings] = {}
-    others: dict[str, str] = {}
-    slices: dict[str, tuple[Slice, ...]] = {}
-    problems = Problems()
-    for entry in listed.tensor:
+    unread: dict[str, str] = {}
+    for name, variable in sorted(found.items()):
         with problems.collect():
-            where, dtype = f"{path}: {entry.name}", element_type(entry.type)
-            shape = tuple(dim.size for dim in entry.shape.dim)
-            if any(size < 0 for size in shape) or len(shape) > _MOST_AXES or entry.name in tensors:
-                raise DamagedFile(where, f"expected a shape, once for each name, got {shape[:10]}", _FETCH)
-            parts = tuple(map(slice_of, entry.slice)) or ((None,) * len(shape),)
-            if type_name(entry.type) == "string":
-                strings[entry.name] = _strings(table, entry.name, parts[0], shape)
+            dtype = element_type(variable.type)
+            if type_name(variable.type) == "string":
+                strings[name] = _strings(variable)
             elif dtype is None:
-                others[entry.name] = type_name(entry.type)
+                unread[name] = type_name(variable.type)
             else:
-                tensors[entry.name] = _tensor(table, entry.name, dtype, shape, parts)
-                slices |= {entry.name: parts} if len(parts) > 1 else {}
+                tensors[name] = _tensor(variable, dtype)
     problems.raise_any()
-    return Checkpoint(path, (path,), "V1", tensors, strings, others, slices)
+    slices = {name: tuple(part for _, part in v.parts) for name, v in found.items() if len(v.parts) > 1}
+    return Checkpoint(path, (path, *others), "V1", tensors, strings, unread, slices)
+
+
+@dataclass(frozen=True)
+class _Variable:
+    """What the lists say of a variable, and which table holds each slice of it."""
+
+    name: str
+    type: int
+    shape: tuple[int, ...]
+    parts: list[tuple[Table, Slice]]
+
+    @property
+    def where(self) -> str:
+        """For a message."""
+        return f"{self.parts[0][0].path}: {self.name}"
+
+
+def _note(found: dict[str, _Variable], table: Table, entry: Any) -> None:
+    where, shape = f"{table.path}: {entry.name}", tuple(dim.size for dim in entry.shape.dim)
+    if any(size < 0 for size in shape) or len(shape) > _MOST_AXES:
+        raise DamagedFile(where, f"expected a shape of at most {_MOST_AXES} axes, got {shape[:10]}", _FETCH)
+    known = found.setdefault(entry.name, _Variable(entry.name, entry.type, shape, []))
+    if (known.type, known.shape) != (entry.type, shape) or any(other is table for other, _ in known.parts):
+        raise DamagedFile(where, "is listed twice, or with another shape in another file", _FETCH)
+    parts = tuple(map(slice_of, entry.slice)) or ((None,) * len(shape),)
+    known.parts.extend((table, part) for part in parts)
 
 
 def _listed(table: Table) -> Any:
@@ -76,24 +102,28 @@ def _listed(table: Table) -> Any:
     return found.meta if found.HasField("meta") else None
 
 
-def _tensor(table: Table, name: str, dtype: str, shape: tuple[int, ...], parts: tuple[Slice, ...]) -> LazyTensor:
+def _tensor(variable: _Variable, dtype: str) -> LazyTensor:
     try:
         made: list[tuple[Slice, LazyTensor]] = []
-        for part in parts:
-            size = tuple(stop - start for start, stop in boxed(part, shape))
-            made.append((part, LazyTensor(_Saved(table, name, part, dtype, size))))
-        return made[0][1] if len(made) == 1 and made[0][1].shape == shape else joined(dtype, shape, made)
+        for table, part in variable.parts:
+            size = tuple(stop - start for start, stop in boxed(part, variable.shape))
+            made.append((part, LazyTensor(_Saved(table, variable.name, part, dtype, size))))
+        whole = len(made) == 1 and made[0][1].shape == variable.shape
+        return made[0][1] if whole else joined(dtype, variable.shape, made)
     except ValueError as error:
-        raise DamagedFile(f"{table.path}: {name}", f"expected slices of {shape}, got {error}", _FETCH) from error
+        what = f"expected slices of {variable.shape}, got {error}"
+        raise DamagedFile(variable.where, what, _FETCH) from error
 
 
-def _strings(table: Table, name: str, part: Slice, shape: tuple[int, ...]) -> Strings:
+def _strings(variable: _Variable) -> Strings:
+    table, part = variable.parts[0]
+
     def load() -> tuple[bytes, ...]:
-        found = _data(table, name, part, "string", prod(shape))
+        found = _data(table, variable.name, part, "string", prod(variable.shape))
         assert isinstance(found, StringTensor)
         return found.values
 
-    return Strings(shape, load)
+    return Strings(variable.shape, load)
 
 
 def _data(table: Table, name: str, part: Slice, dtype: str, count: int) -> LazyTensor | StringTensor | OtherTensor:

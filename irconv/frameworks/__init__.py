@@ -112,6 +112,13 @@ READERS = (
         options=("key", "ema", "input_shape", "module_map", *EDITS),
     ),
     Reader(
+        "tensorflow",
+        f"{_HERE}.tensorflow.read",
+        "TensorFlow: checkpoints of versions 1 and 2, pickles of variables",
+        recogniser=f"{_HERE}.tensorflow.files",
+        options=("ema",),
+    ),
+    Reader(
         "theano",
         f"{_HERE}.theano.read",
         "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",

@@ -12,6 +12,8 @@ from irconv.codec import NativeWeight
 from irconv.containers import hdf5, zip
 from irconv.containers.hdf5 import Folder
 from irconv.errors import DamagedFile, IrconvError, Problems, Refused, UnknownFormat
+from irconv.frameworks.keras import checkpoints
+from irconv.frameworks.keras.checkpoints import Placed
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 #: Attributes of the root group of HDF5 files, the last up to Keras 0.3.
@@ -41,10 +43,14 @@ class KerasFile:
     """As the file says."""
     settings: dict[str, Any] = field(default_factory=dict)
     """How the model was compiled."""
+    objects: Placed | None = None
+    """The weights by place, as TensorFlow's checkpoints have them."""
 
 
 def recognises(path: Path) -> str:
     """Why this is Keras': HDF5 or a zip with what only Keras writes; empty where it is not."""
+    if (checkpoint := checkpoints.find(path)) is not None:
+        return f"{checkpoint.why}, in which Keras numbered its layers"
     if not path.is_file():
         return ""
     if hdf5.recognises(path):
@@ -81,6 +87,8 @@ def _is_placed(root: Folder) -> bool:
 
 def read_file(path: Path) -> KerasFile:
     """A Keras file of any kind. Raises `DamagedFile`."""
+    if checkpoints.find(path) is not None:
+        return KerasFile(path, objects=checkpoints.read(path))
     if not hdf5.recognises(path):
         return _archive(path)
     root = hdf5.read(path)

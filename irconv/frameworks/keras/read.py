@@ -47,11 +47,11 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     Raises `DamagedFile`, `MissingFact` (the backend, where the file does not show it) and `Refused`.
     """
     file = files.read_file(path)
-    paths: tuple[Path, ...] = (path,)
+    paths: tuple[Path, ...] = file.objects.files if file.objects is not None else (path,)
     if options.arch is not None:
         if file.config is not None:
             raise Refused(f"--arch {options.arch}", f"expected weights alone, but {path} has a model of its own")
-        file, paths = _with_arch(file, options.arch), (path, options.arch)
+        file, paths = _with_arch(file, options.arch), (*paths, options.arch)
     backend = _backend(file, options)
     records = tuple(SourceFile(name=part.name, size=part.stat().st_size, sha256="") for part in paths)
     source = SourceRecord(framework="keras", version=file.version, files=records, facts=(backend,))
@@ -70,7 +70,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
             file, told = keras1.as_keras2(file, facts, ordering), (ordering,) if ordering else ()
         tensors, taken = _tensors(file, major, problems)
         with problems.collect():
-            omitted = _left_over(path, file.datasets, taken)
+            omitted = _left_over(file, taken)
         with problems.collect():
             model = normalise(file.config or {}, tensors, facts)
         kept = structure.facts(file.config or {}, file.settings)
@@ -98,6 +98,9 @@ def tensors_by_name(tree: Tree, weights: Named, path: str, problems: Problems) -
 def _tensors(file: KerasFile, major: int, problems: Problems) -> tuple[Mapping[str, NativeWeight], set[str]]:
     """The weights by layer and local name, and the datasets that they are."""
     model = tree(file.config or {})
+    if file.objects is not None:
+        found = file.objects.of(model, problems)
+        return found, {weight.path for weight in found.values()}
     if file.placed is not None:
         archive = Archive(str(file.path), problems)
         return archive.read(model, file.placed), archive.taken
@@ -118,32 +121,38 @@ def _with_arch(file: KerasFile, arch: Path) -> KerasFile:
 def _weights_alone(file: KerasFile, source: SourceRecord, backend: str, options: ReadOptions) -> Bundle:
     """The weights in groups; what the user says of the axes of Keras 1 is kept as a fact for whoever reads them."""
     refuse_unused(options, EDITS, "the file holds weights without layers", "Give the model's JSON with --arch, too.")
-    if file.placed is not None or file.version[:2] in ("2.", "3."):
+    if file.placed is not None or file.objects is not None or file.version[:2] in ("2.", "3."):
         refuse_unused(options, ("dim_ordering",), "only Keras 1 keeps kernels in several orders")
     if options.dim_ordering:
         source = source.model_copy(update={"facts": (*source.facts, given_fact("dim_ordering", options.dim_ordering))})
-    if file.placed is not None:
+    if file.objects is not None:
+        named: Named = file.objects.weights()
+        tensors, groups = read_groups(named, Path(file.objects.where).name, backend)
+        taken = {weight.path for layer in named.values() for weight in layer.values()}
+    elif file.placed is not None:
         tensors, groups = placed_groups(file.placed, file.path.name)
         taken = {record.source.name for record in (t.record for t in tensors.values()) if record.source}
     else:
         named = file.named or {}
         tensors, groups = read_groups(named, file.path.name, backend)
         taken = {weight.path for layer in named.values() for weight in layer.values()}
-    omitted = _left_over(file.path, file.datasets, taken)
+    omitted = _left_over(file, taken)
     return Bundle(source, tensors=tensors, groups=groups, omitted=tuple(omitted))
 
 
-def _left_over(path: Path, datasets: tuple[str, ...], taken: set[str]) -> list[Omitted]:
+def _left_over(file: KerasFile, taken: set[str]) -> list[Omitted]:
     """The datasets that belong to no layer: state of training is noted, anything else is refused."""
+    if file.objects is not None:
+        return file.objects.omitted(taken)
     omitted, problems = [], Problems()
-    for name in datasets:
+    for name in file.datasets:
         if name in taken:
             continue
         reasons = [reason for part, reason in _NO_WEIGHTS.items() if part in name.split("/")[:-1]]
         if reasons:
             omitted.append(Omitted(name=name, reason=reasons[0]))
         else:
-            problems.add(f"{path}: {name}", "expected every dataset to belong to a layer, but none lists it")
+            problems.add(f"{file.path}: {name}", "expected every dataset to belong to a layer, but none lists it")
     problems.raise_any()
     return omitted
 
@@ -182,6 +191,8 @@ def _backend(file: KerasFile, options: ReadOptions) -> Fact:
 def _seen_backend(file: KerasFile) -> Fact | None:
     """The backend as the file shows it."""
     names = [name for layer in (file.named or {}).values() for name in layer]
+    if file.objects is not None:
+        return Fact(name="backend", value="tensorflow", evidence="checkpoints are TensorFlow's own")
     if file.placed is not None:
         evidence = "archives are of Keras 2.12 and later, which keeps kernels alike on all backends"
         return Fact(name="backend", value="tensorflow", evidence=evidence)

@@ -19,7 +19,7 @@ from irconv.frameworks.torch.groups import Weight, read_groups
 from irconv.frameworks.torch.modules import Module, described, walk
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.frameworks.torch.read_select import Selection, select
-from irconv.frameworks.torch.state_dict import IN_PARTS, TIED
+from irconv.frameworks.torch.state_dict import FORMATS, IN_PARTS, TIED
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.ir.tensors import LazyTensor
@@ -104,16 +104,18 @@ def _shards(index: Path) -> tuple[Path, ...]:
     return tuple(index.parent / name for name in names)
 
 
-def _source(paths: Sequence[Path], facts: Sequence[Fact]) -> SourceRecord:
+def _source(paths: Sequence[Path], facts: Sequence[Fact], framework: str = "torch") -> SourceRecord:
     files = tuple(SourceFile(name=path.name, size=path.stat().st_size, sha256="") for path in paths)
-    return SourceRecord(framework="torch", version="", files=files, facts=tuple(facts))
+    return SourceRecord(framework=framework, version="", files=files, facts=tuple(facts))
 
 
 def _read_safetensors(paths: Sequence[Path]) -> Bundle:
     weights: dict[str, Weight] = {}
     facts: list[Fact] = []
+    framework = "torch"
     for path in paths:
         tensors, metadata = safetensors.read(OpenFile(path))
+        framework = next((name for name, said in FORMATS.items() if metadata.get("format") == said), framework)
         for name, data in tensors.items():
             if name in weights:
                 raise DamagedFile(f"{path}: {name}", f"is in the shard {weights[name].file}, too")
@@ -125,7 +127,7 @@ def _read_safetensors(paths: Sequence[Path]) -> Bundle:
         stated = [(key, value) for key, value in metadata.items() if key not in weights]
         facts += [Fact(name=key, value=value, evidence="the file's metadata") for key, value in stated]
     made, groups, ties = read_groups(weights)
-    return Bundle(_source(paths, (*facts, *ties)), tensors=made, groups=groups, paths=tuple(paths))
+    return Bundle(_source(paths, (*facts, *ties), framework), tensors=made, groups=groups, paths=tuple(paths))
 
 
 def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: ReadOptions) -> Bundle:

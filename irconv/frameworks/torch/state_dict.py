@@ -16,6 +16,9 @@ from irconv.options import WriteOptions
 
 METADATA = {"format": "pt"}
 """What the safetensors and transformers libraries look for."""
+FORMATS = {"tensorflow": "tf"}
+"""Another framework -> what the safetensors and transformers libraries call its names and layouts. Its weights without
+a graph are written as they are: whoever reads them looks there first, and PyTorch's own files cannot say it."""
 TIED = "tied:"
 """In front of a name in the metadata of safetensors: it is a copy of the tensor whose name is the value."""
 IN_PARTS = "in parts"
@@ -32,6 +35,9 @@ def write_state_dict(
 
     PyTorch's own weights keep their names and bytes. Raises `Refused` naming every layer PyTorch cannot express.
     """
+    if bundle.graph is None and bundle.source.framework in FORMATS and destination.suffix == ".safetensors":
+        kept = {key: tensor.data for key, tensor in bundle.tensors.items() if tensor.record.role != "optimizer"}
+        return write(kept, {}, output, destination, progress, {"format": FORMATS[bundle.source.framework]})
     if bundle.graph is None or keeps_names(bundle):
         return write(*stored_weights(bundle), output, destination, progress)
     # The table of layers takes longer to import than most weights to write.
@@ -86,6 +92,7 @@ def write(
     output: Output,
     destination: Path,
     progress: Progress | None = None,
+    metadata: Mapping[str, str] = METADATA,
 ) -> list[Path]:
     """Write tensors by name; tied ones as copies, with the tie in the metadata (``.pt`` keeps them as one storage).
 
@@ -96,7 +103,7 @@ def write(
         return [destination]
     total = sum(tensor.nbytes for tensor in tensors.values())
     if total <= SHARD_BYTES or len(tensors) == 1:
-        metadata = {**METADATA, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
+        metadata = {**metadata, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
         safetensors.write(output.path(destination), tensors, metadata, progress)
         return [destination]
     made: list[Path] = []
@@ -105,7 +112,7 @@ def write(
         made.append(destination.with_name(name))
         return output.path(made[-1])
 
-    safetensors.write_sharded(path, destination.stem, tensors, SHARD_BYTES, progress)
+    safetensors.write_sharded(path, destination.stem, tensors, SHARD_BYTES, progress, metadata)
     return made
 
 
