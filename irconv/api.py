@@ -137,9 +137,9 @@ def convert(
     """
     reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
     writer = _writer(Path(destination), writing.target_format)
-    path = _existing(Path(source))
-    sources = (path, *reading.paths)
+    sources = (Path(source), *reading.paths)
     check_free(Path(destination), writing.force, sources)
+    path = _existing(Path(source))
     reader = _reader(path, reading.source_format)
     _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
     return _write(_read(reader, path, reading), Path(destination), writing, progress, sources)

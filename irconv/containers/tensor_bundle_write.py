@@ -10,7 +10,8 @@ from typing import Any
 
 from irconv.containers import messages
 from irconv.containers.checked import checksum_of
-from irconv.containers.files import Output, OutputFile, Progress, SourceFile, write_tensors
+from irconv.containers.files import OutputFile, Progress, SourceFile, write_tensors
+from irconv.containers.outputs import Output
 from irconv.containers.sstable import checksum, masked, table
 from irconv.containers.tensor_bundle import Strings
 from irconv.containers.tensor_strings import written_strings

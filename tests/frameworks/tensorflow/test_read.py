@@ -38,7 +38,7 @@ def same(bundle: Bundle, values: dict[str, np.ndarray]) -> bool:
 def copy(tmp_path: Path) -> Path:
     for file in (FOLDER / "training").glob("adam.ckpt.*"):
         shutil.copy(file, tmp_path)
-    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "/home/someone/else/adam.ckpt"\n')
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/adam.ckpt"\n')
     return tmp_path
 
 
