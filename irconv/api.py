@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -12,7 +14,7 @@ import numpy as np
 from irconv.containers.files import Progress
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
-from irconv.errors import MissingFact, Problem, Problems, UnknownFormat, UnusedOption
+from irconv.errors import MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -114,7 +116,7 @@ def _write(
         from irconv.passes import boundary
 
         bundle = boundary.to_source_axes(bundle)
-    with whole_output(options.force, options.dry_run, sources) as output:
+    with whole_output(options.force, options.dry_run, sources) as output, _writable_names():
         files = writer.write(bundle, output, path, options, progress)
         check_unchanged(bundle.opened)
     made = files if isinstance(files, Made) else Made(files)
@@ -122,6 +124,18 @@ def _write(
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
     return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.overridden())
+
+
+@contextmanager
+def _writable_names() -> Iterator[None]:
+    """Raise `Refused` for a name that no text file can hold: Python has half characters, UTF-8 has not."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        text = str(error.object)
+        name = re.split(r'["\n]', text[: error.start])[-1] + re.split(r'["\n]', text[error.start :])[0]
+        what = "holds half of a character (a lone surrogate), which this format cannot write"
+        raise Refused(f"the name {name!r}", what, "Give it another name at its source.") from error
 
 
 def convert(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from irconv.containers.names import file_names
 from irconv.containers.outputs import check_free, whole_output
 from irconv.errors import DamagedFile, MissingFact, UnknownFormat
 from irconv.layout import Array
@@ -38,14 +41,24 @@ def check_output(path: Path, force: bool, sources: Sequence[Path] = ()) -> None:
 
 
 def write_outputs(path: Path, results: Mapping[str, Array], force: bool, sources: Sequence[Path] = ()) -> None:
-    """Write one array as ``.npy``, or any number by name as ``.npz``."""
+    """Write one array as ``.npy``, or any number by name as ``.npz``; names that no file can have are escaped there
+    (`irconv.containers.names`)."""
     if path.suffix == ".npy" and len(results) != 1:
         raise MissingFact(str(path), f"the model has {len(results)} outputs: {', '.join(results)}", "Give a .npz.")
     with whole_output(force, sources=sources) as output, output.path(path).open("xb") as file:
         if path.suffix == ".npy":
             np.save(file, next(iter(results.values())), allow_pickle=False)
         else:
-            np.savez(file, allow_pickle=False, **results)
+            _write_npz(file, results)
+
+
+def _write_npz(file: BinaryIO, results: Mapping[str, Array]) -> None:
+    """What `numpy.savez` writes, which takes no array called ``file``."""
+    names = file_names(results, ".npy")
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in results.items():
+            with archive.open(zipfile.ZipInfo(names[name]), "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, np.asanyarray(array), allow_pickle=False)
 
 
 def _read(path: Path) -> Array:

@@ -63,6 +63,8 @@ def _provenance(bundle: Bundle, key: str, problems: Problems) -> None:
 
 
 def _port(port: Port, where: str, problems: Problems) -> None:
+    if not port.value:
+        problems.add(where, "is a value without a name", kind=BundleInvalid)
     if port.dtype not in ELEMENT_TYPES:
         problems.add(where, f"expected an element type, got {port.dtype!r}", kind=BundleInvalid)
     for size in port.shape:
@@ -85,8 +87,9 @@ def _graph(bundle: Bundle, graph: Graph, problems: Problems, place: str = "graph
             if value not in made:
                 problems.add(where, f"takes {value!r} before any node makes it", kind=BundleInvalid)
         for value in node.outputs.values():
-            if value in made:
-                problems.add(where, f"makes {value!r}, which is there already", kind=BundleInvalid)
+            if value in made or not value:
+                what = f"makes {value!r}, which is there already" if value else "makes a value without a name"
+                problems.add(where, what, kind=BundleInvalid)
             made.add(value)
     for port in graph.outputs:
         if port.value not in made:

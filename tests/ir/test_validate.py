@@ -105,6 +105,14 @@ BROKEN: dict[str, tuple[Callable[[], Bundle], str]] = {
         lambda: with_nodes(lambda nodes: (nodes[0], nodes[0].model_copy(), nodes[1])),
         "graph.nodes.1: makes 'fc', which is there already.",
     ),
+    "value without a name": (
+        lambda: with_nodes(lambda nodes: (nodes[0], nodes[1].model_copy(update={"outputs": {"y": ""}}))),
+        "graph.nodes.1: makes a value without a name.",
+    ),
+    "port without a name for its value": (
+        lambda: with_output(value=""),
+        "graph.outputs.sum: is a value without a name.",
+    ),
     "output that nothing makes": (
         lambda: with_output(value="gone"),
         "graph.outputs.sum: no node makes 'gone'.",

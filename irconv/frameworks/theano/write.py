@@ -12,8 +12,10 @@ from irconv import __version__
 from irconv.containers import hdf5_write
 from irconv.containers.files import Progress
 from irconv.containers.hdf5 import Folder
+from irconv.containers.names import dataset_names, file_names
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
+from irconv.frameworks.theano.arrays import Stored
 from irconv.frameworks.theano.describe import described, text
 from irconv.frameworks.theano.lower import lower
 from irconv.frameworks.theano.own import own_files
@@ -46,10 +48,10 @@ def load(dataset):
 
 @dataclass(frozen=True)
 class _Array:
-    """An array to be written."""
+    """An array to be written: a file and a dataset that file systems and HDF5 take, see `irconv.containers.names`."""
 
     file: str
-    """Without ``.h5``; empty for a single file."""
+    """Below the folder and without ``.h5``; empty for a single file."""
     dataset: str
     data: LazyTensor
 
@@ -72,10 +74,13 @@ def write_folder(
     model = _model(bundle, destination.name, single=False)
     source = _source(bundle, model, _LOAD_FOLDER)
     folder = output.folder(destination, own_files)
+    files: dict[str, dict[str, LazyTensor]] = {}
     for array in model.arrays.values():
-        path = folder / f"{array.file}.h5"
+        files.setdefault(f"{array.file}.h5", {})[array.dataset] = array.data
+    for file, datasets in files.items():
+        path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
-        hdf5_write.write(path, _nested({array.dataset: array.data}), progress)
+        hdf5_write.write(path, _nested(datasets), progress)
     (folder / "arch.json").write_text(text(model.data), encoding="utf-8")
     (folder / "model.py").write_text(source, encoding="utf-8")
     return [destination]
@@ -115,43 +120,55 @@ def _model(bundle: Bundle, name: str, single: bool) -> _Model:
 
 def _restored(found: Restored, name: str, single: bool) -> _Model:
     """What came from Theano, in the files and datasets it had."""
-    arrays: dict[str, _Array] = {}
+    stored = {used.stored.name: used.stored for used in found.weights.used.values()}
+    places = {name: _place_of(array, single) for name, array in stored.items()}
+    if len(set(places.values())) < len(places):  # of files whose names differ in their suffix alone
+        places = {name: (name, name.rsplit("/", 1)[-1]) for name in stored}
+    arrays = _placed({name: (*places[name], array.data) for name, array in stored.items()}, single)
     expressions: dict[str, str] = {}
     for path, used in found.weights.used.items():
-        stored = used.stored
-        inside = re.sub(r"\.(h5|hdf5|hdf)$", "", stored.file)
-        own_file = stored.name == inside or stored.name.startswith(f"{inside}/")
-        file = inside if own_file else stored.name
-        dataset = stored.name if single else _dataset(stored.name, inside, own_file)
-        array = _Array("" if single else file, dataset, stored.data)
-        arrays[stored.name] = array
-        expression = _load(array)
+        expression = _load(arrays[used.stored.name])
         for step, numbers in used.asked:
             expression += f".{step}({literal(numbers)})"
         expressions[path] = expression
     for path, parts in found.weights.joined.items():
         expressions[path] = f"T.concatenate([{', '.join(expressions[part] for part in parts)}], axis=-1)"
     data = dict(found.data)
-    places = {path: _place(name, arrays[used.stored.name]) for path, used in found.weights.used.items()}
+    listed = {path: _place(name, arrays[used.stored.name]) for path, used in found.weights.used.items()}
     for path, used in found.weights.used.items():
-        places[path] |= {step: list(numbers) for step, numbers in used.asked}
-    data["weights"] = {"storage": "h5" if single else "folder_of_h5", "arrays": places}
+        listed[path] |= {step: list(numbers) for step, numbers in used.asked}
+    data["weights"] = {"storage": "h5" if single else "folder_of_h5", "arrays": listed}
     return _Model(found.model, found.types, arrays, expressions, data)
 
 
-def _dataset(name: str, inside: str, own_file: bool) -> str:
-    """The dataset in a file of its own: what it was called there."""
-    if own_file and name != inside:
-        return name[len(inside) + 1 :]
-    return name.rsplit("/", 1)[-1]
+def _place_of(stored: Stored, single: bool) -> tuple[str, str]:
+    """The file of an array, without its suffix, and the dataset in it: what they were called."""
+    if single:
+        return "", stored.name
+    inside = re.sub(r"\.(h5|hdf5|hdf)$", "", stored.file)
+    if stored.name.startswith(f"{inside}/"):
+        return inside, stored.name[len(inside) + 1 :]
+    return (inside if stored.name == inside else stored.name), stored.name.rsplit("/", 1)[-1]
+
+
+def _placed(wanted: Mapping[str, tuple[str, str, LazyTensor]], single: bool) -> dict[str, _Array]:
+    """The arrays in files and datasets that may have such names; `wanted` has file, dataset and data of each."""
+    files = {} if single else file_names((file for file, _, _ in wanted.values()), ".h5")
+    inside: dict[str, list[str]] = {}
+    for file, dataset, _ in wanted.values():
+        inside.setdefault(file, []).append(dataset)
+    datasets = {file: dataset_names(listed) for file, listed in inside.items()}
+    return {
+        name: _Array("" if single else files[file].removesuffix(".h5"), datasets[file][dataset], data)
+        for name, (file, dataset, data) in wanted.items()
+    }
 
 
 def _foreign(bundle: Bundle, name: str, single: bool) -> _Model:
     """What came from elsewhere, in Theano's own words and layouts."""
     lowered = lower(bundle)
     native = encode(lowered, TABLE)
-    arrays: dict[str, _Array] = {}
-    expressions: dict[str, str] = {}
+    wanted: dict[str, tuple[str, str, LazyTensor]] = {}
     names: dict[str, str] = {}
     taken: set[str] = set()
     for layer in native.layers.values():
@@ -161,14 +178,15 @@ def _foreign(bundle: Bundle, name: str, single: bool) -> _Model:
             while word.lower() in taken:  # some file systems do not tell A from a
                 number += 1
                 word = f"{base}_{number}"
-            if weight.path in arrays and arrays[weight.path].data.changes == weight.data.changes:
+            if weight.path in wanted and wanted[weight.path][2].changes == weight.data.changes:
                 continue
-            if weight.path in arrays:
+            if weight.path in wanted:
                 raise Refused(f"layer {layer.name}", f"its {role} is a tensor that another layer has in another layout")
             taken.add(word.lower())
-            arrays[weight.path] = _Array("" if single else word, word, weight.data)
-            expressions[weight.path] = _load(arrays[weight.path])
+            wanted[weight.path] = "" if single else word, word, weight.data
             names[weight.path] = word
+    arrays = _placed(wanted, single)
+    expressions = {path: _load(array) for path, array in arrays.items()}
     types = dict(infer_types(lowered))
     places = {names[path]: _place(name, array) for path, array in arrays.items()}
     data = described(native, types, names, places)
