@@ -67,8 +67,11 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     if bundle.graph is None or not reader.naive:
         return bundle
     # The passes need classes of layers, whose import takes longer than reading weights alone.
-    from irconv.passes import channels_last
+    from irconv.passes import channels_last, recompose
 
+    if reader.graphs:
+        # once where the graph's own axes are, and once more for what stood on two sides of a transpose
+        return recompose.run(channels_last.run(recompose.run(bundle)))
     return channels_last.run(bundle)
 
 

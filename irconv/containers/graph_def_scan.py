@@ -5,7 +5,7 @@ A message is a row of fields, each with its number and, for most, its length; so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from irconv.containers.files import SourceFile
@@ -39,6 +39,27 @@ _OVERSIGHT = {"GraphDef": {5}, "MetaInfoDef": {2}}
 """Fields that irconv has no use for: source lines of the program that made the graph, the list of all operations."""
 
 
+def _marked(offset: int, size: int) -> bytes:
+    return varint(_OFFSET << 3) + varint(offset) + varint(_SIZE << 3) + varint(size)
+
+
+@dataclass(frozen=True)
+class Scheme:
+    """Where the constants of a family of messages may lie, and how it is said of one that it was left out."""
+
+    inner: Mapping[str, Mapping[int, str]]
+    """Message -> the fields in which a large constant may lie."""
+    raw: frozenset[int]
+    """The fields of a TensorProto whose bytes are those of the tensor."""
+    oversight: Mapping[str, set[int]]
+    """Message -> fields that irconv has no use for."""
+    mark: Callable[[int, int], bytes]
+    """Offset and size of the bytes -> the field that stands in their place."""
+
+
+TENSORFLOW = Scheme(_INNER, frozenset(_RAW), _OVERSIGHT, _marked)
+
+
 @dataclass
 class Left:
     """What is left of a message."""
@@ -48,37 +69,37 @@ class Left:
     """Offset and size of each part that was left out."""
 
 
-def without_constants(file: SourceFile, message: str, where: str) -> Left:
+def without_constants(file: SourceFile, message: str, where: str, scheme: Scheme = TENSORFLOW) -> Left:
     """A whole file as a message without its large constants. Raises `DamagedFile`."""
     left = Left()
     try:
-        left.content += _reduced(file, 0, file.size, message, left, 0)
+        left.content += _reduced(file, 0, file.size, message, left, 0, scheme)
     except ValueError as error:
         raise DamagedFile(where, f"expected a {message}: {error}") from error
     return left
 
 
-def _reduced(file: SourceFile, start: int, end: int, message: str, left: Left, depth: int) -> bytes:
+def _reduced(file: SourceFile, start: int, end: int, message: str, left: Left, depth: int, scheme: Scheme) -> bytes:
     """A part of a file as a message without its large constants."""
-    if end - start < LARGE or message not in (*_INNER, "TensorProto"):
+    if end - start < LARGE or message not in (*scheme.inner, "TensorProto"):
         return _plain(file, start, end, message)
-    inner, made = _INNER.get(message, {}), bytearray()
+    inner, made = scheme.inner.get(message, {}), bytearray()
     if depth > _DEEPEST:
         raise ValueError("messages inside messages without end")
     position = copied = start
     while position < end:
         number, kind, body, stop = _field(file, position, end)
         large = kind == _LENGTH and stop - body >= LARGE
-        if large and (number in inner or (message == "TensorProto" and number in _RAW)):
+        if large and (number in inner or (message == "TensorProto" and number in scheme.raw)):
             made += _plain(file, copied, position, message)
             if number in inner:
-                part = _reduced(file, body, stop, inner[number], left, depth + 1)
+                part = _reduced(file, body, stop, inner[number], left, depth + 1, scheme)
                 made += varint(number << 3 | _LENGTH) + varint(len(part)) + part
             else:
                 left.large.append((body, stop - body))
-                made += varint(_OFFSET << 3) + varint(body) + varint(_SIZE << 3) + varint(stop - body)
+                made += scheme.mark(body, stop - body)
             copied = stop
-        elif number in _OVERSIGHT.get(message, ()):
+        elif number in scheme.oversight.get(message, ()):
             made += _plain(file, copied, position, message)
             copied = stop
         if len(made) > MOST_BYTES:

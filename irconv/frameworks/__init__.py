@@ -35,6 +35,8 @@ class Reader:
     description: str
     naive: bool = True
     """Whether what it returns still has the transposes of a naive translation."""
+    graphs: bool = False
+    """Whether it reads graphs, which hold arithmetic where people wrote layers."""
     recogniser: str = ""
     """The module with ``recognises``, where it is not the one that reads."""
     unmarked: bool = False
@@ -117,6 +119,13 @@ READERS = (
         "TensorFlow: checkpoints of versions 1 and 2, pickles of variables",
         recogniser=f"{_HERE}.tensorflow.files",
         options=("ema",),
+    ),
+    Reader(
+        "onnx",
+        f"{_HERE}.onnx.read",
+        "ONNX models, opsets 7 and later, weights inside or beside them",
+        graphs=True,
+        options=EDITS,
     ),
     Reader(
         "theano",

@@ -9,7 +9,8 @@ import numpy as np
 
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
-from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
@@ -20,11 +21,17 @@ def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[
     `only` names the layers looked at, where that is not all."""
     layers: dict[str, Layer] = dict(bundle.layers)
     tensors = dict(bundle.tensors)
+    nodes = {node.layer: node for node in (bundle.graph.nodes if bundle.graph else ())}
+    types: dict[str, ValueType] = {}
     for name, layer in bundle.layers.items():
-        missing = [role for role in required.get(layer.type, ()) if role not in layer.operands]
+        computed = nodes[name].inputs if name in nodes else {}
+        missing = [role for role in required.get(layer.type, ()) if role not in {*layer.operands, *computed}]
         if not missing or (only is not None and name not in only):
             continue
-        like = next(iter(bundle.operand_types(layer).values()))
+        like = next(iter(bundle.operand_types(layer).values()), None)
+        if like is None:
+            types = types or infer_types(bundle)
+            like = next(types[value] for role, value in computed.items() if role in layer.PARAMETERS)
         operands = dict(layer.operands)
         for role in missing:
             parameter, key = layer.PARAMETERS[role], f"{name}.{role}"

@@ -1,0 +1,271 @@
+"""A model while it is read: its values, its opset, and the ways in which handlers add to the bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+import onnx
+from onnx import defs, helper
+
+from irconv import edits
+from irconv.codec import Native, NativeWeight
+from irconv.containers.onnx_model import OnnxFile
+from irconv.errors import Refused
+from irconv.frameworks.onnx.table import TABLE
+from irconv.ir.dtypes import logical_name, numpy_dtype
+from irconv.ir.graph import Port
+from irconv.ir.known import numeric
+from irconv.ir.layers.base import Layer, Origin, ValueType
+from irconv.ir.manifest import Fact
+from irconv.ir.shapes import Dimension, Size
+from irconv.ir.tensors import LazyTensor
+from irconv.layout import Array
+from irconv.options import ReadOptions
+from irconv.translate import Importer
+
+Handler: TypeAlias = "Callable[[ModelReader, Op], None]"
+STANDARD = ("", "ai.onnx")
+
+
+@dataclass(frozen=True)
+class Op:
+    """A node with its attributes as plain data, those that are left out as its opset defines them."""
+
+    type: str
+    domain: str
+    name: str
+    inputs: tuple[str, ...]
+    """Values of the importer, empty where absent."""
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+    version: int
+    """The opset of its domain."""
+    where: str
+
+    def given(self, index: int) -> str:
+        """The value of an input; empty where it is absent."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+    def attribute(self, name: str, absent: Any = None) -> Any:
+        """An attribute, or what it is where nobody says it."""
+        return self.attributes.get(name, absent)
+
+
+@dataclass
+class ModelReader:
+    """What has been read of a model, and the ways in which handlers add to it."""
+
+    file: OnnxFile
+    options: ReadOptions
+    importer: Importer = field(init=False)
+    facts: list[Fact] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
+    """Names of the model -> values of the importer."""
+    symbols: dict[str, str] = field(default_factory=dict)
+    """Names of sizes in the file -> symbols."""
+
+    def __post_init__(self) -> None:
+        self.where = self.file.path.name
+        self.importer = Importer(edits.with_plugins(TABLE, self.options), self.where)
+        model = self.file.model
+        self.opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
+        self.functions = {(f.domain, f.name): f for f in model.functions}
+        self.facts.append(Fact(name="opset", value=str(self.opsets.get("", 1)), evidence="opset_import"))
+
+    def read(self) -> list[Port]:
+        """The whole graph; its outputs."""
+        graph = self.file.model.graph
+        stored = {tensor.name for tensor in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
+        for port in graph.input:
+            if port.name not in stored:
+                self._input(port)
+        self.body(graph)
+        outputs = []
+        for port in graph.output:
+            with self.importer.reading(f"{self.where}: output {port.name}", ()):
+                value = self.values.get(port.name, port.name)
+                self.importer.type_of(value)
+                outputs.append(Port(name=port.name, value=value, dtype="", shape=(), axes="", source_axes=""))
+        return outputs
+
+    def body(self, graph: Any) -> None:
+        """The tensors and nodes of a graph."""
+        for tensor in graph.initializer:
+            with self.importer.reading(f"{self.where}: initializer {tensor.name}", (tensor.name,)):
+                where = f"{self.where}: initializer {tensor.name}"
+                self.values[tensor.name] = self.weight(tensor.name, self.file.tensor(tensor, where))
+        for node in graph.node:
+            self.node(node)
+
+    # inputs
+
+    def _input(self, port: Any) -> None:
+        where = f"{self.where}: input {port.name}"
+        with self.importer.reading(where, (port.name,)):
+            if port.type.WhichOneof("value") != "tensor_type":
+                raise Refused(where, f"expected a tensor, got {port.type.WhichOneof('value')}")
+            kind = port.type.tensor_type
+            dtype = element_type(kind.elem_type, where)
+            if not kind.HasField("shape"):
+                raise Refused(where, "says neither its shape nor its rank", "Export the model with shapes.")
+            shape = tuple(self._dimension(port.name, i, size) for i, size in enumerate(kind.shape.dim))
+            self.values[port.name] = self.importer.input(
+                Port(name=port.name, value=port.name, dtype=dtype, shape=shape, axes="", source_axes="")
+            )
+
+    def _dimension(self, name: str, axis: int, size: Any) -> Dimension:
+        """A number, or a symbol for each name of a size; a size without a name is one of its own."""
+        if size.HasField("dim_value") and size.dim_value > 0:
+            return int(size.dim_value)
+        said = size.dim_param or f"{name}.{axis}"
+        if said not in self.symbols:
+            word = said if said.isidentifier() else "N" if axis == 0 else f"D{len(self.symbols)}"
+            while word in self.symbols.values():
+                word += "_"
+            self.symbols[said] = word
+        return self.symbols[said]
+
+    # nodes
+
+    def node(self, node: Any) -> None:
+        """One node: by its handler, by the table, or as the function that the file defines."""
+        from irconv.frameworks.onnx.reading.handlers import HANDLERS
+
+        domain = "" if node.domain in STANDARD else node.domain
+        label = node.name or next((name for name in node.output if name), "")
+        where = f"{self.where}: node {label} ({f'{domain}.' if domain else ''}{node.op_type})"
+        with self.importer.reading(where, [name for name in node.output if name]):
+            attributes = self._attributes(node, domain, where)
+            inputs = tuple(self.values.get(name, name) if name else "" for name in node.input)
+            name = next((name for name in node.output if name), node.name)
+            version = self.opsets.get(domain, 1)
+            op = Op(node.op_type, domain, name, inputs, tuple(node.output), attributes, version, where)
+            handler = HANDLERS.get((domain, node.op_type))
+            if handler is not None:
+                handler(self, op)
+            elif domain:
+                raise Refused(where, f"irconv has no rule for {node.op_type} of {domain}")
+            else:
+                self.add(op)
+
+    def _attributes(self, node: Any, domain: str, where: str) -> dict[str, Any]:
+        found = {}
+        try:
+            schema = defs.get_schema(node.op_type, self.opsets.get(domain, 1), domain)
+            defaults = {key: a.default_value for key, a in schema.attributes.items() if a.default_value.name}
+            found = {key: helper.get_attribute_value(value) for key, value in defaults.items()}
+        except defs.SchemaError as error:
+            if not domain:
+                raise Refused(where, f"opset {self.opsets.get('', 1)} has no such op") from error
+        for attribute in node.attribute:
+            found[attribute.name] = helper.get_attribute_value(attribute)
+        return {key: _text(value) for key, value in found.items()}
+
+    # what handlers use
+
+    def type_of(self, value: str) -> ValueType:
+        """Element type and shape of a value."""
+        return self.importer.type_of(value)
+
+    def shape(self, value: str) -> tuple[Dimension, ...]:
+        """The shape of a value."""
+        return self.importer.type_of(value).shape
+
+    def known(self, op: Op, index: int) -> Array | None:
+        """What is known of an input; None where it is absent. Raises `Refused` where only running would tell."""
+        value = op.given(index)
+        if not value:
+            return None
+        found = self.importer.known(value)
+        if found is None:
+            raise Refused(op.where, f"expected its input {value} to be known before the model runs, but it is computed")
+        return found
+
+    def dimensions(self, op: Op, index: int) -> tuple[Dimension, ...] | None:
+        """An input of sizes, as far as it is there."""
+        found = self.known(op, index)
+        if found is None:
+            return None
+        flat = np.atleast_1d(found).reshape(-1)
+        return tuple(size.dimension if isinstance(size, Size) else int(size) for size in flat)
+
+    def numbers(self, op: Op, index: int) -> tuple[int, ...] | None:
+        """An input of whole numbers, as far as it is there."""
+        found = self.dimensions(op, index)
+        if found is not None and any(isinstance(size, str) for size in found):
+            raise Refused(op.where, f"expected numbers, got {found}")
+        return None if found is None else tuple(size for size in found if isinstance(size, int))
+
+    def number(self, op: Op, index: int) -> float | None:
+        """An input of one number, as far as it is there."""
+        found = self.known(op, index)
+        if found is not None and (found.size != 1 or not numeric(found)):
+            raise Refused(op.where, f"expected one number, got {found.size}")
+        return None if found is None else found.reshape(-1)[0].item()
+
+    def place(self, op: Op, layer: Layer, suffix: str = "", **inputs: str) -> str:
+        """A layer as part of a node, the last of them without a suffix; its one result. Absent inputs are left out."""
+        name = f"{op.outputs[0] or op.name}/{suffix}" if suffix else op.outputs[0]
+        if not suffix:
+            layer = layer.model_copy(update={"origin": self.origin(op)})
+        given = {slot: value for slot, value in inputs.items() if value}
+        return self.importer.place(layer, given, [name], name=name, where=op.where)[0]
+
+    def results(self, op: Op, layer: Layer, outputs: Sequence[str], **inputs: str) -> None:
+        """A layer of several results, each a result of the node; empty ones are not wanted."""
+        given = {slot: value for slot, value in inputs.items() if value}
+        layer = layer.model_copy(update={"origin": self.origin(op)})
+        self.importer.place(layer, given, list(outputs), name=op.name, where=op.where)
+
+    def gives(self, op: Op, value: str, index: int = 0) -> None:
+        """Say that a result of a node is a value that is there."""
+        self.values[op.outputs[index]] = value
+
+    def constant(self, op: Op, array: Any, suffix: str, dtype: str = "") -> str:
+        """Numbers as a value."""
+        array = np.asarray(array, numpy_dtype(dtype)) if dtype else np.asarray(array)
+        return self.importer.constant(f"{op.outputs[0]}/{suffix}", array)
+
+    def weight(self, name: str, tensor: LazyTensor) -> str:
+        """A tensor of the file as a value: a weight where it holds several floating numbers, else a constant."""
+        if "float" in tensor.dtype and len(tensor.shape) > 0:
+            return self.importer.weight(name, NativeWeight(name, tensor))
+        return self.importer.weight(name, NativeWeight(name, tensor, literal=True, role="constant"))
+
+    def add(self, op: Op, **changed: Any) -> None:
+        """Add a node by its row in the table, with some attributes changed."""
+        native = Native(op.type, self.importer.free(op.name), {**op.attributes, **changed}, origin=self.origin(op))
+        self.importer.add(native, op.inputs, op.outputs, where=op.where)
+
+    def origin(self, op: Op) -> Origin:
+        """How ONNX spells a node, as far as that can be written down."""
+        config = {key: value for key, value in op.attributes.items() if _plain(value)}
+        return Origin(framework="onnx", type=op.type, name=op.name, config=config, split_from=None)
+
+
+def element_type(number: int, where: str) -> str:
+    """The name of an element type of ONNX. Raises `Refused` for one that irconv lacks."""
+    try:
+        name = logical_name(helper.tensor_dtype_to_np_dtype(number))
+    except KeyError:
+        name = None
+    if name is None or number == onnx.TensorProto.STRING:
+        known = onnx.TensorProto.DataType.Name(number) if 0 < number < 64 else str(number)
+        raise Refused(where, f"has elements of type {known}, which irconv does not read")
+    return name
+
+
+def _text(value: Any) -> Any:
+    """Bytes as text, in lists, too."""
+    if isinstance(value, list):
+        return [_text(part) for part in value]
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_plain, value))
+    return isinstance(value, bool | int | float | str)

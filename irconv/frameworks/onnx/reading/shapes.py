@@ -1,0 +1,218 @@
+"""Ops that move, join and cut values, whose numbers are attributes in old opsets and inputs in new ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from irconv.errors import Refused
+from irconv.frameworks.onnx.reading.model import ModelReader, Op
+from irconv.ir.known import numeric
+from irconv.ir.layers.embedding import Embedding
+from irconv.ir.layers.indexing import Gather, TopK
+from irconv.ir.layers.shape_ops import Expand, Range, ShapeOf, Squeeze, Tile, Unsqueeze
+from irconv.ir.layers.slicing import Slice, Split
+from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
+from irconv.ir.shapes import Dimension, Size, filled, size_product
+
+_OPEN = 2**31 - 1
+"""ONNX files have this, or the same of 64 bits, for an open side."""
+
+
+def axis_of(op: Op, axis: Any, rank: int) -> int:
+    """An axis counted from 0. Raises `Refused` for one that is not there."""
+    if not isinstance(axis, int) or not -rank <= axis < rank:
+        raise Refused(op.where, f"expected an axis between {-rank} and {rank - 1}, got {axis!r}")
+    return axis % rank
+
+
+def _reshape(reader: ModelReader, op: Op) -> None:
+    given = reader.shape(op.given(0))
+    wanted: Any = op.attribute("shape") if op.version < 5 else reader.dimensions(op, 1)
+    if not op.attribute("allowzero", 0):
+        wanted = [given[i] if size == 0 and i < len(given) else size for i, size in enumerate(wanted)]
+    try:
+        shape = filled(tuple(wanted), given)
+    except ValueError as error:
+        raise Refused(op.where, str(error)) from error
+    reader.place(op, Reshape(shape=shape), x=op.given(0))
+
+
+def _axes(reader: ModelReader, op: Op, since: int) -> tuple[int, ...] | None:
+    """Axes that are an attribute before an opset and an input from then on."""
+    if op.version < since:
+        found = op.attribute("axes")
+        return None if found is None else tuple(found)
+    return reader.numbers(op, 1)
+
+
+def _squeeze(reader: ModelReader, op: Op) -> None:
+    shape, axes = reader.shape(op.given(0)), _axes(reader, op, 13)
+    if axes is None:
+        if any(isinstance(size, str) for size in shape):
+            raise Refused(op.where, f"takes out all axes of length 1 of {shape}, which does not say which these are")
+        axes = tuple(i for i, size in enumerate(shape) if size == 1)
+    reader.place(op, Squeeze(axes=tuple(sorted(axis_of(op, axis, len(shape)) for axis in axes))), x=op.given(0))
+
+
+def _unsqueeze(reader: ModelReader, op: Op) -> None:
+    axes = _axes(reader, op, 13) or ()
+    rank = len(reader.shape(op.given(0))) + len(axes)
+    reader.place(op, Unsqueeze(axes=tuple(sorted(axis_of(op, axis, rank) for axis in axes))), x=op.given(0))
+
+
+def _flatten(reader: ModelReader, op: Op) -> None:
+    """Two axes: those before `axis`, and those from it on."""
+    shape = reader.shape(op.given(0))
+    axis = op.attributes["axis"]
+    axis = axis + len(shape) if axis < 0 else axis
+    if axis == 1 and len(shape) > 1:
+        reader.place(op, Flatten(start_axis=1), x=op.given(0))
+        return
+    both = (size_product(shape[:axis]).dimension, size_product(shape[axis:]).dimension)
+    reader.place(op, Reshape(shape=both), x=op.given(0))
+
+
+def _transpose(reader: ModelReader, op: Op) -> None:
+    rank = len(reader.shape(op.given(0)))
+    order = op.attribute("perm") or range(rank)[::-1]
+    reader.place(op, Transpose(permutation=tuple(order)), x=op.given(0))
+
+
+def _concat(reader: ModelReader, op: Op) -> None:
+    rank = len(reader.shape(op.given(0)))
+    axis = axis_of(op, op.attribute("axis", 1), rank)
+    reader.place(op, Concat(axis=axis), **{f"x{i}": value for i, value in enumerate(op.inputs)})
+
+
+def _slice(reader: ModelReader, op: Op) -> None:
+    shape = reader.shape(op.given(0))
+    starts: Any = op.attribute("starts") if op.version < 10 else reader.dimensions(op, 1)
+    ends: Any = op.attribute("ends") if op.version < 10 else reader.dimensions(op, 2)
+    axes: Any = op.attribute("axes") if op.version < 10 else reader.numbers(op, 3)
+    steps: Any = None if op.version < 10 else reader.numbers(op, 4)
+    axes = tuple(axis_of(op, axis, len(shape)) for axis in (axes if axes is not None else range(len(starts))))
+    steps = tuple(steps) if steps is not None else (1,) * len(starts)
+    layer = Slice(
+        axes=axes,
+        starts=tuple(map(_bound, starts)),
+        ends=tuple(_end(end, shape[axis]) for end, axis in zip(ends, axes, strict=True)),
+        steps=steps,
+    )
+    reader.place(op, layer, x=op.given(0))
+
+
+def _bound(number: Dimension) -> Dimension | None:
+    return None if isinstance(number, int) and abs(number) >= _OPEN else number
+
+
+def _end(number: Dimension, size: Dimension) -> Dimension | None:
+    return None if number == size and isinstance(size, str) else _bound(number)
+
+
+def _split(reader: ModelReader, op: Op) -> None:
+    shape = reader.shape(op.given(0))
+    axis = axis_of(op, op.attribute("axis", 0), len(shape))
+    sizes: Any = op.attribute("split") if op.version < 13 else reader.dimensions(op, 1)
+    if sizes is None:
+        count, whole = op.attribute("num_outputs") or len(op.outputs), shape[axis]
+        if not isinstance(whole, int):
+            raise Refused(op.where, f"cuts an axis of {whole} into {count} equal pieces")
+        each = -(-whole // count)
+        sizes = [each] * (count - 1) + [whole - each * (count - 1)]
+    reader.results(op, Split(axis=axis, sizes=tuple(sizes)), op.outputs, x=op.given(0))
+
+
+def _gather(reader: ModelReader, op: Op) -> None:
+    """Rows of a stored table are an Embedding."""
+    table, indices = op.given(0), op.given(1)
+    rank = len(reader.shape(table))
+    axis, weight = axis_of(op, op.attributes["axis"], rank), reader.importer.stored(table)
+    looked_up = weight is not None and weight.role == "parameter" and reader.importer.known(indices) is None
+    if looked_up and rank == 2 and axis == 0:
+        reader.place(op, Embedding(padding_index=None), table=table, x=indices)
+    else:
+        reader.place(op, Gather(axis=axis), x=table, indices=indices)
+
+
+def _pad(reader: ModelReader, op: Op) -> None:
+    rank, mode = len(reader.shape(op.given(0))), op.attribute("mode", "constant")
+    flat: Any = op.attribute("pads", op.attribute("paddings")) if op.version < 11 else reader.dimensions(op, 1)
+    axes = reader.numbers(op, 3) if op.version >= 18 else None
+    value: Any = op.attribute("value", 0.0) if op.version < 11 else reader.number(op, 2)
+    axes = tuple(axis_of(op, axis, rank) for axis in axes) if axes is not None else tuple(range(rank))
+    half = len(flat) // 2
+    pairs = dict(zip(axes, zip(flat[:half], flat[half:], strict=True), strict=True))
+    number = (0.0 if value is None else float(value)) if mode == "constant" else None
+    layer = Pad(pads=tuple(pairs.get(axis, (0, 0)) for axis in range(rank)), mode=mode, value=number)
+    reader.place(op, layer, x=op.given(0))
+
+
+def _expand(reader: ModelReader, op: Op) -> None:
+    reader.place(op, Expand(shape=reader.dimensions(op, 1) or ()), x=op.given(0))
+
+
+def _tile(reader: ModelReader, op: Op) -> None:
+    reader.place(op, Tile(repeats=reader.dimensions(op, 1) or ()), x=op.given(0))
+
+
+def _shape(reader: ModelReader, op: Op) -> None:
+    start, end = op.attribute("start", 0), op.attribute("end")
+    if (start, end) == (0, None):
+        reader.place(op, ShapeOf(), x=op.given(0))
+        return
+    whole = reader.place(op, ShapeOf(), "whole", x=op.given(0))
+    reader.place(op, Slice(axes=(0,), starts=(start,), ends=(end,), steps=(1,)), x=whole)
+
+
+def _size(reader: ModelReader, op: Op) -> None:
+    whole = reader.place(op, ShapeOf(), "shape", x=op.given(0))
+    reader.place(op, Reduce(op="prod", axes=(0,), keepdims=False), x=whole)
+
+
+def _range(reader: ModelReader, op: Op) -> None:
+    dtype = reader.type_of(op.given(0)).dtype
+    found = [reader.known(op, i) for i in range(3)]
+    bounds = [element for array in found if array is not None for element in np.atleast_1d(array)]
+    if "float" in dtype or any(array is None or not numeric(array) for array in found[2:]):
+        if not all(array is not None and numeric(array) for array in found):
+            raise Refused(op.where, f"counts from {bounds[0]} to {bounds[1]} in steps of {bounds[2]}")
+        reader.gives(op, reader.importer.constant(op.outputs[0], np.arange(*bounds, dtype=dtype)))
+        return
+    start, limit = (size.dimension if isinstance(size, Size) else int(size) for size in bounds[:2])
+    made = Range(start=start, limit=limit, step=int(bounds[2]))
+    if dtype == "int64":
+        reader.place(op, made)
+    else:
+        from irconv.ir.layers.comparisons import Cast
+
+        reader.place(op, Cast(dtype=dtype), x=reader.place(op, made, "int64"))
+
+
+def _largest(reader: ModelReader, op: Op) -> None:
+    rank = len(reader.shape(op.given(0)))
+    k: Any = op.attribute("k") if op.version < 10 else (reader.dimensions(op, 1) or (0,))[0]
+    axis = axis_of(op, op.attributes["axis"], rank)
+    layer = TopK(axis=axis, k=k, largest=bool(op.attribute("largest", 1)), sorted=bool(op.attribute("sorted", 1)))
+    reader.results(op, layer, op.outputs, x=op.given(0))
+
+
+HANDLERS = {
+    "Reshape": _reshape,
+    "Squeeze": _squeeze,
+    "Unsqueeze": _unsqueeze,
+    "Flatten": _flatten,
+    "Transpose": _transpose,
+    "Concat": _concat,
+    "Slice": _slice,
+    "Split": _split,
+    "Gather": _gather,
+    "Pad": _pad,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Shape": _shape,
+    "Size": _size,
+    "Range": _range,
+    "TopK": _largest,
+}

@@ -1,0 +1,252 @@
+"""Convolutions, pools, norms and resizing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from irconv.errors import Refused
+from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
+from irconv.ir.dtypes import shortest_float32
+from irconv.ir.layers.base import Layer
+from irconv.ir.layers.convolution import Conv, ConvTranspose
+from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
+from irconv.ir.layers.plain_norms import LocalResponseNorm, UnitNorm
+from irconv.ir.layers.pooling import AveragePool, LpPool, MaxPool, MaxPoolWithIndices
+from irconv.ir.layers.resampling import Resize
+from irconv.ir.layers.tensor_ops import Reduce
+from irconv.ir.layers.window import Padding
+from irconv.ir.shapes import static
+
+
+def _padding(op: Op, spatial: int) -> Padding:
+    rule, pads = op.attribute("auto_pad", "NOTSET"), op.attribute("pads") or [0] * (2 * spatial)
+    if rule in ("SAME_UPPER", "SAME_LOWER"):
+        return "same_upper" if rule == "SAME_UPPER" else "same_lower"
+    if rule == "VALID":
+        return ((0, 0),) * spatial
+    if len(pads) != 2 * spatial:
+        raise Refused(op.where, f"expected pads for {spatial} axes, got {pads}")
+    return tuple(zip(pads[:spatial], pads[spatial:], strict=True))
+
+
+def _of_axes(op: Op, name: str, spatial: int) -> tuple[int, ...]:
+    return tuple(op.attribute(name) or (1,) * spatial)
+
+
+def _conv(reader: ModelReader, op: Op) -> None:
+    spatial = len(reader.shape(op.given(1))) - 2
+    layer = Conv(
+        stride=_of_axes(op, "strides", spatial),
+        dilation=_of_axes(op, "dilations", spatial),
+        groups=op.attribute("group", 1),
+        padding=_padding(op, spatial),
+    )
+    reader.place(op, layer, x=op.given(0), kernel=op.given(1), bias=op.given(2))
+
+
+def _transposed(reader: ModelReader, op: Op) -> None:
+    spatial = len(reader.shape(op.given(1))) - 2
+    rule, size = op.attribute("auto_pad", "NOTSET"), op.attribute("output_shape")
+    more = tuple(op.attribute("output_padding") or (0,) * spatial)
+    padding: Padding = _padding(op, spatial)
+    if size is not None and rule in ("NOTSET", "SAME_LOWER"):
+        # with a wanted size the larger half of what is cut off comes first, unless the rule is SAME_UPPER
+        padding = "same_lower"
+    output_size = None if size is None else tuple(size[-spatial:])
+    if isinstance(padding, str):
+        more = (0,) * spatial
+    layer = ConvTranspose(
+        stride=_of_axes(op, "strides", spatial),
+        dilation=_of_axes(op, "dilations", spatial),
+        groups=op.attribute("group", 1),
+        padding=padding,
+        output_padding=more,
+        output_size=output_size,
+    )
+    reader.place(op, layer, x=op.given(0), kernel=op.given(1), bias=op.given(2))
+
+
+def _max_pool(reader: ModelReader, op: Op) -> None:
+    kernel = tuple(op.attributes["kernel_shape"])
+    settings: dict[str, Any] = {
+        "kernel": kernel,
+        "stride": _of_axes(op, "strides", len(kernel)),
+        "dilation": _of_axes(op, "dilations", len(kernel)),
+        "padding": _padding(op, len(kernel)),
+        "ceil_mode": bool(op.attribute("ceil_mode", 0)),
+    }
+    if len(op.outputs) > 1 and op.outputs[1]:
+        if op.attribute("storage_order"):
+            raise Refused(op.where, "counts indices column by column, which irconv does not")
+        reader.results(op, MaxPoolWithIndices(counted="tensor", **settings), op.outputs, x=op.given(0))
+    else:
+        reader.place(op, MaxPool(**settings), x=op.given(0))
+
+
+def _average_pool(reader: ModelReader, op: Op) -> None:
+    kernel = tuple(op.attributes["kernel_shape"])
+    if any(size != 1 for size in op.attribute("dilations") or ()):
+        raise Refused(op.where, "is an average of elements that lie apart, which irconv does not read")
+    layer = AveragePool(
+        kernel=kernel,
+        stride=_of_axes(op, "strides", len(kernel)),
+        padding=_padding(op, len(kernel)),
+        ceil_mode=bool(op.attribute("ceil_mode", 0)),
+        count_padding=bool(op.attribute("count_include_pad", 0)),
+    )
+    reader.place(op, layer, x=op.given(0))
+
+
+def _global(how: Any) -> Handler:
+    def read(reader: ModelReader, op: Op) -> None:
+        axes = tuple(range(2, len(reader.shape(op.given(0)))))
+        reader.place(op, Reduce(op=how, axes=axes, keepdims=True), x=op.given(0))
+
+    return read
+
+
+def _batch_norm(reader: ModelReader, op: Op) -> None:
+    if op.attribute("training_mode") or (op.version >= 7 and sum(map(bool, op.outputs)) > 1):
+        raise Refused(op.where, "is in training mode, and normalises by the statistics of the batch it is given")
+    if op.attribute("spatial", 1) != 1:
+        raise Refused(op.where, "has statistics for each element (spatial=0), which irconv does not read")
+    layer: Layer = BatchNorm(epsilon=_float(op, "epsilon"), momentum=_float(op, "momentum"))
+    roles = dict(zip(("x", "gamma", "beta", "mean", "variance"), op.inputs, strict=False))
+    reader.place(op, layer, **roles)
+
+
+def _instance_norm(reader: ModelReader, op: Op) -> None:
+    roles = dict(zip(("x", "gamma", "beta"), op.inputs, strict=False))
+    reader.place(op, InstanceNorm(epsilon=_float(op, "epsilon")), **roles)
+
+
+def _layer_norm(reader: ModelReader, op: Op) -> None:
+    rank = len(reader.shape(op.given(0)))
+    axes = tuple(range(op.attributes["axis"] % rank, rank))
+    if any(op.outputs[1:]):
+        raise Refused(op.where, "gives the statistics, too, which irconv does not")
+    roles = dict(zip(("x", "gamma", "beta"), op.inputs, strict=False))
+    reader.place(op, LayerNorm(axes=axes, epsilon=_float(op, "epsilon")), **roles)
+
+
+def _group_norm(reader: ModelReader, op: Op) -> None:
+    """Before opset 21 gamma and beta are one for each group."""
+    groups = op.attributes["num_groups"]
+    if reader.shape(op.given(1)) == (groups,) and reader.shape(op.given(0))[1] != groups:
+        raise Refused(op.where, "has one scale for each group, as before opset 21, which irconv does not read")
+    roles = dict(zip(("x", "gamma", "beta"), op.inputs, strict=False))
+    reader.place(op, GroupNorm(groups=groups, epsilon=_float(op, "epsilon")), **roles)
+
+
+def _response_norm(reader: ModelReader, op: Op) -> None:
+    size = op.attributes["size"]
+    layer = LocalResponseNorm(
+        before=(size - 1) // 2,
+        after=size // 2,
+        alpha=_float(op, "alpha"),
+        alpha_of="window",
+        beta=_float(op, "beta"),
+        k=_float(op, "bias"),
+    )
+    reader.place(op, layer, x=op.given(0))
+
+
+def _unit_norm(reader: ModelReader, op: Op) -> None:
+    rank = len(reader.shape(op.given(0)))
+    layer = UnitNorm(axes=(op.attributes["axis"] % rank,), order=op.attributes["p"], epsilon=0.0, least="norm")
+    reader.place(op, layer, x=op.given(0))
+
+
+def _lp_pool(reader: ModelReader, op: Op) -> None:
+    kernel = tuple(op.attributes["kernel_shape"])
+    layer = LpPool(
+        kernel=kernel,
+        stride=_of_axes(op, "strides", len(kernel)),
+        dilation=_of_axes(op, "dilations", len(kernel)),
+        padding=_padding(op, len(kernel)),
+        ceil_mode=bool(op.attribute("ceil_mode", 0)),
+        p=float(op.attributes["p"]),
+        formula="absolute",
+    )
+    reader.place(op, layer, x=op.given(0))
+
+
+def _resize(reader: ModelReader, op: Op) -> None:
+    """Resize of opsets 10 (asymmetric, floor), 11 and later (a rule for places and rounding), and Upsample before."""
+    shape = reader.shape(op.given(0))
+    rank, mode = (
+        len(shape),
+        {"bilinear": "linear", "trilinear": "linear"}.get(op.attribute("mode"), op.attribute("mode")),
+    )
+    old = op.version < 11
+    coordinates = "asymmetric" if old else op.attribute("coordinate_transformation_mode", "half_pixel")
+    if coordinates in ("tf_crop_and_resize", "tf_half_pixel_for_nn"):
+        raise Refused(op.where, f"reads at places by the rule {coordinates}, which irconv does not")
+    if op.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+        raise Refused(
+            op.where, f"keeps proportions by {op.attribute('keep_aspect_ratio_policy')}, which irconv does not"
+        )
+    sizes, scales = _asked(reader, op, rank)
+    if any(number != 1 for number in (scales or ())[:2]) or any(
+        wanted != here for wanted, here in zip((sizes or ())[:2], shape, strict=False)
+    ):
+        raise Refused(op.where, f"resizes batch or channels: sizes {sizes}, scales {scales}")
+    whole = static(shape[2:])
+    if scales is not None and whole is not None and coordinates == "align_corners":
+        sizes, scales = (*shape[:2], *(int(np.floor(n * s)) for n, s in zip(whole, scales[2:], strict=True))), None
+    nearest = mode == "nearest"
+    layer = Resize(
+        mode=mode,
+        sizes=None if sizes is None else tuple(sizes[2:]),
+        scales=None if scales is None else tuple(map(shortest_float32, scales[2:])),
+        coordinates=coordinates,
+        rounding=("floor" if old else op.attribute("nearest_mode", "round_prefer_floor")) if nearest else None,
+        cubic_coefficient=_float(op, "cubic_coeff_a") if mode == "cubic" else None,
+        exclude_outside=bool(op.attribute("exclude_outside", 0)),
+        antialias=bool(op.attribute("antialias", 0)),
+    )
+    reader.place(op, layer, x=op.given(0))
+
+
+def _asked(reader: ModelReader, op: Op, rank: int) -> tuple[tuple[Any, ...] | None, tuple[Any, ...] | None]:
+    """Sizes or scales of all axes."""
+    if op.type == "Upsample" and op.version < 9:
+        return None, tuple(op.attributes["scales"])
+    place = 1 if op.version < 11 else 2
+    axes = op.attribute("axes")
+    found = reader.known(op, place) if op.given(place) else None
+    scales = None if found is None or not found.size else [float(number) for number in found]
+    sizes = reader.dimensions(op, 3) if scales is None else None
+    if axes is not None:
+        places = [axis % rank for axis in axes]
+        shape = reader.shape(op.given(0))
+        if scales is not None:
+            scales = [dict(zip(places, scales, strict=True)).get(axis, 1.0) for axis in range(rank)]
+        elif sizes is not None:
+            sizes = tuple(dict(zip(places, sizes, strict=True)).get(axis, shape[axis]) for axis in range(rank))
+    return sizes, None if scales is None else tuple(scales)
+
+
+def _float(op: Op, name: str) -> float:
+    return float(shortest_float32(float(op.attributes[name])))
+
+
+HANDLERS: dict[str, Handler] = {
+    "Conv": _conv,
+    "ConvTranspose": _transposed,
+    "MaxPool": _max_pool,
+    "AveragePool": _average_pool,
+    "LpPool": _lp_pool,
+    "GlobalAveragePool": _global("mean"),
+    "GlobalMaxPool": _global("max"),
+    "BatchNormalization": _batch_norm,
+    "InstanceNormalization": _instance_norm,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "LRN": _response_norm,
+    "LpNormalization": _unit_norm,
+    "Resize": _resize,
+    "Upsample": _resize,
+}
