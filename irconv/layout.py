@@ -97,6 +97,15 @@ def invert(order: Sequence[int]) -> tuple[int, ...]:
     return tuple(order.index(axis) for axis in range(len(order)))
 
 
+def letter_order(have: str, want: str) -> tuple[int, ...]:
+    """The permutation from one string of customary letters to another of the same letters.
+
+    >>> letter_order("NHWC", "NCHW")
+    (0, 3, 1, 2)
+    """
+    return tuple(have.index(letter) for letter in want)
+
+
 def turned(array: Array, order: Sequence[int]) -> Array:
     """A small array with its axes permuted, as a Transpose node does it; a view."""
     return array.transpose(tuple(order))

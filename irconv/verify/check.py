@@ -1,0 +1,376 @@
+"""The check: both sides on the same inputs, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from math import isfinite
+from typing import Any
+
+
+from irconv.errors import IrconvError, MissingFact
+from irconv.ir.bundle import Bundle
+from irconv.ir.inference import infer_types
+from irconv.layout import Array, turned
+from irconv.verify.compare import Difference, difference, spread, tolerance
+from irconv.verify.domains import Domain, domains
+from irconv.verify.inputs import SIZES, Feed, given_feed, nudged, random_feeds
+from irconv.verify.process import Processes, SideFailed
+from irconv.verify.sides import Given, Side, opened
+from irconv.verify.slots import Order, Slot, orders, paired
+
+_DEPENDS = 1e-3
+"""An output that varies less than this over all inputs hardly depends on them."""
+_EXACT = "biu"
+_LEAST = ("bfloat16", "float16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks of a check."""
+
+    inputs: Mapping[str, Array] | Sequence[Array] | None = None
+    """Arrays by name or in order; None for random ones."""
+    seeds: int = 3
+    tolerance: float | None = None
+    """Relative to the largest value; None for that of the element type."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """One output on one set of inputs."""
+
+    name: str
+    other: str
+    """Its name on the second side."""
+    feed: str
+    difference: Difference
+    tolerance: float
+    axes: Order
+    """The permutation that the second side's array was given."""
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the difference is within the tolerance."""
+        return self.difference.relative <= self.tolerance
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a check found."""
+
+    a: Side
+    b: Side
+    outputs: tuple[Output, ...]
+    warnings: tuple[str, ...]
+    structure: tuple[str, ...] = ()
+    """What makes the sides different before any number is looked at."""
+
+    @property
+    def agree(self) -> bool:
+        """Whether every output agrees on all inputs."""
+        return bool(self.outputs) and not self.structure and all(output.agrees for output in self.outputs)
+
+    @property
+    def worst(self) -> Output | None:
+        """The output that is furthest apart, relative to its tolerance."""
+        return max(self.outputs, key=lambda one: (not one.agrees, one.difference.relative), default=None)
+
+    def document(self) -> dict[str, Any]:
+        """The report as JSON."""
+        worst = self.worst
+        return {
+            "agree": self.agree,
+            "max_abs": _number(max((one.difference.max_abs or 0.0 for one in self.outputs), default=0.0)),
+            "relative": _number(worst.difference.relative) if worst else None,
+            "a": _side(self.a),
+            "b": _side(self.b),
+            "outputs": [_output(one) for one in self.outputs],
+            "structure": list(self.structure),
+            "warnings": list(self.warnings),
+        }
+
+
+def check(a: Given, b: Given, request: Request, processes: Processes) -> Report:
+    """Run both sides and compare what they predict.
+
+    Raises `MissingFact` where a side cannot be run, or where its inputs are not known.
+    """
+    return compared(*both(a, b, processes), request)
+
+
+def both(a: Given, b: Given, processes: Processes) -> tuple[Side, Side]:
+    """Both sides loaded, at the same time."""
+    with ThreadPoolExecutor(2) as pool:
+        sides = [pool.submit(opened, given, processes, slot) for slot, given in enumerate((a, b))]
+        return sides[0].result(), sides[1].result()
+
+
+def compared(a: Side, b: Side, request: Request) -> Report:
+    """See `check`."""
+    places = paired(a.inputs, b.inputs) if a.inputs and b.inputs else list(range(len(a.inputs or b.inputs)))
+    if places is None:
+        what = f"takes {_names(a.inputs)} and {b.given.path} takes {_names(b.inputs)}"
+        raise MissingFact(str(a.given.path), f"expected as many inputs on both sides, but it {what}")
+    feeds, predicted = _predictions(a, b, places, request)
+    precision = precision_of(a, predicted[0])
+    nudge = nudged(feeds[0], precision)
+    amplified = [0.0] * len(predicted[0])
+    if nudge is not None and request.tolerance is None:
+        with suppress(SideFailed):
+            again = a.loaded.run(nudge.arrays)
+            amplified = [difference(x, y).relative for x, y in zip(predicted[0], again, strict=True)]
+    allowed = [
+        0.0 if array.dtype.kind in _EXACT else tolerance(precision, change if isfinite(change) else 0.0)
+        for array, change in zip(predicted[0], amplified, strict=True)
+    ]
+    if request.tolerance is not None:
+        allowed = [request.tolerance] * len(allowed)
+    found = _against(a, b, places, feeds, predicted, allowed)
+    warnings = [*a.notes, *b.notes, *_independence(a, b), *_dependence(found[0], predicted, allowed)]
+    return Report(a, b, tuple(found[0]), tuple(dict.fromkeys(warnings)), tuple(found[1]))
+
+
+def _names(slots: Sequence[Slot]) -> str:
+    return f"{len(slots)} ({', '.join(slot.name for slot in slots)})"
+
+
+# inputs -----------------------------------------------------------------------------------------------------------
+
+
+def _predictions(
+    a: Side, b: Side, places: Sequence[int], request: Request
+) -> tuple[list[Feed], list[list[Array]]]:
+    """The inputs, and what the first side makes of each."""
+    slots = [_completed(a, b, places, number) for number in range(len(places))]
+    if request.inputs is not None:
+        feeds = [given_feed(slots, request.inputs)]
+        return feeds, [_run(a, feeds[0].arrays)]
+    known = _domains(a, b, places, slots)
+    variable = any(not isinstance(size, int) for slot in slots for size in (slot.shape or ())[1:])
+    for size in range(SIZES):
+        feeds = random_feeds(slots, known, request.seeds, size)
+        try:
+            return feeds, [_run(a, feed.arrays) for feed in feeds]
+        except MissingFact:
+            if not variable or size == SIZES - 1:
+                raise
+    raise AssertionError("the last size returns or raises")
+
+
+def _run(side: Side, arrays: Sequence[Array]) -> list[Array]:
+    try:
+        return side.loaded.run(arrays)
+    except SideFailed as error:
+        shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
+        what = f"{side.runtime} could not run it on {shapes}: {error}"
+        raise MissingFact(str(side.given.path), what, "Give inputs that it takes with --input.") from error
+
+
+def _completed(a: Side, b: Side, places: Sequence[int], number: int) -> Slot:
+    """An input of the first side, with what only the second says of it."""
+    other = b.inputs[places.index(number)] if b.inputs else None
+    if not a.inputs:
+        assert other is not None, "one of the sides has inputs"
+        return other
+    slot = a.inputs[number]
+    if other is None:
+        return slot
+    shape = slot.shape
+    if shape is None or (len(shape) == len(other.shape or ()) and not any(isinstance(s, int) for s in shape[1:])):
+        back = orders([1] * len(other.shape or ()), other.axes, Slot("", None, "", slot.axes))
+        known = tuple((other.shape or ())[axis] for axis in back[0]) if other.shape is not None else None
+        shape = known if slot.axes or shape is None else shape
+    return replace(slot, shape=shape, dtype=slot.dtype or other.dtype)
+
+
+def _domains(a: Side, b: Side, places: Sequence[int], slots: Sequence[Slot]) -> dict[str, Domain]:
+    """What each input may hold, as far as either side's graph tells."""
+    found: dict[str, Domain] = {}
+    for side, order in ((b, [places.index(n) for n in range(len(places))]), (a, list(range(len(places))))):
+        bundle = side.given.bundle
+        if bundle is None or bundle.graph is None or len(bundle.graph.inputs) != len(slots):
+            continue
+        known = list(domains(bundle).values())
+        for slot, place in zip(slots, order, strict=True):
+            before, here = found.get(slot.name), known[place]
+            bounds = [one.bound for one in (before, here) if one is not None and one.bound is not None]
+            found[slot.name] = replace(here, bound=min(bounds, default=None))
+    return found
+
+
+def precision_of(side: Side, outputs: Sequence[Array]) -> str:
+    """The floating type of the least precision that a side calculates in."""
+    bundle = side.given.bundle
+    kinds = {side.loaded.precision} if side.loaded.precision else set()
+    if not kinds and bundle is not None and bundle.graph is not None:
+        kinds = _kinds(bundle)
+    kinds = kinds or {str(array.dtype) for array in outputs}
+    return next((kind for kind in _LEAST if kind in kinds), "float32")
+
+
+def _kinds(bundle: Bundle) -> set[str]:
+    try:
+        return {found.dtype for found in infer_types(bundle).values()}
+    except IrconvError:
+        return set()
+
+
+# outputs ----------------------------------------------------------------------------------------------------------
+
+
+def _against(
+    a: Side,
+    b: Side,
+    places: Sequence[int],
+    feeds: Sequence[Feed],
+    predicted: Sequence[Sequence[Array]],
+    allowed: Sequence[float],
+) -> tuple[list[Output], list[str]]:
+    """The outputs of the second side against the first's; where the shapes leave open which axes the second side
+    takes, those under which it agrees."""
+    best: tuple[list[Output], list[str]] | None = None
+    choices = _choices(a, b, places, feeds[0])
+    for choice in choices:
+        try:
+            found = _outputs(a, b, places, choice, feeds, predicted, allowed)
+        except MissingFact:
+            if choice is choices[-1] and best is None:
+                raise
+            continue
+        if best is None or _error(found[0]) < _error(best[0]):
+            best = found
+        if not best[1] and all(output.agrees for output in best[0]):
+            break
+    assert best is not None, "the last choice returns or raises"
+    return best
+
+
+def _error(outputs: Sequence[Output]) -> float:
+    return max((output.difference.relative for output in outputs), default=float("inf"))
+
+
+def _choices(a: Side, b: Side, places: Sequence[int], feed: Feed) -> list[list[Order]]:
+    """For each way in which the second side may take its inputs, the permutation of each of them."""
+    options = []
+    for number, place in enumerate(places):
+        slot = b.inputs[number] if b.inputs else None
+        array, axes = feed.arrays[place], a.inputs[place].axes if a.inputs else ""
+        found = orders(array.shape, axes, slot)
+        if not found:
+            wanted = slot.shape if slot is not None else ()
+            what = f"{slot.name if slot else number}: expected shape {wanted}, got {array.shape}"
+            raise MissingFact(f"{b.given.path}: input {what} of {a.given.path}", "no order of the axes makes it that")
+        options.append(found)
+    return [[one[min(i, len(one) - 1)] for one in options] for i in range(max(map(len, options), default=1))]
+
+
+def _outputs(
+    a: Side,
+    b: Side,
+    places: Sequence[int],
+    choice: Sequence[Order],
+    feeds: Sequence[Feed],
+    predicted: Sequence[Sequence[Array]],
+    allowed: Sequence[float],
+) -> tuple[list[Output], list[str]]:
+    outputs: list[Output] = []
+    structure: list[str] = []
+    for feed, wanted in zip(feeds, predicted, strict=True):
+        arrays = [turned(feed.arrays[place], order) for place, order in zip(places, choice, strict=True)]
+        got = _run(b, _cast(arrays, b.inputs))
+        names = [_named(side.outputs, found) for side, found in ((a, wanted), (b, got))]
+        if len(wanted) != len(got):
+            structure.append(f"{a.given.path} has outputs {names[0]}, {b.given.path} has {names[1]}")
+        slots = [[Slot(name, None, "", "") for name in listed] for listed in names]
+        match = paired(slots[1], slots[0]) or list(range(min(len(wanted), len(got))))
+        for number, place in enumerate(match):
+            axes = [_axes(side.outputs, n) for side, n in ((a, number), (b, place))]
+            array, order = _turned_output(wanted[number], got[place], axes[0], axes[1])
+            apart = difference(wanted[number], array)
+            outputs.append(Output(names[0][number], names[1][place], feed.name, apart, allowed[number], order))
+    return outputs, list(dict.fromkeys(structure))
+
+
+def _cast(arrays: Sequence[Array], slots: Sequence[Slot]) -> list[Array]:
+    """Integers and numbers in the element types that a side takes."""
+    if not slots:
+        return list(arrays)
+    return [
+        array.astype(slot.dtype) if slot.dtype and slot.dtype != "bfloat16" else array
+        for array, slot in zip(arrays, slots, strict=True)
+    ]
+
+
+def _named(slots: Sequence[Slot], found: Sequence[Array]) -> list[str]:
+    return [slot.name for slot in slots] if len(slots) == len(found) else [f"output {i}" for i in range(len(found))]
+
+
+def _axes(slots: Sequence[Slot], number: int) -> str:
+    return slots[number].axes if number < len(slots) else ""
+
+
+def _turned_output(wanted: Array, got: Array, axes: str, other: str) -> tuple[Array, Order]:
+    """The second side's output in the axes of the first: by the letters, else by the shape, else by the numbers."""
+    found = orders(got.shape, other, Slot("", wanted.shape, "", axes))
+    if not found:
+        return got, tuple(range(got.ndim))
+    turns = [(turned(got, order), order) for order in found]
+    return min(turns, key=lambda turn: difference(wanted, turn[0]).relative)
+
+
+# warnings ---------------------------------------------------------------------------------------------------------
+
+
+def _independence(a: Side, b: Side) -> list[str]:
+    if a.own or b.own:
+        return []
+    what = "both sides ran as irconv has read them, so that a mistake in its reading of both would not show"
+    return [f"{a.given.path} and {b.given.path}: {what}"]
+
+
+def _dependence(outputs: Sequence[Output], predicted: Sequence[Sequence[Array]], allowed: Sequence[float]) -> list[str]:
+    found = []
+    names = list(dict.fromkeys(output.name for output in outputs))
+    for number, name in enumerate(names):
+        varies = spread([arrays[number] for arrays in predicted])
+        if varies < max(_DEPENDS, 10 * allowed[number]):
+            what = f"hardly depends on the input (it varies by {varies:.0e} of its largest value)"
+            found.append(f"output {name}: {what}, so that agreement says little")
+    return found
+
+
+# JSON -------------------------------------------------------------------------------------------------------------
+
+
+def _number(value: float | None) -> float | str | None:
+    """A number that JSON has, or its name."""
+    return value if value is None or isfinite(value) else str(value)
+
+
+def _side(side: Side) -> dict[str, Any]:
+    return {"path": str(side.given.path), "runtime": side.runtime, "as_read_by_irconv": not side.own}
+
+
+def _output(one: Output) -> dict[str, Any]:
+    d = one.difference
+    return {
+        "a": one.name,
+        "b": one.other,
+        "inputs": one.feed,
+        "agrees": one.agrees,
+        "max_abs": _number(d.max_abs),
+        "largest": d.largest,
+        "relative": _number(d.relative),
+        "tolerance": one.tolerance,
+        "cosine": round(d.cosine, 9),
+        "top": [{"k": k, "share": share} for k, share in d.top],
+        "where": list(d.where),
+        "values": [_number(value) for value in d.pair],
+        "shapes": [list(shape) for shape in d.shapes],
+        "order_of_axes": list(one.axes),
+    }
+
+

@@ -1,0 +1,142 @@
+"""Which numbers an input may hold, read from what the graph does with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from irconv.errors import IrconvError
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Node, Port
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+
+_BYTES = 1 / 64
+"""A factor at most this large on an image says that the image has bytes."""
+
+
+@dataclass(frozen=True)
+class Domain:
+    """What an input may hold."""
+
+    bound: int | None = None
+    """Integers from 0 up to, not including, this."""
+    lengths: bool = False
+    """Whether the integers count the steps of a sequence, so that they begin at 1."""
+    image: bool = False
+    scale: float = 1.0
+    """The largest value of an image."""
+
+
+#: Layers that hand an input's numbers on, moved or rounded at most.
+_PASSED = frozenset(
+    "Cast Identity Reshape Flatten Transpose Squeeze Unsqueeze Slice Split Stack Unstack Select Concat Expand Tile "
+    "Repeat Dropout Clip Floor Trunc Round".split()  # noqa: SIM905
+)
+
+
+def domains(bundle: Bundle) -> dict[str, Domain]:
+    """The domain of each input, by its name."""
+    graph = bundle.graph
+    if graph is None:
+        return {}
+    try:
+        types: Mapping[str, ValueType] = infer_types(bundle)
+    except IrconvError:
+        types = {}
+    uses: dict[str, list[tuple[Node, str]]] = {}
+    for node in graph.nodes:
+        for slot, value in node.inputs.items():
+            uses.setdefault(value, []).append((node, slot))
+    return {port.name: _domain(bundle, port, uses, types) for port in graph.inputs}
+
+
+def _domain(
+    bundle: Bundle, port: Port, uses: Mapping[str, list[tuple[Node, str]]], types: Mapping[str, ValueType]
+) -> Domain:
+    bounds: list[int] = []
+    lengths = False
+    factors: list[float] = []
+    for node, slot in _reached(bundle, port.value, uses):
+        layer = bundle.layers[node.layer]
+        if layer.type == "Mul":
+            factors += [factor for value in node.inputs.values() if (factor := _constant(bundle, value)) is not None]
+        if layer.type == "ReverseSequence" and slot == "lengths":
+            size = types[node.inputs["x"]].shape[layer.settings()["time_axis"]] if types else None
+            bounds, lengths = [*bounds, *([size + 1] if isinstance(size, int) else [])], True
+        elif (bound := _bound(bundle, layer, node, slot, types)) is not None:
+            bounds.append(bound)
+    space = sum(letter in "DHW" for letter in port.axes)
+    image = port.dtype.startswith(("float", "bfloat")) and "C" in port.axes and space >= 2
+    scale = 255.0 if any(0 < abs(factor) <= _BYTES for factor in factors) else 1.0
+    return Domain(min(bounds, default=None), lengths, image, scale)
+
+
+def _reached(
+    bundle: Bundle, value: str, uses: Mapping[str, list[tuple[Node, str]]]
+) -> Iterator[tuple[Node, str]]:
+    """Every use of a value, also after layers that only hand it on."""
+    waiting, seen = [value], {value}
+    while waiting:
+        for node, slot in uses.get(waiting.pop(), ()):
+            yield node, slot
+            if bundle.layers[node.layer].type in _PASSED:
+                new = [made for made in node.outputs.values() if made not in seen]
+                waiting += new
+                seen |= set(new)
+
+
+def _bound(bundle: Bundle, layer: Layer, node: Node, slot: str, types: Mapping[str, ValueType]) -> int | None:
+    found = _BOUNDS.get((layer.type, slot))
+    if found is None:
+        return None
+    size = found(layer, bundle.operand_types(layer), {s: types[v] for s, v in node.inputs.items() if v in types})
+    return size if isinstance(size, int) and size > 0 else None
+
+
+_Types = Mapping[str, ValueType]
+
+
+def _rows(layer: Layer, operands: _Types, inputs: _Types) -> object:
+    table = operands.get("table") or inputs.get("table")
+    return table.shape[0] if table else None
+
+
+def _gathered(layer: Layer, operands: _Types, inputs: _Types) -> object:
+    x = inputs.get("x") or operands.get("x")
+    return x.shape[layer.settings()["axis"]] if x else None
+
+
+def _depth(layer: Layer, operands: _Types, inputs: _Types) -> object:
+    return layer.settings()["depth"]
+
+
+#: Layer type and slot -> how many integers it takes there.
+_BOUNDS: Mapping[tuple[str, str], Callable[[Layer, _Types, _Types], object]] = {
+    ("Embedding", "x"): _rows,
+    ("EmbeddingBag", "x"): _rows,
+    ("Gather", "indices"): _gathered,
+    ("GatherElements", "indices"): _gathered,
+    ("OneHot", "x"): _depth,
+    ("CategoryEncoding", "x"): _depth,
+}
+
+
+def _constant(bundle: Bundle, value: str) -> float | None:
+    """The largest magnitude of a value that is a constant."""
+    assert bundle.graph is not None, "the caller has looked"
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        if value in node.outputs.values() and layer.type == "Constant":
+            operand = layer.operands["value"]
+            if isinstance(operand, LiteralOperand):
+                return float(np.abs(np.asarray(operand.literal, np.float64)).max(initial=0.0))
+            assert isinstance(operand, StoredOperand), "an operand is one or the other"
+            return float(np.abs(bundle.tensors[operand.tensor].data.numpy().astype(np.float64)).max(initial=0.0))
+        if value in node.outputs.values() and layer.type not in _PASSED:
+            return None
+        if value in node.outputs.values():
+            return _constant(bundle, node.inputs["x"]) if "x" in node.inputs else None
+    return None

@@ -1,0 +1,96 @@
+"""A Keras file in Keras, of whatever version this Python has; Keras' safe mode stays as it is."""
+
+# ruff: noqa: B905, BLE001  (it runs under Python 3.6 and later)
+
+import importlib.util
+import os
+from importlib import import_module
+from typing import Any
+
+_LEAST = ("bfloat16", "float16", "float32", "float64")
+
+
+def library(tensorflows: bool, backend: str) -> Any:
+    """Keras, or TensorFlow's own where that is asked for or the only one."""
+    if backend and importlib.util.find_spec(backend):
+        os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+    if "KERAS_BACKEND" not in os.environ and not importlib.util.find_spec("tensorflow"):
+        installed = [name for name in ("torch", "jax", "theano") if importlib.util.find_spec(name)]
+        os.environ.update({"KERAS_BACKEND": name for name in installed[:1]})
+    if tensorflows and importlib.util.find_spec("tensorflow"):
+        return import_module("tensorflow").keras
+    return import_module("keras" if importlib.util.find_spec("keras") else "tensorflow.keras")
+
+
+def described(name: str, tensor: Any) -> Any:
+    """Name, shape and element type of a tensor that stands for an input or output."""
+    shape = tuple(getattr(tensor, "shape", ()))
+    sizes = [getattr(size, "value", size) for size in shape]
+    dtype = getattr(tensor.dtype, "name", str(tensor.dtype))
+    return {"name": name, "shape": [None if size is None else int(size) for size in sizes], "dtype": dtype}
+
+
+def listed(found: Any) -> Any:
+    """One thing or several, as a list."""
+    if isinstance(found, dict):
+        return list(found.values())
+    return list(found) if isinstance(found, (list, tuple)) else [found]
+
+
+class Side:
+    """The model of one file."""
+
+    name = "keras"
+
+    def __init__(self, path: str, options: Any) -> None:
+        keras = library(options["tensorflow"], options["backend"])
+        self._keras, self.version = keras, str(getattr(keras, "__version__", ""))
+        self.major = int(self.version.split(".")[0])
+        try:
+            keras.backend.clear_session()
+        except Exception:  # not every backend of every version has a session
+            pass
+        self._model = keras.models.load_model(path, **({"compile": False} if self.major > 1 else {}))
+        inputs, outputs = listed(self._model.inputs), listed(self._model.outputs)
+        names = [getattr(self._model, f"{kind}_names", None) or [] for kind in ("input", "output")]
+        names = [list(known) if len(known) == len(there) else [one.name for one in there]
+                 for known, there in zip(names, (inputs, outputs))]
+        self.inputs = [described(name, tensor) for name, tensor in zip(names[0], inputs)]
+        self.outputs = [described(name, tensor) for name, tensor in zip(names[1], outputs)]
+        kinds = [str(getattr(layer, "compute_dtype", "float32")) for layer in self._model.layers]
+        self.precision = next((kind for kind in _LEAST if kind in kinds), "float32")
+
+    def _predicted(self, model: Any, arrays: Any) -> Any:
+        if self.major < 3 and "tensorflow" not in self._keras.__name__:
+            return listed(model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0]))
+        try:
+            found = model(arrays if len(arrays) > 1 else arrays[0], training=False)
+            return [self._array(tensor) for tensor in listed(found)]
+        except Exception:  # graph mode, or a model that takes its inputs by name
+            return listed(model.predict_on_batch(arrays if len(arrays) > 1 else arrays[0]))
+
+    def _array(self, tensor: Any) -> Any:
+        if hasattr(self._keras, "ops"):
+            return self._keras.ops.convert_to_numpy(tensor)
+        return tensor.numpy()
+
+    def run(self, arrays: Any) -> Any:
+        """The outputs in order, from the inputs in order."""
+        for layer in self._model.layers:
+            if getattr(layer, "stateful", False) and hasattr(layer, "reset_states"):
+                layer.reset_states()
+        return self._predicted(self._model, arrays)
+
+    def values(self, arrays: Any, names: Any) -> Any:
+        """The results of these layers, or of all, at the model's outermost level."""
+        wanted = []
+        for layer in self._model.layers:
+            if names is None or layer.name in names:
+                try:
+                    wanted.append((layer.name, listed(layer.output)[0]))
+                except Exception:  # a layer that is used several times has no one output
+                    continue
+        model = self._keras.models.Model(self._model.inputs, [tensor for _, tensor in wanted])
+        return [(name, array) for (name, _), array in zip(wanted, self._predicted(model, arrays))]

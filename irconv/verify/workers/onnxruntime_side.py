@@ -1,0 +1,67 @@
+"""An ONNX file in onnxruntime."""
+
+# ruff: noqa: B905  (it runs under Python 3.6 and later)
+
+import os
+from importlib import import_module
+from typing import Any
+
+_TYPES = {"float": "float32", "double": "float64"}
+
+
+def described(value: Any) -> Any:
+    """Name, shape and element type of an input or output of a session."""
+    shape = [size if isinstance(size, int) else None for size in value.shape]
+    symbols = [size if isinstance(size, str) else "" for size in value.shape]
+    word = value.type[len("tensor(") : -1]
+    return {"name": value.name, "shape": shape, "symbols": symbols, "dtype": _TYPES.get(word, word)}
+
+
+class Side:
+    """A session on one file."""
+
+    name = "onnxruntime"
+
+    def __init__(self, path: str, options: Any) -> None:
+        self._library = import_module("onnxruntime")
+        self.version = str(self._library.__version__)
+        self._path = path
+        self._session = self._opened(path)
+        self.inputs = [described(value) for value in self._session.get_inputs()]
+        self.outputs = [described(value) for value in self._session.get_outputs()]
+        self.precision = self._least()
+
+    def _least(self) -> str:
+        """The floating type of the least precision that the weights have; empty where none has one."""
+        onnx = import_module("onnx")
+        kinds = {one.data_type for one in onnx.load(self._path, load_external_data=False).graph.initializer}
+        names = ("BFLOAT16", "FLOAT16", "FLOAT", "DOUBLE")
+        found = [name for name in names if getattr(onnx.TensorProto, name) in kinds]
+        return _TYPES.get(found[0].lower(), found[0].lower()) if found else ""
+
+    def _opened(self, model: Any) -> Any:
+        options = self._library.SessionOptions()
+        options.log_severity_level = 3
+        if isinstance(model, bytes):
+            folder = os.path.dirname(os.path.abspath(self._path))
+            options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
+        return self._library.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+    def _feeds(self, arrays: Any) -> Any:
+        return {one["name"]: array for one, array in zip(self.inputs, arrays)}
+
+    def run(self, arrays: Any) -> Any:
+        """The outputs in order, from the inputs in order."""
+        return self._session.run(None, self._feeds(arrays))
+
+    def values(self, arrays: Any, names: Any) -> Any:
+        """The values of these names, or of all nodes of the graph."""
+        onnx = import_module("onnx")
+        model = onnx.load(self._path, load_external_data=False)
+        made = [name for node in model.graph.node for name in node.output if name]
+        wanted = [name for name in made if names is None or name in names]
+        there = {value.name for value in model.graph.output}
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in there)
+        session = self._opened(model.SerializeToString())
+        found = session.run(wanted, self._feeds(arrays))
+        return [(name, array) for name, array in zip(wanted, found) if hasattr(array, "dtype")]
