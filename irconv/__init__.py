@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irconv.api import check, convert, read, run, write
+    from irconv.api import check, convert, read, run, verify, write
     from irconv.errors import IrconvError
     from irconv.ir.bundle import Bundle
     from irconv.options import ReadOptions, WriteOptions
@@ -27,6 +27,7 @@ _HOMES = {
     "convert": "irconv.api",
     "read": "irconv.api",
     "run": "irconv.api",
+    "verify": "irconv.api",
     "write": "irconv.api",
 }
 
@@ -40,6 +41,7 @@ __all__ = [
     "convert",
     "read",
     "run",
+    "verify",
     "write",
 ]
 

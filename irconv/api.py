@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from irconv.containers.files import Progress
-from irconv.containers.outputs import check_free, whole_output
+from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
-from irconv.errors import MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
+from irconv.errors import IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -22,10 +22,16 @@ from irconv.ir.manifest import Fact, given_fact
 from irconv.layout import Array
 from irconv.options import DiffOptions, ReadOptions, WriteOptions, flag, given, unused
 
-if TYPE_CHECKING:  # a comparison takes long to import, and conversions need none
+if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.diff.compare import Comparison
+    from irconv.verification.check import Report
+    from irconv.verification.given import Inputs
+    from irconv.verification.sides import Given
 
 Runtime = Literal["onnxruntime", "numpy"]
+
+_Judge = Callable[[Bundle, Output | None, Made], tuple["Report", ...]]
+"""Checks what was written, still under its temporary names, or a bundle before it is written."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Written:
     """The version of the format that the model is spelt for, where there are several."""
     overridden: tuple[Fact, ...] = ()
     """What the user stated of the source against what its file says."""
+    checked: tuple[Report, ...] = ()
+    """What `convert` found with `verify`, one report for each runtime."""
 
 
 def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
@@ -64,6 +72,8 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     if options.source_format:
         bundle = _noted(bundle, reader, path)
     bundle = replace(bundle, opened=dict(seen))
+    if bundle.checks and _edits(options):  # what was checked is another function
+        bundle = replace(bundle, checks=())
     if bundle.graph is None or not reader.naive:
         return bundle
     # The passes need classes of layers, whose import takes longer than reading weights alone.
@@ -93,11 +103,16 @@ def write(
     Raises `Refused` naming every layer the format cannot express, `UnusedOption`, `DamagedFile` where a file that the
     bundle was read from has changed since, and `OutputFailed`, also where one of those would be replaced.
     """
-    return _write(bundle, Path(path), options or WriteOptions(), progress, ())
+    return _write(bundle, Path(path), options or WriteOptions(), progress, (), None)
 
 
 def _write(
-    bundle: Bundle, path: Path, options: WriteOptions, progress: Progress | None, sources: Iterable[Path]
+    bundle: Bundle,
+    path: Path,
+    options: WriteOptions,
+    progress: Progress | None,
+    sources: Iterable[Path],
+    judge: _Judge | None,
 ) -> Written:
     sources = (*sources, *bundle.opened)
     writer = _writer(path, options.target_format)
@@ -119,14 +134,20 @@ def _write(
         from irconv.passes import boundary
 
         bundle = boundary.to_source_axes(bundle)
+    reports: tuple[Report, ...] = ()
+    if judge is not None and writer.archives:
+        reports = judge(bundle, None, Made([path]))
+        bundle = replace(bundle, checks=tuple(report.record() for report in reports))
     with whole_output(options.force, options.dry_run, sources) as output, _writable_names():
         files = writer.write(bundle, output, path, options, progress)
+        made = files if isinstance(files, Made) else Made(files)
+        if judge is not None and not writer.archives:
+            reports = judge(bundle, output, made)
         check_unchanged(bundle.opened)
-    made = files if isinstance(files, Made) else Made(files)
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.overridden())
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.overridden(), checked=reports)
 
 
 @contextmanager
@@ -147,10 +168,13 @@ def convert(
     read_options: ReadOptions | None = None,
     write_options: WriteOptions | None = None,
     progress: Progress | None = None,
+    verify: bool = False,
 ) -> Written:
     """Read one file and write another.
 
-    Raises what `read` and `write` raise; a bad destination and options without effect are found first.
+    With `verify` both are run, each in its own framework where that is installed, before anything appears under its
+    name. Raises what `read` and `write` raise; a bad destination and options without effect are found first. With
+    `verify` also `Disagreement`, whose reports say how far apart they are, and `MissingFact` for what cannot be run.
     """
     reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
     writer = _writer(Path(destination), writing.target_format)
@@ -159,7 +183,71 @@ def convert(
     path = _existing(Path(source))
     reader = _reader(path, reading.source_format)
     _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-    return _write(_read(reader, path, reading), Path(destination), writing, progress, sources)
+    bundle = _read(reader, path, reading)
+    if not verify:
+        return _write(bundle, Path(destination), writing, progress, sources, None)
+    from irconv.verification.conversion import judge
+    from irconv.verification.sides import Given
+
+    given = Given(path, bundle, reader=reader.name, edited=_edits(reading))
+    judging = judge(given, Path(destination), writer, read)
+    return _write(bundle, Path(destination), writing, progress, sources, judging)
+
+
+def verify(
+    a: str | Path,
+    b: str | Path,
+    inputs: Inputs | None = None,
+    seeds: int = 3,
+    tolerance: float | None = None,
+    read_a: ReadOptions | None = None,
+    read_b: ReadOptions | None = None,
+) -> Report:
+    """Run two models, each in its own framework where that is installed, on the same inputs; compare the predictions.
+
+    `inputs` are given by name or in order, in the axes of either side; else they are random, one set for each seed, and
+    respect the model. `tolerance` is relative to the largest value of an output; without it the element type decides.
+    `read_a` and `read_b` are facts of reading them. What Python files of PyTorch and Theano hold is run.
+
+    Raises `MissingFact` where a side cannot be run, with all that was tried, and `UnknownFormat`.
+    """
+    from irconv.verification.check import Request, check
+    from irconv.verification.process import Processes
+
+    sides = [_side(Path(a), read_a or ReadOptions()), _side(Path(b), read_b or ReadOptions())]
+    with Processes() as processes:
+        return check(sides[0], sides[1], Request(inputs, seeds, tolerance), processes)
+
+
+def _side(path: Path, options: ReadOptions) -> Given:
+    """A side of a check, with what irconv reads it as; a file that it cannot read may run in its own framework."""
+    from irconv.verification.sides import Given, framework_alone
+
+    _must_exist(path)
+    alone = framework_alone(path)
+    found = None if alone else next((reader for reader in readers() if reader.recognises(path)), None)
+    if found is None and options.source_format is None:
+        reason = alone or "no reader recognises its content"
+        if asked := [*given(options)]:
+            raise UnusedOption(unused(options, asked, f"irconv does not read {path}: {reason}"))
+        return Given(path, unread=reason)
+    reader = _reader(path, options.source_format)
+    _refuse([*_unread(reader, options)])
+    try:
+        return Given(path, _read(reader, path, options), reader=reader.name, edited=_edits(options))
+    except IrconvError as error:
+        if _edits(options):
+            raise
+        unread = "; ".join(str(problem).rstrip(".") for problem in error.problems[:3])
+        return Given(path, None, unread, reader.name)
+
+
+#: The facts of reading that choose another function than the one that the file's framework runs.
+_EDITS = ("until", "replace", "plugins", "key", "ema", "inputs", "outputs", "signature", "tags", "fix", "arch")
+
+
+def _edits(options: ReadOptions) -> str:
+    return ", ".join(flag(name) for name in given(options) if name in _EDITS)
 
 
 def check(path: str | Path) -> list[Problem]:

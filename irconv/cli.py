@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from irconv import __version__
-from irconv.errors import IrconvError
+from irconv.errors import Disagreement, IrconvError
 from irconv.options import Backend
 
 if TYPE_CHECKING:
@@ -61,8 +61,7 @@ class _Group(click.Group):
             with _cleared_up():
                 return super().invoke(context)
         except IrconvError as error:
-            for problem in error.problems:
-                click.echo(str(problem), err=True)
+            _print_problems(error)
             sys.exit(_REFUSED)
 
 
@@ -214,22 +213,32 @@ def main() -> None:
 @click.argument("dst")
 @_with(_READING_OPTIONS)
 @_with(_WRITING_OPTIONS)
+@click.option(
+    "--verify", is_flag=True, help="Run both, each in its own framework; write nothing where they differ (exit code 1)."
+)
 @_json
-def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
+def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> None:
     """Convert SRC to DST; DST's suffix chooses the format (see `irconv formats`)."""
     from irconv import api
     from irconv.options import ReadOptions, WriteOptions
 
     read, write = _taken(ReadOptions, flags), _taken(WriteOptions, flags)
-    with _progress("writing") as progress:
-        written = api.convert(src, dst, read, write, progress)
+    try:
+        with _progress("writing") as progress:
+            written = api.convert(src, dst, read, write, progress, verify)
+    except Disagreement as error:
+        if as_json:
+            _print_json({"files": [], "checked": [report.document() for report in error.reports]})
+        _print_problems(error)
+        sys.exit(_DIFFERENT)
     ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]
     if as_json:
         described = [{"kind": kind, **port.model_dump(mode="json")} for kind, port in ports]
         files = [str(path) for path in written.files]
         document = {"format": written.format, "dialect": written.dialect, "files": files, "ports": described}
         document["overridden"] = [fact.model_dump(mode="json") for fact in written.overridden]
-        _print_json({key: value for key, value in document.items() if value or key not in ("dialect", "overridden")})
+        document = {key: value for key, value in document.items() if value or key not in ("dialect", "overridden")}
+        _print_json(document | {"checked": [report.document() for report in written.checked]} if verify else document)
         return
     _say_overridden(written.overridden)
     for path in written.files:
@@ -239,6 +248,10 @@ def convert(src: str, dst: str, as_json: bool, **flags: Any) -> None:
         turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
         axes = f" {port.axes}" if port.axes else ""
         click.echo(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
+    if written.checked:
+        from irconv.report.verify import print_checked
+
+        print_checked(written.checked)
 
 
 @main.command()
@@ -349,6 +362,46 @@ def diff(a: str, b: str, everything: bool, as_json: bool, **flags: Any) -> None:
 
 
 @main.command()
+@click.argument("a")
+@click.argument("b")
+@click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="[NAME=]X",
+    help="An input: .npy, .npz or an image, in the axes of either side; repeat for more. [default: random ones]",
+)
+@click.option("--seeds", type=click.IntRange(1), default=3, show_default=True, help="How many sets of random inputs.")
+@click.option(
+    "--tolerance",
+    type=click.FloatRange(0),
+    help="Largest difference over largest value. [default: by element type, 1e-5 for float32]",
+)
+@click.option("--a", "flags_a", metavar="'FLAGS'", callback=_reading, help="How to read A: flags of `inspect`, quoted.")
+@click.option("--b", "flags_b", metavar="'FLAGS'", callback=_reading, help="How to read B.")
+@_json
+def verify(
+    a: str, b: str, inputs: tuple[str, ...], seeds: int, tolerance: float | None, as_json: bool, **flags: Any
+) -> None:
+    """Run A and B, each in its own framework, on the same inputs, and compare what they predict.
+
+    Python files that irconv wrote for PyTorch and Theano are run. Exit code 0: they agree; 1: they differ; 3: refused.
+    """
+    from irconv import api
+    from irconv.report.verify import print_report
+    from irconv.verification.given import read_given
+
+    given = read_given(inputs) if inputs else None
+    report = api.verify(a, b, given, seeds, tolerance, flags["flags_a"], flags["flags_b"])
+    if as_json:
+        _print_json(report.document())
+    else:
+        print_report(report)
+    if not report.agree:
+        sys.exit(_DIFFERENT)
+
+
+@main.command()
 @click.argument("weights")
 @click.option("-o", "--output", required=True, metavar="ARCH.json", help="Where the architecture goes.")
 @click.option("--force", is_flag=True, help="Replace the output where it exists.")
@@ -368,19 +421,27 @@ def formats(as_json: bool) -> None:
     from importlib.util import find_spec
 
     from irconv.frameworks import readers, writers
+    from irconv.verification.runtimes import RUNTIMES
 
     runtimes = {name: find_spec(name) is not None for name in ("onnxruntime", "torch", "tensorflow")}
+    verifying = {name: runtime.found() for name, runtime in RUNTIMES.items()}
     if as_json:
         listed: dict[str, Any] = {
             "readers": [{"name": r.name, "description": r.description} for r in readers()],
             "writers": [{"name": w.name, "suffixes": w.suffixes, "description": w.description} for w in writers()],
             "runtimes": runtimes,
+            "verify": verifying,
         }
         _print_json(listed)
         return
     from irconv.report.formats import print_formats
 
-    print_formats(readers(), writers(), runtimes)
+    print_formats(readers(), writers(), runtimes, verifying)
+
+
+def _print_problems(error: IrconvError) -> None:
+    for problem in error.problems:
+        click.echo(str(problem), err=True)
 
 
 def _say_overridden(facts: Iterable[Fact]) -> None:

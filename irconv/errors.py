@@ -7,6 +7,7 @@
     ├── MissingFact             the file does not say it; a flag must
     ├── UnusedOption            what was asked for would have no effect on this file
     ├── BundleInvalid           a bundle that breaks its own format
+    ├── Disagreement            what was to be written predicts something else than its source: exit code 1
     └── OutputFailed            the destination exists, or could not be written whole
 
 Every error carries all of its reasons at once, each a `Problem`; its text is one line per problem:
@@ -18,10 +19,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "BundleInvalid",
     "DamagedFile",
+    "Disagreement",
     "IrconvError",
     "MissingFact",
     "OutputFailed",
@@ -81,6 +84,15 @@ class UnusedOption(IrconvError):
 
 class BundleInvalid(IrconvError):
     """A bundle that breaks its own format: schema, digests or shapes."""
+
+
+class Disagreement(IrconvError):
+    """A conversion whose result predicts something else than its source; nothing was written.
+
+    `reports` are those of `irconv.verification.check`, one for each runtime.
+    """
+
+    reports: tuple[Any, ...] = ()
 
 
 class OutputFailed(IrconvError):

@@ -92,6 +92,10 @@ class Output:
         temporary.mkdir()
         return temporary
 
+    def staged(self, final: Path) -> Path:
+        """Where a file or folder of the output lies until it is moved to its place; all of one folder lie together."""
+        return next(entry.temporary for entry in self._entries if entry.final == final)
+
     def finish(self) -> None:
         """Move everything to its place, or, where that fails, everything back."""
         for entry in self._entries:

@@ -9,8 +9,12 @@ from pathlib import Path
 
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+<<<<<<< HEAD
 from irconv.ir.manifest import FORMAT, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
 from irconv.ir.stamps import Stamp
+=======
+from irconv.ir.manifest import FORMAT, Check, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
+>>>>>>> c9dfb46 (irconv verify and convert --verify: both sides run in their own frameworks and are compared)
 from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import customary, relayout
 
@@ -56,6 +60,8 @@ class Bundle:
     tensors: Mapping[str, Tensor] = field(default_factory=dict)
     groups: tuple[Group, ...] = ()
     omitted: tuple[Omitted, ...] = ()
+    checks: tuple[Check, ...] = ()
+    """How it was compared with its source."""
     paths: tuple[Path, ...] = ()
     """The files that `source` names, where they still lie; empty for a bundle read back."""
     opened: Mapping[Path, Stamp] = field(default_factory=dict)
@@ -93,6 +99,7 @@ class Bundle:
             tensors={key: tensor.record for key, tensor in self.tensors.items()},
             groups=self.groups,
             omitted=self.omitted,
+            checks=self.checks,
         )
 
     def operand_types(self, layer: Layer) -> dict[str, ValueType]:

@@ -128,6 +128,24 @@ class Group(Record):
     """The name inside the group -> key of the tensor."""
 
 
+class Check(Record):
+    """A comparison of what the bundle predicts with what its source predicts, made when it was converted."""
+
+    by: str
+    """What compared them: ``irconv 0.1.0``."""
+    runtime: str
+    """What ran the bundle, with its version."""
+    source_runtime: str
+    """What ran the source."""
+    source_as_read: bool
+    """Whether the source ran as irconv had read it, because its framework was not there."""
+    inputs: tuple[str, ...]
+    """The inputs it ran on: ``seed 0`` and so on."""
+    relative: float
+    """The largest difference over the largest value, of the worst output; two digits."""
+    tolerance: float
+
+
 class Manifest(Record):
     """Everything about a model but the bytes of its tensors."""
 
@@ -138,10 +156,13 @@ class Manifest(Record):
     tensors: dict[str, TensorRecord]
     groups: tuple[Group, ...]
     omitted: tuple[Omitted, ...]
+    checks: tuple[Check, ...] = ()
 
     def text(self) -> str:
         """The manifest as JSON: the same manifest gives the same text, one short record to a line."""
         data = self.model_dump(mode="json")
+        if not self.checks:
+            del data["checks"]
         for layer in data["layers"].values():
             layer["operands"], layer["origin"] = layer.pop("operands"), layer.pop("origin")  # settings come first
         return _render(data, 0) + "\n"

@@ -11,9 +11,13 @@ from irconv.frameworks import Reader, Writer
 
 
 def print_formats(
-    readers: Sequence[Reader], writers: Sequence[Writer], runtimes: Mapping[str, bool], console: Console | None = None
+    readers: Sequence[Reader],
+    writers: Sequence[Writer],
+    runtimes: Mapping[str, bool],
+    verifying: Mapping[str, str],
+    console: Console | None = None,
 ) -> None:
-    """Print what can be read and written, and what is installed to run models."""
+    """Print what can be read and written, what is installed to run models, and where `verify` finds each framework."""
     console = console or Console()
     reads = Table("--from", "reads", box=None, header_style="bold")
     for reader in readers:
@@ -24,4 +28,6 @@ def print_formats(
     console.print(reads)
     console.print(writes)
     installed = ", ".join(f"{name} {'installed' if there else 'not installed'}" for name, there in runtimes.items())
+    found = ", ".join(f"{name} ({where or 'not found'})" for name, where in verifying.items())
     console.print(f"runtimes: {installed}, numpy built in", highlight=False)
+    console.print(f"verify runs models in: {found}", highlight=False, markup=False)

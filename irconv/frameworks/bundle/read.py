@@ -106,4 +106,5 @@ def bundle_files(path: Path) -> Files:
 
 def _bundle(manifest: Manifest, data: dict[str, LazyTensor]) -> Bundle:
     tensors = {key: Tensor(record, from_pairs(data[key], record.dtype)) for key, record in manifest.tensors.items()}
-    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, manifest.groups, manifest.omitted)
+    kept = (manifest.groups, manifest.omitted, manifest.checks)
+    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, *kept)

@@ -4,6 +4,7 @@
 
 import importlib.util
 import os
+from contextlib import suppress
 from importlib import import_module
 from typing import Any
 
@@ -18,18 +19,18 @@ def library(tensorflows: bool, backend: str) -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
     if "KERAS_BACKEND" not in os.environ and not importlib.util.find_spec("tensorflow"):
         installed = [name for name in ("torch", "jax", "theano") if importlib.util.find_spec(name)]
-        os.environ.update({"KERAS_BACKEND": name for name in installed[:1]})
+        if installed:
+            os.environ["KERAS_BACKEND"] = installed[0]
     if tensorflows and importlib.util.find_spec("tensorflow"):
         return import_module("tensorflow").keras
     return import_module("keras" if importlib.util.find_spec("keras") else "tensorflow.keras")
 
 
 def described(name: str, tensor: Any) -> Any:
-    """Name, shape and element type of a tensor that stands for an input or output."""
-    shape = tuple(getattr(tensor, "shape", ()))
-    sizes = [getattr(size, "value", size) for size in shape]
+    """Name, shape and element type of an input or output; of Theano's variables, Keras knows the shape."""
+    sizes = [getattr(size, "value", size) for size in getattr(tensor, "_keras_shape", tuple(tensor.shape))]
     dtype = getattr(tensor.dtype, "name", str(tensor.dtype))
-    return {"name": name, "shape": [None if size is None else int(size) for size in sizes], "dtype": dtype}
+    return {"name": name, "shape": [int(size) if isinstance(size, int) else None for size in sizes], "dtype": dtype}
 
 
 def listed(found: Any) -> Any:
@@ -48,15 +49,15 @@ class Side:
         keras = library(options["tensorflow"], options["backend"])
         self._keras, self.version = keras, str(getattr(keras, "__version__", ""))
         self.major = int(self.version.split(".")[0])
-        try:
+        with suppress(Exception):  # not every backend of every version has a session
             keras.backend.clear_session()
-        except Exception:  # not every backend of every version has a session
-            pass
         self._model = keras.models.load_model(path, **({"compile": False} if self.major > 1 else {}))
         inputs, outputs = listed(self._model.inputs), listed(self._model.outputs)
         names = [getattr(self._model, f"{kind}_names", None) or [] for kind in ("input", "output")]
-        names = [list(known) if len(known) == len(there) else [one.name for one in there]
-                 for known, there in zip(names, (inputs, outputs))]
+        names = [
+            list(known) if len(known) == len(there) else [one.name for one in there]
+            for known, there in zip(names, (inputs, outputs))
+        ]
         self.inputs = [described(name, tensor) for name, tensor in zip(names[0], inputs)]
         self.outputs = [described(name, tensor) for name, tensor in zip(names[1], outputs)]
         kinds = [str(getattr(layer, "compute_dtype", "float32")) for layer in self._model.layers]

@@ -6,7 +6,7 @@ import ast
 import re
 from pathlib import Path
 
-from irconv.verify.slots import Slot, Slots
+from irconv.verification.slots import Slot, Slots
 
 _MOST = 2**26
 _PORT = re.compile(r"(takes|returns) (.+?): (\w+) \(((?:[^()]|\([^()]*\))*)\)(?: ([A-Z]+))?", re.IGNORECASE)

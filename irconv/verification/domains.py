@@ -32,8 +32,8 @@ class Domain:
 
 #: Layers that hand an input's numbers on, moved or rounded at most.
 _PASSED = frozenset(
-    "Cast Identity Reshape Flatten Transpose Squeeze Unsqueeze Slice Split Stack Unstack Select Concat Expand Tile "
-    "Repeat Dropout Clip Floor Trunc Round".split()  # noqa: SIM905
+    "Cast Clip Concat Dropout Expand Flatten Floor Identity Repeat Reshape Round Select Slice Split Squeeze Stack Tile "  # noqa: SIM905
+    "Transpose Trunc Unsqueeze Unstack".split()
 )
 
 
@@ -74,9 +74,7 @@ def _domain(
     return Domain(min(bounds, default=None), lengths, image, scale)
 
 
-def _reached(
-    bundle: Bundle, value: str, uses: Mapping[str, list[tuple[Node, str]]]
-) -> Iterator[tuple[Node, str]]:
+def _reached(bundle: Bundle, value: str, uses: Mapping[str, list[tuple[Node, str]]]) -> Iterator[tuple[Node, str]]:
     """Every use of a value, also after layers that only hand it on."""
     waiting, seen = [value], {value}
     while waiting:

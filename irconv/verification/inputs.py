@@ -10,8 +10,9 @@ import numpy as np
 from irconv.errors import MissingFact, Problems
 from irconv.ir.dtypes import numpy_dtype
 from irconv.layout import Array, turned
-from irconv.verify.domains import Domain
-from irconv.verify.slots import Slot, orders
+from irconv.verification.domains import Domain
+from irconv.verification.given import Inputs, Picture
+from irconv.verification.slots import Slot, orders
 
 _BATCH = 3
 #: Sizes that are tried for what a model leaves open, unequal so that exchanged axes show: time, or height and width.
@@ -99,8 +100,9 @@ def _tokens(rng: np.random.Generator, shape: tuple[int, ...], bound: int) -> Arr
     return found
 
 
-def given_feed(slots: Sequence[Slot], given: Mapping[str, Array] | Sequence[Array]) -> Feed:
-    """The user's arrays by name or in order, in the axes of the first side; those with the other axes are turned.
+def given_feed(slots: Sequence[Slot], given: Inputs, domains: Mapping[str, Domain]) -> Feed:
+    """The user's arrays by name or in order, in the axes of the first side; those with the other axes are turned, and
+    images made what the input takes.
 
     Raises `MissingFact` for what does not fit.
     """
@@ -118,13 +120,15 @@ def given_feed(slots: Sequence[Slot], given: Mapping[str, Array] | Sequence[Arra
     problems, fitted = Problems(), []
     for slot, array in zip(slots, arrays, strict=True):
         assert array is not None, "what is missing has been refused"
+        if isinstance(array, Picture):
+            with problems.collect():
+                fitted.append(array.array(slot, domains.get(slot.name, Domain()).scale))
+            continue
         found = orders(array.shape, "", slot)
         if not found:
             wanted = ", ".join("?" if size is None else str(size) for size in slot.shape or ())
             axes = f" ({slot.axes})" if slot.axes else ""
-            problems.add(
-                f"input {slot.name}", f"expected shape ({wanted}){axes}, got {array.shape}", kind=MissingFact
-            )
+            problems.add(f"input {slot.name}", f"expected shape ({wanted}){axes}, got {array.shape}", kind=MissingFact)
             continue
         fitted.append(turned(np.asarray(array, numpy_dtype(slot.dtype) if slot.dtype else None), found[0]))
     problems.raise_any()

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
-
-from irconv.errors import IrconvError, MissingFact
+from irconv import __version__
+from irconv.errors import IrconvError, MissingFact, Problem, Problems
 from irconv.ir.bundle import Bundle
 from irconv.ir.inference import infer_types
+from irconv.ir.manifest import Check
 from irconv.layout import Array, turned
-from irconv.verify.compare import Difference, difference, spread, tolerance
-from irconv.verify.domains import Domain, domains
-from irconv.verify.inputs import SIZES, Feed, given_feed, nudged, random_feeds
-from irconv.verify.process import Processes, SideFailed
-from irconv.verify.sides import Given, Side, opened
-from irconv.verify.slots import Order, Slot, orders, paired
+from irconv.verification.compare import Difference, difference, power, spread, tolerance
+from irconv.verification.domains import Domain, domains
+from irconv.verification.given import Inputs
+from irconv.verification.inputs import SIZES, Feed, given_feed, nudged, random_feeds
+from irconv.verification.process import Processes, SideFailed
+from irconv.verification.sides import Given, Side, opened
+from irconv.verification.slots import Order, Slot, orders, paired
 
 _DEPENDS = 1e-3
 """An output that varies less than this over all inputs hardly depends on them."""
@@ -31,7 +33,7 @@ _LEAST = ("bfloat16", "float16", "float32", "float64")
 class Request:
     """What the user asks of a check."""
 
-    inputs: Mapping[str, Array] | Sequence[Array] | None = None
+    inputs: Inputs | None = None
     """Arrays by name or in order; None for random ones."""
     seeds: int = 3
     tolerance: float | None = None
@@ -56,13 +58,37 @@ class Output:
         """Whether the difference is within the tolerance."""
         return self.difference.relative <= self.tolerance
 
+    def said(self) -> str:
+        """The difference in words."""
+        d = self.difference
+        if d.max_abs is None:
+            return f"has shape {d.shapes[1]} instead of {d.shapes[0]}"
+        place = f"[{', '.join(map(str, d.where))}]" if d.where else ""
+        apart = f"differs by {d.relative:.1e} of the largest value, {d.largest:.3g}; {power(self.tolerance)} is allowed"
+        return f"{apart}; {d.pair[1]:.6g} instead of {d.pair[0]:.6g} at {place} of {self.feed}"
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Which file ran, and in what."""
+
+    path: str
+    runtime: str
+    own: bool
+    """Whether the file ran as it is, and not as irconv has read it."""
+
+    @property
+    def words(self) -> str:
+        """The runtime, and whose reading of the file it ran."""
+        return self.runtime if self.own else f"irconv's reading in {self.runtime}"
+
 
 @dataclass(frozen=True)
 class Report:
     """What a check found."""
 
-    a: Side
-    b: Side
+    a: Ran
+    b: Ran
     outputs: tuple[Output, ...]
     warnings: tuple[str, ...]
     structure: tuple[str, ...] = ()
@@ -78,6 +104,34 @@ class Report:
         """The output that is furthest apart, relative to its tolerance."""
         return max(self.outputs, key=lambda one: (not one.agrees, one.difference.relative), default=None)
 
+    def problems(self) -> list[Problem]:
+        """What is different, each output once at its worst, in the form of irconv's errors."""
+        found = [Problem(self.b.path, line) for line in self.structure]
+        worst: dict[str, Output] = {}
+        for one in self.outputs:
+            if not one.agrees and (
+                one.name not in worst or one.difference.relative > worst[one.name].difference.relative
+            ):
+                worst[one.name] = one
+        for one in worst.values():
+            where = f"{self.b.path} in {self.b.words}: output {one.other}"
+            found.append(Problem(where, f"{one.said()}, against {self.a.path} in {self.a.words}"))
+        return found
+
+    def record(self) -> Check:
+        """What a manifest keeps of it."""
+        worst = self.worst
+        assert worst is not None, "a report that agrees has outputs"
+        return Check(
+            by=f"irconv {__version__}",
+            runtime=self.b.runtime,
+            source_runtime=self.a.runtime,
+            source_as_read=not self.a.own,
+            inputs=tuple(dict.fromkeys(output.feed for output in self.outputs)),
+            relative=float(f"{worst.difference.relative:.1e}"),
+            tolerance=worst.tolerance,
+        )
+
     def document(self) -> dict[str, Any]:
         """The report as JSON."""
         worst = self.worst
@@ -85,8 +139,8 @@ class Report:
             "agree": self.agree,
             "max_abs": _number(max((one.difference.max_abs or 0.0 for one in self.outputs), default=0.0)),
             "relative": _number(worst.difference.relative) if worst else None,
-            "a": _side(self.a),
-            "b": _side(self.b),
+            "a": _ran_document(self.a),
+            "b": _ran_document(self.b),
             "outputs": [_output(one) for one in self.outputs],
             "structure": list(self.structure),
             "warnings": list(self.warnings),
@@ -102,18 +156,23 @@ def check(a: Given, b: Given, request: Request, processes: Processes) -> Report:
 
 
 def both(a: Given, b: Given, processes: Processes) -> tuple[Side, Side]:
-    """Both sides loaded, at the same time."""
+    """Both sides loaded, at the same time. Raises `MissingFact` for both together."""
+    problems, sides = Problems(), []
     with ThreadPoolExecutor(2) as pool:
-        sides = [pool.submit(opened, given, processes, slot) for slot, given in enumerate((a, b))]
-        return sides[0].result(), sides[1].result()
+        waiting = [pool.submit(opened, given, processes, slot) for slot, given in enumerate((a, b))]
+        for future in waiting:
+            with problems.collect():
+                sides.append(future.result())
+    problems.raise_any()
+    return sides[0], sides[1]
 
 
 def compared(a: Side, b: Side, request: Request) -> Report:
     """See `check`."""
     places = paired(a.inputs, b.inputs) if a.inputs and b.inputs else list(range(len(a.inputs or b.inputs)))
     if places is None:
-        what = f"takes {_names(a.inputs)} and {b.given.path} takes {_names(b.inputs)}"
-        raise MissingFact(str(a.given.path), f"expected as many inputs on both sides, but it {what}")
+        what = f"takes {_names(a.inputs)} and {b.given.name} takes {_names(b.inputs)}"
+        raise MissingFact(a.given.name, f"expected as many inputs on both sides, but it {what}")
     feeds, predicted = _predictions(a, b, places, request)
     precision = precision_of(a, predicted[0])
     nudge = nudged(feeds[0], precision)
@@ -130,7 +189,11 @@ def compared(a: Side, b: Side, request: Request) -> Report:
         allowed = [request.tolerance] * len(allowed)
     found = _against(a, b, places, feeds, predicted, allowed)
     warnings = [*a.notes, *b.notes, *_independence(a, b), *_dependence(found[0], predicted, allowed)]
-    return Report(a, b, tuple(found[0]), tuple(dict.fromkeys(warnings)), tuple(found[1]))
+    return Report(_ran(a), _ran(b), tuple(found[0]), tuple(dict.fromkeys(warnings)), tuple(found[1]))
+
+
+def _ran(side: Side) -> Ran:
+    return Ran(side.given.name, side.runtime, side.own)
 
 
 def _names(slots: Sequence[Slot]) -> str:
@@ -140,15 +203,13 @@ def _names(slots: Sequence[Slot]) -> str:
 # inputs -----------------------------------------------------------------------------------------------------------
 
 
-def _predictions(
-    a: Side, b: Side, places: Sequence[int], request: Request
-) -> tuple[list[Feed], list[list[Array]]]:
+def _predictions(a: Side, b: Side, places: Sequence[int], request: Request) -> tuple[list[Feed], list[list[Array]]]:
     """The inputs, and what the first side makes of each."""
     slots = [_completed(a, b, places, number) for number in range(len(places))]
-    if request.inputs is not None:
-        feeds = [given_feed(slots, request.inputs)]
-        return feeds, [_run(a, feeds[0].arrays)]
     known = _domains(a, b, places, slots)
+    if request.inputs is not None:
+        feeds = [given_feed(slots, request.inputs, known)]
+        return feeds, [_run(a, feeds[0].arrays)]
     variable = any(not isinstance(size, int) for slot in slots for size in (slot.shape or ())[1:])
     for size in range(SIZES):
         feeds = random_feeds(slots, known, request.seeds, size)
@@ -166,7 +227,7 @@ def _run(side: Side, arrays: Sequence[Array]) -> list[Array]:
     except SideFailed as error:
         shapes = ", ".join(f"{array.dtype} {array.shape}" for array in arrays)
         what = f"{side.runtime} could not run it on {shapes}: {error}"
-        raise MissingFact(str(side.given.path), what, "Give inputs that it takes with --input.") from error
+        raise MissingFact(side.given.name, what, "Give inputs that it takes with --input.") from error
 
 
 def _completed(a: Side, b: Side, places: Sequence[int], number: int) -> Slot:
@@ -262,7 +323,7 @@ def _choices(a: Side, b: Side, places: Sequence[int], feed: Feed) -> list[list[O
         if not found:
             wanted = slot.shape if slot is not None else ()
             what = f"{slot.name if slot else number}: expected shape {wanted}, got {array.shape}"
-            raise MissingFact(f"{b.given.path}: input {what} of {a.given.path}", "no order of the axes makes it that")
+            raise MissingFact(f"{b.given.name}: input {what} of {a.given.name}", "no order of the axes makes it that")
         options.append(found)
     return [[one[min(i, len(one) - 1)] for one in options] for i in range(max(map(len, options), default=1))]
 
@@ -283,7 +344,7 @@ def _outputs(
         got = _run(b, _cast(arrays, b.inputs))
         names = [_named(side.outputs, found) for side, found in ((a, wanted), (b, got))]
         if len(wanted) != len(got):
-            structure.append(f"{a.given.path} has outputs {names[0]}, {b.given.path} has {names[1]}")
+            structure.append(f"{a.given.name} has outputs {names[0]}, {b.given.name} has {names[1]}")
         slots = [[Slot(name, None, "", "") for name in listed] for listed in names]
         match = paired(slots[1], slots[0]) or list(range(min(len(wanted), len(got))))
         for number, place in enumerate(match):
@@ -328,7 +389,7 @@ def _independence(a: Side, b: Side) -> list[str]:
     if a.own or b.own:
         return []
     what = "both sides ran as irconv has read them, so that a mistake in its reading of both would not show"
-    return [f"{a.given.path} and {b.given.path}: {what}"]
+    return [f"{a.given.name} and {b.given.name}: {what}"]
 
 
 def _dependence(outputs: Sequence[Output], predicted: Sequence[Sequence[Array]], allowed: Sequence[float]) -> list[str]:
@@ -337,7 +398,7 @@ def _dependence(outputs: Sequence[Output], predicted: Sequence[Sequence[Array]],
     for number, name in enumerate(names):
         varies = spread([arrays[number] for arrays in predicted])
         if varies < max(_DEPENDS, 10 * allowed[number]):
-            what = f"hardly depends on the input (it varies by {varies:.0e} of its largest value)"
+            what = f"hardly depends on the input (it varies by {power(varies)} of its largest value)"
             found.append(f"output {name}: {what}, so that agreement says little")
     return found
 
@@ -350,8 +411,8 @@ def _number(value: float | None) -> float | str | None:
     return value if value is None or isfinite(value) else str(value)
 
 
-def _side(side: Side) -> dict[str, Any]:
-    return {"path": str(side.given.path), "runtime": side.runtime, "as_read_by_irconv": not side.own}
+def _ran_document(ran: Ran) -> dict[str, Any]:
+    return {"path": ran.path, "runtime": ran.runtime, "as_read_by_irconv": not ran.own}
 
 
 def _output(one: Output) -> dict[str, Any]:
@@ -372,5 +433,3 @@ def _output(one: Output) -> dict[str, Any]:
         "shapes": [list(shape) for shape in d.shapes],
         "order_of_axes": list(one.axes),
     }
-
-

@@ -16,7 +16,7 @@ class Runtime:
 
     name: str
     side: str
-    """Its module in `irconv.verify.workers`."""
+    """Its module in `irconv.verification.workers`."""
     package: str
     """What a Python has that can run it."""
     distribution: str

@@ -1,4 +1,4 @@
-"""``python serve.py SIDE``: one request a line on stdin, one answer a line on stdout, both JSON; arrays are ``.npy`` files.
+"""``python serve.py SIDE``: a request a line on stdin, an answer a line on stdout, in JSON; arrays are ``.npy`` files.
 
 A request is {"do": "load", "path", "options"} or {"do": "run" or "values", "inputs": [files], "folder", "names"}.
 """
@@ -31,7 +31,7 @@ def saved(folder: str, prefix: str, arrays: Any) -> Any:
 
 def answer(side: Any, request: Any) -> Any:
     """What there is to say to one request."""
-    arrays = [np.load(path, allow_pickle=False) for path in request["inputs"]]
+    arrays = [np.asarray(np.load(path, allow_pickle=False), order="C") for path in request["inputs"]]
     if request["do"] == "run":
         return {"outputs": saved(request["folder"], "y", side.run(arrays))}
     values = [(name, plain(array)) for name, array in side.values(arrays, request["names"])]

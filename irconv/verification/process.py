@@ -1,6 +1,6 @@
 """The processes in which models run: one for each side and runtime, under the Python that has the framework.
 
-What they answer is in `irconv.verify.workers`. They end with the `Processes` that started them.
+What they answer is in `irconv.verification.workers`. They end with the `Processes` that started them.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -23,7 +24,7 @@ from irconv.layout import Array
 _SERVE = Path(__file__).with_name("workers") / "serve.py"
 _ROOT = Path(__file__).resolve().parents[2]
 _TAIL = 400
-"""Characters of what a process printed that are shown where it died."""
+"""Characters of what a framework says that are shown."""
 
 
 class SideFailed(Exception):
@@ -71,6 +72,7 @@ class Process:
 
     def __init__(self, python: str, side: str, folder: Path) -> None:
         self._folder = folder
+        self._kept: tuple[Any, Loaded] | None = None
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         path = os.pathsep.join([str(_ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]).strip(os.pathsep)
         own = {"PYTHONPATH": path} if python == sys.executable else {}
@@ -95,7 +97,15 @@ class Process:
         return self._process.poll() is None
 
     def load(self, path: Path, options: Mapping[str, Any]) -> Loaded:
-        """Load a model in place of the one before. Raises `SideFailed`."""
+        """Load a model in place of the one before, or keep it where it is the same. Raises `SideFailed`."""
+        about = path.stat()
+        key = (str(path), about.st_mtime_ns, about.st_size, dict(options))
+        if self._kept is None or self._kept[0] != key:
+            self._kept = None
+            self._kept = (key, self._loaded(path, options))
+        return self._kept[1]
+
+    def _loaded(self, path: Path, options: Mapping[str, Any]) -> Loaded:
         found = self._ask({"do": "load", "path": str(path), "options": dict(options)})
         ports = {kind: tuple(_declared(one) for one in found[kind]) for kind in ("inputs", "outputs")}
         return Loaded(self, found["name"], found["version"], precision=found["precision"], **ports)
@@ -126,12 +136,12 @@ class Process:
             raise SideFailed(f"its process ended (exit code {self._process.wait()}): {self._said()}")
         found: dict[str, Any] = json.loads(line)
         if "error" in found:
-            raise SideFailed(found["error"])
+            raise SideFailed(_short(found["error"]))
         return found
 
     def _said(self) -> str:
         self._printed.seek(0)
-        return self._printed.read()[-_TAIL:].decode("utf-8", "replace").strip() or "it said nothing"
+        return _short(self._printed.read().decode("utf-8", "replace")) or "it said nothing"
 
     def close(self) -> None:
         """End the process."""
@@ -139,7 +149,8 @@ class Process:
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
-                pipe.close()
+                with suppress(BrokenPipeError):  # of what was not written yet
+                    pipe.close()
         self._printed.close()
 
 
@@ -158,7 +169,10 @@ class Processes:
     def get(self, python: str, side: str, slot: int, variant: str = "") -> Process:
         """The process of a runtime for one of the two sides, started where there is none. Raises `SideFailed`."""
         key = (python, side, slot, variant)
-        if key not in self._running or not self._running[key].alive:
+        running = self._running.get(key)
+        if running is not None and not running.alive:
+            running.close()
+        if running is None or not running.alive:
             self._running[key] = Process(python, side, self.folder)
         return self._running[key]
 
@@ -173,10 +187,18 @@ class Processes:
         self._folder.cleanup()
 
 
+def _short(text: str) -> str:
+    """What a framework says, on one line."""
+    words = " ".join(text.split()).rstrip(".")
+    return words if len(words) <= _TAIL else f"{words[: _TAIL // 2]} ... {words[-_TAIL // 2 :]}"
+
+
 def _declared(one: Mapping[str, Any]) -> Declared:
     shape = one["shape"]
     symbols = one.get("symbols") or [""] * len(shape or ())
-    sizes = None if shape is None else tuple(s if s is not None else w or None for s, w in zip(shape, symbols, strict=True))
+    sizes = (
+        None if shape is None else tuple(s if s is not None else w or None for s, w in zip(shape, symbols, strict=True))
+    )
     return Declared(one["name"], sizes, one["dtype"])
 
 

@@ -57,7 +57,9 @@ def difference(a: Array, b: Array) -> Difference:
     worst = float(apart[place])
     where = tuple(int(index) for index in place)
     pair = (float(x[place].real), float(y[place].real))
-    return Difference(worst, largest, worst / (largest or 1.0), _cosine(x, y), where, pair, _top(a, b), (a.shape, b.shape))
+    return Difference(
+        worst, largest, worst / (largest or 1.0), _cosine(x, y), where, pair, _top(a, b), (a.shape, b.shape)
+    )
 
 
 def _numbers(array: Array) -> Array:
@@ -82,9 +84,17 @@ def _top(a: Array, b: Array) -> tuple[tuple[int, float], ...]:
     if a.ndim != 2 or a.shape[1] < 2 or not len(a) or a.dtype.kind != "f":
         return ()
     orders = [np.argsort(-array.astype(np.float64), axis=1, kind="stable") for array in (a, b)]
-    return tuple(
-        (k, float((orders[0][:, :k] == orders[1][:, :k]).all(axis=1).mean())) for k in _TOP if k < a.shape[1]
-    )
+    return tuple((k, float((orders[0][:, :k] == orders[1][:, :k]).all(axis=1).mean())) for k in _TOP if k < a.shape[1])
+
+
+def power(value: float) -> str:
+    """A number by its order of magnitude: ``3e-7``.
+
+    >>> power(2.6e-07), power(0.0), power(1.0)
+    ('3e-7', '0', '1')
+    """
+    digits, _, exponent = f"{value:.0e}".partition("e")
+    return digits if not exponent or int(exponent) == 0 else f"{digits}e{int(exponent)}"
 
 
 def tolerance(precision: str, amplified: float) -> float:

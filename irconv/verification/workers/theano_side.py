@@ -1,7 +1,5 @@
 """A ``model.py`` with ``build()``, which gives inputs and outputs, in Theano. The file is run."""
 
-# ruff: noqa: B905  (it runs under Python 3.6 and later)
-
 import importlib.util
 import os
 from importlib import import_module
@@ -24,7 +22,8 @@ class Side:
         theano = import_module("theano")
         self.version = str(theano.__version__)
         spec = importlib.util.spec_from_file_location("irconv_verified", path)
-        assert spec is not None and spec.loader is not None, path
+        assert spec is not None, path
+        assert spec.loader is not None, path
         module: Any = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         inputs, outputs = module.build()

@@ -6,20 +6,20 @@ A kind of file is one row of `KINDS`.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from irconv.containers.files import whole_output
-from irconv.errors import IrconvError, MissingFact, Problems
+from irconv.errors import MissingFact, Problems
 from irconv.frameworks.onnx import write as onnx_write
 from irconv.ir.bundle import Bundle
 from irconv.options import WriteOptions
-from irconv.verify import emitted
-from irconv.verify.process import Declared, Loaded, Processes, SideFailed
-from irconv.verify.runtimes import RUNTIMES, Runtime
-from irconv.verify.slots import Slot, native_slots, source_slots
+from irconv.verification import emitted
+from irconv.verification.process import Declared, Loaded, Processes, SideFailed
+from irconv.verification.runtimes import RUNTIMES, Runtime
+from irconv.verification.slots import Slot, Slots, native_slots, source_slots
 
 _LOADERS = {"load", "build"}
 """What the Python files that irconv writes for PyTorch and Theano define."""
@@ -36,11 +36,17 @@ class Given:
     """Why not."""
     reader: str = ""
     """The reader that recognises it."""
+    edited: str = ""
+    """The options by which it was read as another function than the file's own; empty where it is the file's."""
+    ports: tuple[Slots, Slots] | None = None
+    """Its inputs and outputs, where whoever wrote it says them."""
+    final: Path | None = None
+    """The place that the file will have."""
 
     @property
-    def runnable(self) -> bool:
-        """Whether irconv has read a graph."""
-        return self.bundle is not None and self.bundle.graph is not None
+    def name(self) -> str:
+        """The file as the user knows it."""
+        return str(self.final or self.path)
 
 
 @dataclass(frozen=True)
@@ -95,24 +101,21 @@ def opened(given: Given, processes: Processes, slot: int) -> Side:
     Raises `MissingFact` with everything that was tried.
     """
     problems = Problems()
-    kind = next((one for one in KINDS if one.recognises(given)), None)
-    ways = kind.ways(given, problems) if kind else []
-    for make in (lambda: ways, lambda: _as_read(given, processes, slot)):
-        for way in make():
-            try:
-                loaded = processes.get(way.python, way.runtime.side, slot, way.variant).load(way.path, way.options)
-            except SideFailed as error:
-                problems.add(str(given.path), f"{_where(way)} could not run it: {error}", kind=MissingFact)
-                continue
-            notes = tuple(f"{problem.where}: {problem.what}" for problem in problems.all())
-            inputs, outputs = _known(way.inputs, loaded.inputs), _known(way.outputs, loaded.outputs)
-            return Side(given, loaded, inputs, outputs, way.own, notes)
-    if given.bundle is None:
-        problems.add(str(given.path), f"irconv cannot run it either: {given.unread}", kind=MissingFact)
-    elif given.bundle.graph is None:
+    for way in _ways(given, problems, processes.folder / f"read{slot}.onnx"):
+        try:
+            loaded = processes.get(way.python, way.runtime.side, slot, way.variant).load(way.path, way.options)
+        except SideFailed as error:
+            problems.add(given.name, f"{_where(way)} could not load it: {error}", kind=MissingFact)
+            continue
+        notes = tuple(f"{problem.where}: {problem.what}" for problem in problems.all())
+        said = given.ports if given.ports and way.own else (way.inputs, way.outputs)
+        return Side(given, loaded, _known(said[0], loaded.inputs), _known(said[1], loaded.outputs), way.own, notes)
+    if given.bundle is None and given.unread:
+        problems.add(given.name, f"irconv cannot run it either: {given.unread}", kind=MissingFact)
+    elif given.bundle is not None and given.bundle.graph is None:
         what = "holds weights without a graph, so that there is nothing to run"
         remedy = given.bundle.graph_remedy("Give the model's own file; `irconv diff` compares weights.")
-        problems.add(str(given.path), what, remedy, kind=MissingFact)
+        problems.add(given.name, what, remedy, kind=MissingFact)
     problems.raise_any()
     raise AssertionError("every way that fails is a problem")
 
@@ -129,30 +132,37 @@ def _known(said: Sequence[Slot], declared: Sequence[Declared]) -> tuple[Slot, ..
 
 
 def _missing(given: Given, runtime: Runtime, problems: Problems) -> None:
-    problems.add(str(given.path), f"{runtime.name} is not installed", runtime.remedy(), kind=MissingFact)
+    problems.add(given.name, f"{runtime.name} is not installed", runtime.remedy(), kind=MissingFact)
 
 
-# as irconv has read it --------------------------------------------------------------------------------------------
-
-
-def _as_read(given: Given, processes: Processes, slot: int) -> list[Way]:
-    """The bundle as ONNX, in onnxruntime where it is installed, else in numpy."""
+def _ways(given: Given, problems: Problems, path: Path) -> Iterator[Way]:
+    """The file in its own framework, then what irconv has read, written as ONNX to a path: in onnxruntime, in numpy."""
+    kind = next((one for one in KINDS if one.recognises(given)), None)
+    if given.edited:
+        what = f"runs as irconv reads it with {given.edited}, which the file alone does not say"
+        problems.add(given.name, what, kind=MissingFact)
+    elif kind is not None:
+        yield from kind.ways(given, problems)
     bundle = given.bundle
-    if bundle is None or bundle.graph is None:
-        return []
-    return [bundle_way(bundle, processes.folder / f"read{slot}.onnx")]
+    if bundle is not None and bundle.graph is not None:
+        for name in _READ_IN:
+            if RUNTIMES[name].installed:
+                with problems.collect():
+                    yield bundle_way(bundle, path, name)
 
 
-def bundle_way(bundle: Bundle, path: Path) -> Way:
-    """A bundle written as ONNX to a path, to be run. Raises `Refused` where ONNX cannot say it."""
+_READ_IN = ("onnxruntime", "numpy")
+
+
+def bundle_way(bundle: Bundle, path: Path, name: str) -> Way:
+    """A bundle written as ONNX to a path, to be run by a runtime. Raises `Refused` where ONNX cannot say it."""
     assert bundle.graph is not None, "the caller has looked"
-    runtime = RUNTIMES["onnxruntime" if RUNTIMES["onnxruntime"].installed else "numpy"]
-    if runtime.name == "numpy":
+    if name == "numpy":
         path.write_bytes(onnx_write.to_bytes(bundle, execution=True))
     else:
         with whole_output(force=True) as output:
             onnx_write.write(bundle, output, path, WriteOptions(force=True))
-    return Way(runtime, sys.executable, path, {}, *native_slots(bundle.graph), own=False)
+    return Way(RUNTIMES[name], sys.executable, path, {}, *native_slots(bundle.graph), own=False)
 
 
 # files that a framework runs as they are --------------------------------------------------------------------------
@@ -188,7 +198,7 @@ def _keras(given: Given, problems: Problems) -> list[Way]:
     elif written.startswith("1") or (old and backend != "tensorflow"):
         if not pythons:
             what = f"today's Keras reads what Keras {written} on {backend} wrote as another function"
-            problems.add(str(given.path), what, f"Name a Python with that Keras in {runtime.variable}.", MissingFact)
+            problems.add(given.name, what, f"Name a Python with that Keras in {runtime.variable}.", MissingFact)
     else:
         pythons = [*pythons, sys.executable] if old else [sys.executable, *pythons]
     minor = written.split(".")[1:2]
@@ -222,20 +232,27 @@ def _theano(given: Given, problems: Problems) -> list[Way]:
     return [Way(runtime, python, given.path) for python in runtime.pythons()]
 
 
+def _is_torch(given: Given) -> bool:
+    return given.reader == "torch"
+
+
+def _unpickled(given: Given, problems: Problems) -> list[Way]:
+    """PyTorch would have to import and call what the file names: it runs as irconv reads it, or not at all."""
+    what = "is not given to PyTorch, which would run what it names"
+    problems.add(given.name, what, "Convert it to .py, and give that.", kind=MissingFact)
+    return []
+
+
 KINDS = (
     Kind("onnx", _is_onnx, _onnx),
     Kind("keras", _is_keras, _keras),
+    Kind("theano source", _defines("build"), _theano),  # which defines load as well
     Kind("torch source", _defines("load"), _torch),
-    Kind("theano source", _defines("build"), _theano),
+    Kind("torch", _is_torch, _unpickled),
 )
 """Every kind of file that a framework runs as it is, and who runs it; what is none of these runs as irconv reads it."""
 
 
-def read_side(path: Path, reader: str, read: Callable[[], Bundle]) -> Given:
-    """A side, with what irconv reads it as; a file that it cannot read may still run in its own framework."""
-    if emitted.functions(path) & _LOADERS:
-        return Given(path, unread="it is Python source, which only its framework runs")
-    try:
-        return Given(path, read(), reader=reader)
-    except IrconvError as error:
-        return Given(path, None, "; ".join(str(problem) for problem in error.problems[:3]), reader)
+def framework_alone(path: Path) -> str:
+    """Why only its framework runs a file, and irconv reads nothing of it; empty for any other file."""
+    return "it is Python source, which only its framework runs" if emitted.functions(path) & _LOADERS else ""

@@ -1,7 +1,5 @@
 """A Python file with ``load()``, which gives a module in eval mode, in PyTorch. The file is run."""
 
-# ruff: noqa: B905  (it runs under Python 3.6 and later)
-
 import importlib.util
 import inspect
 from importlib import import_module
@@ -26,7 +24,8 @@ class Side:
         self._torch = import_module("torch")
         self.version = str(self._torch.__version__).split("+")[0]
         spec = importlib.util.spec_from_file_location("irconv_verified", path)
-        assert spec is not None and spec.loader is not None, path
+        assert spec is not None, path
+        assert spec.loader is not None, path
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         self._module = module.load().eval()
