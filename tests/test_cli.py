@@ -422,8 +422,11 @@ def test_formats_lists_every_reader_and_writer() -> None:
 @pytest.mark.parametrize(
     ("arguments", "keys"),
     [
-        (["formats", "--json"], {"readers", "writers", "runtimes"}),
-        (["inspect", CNN.model, "--json"], {"format", "source", "layers", "graph", "tensors", "groups", "omitted"}),
+        (["formats", "--json"], {"readers", "writers", "runtimes", "verify"}),
+        (
+            ["inspect", CNN.model, "--json"],
+            {"format", "source", "layers", "graph", "tensors", "groups", "omitted", "checks"},
+        ),
         (["convert", CNN.model, "m.onnx", "--json"], {"format", "files", "ports"}),
     ],
     ids=["formats", "inspect", "convert"],

@@ -45,7 +45,7 @@ class Pair:
         a = self.a if isinstance(self.a, Path) else folder / f"a{self.a}"
         if not isinstance(self.a, Path) and not a.exists():
             irconv.convert(self.model, a)
-        b = folder / f"{self.name}{self.suffix}"
+        b = folder / f"{self.name.replace('-', '_')}{self.suffix}"
         irconv.convert(self.model, b, write_options=self.options)
         if self.plant is not None:
             self.plant(b)
