@@ -9,12 +9,8 @@ from pathlib import Path
 
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
-<<<<<<< HEAD
-from irconv.ir.manifest import FORMAT, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
-from irconv.ir.stamps import Stamp
-=======
 from irconv.ir.manifest import FORMAT, Check, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
->>>>>>> c9dfb46 (irconv verify and convert --verify: both sides run in their own frameworks and are compared)
+from irconv.ir.stamps import Stamp
 from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import customary, relayout
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
 from pathlib import Path
 
-from irconv.containers.files import Output, whole_output
+from irconv.containers.outputs import Output, whole_output
 from irconv.errors import Disagreement, IrconvError, MissingFact
 from irconv.frameworks import Made, Writer, writers
 from irconv.ir.bundle import Bundle
@@ -37,15 +36,13 @@ def judge(
         raise MissingFact(f"--verify {destination}", what, "Convert without --verify; `irconv diff` compares weights.")
 
     def judged(bundle: Bundle, output: Output | None, made: Made) -> tuple[Report, ...]:
-        with output.together() if output else nullcontext(None) as folder, Processes() as processes:
+        with Processes() as processes:
             a = opened(source, processes, 0)
-            targets = (
-                _archived(bundle, destination, processes)
-                if folder is None
-                else [_written(folder, made, bundle, writer, read)]
-            )
-            if folder is not None and a.own:
-                targets.append(Given(destination, bundle, reader="irconv"))
+            if output is None:
+                targets = _archived(bundle, destination, processes)
+            else:
+                targets = [_written(output, made, bundle, writer, read)]
+                targets += [Given(destination, bundle, reader="irconv")] if a.own else []
             reports = tuple(_reports(a, targets, processes))
         if wrong := [report for report in reports if not report.agree]:
             error = Disagreement([problem for report in wrong for problem in report.problems()])
@@ -65,9 +62,9 @@ def _reports(a: Side, targets: Sequence[Given], processes: Processes) -> Iterato
             yield compared(a, b, Request())
 
 
-def _written(folder: Path, made: Made, bundle: Bundle, writer: Writer, read: Callable[[Path], Bundle]) -> Given:
-    """What was written, under its name in a folder of its own."""
-    path, final = folder / made[-1].name, made[-1]
+def _written(output: Output, made: Made, bundle: Bundle, writer: Writer, read: Callable[[Path], Bundle]) -> Given:
+    """What was written, where it lies before it is moved."""
+    path, final = output.staged(made[-1]), made[-1]
     if path.is_dir():
         path, final = path / _ENTRY, final / _ENTRY
     reader = _RUN[writer.name]

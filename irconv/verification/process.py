@@ -78,6 +78,7 @@ class Process:
         own = {"PYTHONPATH": path} if python == sys.executable else {}
         # a GPU calculates in TF32 and in an order of its own; agreement is judged on the processor
         environment = {**os.environ, **own, "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
+        environment["PYTHONDONTWRITEBYTECODE"] = "1"  # beside a file that is not ours, or not yet in its place
         try:
             self._process = subprocess.Popen(
                 [python, str(_SERVE), side],

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from irconv.containers.files import whole_output
+from irconv.containers.outputs import whole_output
 from irconv.errors import MissingFact, Problems
 from irconv.frameworks.onnx import write as onnx_write
 from irconv.ir.bundle import Bundle
