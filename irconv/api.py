@@ -223,7 +223,7 @@ def _side(path: Path, options: ReadOptions) -> Given:
     """A side of a check, with what irconv reads it as; a file that it cannot read may run in its own framework."""
     from irconv.verification.sides import Given, framework_alone
 
-    _must_exist(path)
+    path = _existing(path)
     alone = framework_alone(path)
     found = None if alone else next((reader for reader in readers() if reader.recognises(path)), None)
     if found is None and options.source_format is None:
