@@ -44,6 +44,8 @@ class NativeWeight:
     """The tensor as the file has it, where `steps` have changed it."""
     role: Literal["parameter", "constant"] = "parameter"
     """Whether it is a weight of the model, or a number that its graph holds."""
+    piece: Piece | None = None
+    """Where it is only one of the equal pieces of the file's tensor."""
 
     @property
     def source(self) -> LazyTensor:

@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import prod
 
 import numpy as np
 
@@ -28,10 +29,10 @@ from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
 from irconv.ir.layers.base import Layer, LiteralOperand, Pointwise, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant, Transpose
-from irconv.ir.manifest import Fact, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
+from irconv.ir.manifest import Fact, LayoutStep, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
 from irconv.ir.shapes import Dimension, Shape, substituted, symbols
-from irconv.ir.tensors import LazyTensor
-from irconv.layout import Array, customary, permutation
+from irconv.ir.tensors import LazyTensor, cut
+from irconv.layout import Array, customary, permutation, regrouped, relayout
 from irconv.passes import unused
 from irconv.translate import precision
 from irconv.translate.movement import moved
@@ -86,6 +87,29 @@ class Importer:
         self._keys: dict[tuple[str, Piece | None, tuple[object, ...]], str] = {}
 
     # asking
+
+    def laid_out(self, value: str, name: str, step: LayoutStep) -> str | None:
+        """A tensor of the file after one more change of layout, as a value of its own; None where `value` is none."""
+        weight = self.stored(value)
+        return None if weight is None else self.weight(name, weight.moved(step))
+
+    def piece(self, value: str, name: str, count: int, index: int) -> str | None:
+        """One of so many equal pieces of a tensor of the file, cut in C order, as a value of its own; None where
+        `value` is no tensor as the file has it, or where it cannot be cut.
+
+        The pieces have the axes of the whole but the first where that is `count`, else its last axis alone, shorter.
+        """
+        weight = self.stored(value)
+        if weight is None or weight.steps or weight.piece or weight.members:
+            return None
+        first, *rest = weight.data.shape
+        groups = regrouped(weight.data.shape, (count, *(rest if first == count else (prod(rest) * first // count,))))
+        if groups is None:
+            return None
+        source, target, sizes = groups
+        rows = weight.data.relayout(relayout(source, target, weight.data.shape, None, sizes))
+        piece = Piece(index=index, count=count, whole=weight.data.shape)
+        return self.weight(name, replace(weight, data=cut(rows, count)[index], piece=piece))
 
     def type_of(self, value: str) -> ValueType:
         """Element type and shape of a value. Raises `Unknown` where the op that makes it could not be read."""
@@ -389,7 +413,7 @@ class Importer:
             tensor = replace(
                 tensor, record=tensor.record.model_copy(update={"axes": parameter.axes, "letters": letters})
             )
-        key = self._keys.setdefault((weight.path, found.piece, tensor.data.changes), f"{name}.{role}")
+        key = self._keys.setdefault((weight.path, found.piece or weight.piece, tensor.data.changes), f"{name}.{role}")
         self.tensors.setdefault(key, tensor)
         return StoredOperand(tensor=key)
 
@@ -401,7 +425,7 @@ class Importer:
             name=found.weight.path,
             shape=shape,
             axes=axes if found.weight.steps else found.native_axes,
-            piece=found.piece,
+            piece=found.piece or found.weight.piece,
             members=found.weight.members,
         )
 

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irconv.frameworks.onnx.reading import arithmetic, constants, control, products, reductions, shapes, windows
+from irconv.frameworks.onnx.reading import (
+    arithmetic,
+    constants,
+    control,
+    products,
+    recurrent,
+    reductions,
+    shapes,
+    windows,
+)
 from irconv.frameworks.onnx.reading.model import Handler
 
-_MODULES = (arithmetic, constants, control, products, reductions, shapes, windows)
+_MODULES = (arithmetic, constants, control, products, recurrent, reductions, shapes, windows)
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("", name): handler for module in _MODULES for name, handler in module.HANDLERS.items()
