@@ -338,17 +338,25 @@ def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: 
     help="A kind of difference that does not count; repeat for more.",
 )
 @click.option("--all", "everything", is_flag=True, help="List what is equal, too.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="PAGE", help="Write one self-contained page, too.")
+@click.option("--force", is_flag=True, help="Replace the page where it exists.")
 @_json
-def diff(a: str, b: str, everything: bool, as_json: bool, **flags: Any) -> None:
+def diff(a: str, b: str, everything: bool, html: Path | None, force: bool, as_json: bool, **flags: Any) -> None:
     """Compare two models, whatever frameworks they come from. Exit code 0: the same; 1: different; 3: refused."""
     from irconv import api
     from irconv.options import DiffOptions
 
     if everything and as_json:
         raise click.UsageError("--json lists everything; --all is for the table.")
+    if force and html is None:
+        raise click.UsageError("--force replaces the page of --html, which is not given.")
     with _progress("comparing") as progress:
         read_a, read_b = flags.pop("flags_a"), flags.pop("flags_b")
         compared = api.diff(a, b, _taken(DiffOptions, flags), read_a, read_b, progress)
+    if html is not None:
+        from irconv.report.diff_page import write_page
+
+        write_page(compared, html, force)
     if as_json:
         from irconv.diff.document import document
 

@@ -18,20 +18,20 @@ _MOST_GATES = 4
 def fitted(a: Operand, b: Operand) -> tuple[Operand, Operand]:
     """Both operands in one layout, as far as they are known to have one.
 
-    Where the axes of one are not known, it takes the layout in which it is the other one bit for bit; without such a
-    layout, the only one in which the shapes agree. Axes that are known are never doubted.
+    Where one is without a graph and both files store arrays alike, it takes the steps of the other. Where the axes of
+    one are not known, it takes the layout in which it is the other one bit for bit; without such a layout, the only one
+    in which the shapes agree. Axes that are known are never doubted.
     """
+    if (recorded := _as_recorded(a, b)) is not None:
+        return recorded, b
+    if (recorded := _as_recorded(b, a)) is not None:
+        return a, recorded
     if a.known and b.known:
         return a, b
-    if not a.known and b.known:
-        return _fit(a, b), b
-    return a, _fit(b, a)
+    return (_fit(a, b), b) if not a.known and b.known else (a, _fit(b, a))
 
 
 def _fit(unknown: Operand, wanted: Operand) -> Operand:
-    said = _as_recorded(unknown, wanted)
-    if said is not None:
-        return replace(unknown, data=said, known=True)
     fits = [change for change, _ in _changes(unknown.data.shape, wanted) if change.shape == wanted.data.shape]
     same = unknown.data.shape == wanted.data.shape
     if same and _equal(unknown.data, wanted.data):
@@ -45,20 +45,22 @@ def _fit(unknown: Operand, wanted: Operand) -> Operand:
     return unknown
 
 
-def _as_recorded(unknown: Operand, wanted: Operand) -> LazyTensor | None:
-    """What is stored, in the layout that the other side's steps lead to from the same file's layout."""
-    record, other = unknown.tensor.record, wanted.tensor.record
-    if not other.steps or other.source is None or record.source is None or record.steps:
+def _as_recorded(bare: Operand, wanted: Operand) -> Operand | None:
+    """A tensor without a graph, after the steps that the other side's took from the same storage; None where it has
+    axes of its own, or is not stored as the other was."""
+    record, other = bare.tensor.record, wanted.tensor.record
+    source = other.source
+    if record.axes or not other.steps or source is None or bare.storage != wanted.storage:
         return None
-    if other.source.shape != record.shape:
+    if source.shape != record.shape or source.piece is not None or source.members:
         return None
-    data = unknown.tensor.data
+    data = bare.tensor.data
     try:
         for step in other.steps:
             data = data.relayout(relayout(step.source, step.target, data.shape, step.orders, step.sizes))
     except ValueError:
         return None
-    return data if data.shape == wanted.data.shape and _equal(data, wanted.data) else None
+    return replace(bare, data=data, known=True) if data.shape == wanted.data.shape else None
 
 
 def hint(a: Operand, b: Operand) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from irconv.frameworks.conventions import Stored, conventions
 from irconv.ir.bundle import Bundle, Tensor
@@ -32,6 +32,8 @@ class Operand:
     """Whether its axes are certain; else a layout in which it fits the other side is looked for."""
     layer: Layer | None = None
     """The layer it belongs to, where there is a graph."""
+    storage: str = ""
+    """The framework, and the backend where it matters: what two files have in common that store arrays alike."""
 
     @property
     def native(self) -> str:
@@ -83,15 +85,21 @@ class Side:
 
 def side(path: str, bundle: Bundle) -> Side:
     """A bundle as it is compared."""
+    storage = _storage(bundle)
     counters = {key: why for key in bundle.tensors for end, why in COUNTERS.items() if key.rpartition(".")[2] == end}
-    units = _layers(bundle) if bundle.graph is not None else _groups(bundle)
+    units = _layers(bundle, storage) if bundle.graph is not None else _groups(bundle, storage)
     listed = {operand.key for unit in units for operand in unit.operands.values()}
     rest = [key for key in bundle.tensors if key not in listed]
     units += [_loose(bundle, key, len(units) + i) for i, key in enumerate(rest)]
     return Side(path, bundle, {unit.name: unit for unit in units}, counters)
 
 
-def _layers(bundle: Bundle) -> list[Unit]:
+def _storage(bundle: Bundle) -> str:
+    backend = next((fact.value for fact in bundle.source.facts if fact.name == "backend"), "")
+    return f"{bundle.source.framework} {backend}"
+
+
+def _layers(bundle: Bundle, storage: str) -> list[Unit]:
     """The layers in the order of their first use, those of bodies after the Scan that runs them."""
     assert bundle.graph is not None
     order: dict[str, str] = {}
@@ -108,7 +116,7 @@ def _layers(bundle: Bundle) -> list[Unit]:
     for place, (name, scope) in enumerate(order.items()):
         layer = bundle.layers[name]
         operands = {
-            role: Operand(name, role, operand.tensor, tensor, tensor.data, True, layer)
+            role: Operand(name, role, operand.tensor, tensor, tensor.data, True, layer, storage)
             for role, operand in layer.operands.items()
             if isinstance(operand, StoredOperand)
             for tensor in [bundle.tensors[operand.tensor]]
@@ -117,7 +125,7 @@ def _layers(bundle: Bundle) -> list[Unit]:
     return units
 
 
-def _groups(bundle: Bundle) -> list[Unit]:
+def _groups(bundle: Bundle, storage: str) -> list[Unit]:
     say = conventions(bundle.source.framework)
     units: dict[str, Unit] = {}
     for place, group in enumerate(bundle.groups):
@@ -125,7 +133,8 @@ def _groups(bundle: Bundle) -> list[Unit]:
         said = say(group.type, shapes)
         operands: dict[str, Operand] = {}
         for local, key in group.tensors.items():
-            operand = _stored(group, local, key, bundle.tensors[key], said.get(local, Stored(local, known=False)))
+            operand = _stored(group, key, bundle.tensors[key], said.get(local, Stored(local, known=False)))
+            operand = replace(operand, storage=storage)
             role = operand.role if operand.role not in operands else local
             operands[role] = operand
         name = group.name if group.name not in units else f"{group.name}#{place}"
@@ -133,7 +142,7 @@ def _groups(bundle: Bundle) -> list[Unit]:
     return list(units.values())
 
 
-def _stored(group: Group, local: str, key: str, tensor: Tensor, said: Stored) -> Operand:
+def _stored(group: Group, key: str, tensor: Tensor, said: Stored) -> Operand:
     """A weight in canonical axes: those of its record where it has some, else those of its framework's convention."""
     data = tensor.data
     if tensor.record.axes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -15,17 +15,27 @@ from irconv.diff.model import LayerDiff, Module, Report, SideFacts, TensorDiff
 _STYLES = {
     "equal": "green",
     "close": "green",
+    "frozen": "green",
     "changed": "yellow",
+    "fine-tuned": "yellow",
+    "statistics": "yellow",
+    "mixed": "yellow",
+    "settings": "yellow",
     "dtype": "magenta",
-    "shape": "red",
+    "converted": "magenta",
     "renamed": "cyan",
     "folded": "blue",
+    "shape": "red",
     "missing": "red",
     "added": "red",
+    "replaced": "red",
 }
-_VERDICTS = {"frozen": "green", "fine-tuned": "yellow", "replaced": "red", "folded": "blue", "renamed": "cyan"}
-_MODULES = 40
-"""Modules that are listed before only those that differ are."""
+_MANY = 40
+"""Rows that are listed where not everything is asked for."""
+_SAID = {
+    "shape": "of another shape",
+    "dtype": "of another type",
+}
 
 
 def print_report(
@@ -36,92 +46,142 @@ def print_report(
     for label, facts in (("A", report.a), ("B", report.b)):
         console.print(_side(label, facts))
     for note in report.notes:
-        console.print(_plain(note))
-    console.print(_verdict(report, ignored))
-    differing = report.differing(ignored)
-    modules = [m for m in report.modules if m.path and (len(m.path) == 1 or m.verdict not in ("frozen", "uncompared"))]
-    if any(entry.differs for entry in report.tensors) and len(modules) > 1:
-        console.print(_modules(modules))
-    tensors = [entry for entry in report.tensors if everything or entry in differing]
-    layers = [entry for entry in report.layers if everything or entry in differing]
-    if tensors:
-        console.print(_tensors(tensors))
-    if layers:
-        console.print(_layers(layers))
+        console.print(_plain(note), style="dim")
+    same = not report.differing(ignored)
+    console.print(Text(verdict(report, ignored), "bold green" if same else "bold"))
+    tensors = [entry for entry in report.tensors if everything or entry.differs]
+    layers = [entry for entry in report.layers if everything or entry.differs]
+    if any(set(entry.status) - {"renamed"} for entry in tensors if entry.differs):
+        _print_modules(report.modules, console)
+    if not everything:  # the layer says it of all of its tensors
+        tensors = [entry for entry in tensors if entry.status != ("renamed",)]
+    _print_tensors(tensors, everything, console)
+    _print_layers(layers, everything, console)
 
 
 def _side(label: str, facts: SideFacts) -> Text:
     made_by = " ".join(part for part in (facts.framework, facts.version) if part)
     graph = "" if facts.graph else ", no graph"
     counts = f"{facts.tensors} tensors, {facts.layers} {'layers' if facts.graph else 'groups'}"
-    return Text.assemble((f"{label} ", "bold"), _plain(facts.path), f" ({made_by}{graph}; {counts})")
+    return Text.assemble((f"{label} ", "bold"), _plain(facts.path), (f" ({made_by}{graph}; {counts})", "dim"))
 
 
-def _verdict(report: Report, ignored: frozenset[str]) -> Text:
+def verdict(report: Report, ignored: frozenset[str]) -> str:
+    """What was found, in a line."""
     differing = report.differing(ignored)
+    free = f"; {', '.join(sorted(ignored))} not counted" if ignored else ""
     if not differing:
         close = sum("close" in entry.status for entry in report.tensors)
         within = f", {close} of them within the tolerance" if close else ""
-        free = f", {', '.join(sorted(ignored))} not counted" if ignored else ""
-        return Text(f"the same: {len(report.tensors)} tensors{within}{free}", "bold green")
+        return f"the same: {_counted(len(report.tensors), 'tensor')}{within}{free}"
     counts = Counter(
-        (status, "layers" if isinstance(entry, LayerDiff) else "tensors")
+        (status, "layer" if isinstance(entry, LayerDiff) else "tensor")
         for entry in differing
         for status in entry.status
-        if status != "equal"
     )
-    words = [f"{count} {kind if count > 1 else kind[:-1]} {status}" for (status, kind), count in counts.items()]
-    return Text(f"different: {', '.join(words)}", "bold")
+    words = [f"{_counted(count, kind)} {_SAID.get(status, status)}" for (status, kind), count in counts.items()]
+    return f"different: {', '.join(words)}{free}"
 
 
-def _modules(modules: Sequence[Module]) -> Table:
-    table = Table("module", "what happened", "tensors", "relative L2", box=None, header_style="bold", pad_edge=False)
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
+
+
+def _print_modules(modules: Sequence[Module], console: Console) -> None:
+    """What happened to each part, as deep as it takes; parts that are untouched share a line."""
+    table = _table("module", "what happened", "rel. L2", "tensors")
+    quiet: list[str] = []
+
+    def flush() -> None:
+        if quiet:
+            names = ", ".join(quiet[:3]) + (f" and {len(quiet) - 3} more" if len(quiet) > 3 else "")
+            table.add_row(_plain(names), Text("frozen", _STYLES["frozen"]), "", "")
+            quiet.clear()
+
+    shown: list[tuple[str, ...]] = []
     for module in modules:
-        counts = ", ".join(f"{count} {status}" for status, count in module.tensors.items() if status != "ignored")
+        if not module.path or not module.elements or any(_inside(module.path, done) for done in shown):
+            continue
+        if module.verdict == "frozen":
+            if len(module.path) == 1:
+                quiet.append(module.path[0])
+            continue
+        flush()
+        if module.verdict != "mixed":  # one word says it of all that is inside
+            shown.append(module.path)
         name = f"{'  ' * (len(module.path) - 1)}{module.path[-1]}"
-        verdict = Text(module.verdict, _VERDICTS.get(module.verdict, ""))
-        table.add_row(_plain(name), verdict, counts, _number(module.relative_l2))
-    return table
+        counts = ", ".join(f"{count} {status}" for status, count in module.tensors.items() if status != "ignored")
+        table.add_row(_plain(name), _word(module.verdict), number(module.relative_l2), counts)
+    flush()
+    if table.row_count > 1:
+        console.print()
+        console.print(table)
 
 
-def _tensors(entries: Sequence[TensorDiff]) -> Table:
-    table = Table(
-        "status", "tensor", "shape", "max abs", "rel. L2", "cosine", "ULP", "differ",
-        box=None, header_style="bold", pad_edge=False,
-    )  # fmt: skip
-    for entry in entries:
-        distance = entry.distance
-        numbers = ["", "", "", "", ""]
+def _inside(path: tuple[str, ...], outer: tuple[str, ...]) -> bool:
+    return path[: len(outer)] == outer
+
+
+def _print_tensors(entries: Sequence[TensorDiff], everything: bool, console: Console) -> None:
+    if not entries:
+        return
+    table = _table("status", "tensor", "shape", "max abs", "rel. L2", "ULP", "differ")
+    listed = entries if everything or len(entries) <= _MANY else _largest(entries)
+    for entry in listed:
+        distance, numbers = entry.distance, ["", "", "", ""]
         if distance is not None:
-            share = f"{distance.changed:,} of {distance.elements:,}"
-            ulp = "" if distance.max_ulp is None else f"{distance.max_ulp:,}"
-            numbers = [_number(distance.max_abs), _number(distance.relative_l2), _cosine(distance.cosine), ulp, share]
+            ulp = "" if distance.max_ulp is None else _short(distance.max_ulp)
+            numbers = [number(distance.max_abs), number(distance.relative_l2), ulp, _share(distance)]
         if entry.fold is not None:
-            numbers[1] = _number(entry.fold.residual)
-        table.add_row(_status(entry.status), _tensor_name(entry), _shapes(entry), *numbers)
-    return table
+            numbers[1] = number(entry.fold.residual)
+        table.add_row(_words(entry.status), _tensor_name(entry), shapes(entry), *numbers)
+    console.print()
+    console.print(table)
+    if len(listed) < len(entries):
+        console.print(f"and {len(entries) - len(listed)} more; --all lists everything", style="dim")
+    notes: dict[str, list[str]] = {}
+    for entry in listed:
+        for note in _notes(entry):
+            notes.setdefault(note, []).append(entry.name)
+    for note, names in notes.items():
+        said = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        console.print(Text.assemble(_plain(said), (f": {_plain(note)}", "dim")))
+
+
+def _largest(entries: Sequence[TensorDiff]) -> list[TensorDiff]:
+    """The entries that differ most, in their order."""
+
+    def size(entry: TensorDiff) -> float:
+        if entry.distance is None or entry.distance.relative_l2 is None:
+            return float("inf")
+        return entry.distance.relative_l2
+
+    kept = {id(entry) for entry in sorted(entries, key=size, reverse=True)[:_MANY]}
+    return [entry for entry in entries if id(entry) in kept]
 
 
 def _tensor_name(entry: TensorDiff) -> Text:
-    name = _plain(entry.name)
     if entry.a and entry.b and "renamed" in entry.status:
-        name = Text.assemble(_plain(entry.a.name), " -> ", _plain(entry.b.name))
-    notes = list(entry.notes)
+        return Text.assemble(_plain(entry.a.name), " -> ", _plain(entry.b.name))
+    return _plain(entry.name)
+
+
+def _notes(entry: TensorDiff) -> Iterator[str]:
+    yield from entry.notes
     if entry.fold is not None:
         facts = ", ".join(f"{key} {value}" for key, value in entry.fold.facts.items())
-        notes.append(f"{entry.fold.kind} folded into {entry.fold.into}{f' ({facts})' if facts else ''}")
+        yield f"{entry.fold.kind} folded into {entry.fold.into}{f' ({facts})' if facts else ''}"
     distance = entry.distance
-    if distance is not None and distance.changed and distance.changed < max(8, distance.elements // 1000):
-        a, b = distance.values
-        notes.append(f"at {list(distance.at)}: {a:.9g} -> {b:.9g}")
-    if distance is not None and any(distance.not_finite):
-        notes.append(f"not finite: {distance.not_finite[0]} -> {distance.not_finite[1]}")
-    for note in notes:
-        name = Text.assemble(name, "\n  ", (str(_plain(note)), "dim"))
-    return name
+    if distance is None:
+        return
+    if distance.changed and distance.changed < max(8, distance.elements // 1000):
+        yield f"most at {list(distance.at)}: {distance.values[0]:.9g} -> {distance.values[1]:.9g}"
+    if any(distance.not_finite):
+        yield f"{distance.not_finite[0]} numbers are not finite in A, {distance.not_finite[1]} in B"
 
 
-def _shapes(entry: TensorDiff) -> str:
+def shapes(entry: TensorDiff) -> str:
+    """The shape, or both where they differ; with the types where these do."""
     sides = [one for one in (entry.a, entry.b) if one is not None]
     texts = ["x".join(map(str, one.shape)) or "scalar" for one in sides]
     if "dtype" in entry.status:
@@ -129,21 +189,53 @@ def _shapes(entry: TensorDiff) -> str:
     return " -> ".join(dict.fromkeys(texts))
 
 
-def _layers(entries: Sequence[LayerDiff]) -> Table:
-    table = Table("status", "layer", "type", "what differs", box=None, header_style="bold", pad_edge=False)
-    for entry in entries:
+def _share(distance: Any) -> str:
+    if not distance.changed:
+        return "0"
+    if distance.changed == distance.elements:
+        return "all"
+    share = 100 * distance.changed / distance.elements
+    return f"{distance.changed:,}" if distance.changed < 1000 else f"{share:.3g} %"
+
+
+def _print_layers(entries: Sequence[LayerDiff], everything: bool, console: Console) -> None:
+    if not entries:
+        return
+    table = _table("status", "layer", "type", "what differs")
+    listed = entries if everything else entries[: 2 * _MANY]
+    for entry in listed:
         name = _plain(entry.name)
         if "renamed" in entry.status:
             name = Text.assemble(_plain(entry.a or ""), " -> ", _plain(entry.b or ""))
-        said = [f"{key}: {_value(a)} -> {_value(b)}" for key, (a, b) in entry.settings.items() if key != "type"]
-        said += [*entry.inputs, *entry.notes]
+        said = [f"{key}: {value}" for key, value in values(entry).items()] + [*entry.inputs, *entry.notes]
         types = " -> ".join(dict.fromkeys(kind or "unknown" for kind in entry.types if kind))
-        table.add_row(_status(entry.status), name, types, _plain("\n".join(said)))
+        table.add_row(_words(entry.status), name, types, _plain("\n".join(said)))
+    console.print()
+    console.print(table)
+    if len(listed) < len(entries):
+        console.print(f"and {len(entries) - len(listed)} more; --all lists everything", style="dim")
+
+
+def values(entry: LayerDiff) -> dict[str, str]:
+    """The settings that differ, each as ``first -> second``; the type stands for itself."""
+    return {key: f"{_value(a)} -> {_value(b)}" for key, (a, b) in entry.settings.items() if key != "type"}
+
+
+def _table(*columns: str) -> Table:
+    """Columns of which names are wrapped and numbers are not."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        wraps = column in ("tensor", "layer", "module", "what differs", "shape", "tensors")
+        table.add_column(column, overflow="fold", no_wrap=not wraps)
     return table
 
 
-def _status(status: Sequence[str]) -> Text:
-    return Text(", ").join(Text(word, _STYLES.get(word, "dim")) for word in status)
+def _words(status: Sequence[str]) -> Text:
+    return Text(", ").join(_word(word) for word in status)
+
+
+def _word(word: str) -> Text:
+    return Text(word, _STYLES.get(word, "dim"))
 
 
 def _plain(text: str) -> Text:
@@ -151,14 +243,13 @@ def _plain(text: str) -> Text:
     return Text("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """A distance in three digits."""
     return "" if value is None else f"{value:.2e}" if value else "0"
 
 
-def _cosine(value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"1-{1 - value:.0e}" if 0 < 1 - value < 1e-4 else f"{value:.4f}"
+def _short(value: int) -> str:
+    return str(value) if value < 100000 else f"{value:.1e}"
 
 
 def _value(value: Any) -> str:
