@@ -2,7 +2,7 @@
 
 >>> import irconv
 >>> sorted(irconv.__all__)[:3]
-['Bundle', 'IrconvError', 'ReadOptions']
+['AdoptOptions', 'Bundle', 'IrconvError']
 """
 
 from __future__ import annotations
@@ -11,18 +11,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irconv.api import check, convert, read, run, verify, write
+    from irconv.api import adopt, check, convert, read, run, verify, write
     from irconv.errors import IrconvError
     from irconv.ir.bundle import Bundle
-    from irconv.options import ReadOptions, WriteOptions
+    from irconv.options import AdoptOptions, ReadOptions, WriteOptions
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "AdoptOptions": "irconv.options",
     "Bundle": "irconv.ir.bundle",
     "IrconvError": "irconv.errors",
     "ReadOptions": "irconv.options",
     "WriteOptions": "irconv.options",
+    "adopt": "irconv.api",
     "check": "irconv.api",
     "convert": "irconv.api",
     "read": "irconv.api",
@@ -32,11 +34,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "AdoptOptions",
     "Bundle",
     "IrconvError",
     "ReadOptions",
     "WriteOptions",
     "__version__",
+    "adopt",
     "check",
     "convert",
     "read",

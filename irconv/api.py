@@ -20,10 +20,12 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
 from irconv.layout import Array
-from irconv.options import DiffOptions, ReadOptions, WriteOptions, flag, given, unused
+from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, unused
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
+    from irconv.adoption.result import Adoption
     from irconv.diff.compare import Comparison
+    from irconv.frameworks.torch.live import Module
     from irconv.verification.check import Report
     from irconv.verification.given import Inputs
     from irconv.verification.sides import Given
@@ -326,6 +328,25 @@ def diff(
     if not isinstance(a, Bundle) and not isinstance(b, Bundle):
         names = str(a), str(b)
     return compare(sides[0], sides[1], names, options, progress)
+
+
+def adopt(
+    source: str | Path | Bundle,
+    target: str | Path | Bundle | Module,
+    output: str | Path | None = None,
+    options: AdoptOptions | None = None,
+    read_options: ReadOptions | None = None,
+    write_options: WriteOptions | None = None,
+) -> Adoption:
+    """Put the weights of one network into the places of another: the user's own, whatever its names.
+
+    `target` is a file that irconv reads, whose names, shapes and layouts are wanted; a live PyTorch module, which gets
+    the weights unless `output` is given; or ``file.py:Class``, for which the file is run. Raises `Refused` and
+    `MissingFact` with every reason where anything is in doubt, and what `read` and `write` raise.
+    """
+    from irconv.adoption import run
+
+    return run.adopt(source, target, output, options or AdoptOptions(), read_options, write_options, read, write)
 
 
 def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list[str]:

@@ -410,6 +410,36 @@ def verify(
 
 
 @main.command()
+@click.argument("src")
+@click.option("--like", "target", required=True, metavar="TARGET", help="FILE.py:CLASS, which is run, or a file.")
+@click.option("-o", "--output", required=True, metavar="OUT", help="Where the target's weights go.")
+@click.option(
+    "--flatten",
+    multiple=True,
+    metavar="LAYER=HxWxC",
+    help="Height, width and channels of the image that a layer takes flattened.",
+)
+@click.option("--partial", is_flag=True, help="Leave as it is what one side alone has.")
+@click.option("--force", is_flag=True, help="Replace OUT where it exists.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
+@_with(_READING_OPTIONS)
+@_json
+def adopt(src: str, target: str, output: str, as_json: bool, **flags: Any) -> None:
+    """Put the weights of SRC into TARGET, a network of your own: by graph, shape, order and names, never by a guess."""
+    from irconv import api
+    from irconv.options import AdoptOptions, ReadOptions, WriteOptions
+
+    options, reading, writing = (_taken(kind, flags) for kind in (AdoptOptions, ReadOptions, WriteOptions))
+    found = api.adopt(src, target, output, options, reading, writing)
+    if as_json:
+        _print_json(found.document())
+        return
+    from irconv.report.adoption import print_adoption
+
+    print_adoption(found, writing.dry_run)
+
+
+@main.command()
 @click.argument("weights")
 @click.option("-o", "--output", required=True, metavar="ARCH.json", help="Where the architecture goes.")
 @click.option("--force", is_flag=True, help="Replace the output where it exists.")

@@ -77,6 +77,22 @@ class DiffOptions:
 
 
 @dataclass(frozen=True)
+class AdoptOptions:
+    """How weights find their places in another network."""
+
+    flatten: tuple[str, ...] = ()
+    """``fc1=7x7x16``: height, width and channels of the image that a layer takes flattened (``--flatten``)."""
+    partial: bool = False
+    """What only one side has stays as it is, or is left out (``--partial``)."""
+    map: Path | None = None
+    """A file that says which layer is which (``--map``)."""
+    rename: tuple[str, ...] = ()
+    """``REGEX=NAME``: what the source's names are called in the target (``--rename``)."""
+    verify: bool = False
+    """Run source and target on the same random inputs afterwards (``--verify``)."""
+
+
+@dataclass(frozen=True)
 class WriteOptions:
     """What to write, and how."""
 

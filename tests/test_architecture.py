@@ -69,11 +69,11 @@ def test_no_file_names_a_place_of_one_machine(path: Path) -> None:
     assert re.findall(rf"[\"' ]/(?:{places})/\w+", path.read_text(encoding="utf-8")) == []
 
 
-def test_only_the_emitter_and_the_tests_name_pytorch() -> None:
+def test_pytorch_is_named_only_where_the_users_own_modules_are_run() -> None:
     mentions = {
         named(path) for path in SOURCES if re.search(r"^\s*(import|from) torch\b", path.read_text(), re.MULTILINE)
     }
-    assert mentions == set()
+    assert mentions == {"irconv/frameworks/torch/live.py"}
 
 
 EMITTERS = [

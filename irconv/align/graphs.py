@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from irconv.align.evidence import FED, FED_THROUGH, TAKEN, TAKEN_THROUGH
 from irconv.align.network import Edge, Network
 from irconv.align.partition import Partition
 
@@ -89,10 +90,10 @@ def _taken_on_the_way(items: Items, colours: Sequence[int], item: int) -> Hashab
 
 
 _FEATURES: Sequence[tuple[Feature, str]] = (
-    (_given, "what feeds it"),
-    (_taken, "what takes its value"),
-    (_given_on_the_way, "the activations before it"),
-    (_taken_on_the_way, "the activations behind it"),
+    (_given, FED),
+    (_taken, TAKEN),
+    (_given_on_the_way, FED_THROUGH),
+    (_taken_on_the_way, TAKEN_THROUGH),
 )
 
 

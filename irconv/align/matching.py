@@ -5,15 +5,26 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from irconv.align import graphs, orders, wording
+from irconv.align.evidence import (
+    ATTENTION,
+    SAME_NAME,
+    SEQUENCE,
+    SHAPE,
+    SIGNATURE,
+    TOLD,
+    TYPE,
+    by_graphs_alone,
+    by_order,
+)
 from irconv.align.graphs import Items
-from irconv.align.network import Network, Unit
+from irconv.align.network import KERNEL, MATRIX, Network, Unit
 from irconv.align.partition import Partition
 from irconv.align.symmetry import settle
+from irconv.ir.manifest import LayoutStep
 
-SHAPE, TOLD = "the only one of its type and shape", "told"
-_SAME_NAME = "the same name"
 _ALIKE = "types, shapes, graphs, names and order do not tell them apart"
 
 
@@ -89,15 +100,27 @@ def _read_alike(source: Network, target: Network) -> tuple[Network, Network]:
 
 
 def _read_as(network: Network, other: Network) -> Network:
-    if not network.alternatives:
-        return network
     there = {unit.label for unit in other.units} | {u.label for units in other.alternatives.values() for u in units}
-    units: list[Unit] = list(network.units)
-    for index, readings in network.alternatives.items():
-        fitting = [unit for unit in (units[index], *readings) if unit.label in there]
-        if fitting:
-            units[index] = fitting[0]
+    units = list(network.units)
+    for index, unit in enumerate(network.units):
+        readings = (unit, *network.alternatives.get(index, ()), *_as_matrix(unit))
+        fitting = [reading for reading in readings if reading.label in there]
+        units[index] = fitting[0] if fitting else unit
     return replace(network, units=tuple(units))
+
+
+def _as_matrix(unit: Unit) -> tuple[Unit, ...]:
+    """A convolution as the matrix that it is where its window has one element, or is as large as its image."""
+    if unit.family != KERNEL or unit.kind == "ConvTranspose":
+        return ()
+    kernel = unit.parts["kernel"]
+    window = " ".join(f"k{axis}" for axis in range(len(unit.core) - 2))
+    sizes = {f"k{axis}": size for axis, size in enumerate(unit.core[2:])}
+    step = LayoutStep(
+        source=f"out in {window}", target=f"out (in {window})", orders={}, sizes={**sizes, "in": unit.core[1]}
+    )
+    flat = replace(kernel, shape=(unit.core[0], prod(unit.core[1:])), steps=(*kernel.steps, step))
+    return (replace(unit, family=MATRIX, parts={**unit.parts, "kernel": flat}, kind=""),)
 
 
 def _decide(
@@ -121,9 +144,9 @@ def _decide(
 
     steps: Sequence[Callable[[], bool]] = (
         refined,
-        lambda: _by_value(partition, source, target, "the shapes of all its parameters", lambda u: u.signature, True),
-        lambda: _by_value(partition, source, target, "its type", lambda u: u.kind or None, True),
-        lambda: _by_value(partition, source, target, "its part in attention", lambda u: u.tag or None, False),
+        lambda: _by_value(partition, source, target, SIGNATURE, lambda u: u.signature, True),
+        lambda: _by_value(partition, source, target, TYPE, lambda u: u.kind or None, True),
+        lambda: _by_value(partition, source, target, ATTENTION, lambda u: u.tag or None, False),
         settled,
         lambda: wording.same_names(partition, source, target),
         lambda: orders.by_rank(partition, source, target),
@@ -164,7 +187,7 @@ def _by_sequence(partition: Partition, source: Network, target: Network) -> bool
         for unit in t_units:
             if len(found.get(unit, ())) == 1 and len(s_units) + len(t_units) > 2:
                 (partner,) = found[unit]
-                partition.pair(partner, unit, "the sequence of all units")
+                partition.pair(partner, unit, SEQUENCE)
                 changed = True
     return changed
 
@@ -193,7 +216,7 @@ def _doubts(
     sure |= {t for t in units if TOLD in partition.why.get(t, [])}
     found: dict[int, str] = {}
     if items is None:
-        ranked = {t for t in units if any("order" in why or "numbers" in why for why in partition.why.get(t, []))}
+        ranked = {t for t in units if by_order(partition.why.get(t, ()))}
         against = orders.contradictions(units, source, target)
         return dict.fromkeys((against & ranked) - sure, "the orders of the two sides contradict each other")
     broken = graphs.broken(pairs, *items)
@@ -206,14 +229,19 @@ def _doubts(
             good[taker][2] |= held
             good[giver][3] |= held
     for unit in set(units) - sure:
-        if _SAME_NAME in partition.why.get(unit, []):
+        if SAME_NAME in partition.why.get(unit, []):
             continue
         label = target.units[unit].label
         if s_count[label] != t_count[label] and broken:
             found[unit] = "the source has more of its kind, and the graphs do not fit together as a whole"
-        elif unit in good and not ((good[unit][0] and good[unit][2]) or (good[unit][1] and good[unit][3])):
+        elif by_graphs_alone(partition.why.get(unit, ())) and not _holds(good.get(unit)):
             found[unit] = "neither what feeds it nor what takes its value is the same on both sides"
     return found
+
+
+def _holds(good: Sequence[bool] | None) -> bool:
+    """Whether all edges on one side of a unit are there in the source, too, and there are some."""
+    return good is not None and ((good[0] and good[2]) or (good[1] and good[3]))
 
 
 def _result(

@@ -38,10 +38,11 @@ def attention_word(name: str) -> str:
     """What a projection of attention is by its last words: ``q k v o`` or ``qkv``; empty for others. Its siblings must
     be so, too, before that counts.
 
-    >>> [attention_word(name) for name in ("query", "k_proj", "to_v", "wo", "to_out.0", "qkv", "proj", "fc1")]
+    >>> [attention_word(name) for name in ("a.query", "k_proj", "to_v", "wo", "a.to_out.0", "qkv", "a/proj", "fc1")]
     ['q', 'k', 'v', 'o', 'o', 'qkv', 'o', '']
     """
-    words = [token for token in tokens(name) if token != 0]
+    scope, last = parent(name)
+    words = tokens(parent(scope)[1] if last == "0" else last)
     rest = [word for word in words if word not in _FILLERS]
     if not rest and words:
         return "o"
@@ -79,24 +80,29 @@ def compare(first: str, second: str) -> int | None:
 
     Keras numbers the first layer of a type by no number.
 
-    >>> compare("block2_conv1", "block10_conv1"), compare("conv2d", "conv2d_1"), compare("block1_dw", "block1_pw")
+    >>> compare("block2_conv1", "block10_conv1"), compare("conv2d.q", "conv2d_1.q"), compare("block1_dw", "block1_pw")
     (-1, -1, None)
     """
-    for one, other in zip_longest(tokens(first), tokens(second)):
+    for one, other in zip(_components(first), _components(second), strict=False):
+        if one != other:
+            return _compare(tokens(one), tokens(other))
+    return 0 if first == second else None
+
+
+def _components(name: str) -> list[str]:
+    return name.replace("/", ".").split(".")
+
+
+def _compare(first: Sequence[Token], second: Sequence[Token]) -> int | None:
+    for one, other in zip_longest(first, second):
         if one == other:
             continue
-        if one is None or other is None:
-            rest = tokens(second if one is None else first)
-            return (-1 if one is None else 1) if isinstance(rest[-1], int) else None
         if isinstance(one, int) and isinstance(other, int):
             return -1 if one < other else 1
-        return None
+        if one is None and isinstance(other, int):
+            return -1
+        return 1 if other is None and isinstance(one, int) else None
     return 0
-
-
-def pattern(name: str) -> tuple[str, ...]:
-    """The words of a name, with ``#`` for its numbers."""
-    return tuple("#" if isinstance(token, int) else token for token in tokens(name))
 
 
 def without_type(name: str) -> tuple[Token, ...]:

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from irconv.ir.manifest import LayoutStep
+
 KERNEL, MATRIX, NORM, CONSTANT = "kernel", "matrix", "norm", "constant"
 """Families that several types of layers share: a file without a graph does not tell Conv from ConvTranspose (`KERNEL`),
 Linear from Embedding (`MATRIX`), or BatchNorm from the other norms (`NORM`). Other families are types of the IR."""
@@ -20,6 +22,7 @@ CORE: Mapping[str, tuple[str, ...]] = {
     MATRIX: ("kernel", "table"),
     NORM: ("gamma", "beta", "mean", "variance"),
     CONSTANT: ("value",),
+    **dict.fromkeys(("LSTM", "GRU", "RNN"), ("kernel",)),
 }
 """The roles of which the first that is there gives a unit its size."""
 
@@ -30,6 +33,10 @@ class Part:
 
     name: str
     shape: tuple[int, ...]
+    steps: tuple[LayoutStep, ...] = ()
+    """What its framework's layout takes to become the canonical one, where that is known but not done yet."""
+    piece: tuple[int, int] | None = None
+    """(Which, of how many) equal pieces of the parameter along its first axis, where it is only one of these."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ class Network:
     """The order in which the file lists the units, where that is not just the alphabet's."""
     alternatives: Mapping[int, tuple[Unit, ...]] = field(default_factory=dict)
     """Other readings of units whose axes the file leaves open."""
+    channels_last: bool = False
+    """Whether images have their channels last where its weights come from."""
     notes: tuple[str, ...] = ()
     """What is not known of this side, and why."""
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import cache
 from itertools import accumulate
 
+from irconv.align.evidence import GRAPH_ORDER, NUMBERS
 from irconv.align.names import compare
 from irconv.align.network import Network
 from irconv.align.partition import Partition
@@ -24,9 +25,9 @@ def orders(network: Network) -> list[tuple[str, Compare]]:
             first, second = one in before[other], other in before[one]
             return None if first == second else -1 if first else 1
 
-        found.append(("the order of the graph", depends))
+        found.append((GRAPH_ORDER, depends))
     names = [unit.name for unit in network.units]
-    found.append(("the numbers in names", lambda one, other: compare(names[one], names[other]) or None))
+    found.append((NUMBERS, lambda one, other: compare(names[one], names[other]) or None))
     return found
 
 

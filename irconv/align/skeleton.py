@@ -57,14 +57,25 @@ class Skeleton:
         ports = ["" if len(inputs) == 1 else str(port) for port in range(len(inputs))]
         return self._place(Node("unit", self._edges(inputs, ports), unit, exact, output), output)
 
-    def pass_through(self, label: str, taken: str, outputs: Sequence[str], exact: str) -> None:
-        """An op of one value without parameters. Its results are that value, on a longer trail."""
+    def units_of_one(self, units: Sequence[int], inputs: Sequence[str], output: str, exact: str = "") -> None:
+        """Units that one call computes together; which of its results goes where is known by `branch` later."""
+        first = self.unit(units[0], inputs, output, exact)
+        for number, unit in enumerate(units[1:], 1):
+            self.branches[first, number] = self.unit(unit, inputs, f"{output}/{number}", exact)
+
+    def pass_through(
+        self, label: str, taken: str, outputs: Sequence[str], exact: str, branch: int | None = None
+    ) -> None:
+        """An op of one value without parameters. Its results are that value, on a longer trail.
+
+        `branch` says which part of a value of several parts it takes; an op with several results takes all.
+        """
         if taken not in self.values:
             return
         value = self.values[taken]
         trail = (*value.trail, label) if label in ACTIVATIONS else value.trail
         for number, output in enumerate(outputs):
-            branch = number if len(outputs) > 1 else value.branch
+            branch = number if len(outputs) > 1 else value.branch if branch is None else branch
             step = f"{exact}[{number}]" if len(outputs) > 1 else exact
             self.values[output] = replace(value, trail=trail, exact=(*value.exact, step), branch=branch)
 

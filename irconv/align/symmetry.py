@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from irconv.align.evidence import FREE
 from irconv.align.graphs import Items, broken, refine, start
 from irconv.align.partition import Partition
 
@@ -78,14 +79,15 @@ def _exact(items: Items) -> list[object]:
 def _choices(partition: Partition, target: Items) -> list[tuple[list[int], list[int]]]:
     """The classes of units that are as many on both sides, the smallest first."""
     units = len(target.network.units)
-    even = [(s, t) for s, t in partition.open() if len(s) == len(t) and t[0] < units]
+    used = target.network.uses
+    even = [(s, t) for s, t in partition.open() if len(s) == len(t) and all(u < units and u in used for u in t)]
     return sorted(even, key=lambda both: (len(both[1]), both[1][0]))
 
 
 def _with(partition: Partition, source: Items, target: Items, s: int, t: int) -> Partition | None:
     """The classes after one choice and all that follows from it; None where no mapping respects the edges."""
     made = partition.copy()
-    made.pair(s, t, "interchangeable")
+    made.pair(s, t, FREE)
     refine(made, source, target)
     before = len(broken(partition.pairs(), source, target))
     return made if len(broken(made.pairs(), source, target)) <= before else None

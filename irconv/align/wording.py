@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
-from irconv.align.names import Token, common_prefix, compare, parent, pattern, tokens, without_type
+from irconv.align.evidence import COMPANION, SAME_NAME, WORDS
+from irconv.align.names import Token, common_prefix, parent, tokens, without_type
 from irconv.align.network import KERNEL, MATRIX, NORM, Network
 from irconv.align.partition import Partition
 from irconv.align.solver import best_pairs
 
 _OF_NOTHING: Mapping[int, int] = {}
+_ENOUGH = 0.75
+"""The share of their words that two names must have in common."""
 
 
 def same_names(partition: Partition, source: Network, target: Network) -> bool:
@@ -22,7 +25,7 @@ def same_names(partition: Partition, source: Network, target: Network) -> bool:
         s_bare, t_bare = [s_names[unit] for unit in s_units], [t_names[unit] for unit in t_units]
         unique = len(set(s_bare)) == len(s_bare) and len(set(t_bare)) == len(t_bare)
         if unique and set(t_bare) <= set(s_bare):
-            changed |= partition.split(s_names, t_names, "the same name", members=(s_units, t_units))
+            changed |= partition.split(s_names, t_names, SAME_NAME, members=(s_units, t_units))
     return changed
 
 
@@ -47,7 +50,7 @@ def same_words(partition: Partition, source: Network, target: Network) -> bool:
             continue
         s_values: list[Hashable] = [s_words.get(unit) for unit in range(len(partition.source))]
         t_values: list[Hashable] = [chosen.get(t_words.get(unit, ())) for unit in range(len(partition.target))]
-        changed |= partition.split(s_values, t_values, "the words in names", whole=True, members=(s_units, t_units))
+        changed |= partition.split(s_values, t_values, WORDS, whole=True, members=(s_units, t_units))
     return changed
 
 
@@ -61,11 +64,11 @@ def _distinct(network: Network, units: Sequence[int]) -> dict[int, tuple[str, ..
 def _paired(
     first: list[tuple[str, ...]], second: list[tuple[str, ...]]
 ) -> dict[tuple[str, ...], tuple[str, ...]] | None:
-    """Word by word the only best pairing of two lists of as many; None where two are as good, or a pair has nothing in
-    common (one pair may be left over)."""
+    """The only best pairing of two lists of as many; None where two are as good, or where some pair has not nearly all
+    of its words in common: a word that two names share may be chance."""
     scores = [[_similarity(one, other) for other in second] for one in first]
     pairs = best_pairs(scores)
-    if pairs is None or sum(scores[i][j] == 0 for i, j in pairs) > 1:
+    if pairs is None or any(scores[i][j] < _ENOUGH for i, j in pairs):
         return None
     return {second[j]: first[i] for i, j in pairs}
 
@@ -75,7 +78,7 @@ def _similarity(one: Sequence[str], other: Sequence[str]) -> float:
         return 1.0
     shared = sum((Counter(one) & Counter(other)).values())
     near = sum(any(_near(word, there) for there in other) for word in one if word not in other)
-    return (shared + near / 2) / max(len(one), len(other), 1)
+    return (shared + near) / max(len(one), len(other), 1)
 
 
 def _near(word: str, other: str) -> bool:
@@ -94,7 +97,7 @@ def by_companion(partition: Partition, source: Network, target: Network) -> bool
         return False
     s_values = _colours(partition.source, s_found)
     t_values = _colours(partition.target, t_found)
-    return partition.split(s_values, t_values, "the layer it belongs to", whole=True)
+    return partition.split(s_values, t_values, COMPANION, whole=True)
 
 
 def companions(network: Network) -> Mapping[int, int] | None:
@@ -126,18 +129,26 @@ def _by_graph(network: Network) -> Mapping[int, int]:
 def _by_names(network: Network) -> Mapping[int, int]:
     """A layer and a norm whose names differ in the word for their type alone (``conv1``, ``bn1``); in a numbered list,
     a norm and the layer right before it."""
-    layers = [i for i, unit in enumerate(network.units) if unit.family in (KERNEL, MATRIX)]
     norms = [i for i, unit in enumerate(network.units) if unit.family == NORM]
+    for families in ((KERNEL,), (KERNEL, MATRIX)):
+        layers = [i for i, unit in enumerate(network.units) if unit.family in families]
+        found = _by_keys(network, layers, norms)
+        if len(found) == len(norms):
+            return found
+    return _in_lists(network, norms)
+
+
+def _by_keys(network: Network, layers: Sequence[int], norms: Sequence[int]) -> Mapping[int, int]:
+    """Names that are but a type and a count (``conv2d_3``) belong together only if every layer has its norm."""
     keys = Counter(without_type(network.units[i].name) for i in layers)
     named = {without_type(network.units[i].name): i for i in layers}
     found = {}
     for norm in norms:
         key = without_type(network.units[norm].name)
-        if keys[key] == 1 and "@" in key:
+        counted = not any(isinstance(token, str) and token != "@" for token in key)
+        if keys[key] == 1 and "@" in key and (not counted or len(layers) == len(norms)):
             found[norm] = named[key]
-    if len(found) == len(norms):
-        return found
-    return _in_lists(network, norms)
+    return found
 
 
 def _in_lists(network: Network, norms: Sequence[int]) -> Mapping[int, int]:
@@ -167,11 +178,3 @@ def _colours(colours: Sequence[int], found: Mapping[int, int]) -> list[Hashable]
         else ("alone",)
         for thing in range(len(colours))
     ]
-
-
-def patterns(network: Network) -> list[tuple[str, ...]]:
-    """The words of all names, numbers masked."""
-    return [pattern(unit.name) for unit in network.units]
-
-
-__all__ = ["by_companion", "companions", "compare", "patterns", "same_names", "same_words"]

@@ -1,0 +1,1 @@
+"""Weights of one network in the places of another, whatever their names and layouts."""

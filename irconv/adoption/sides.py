@@ -1,0 +1,118 @@
+"""Bundles as the two sides of an adoption."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from irconv.adoption.placing import Wanted
+from irconv.adoption.weights import Weights
+from irconv.errors import MissingFact
+from irconv.frameworks.networks import network_of
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.tensors import LazyTensor
+
+_AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?|shadow)(_|\d*$)")
+_CHANNELS_LAST = ("keras", "tensorflow")
+
+
+def source_of(bundle: Bundle, averaged: bool) -> Weights:
+    """The weights that are taken: never moving averages, unless these were asked for.
+
+    Raises `MissingFact` where a file has nothing else, or nothing of the kind that was asked for.
+    """
+    chosen = bundle if bundle.graph is not None else _chosen(bundle, averaged)
+    return _weights(chosen)
+
+
+def _weights(bundle: Bundle) -> Weights:
+    """The network of a bundle and its tensors by the names of its parts: keys, or for PyTorch the state dict's."""
+    network = replace(network_of(bundle), channels_last=bundle.source.framework in _CHANNELS_LAST)
+    keys = names_to_keys(bundle)
+    tensors = {name: bundle.tensors[key].data for name, key in keys.items()}
+    return Weights(network, tensors)
+
+
+def names_to_keys(bundle: Bundle) -> dict[str, str]:
+    """Name that a `Part` has -> key of the tensor. A tied tensor has its first name alone."""
+    if bundle.graph is not None or bundle.source.framework != "torch":
+        return {key: key for key in bundle.tensors}
+    found: dict[str, str] = {}
+    seen: set[str] = set()
+    for group in bundle.groups:
+        for local, key in group.tensors.items():
+            if key not in seen:
+                found[f"{group.name}.{local}".lstrip(".")] = key
+                seen.add(key)
+    return found
+
+
+def _chosen(bundle: Bundle, averaged: bool) -> Bundle:
+    """The bundle without the averaged copies that stand among its weights, or with these alone, under their names.
+
+    A group is an averaged copy if a word of its name says so and the name without this word is there, too.
+    """
+    names = {group.name for group in bundle.groups}
+    copies = {name: bare for name in names if (bare := _without_word(name)) is not None}
+    where = ", ".join(file.name for file in bundle.source.files)
+    if averaged and not copies and not _read_averaged(bundle):
+        raise MissingFact(f"{where}: --ema", "expected an averaged copy of the weights, but the file holds none")
+    if not averaged and (_read_averaged(bundle) or (copies and len(copies) == len(names))):
+        raise MissingFact(where, "holds moving averages of weights, and no others", "Give --ema to take these.")
+    real = {name for name, bare in copies.items() if bare in names}
+    if averaged and real:
+        groups = tuple(
+            group.model_copy(update={"name": copies[group.name]}) for group in bundle.groups if group.name in real
+        )
+    else:
+        groups = tuple(group for group in bundle.groups if group.name not in real)
+    return replace(bundle, groups=groups)
+
+
+def _without_word(name: str) -> str | None:
+    parts = name.split(".")
+    kept = [part for part in parts if not _AVERAGED.search(part.lower())]
+    return ".".join(kept) if len(kept) < len(parts) else None
+
+
+def _read_averaged(bundle: Bundle) -> bool:
+    """Whether the reader found the weights under a name that says they are averages."""
+    keys = [fact.value for fact in bundle.source.facts if fact.name == "key"]
+    counted = any(omitted.reason == "the number of averaged models" for omitted in bundle.omitted)
+    return counted or any(_AVERAGED.search(step.lower()) for key in keys for step in key.split("."))
+
+
+@dataclass(frozen=True)
+class BundleTarget:
+    """A file whose names, shapes and layouts are wanted: a Keras model, a state dict, any that irconv reads."""
+
+    bundle: Bundle
+    weights: Weights
+    wanted: Wanted
+    path: Path | None = None
+
+    @staticmethod
+    def of(bundle: Bundle, path: Path | None = None) -> BundleTarget:
+        """The target that a bundle is."""
+        weights = _weights(bundle)
+        parts = {part.name for unit in weights.network.units for part in unit.parts.values()}
+        dtypes = {name: tensor.dtype for name, tensor in weights.tensors.items() if name in parts}
+        kept = tuple(name for name in weights.tensors if name not in parts)
+        return BundleTarget(bundle, weights, Wanted(dtypes, kept), path)
+
+    def filled(self, tensors: Mapping[str, LazyTensor]) -> Bundle:
+        """The bundle with other values in the places that were found, under the names that its file has."""
+        keys = names_to_keys(self.bundle)
+        changed = {keys[name]: data for name, data in tensors.items()}
+        prefix = next((fact.value for fact in self.bundle.source.facts if fact.name == "prefix"), "")
+        named = [(group, f"{prefix}{group.name}".rstrip(".")) for group in self.bundle.groups]
+        return replace(
+            self.bundle,
+            groups=tuple(group.model_copy(update={"name": name}) for group, name in named),
+            tensors={
+                key: Tensor(tensor.record, changed[key]) if key in changed else tensor
+                for key, tensor in self.bundle.tensors.items()
+            },
+        )
