@@ -28,6 +28,8 @@ from irconv.translate import Importer
 
 Handler: TypeAlias = "Callable[[ModelReader, Op], None]"
 STANDARD = ("", "ai.onnx")
+UNOFFICIAL = ("Erfc",)
+"""Ops that ONNX has not, but an exporter writes all the same."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class ModelReader:
     facts: list[Fact] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     """Names of the model -> values of the importer."""
+    calls: list[str] = field(default_factory=list)
+    """The functions of the file that are being read, the outermost first."""
     symbols: dict[str, str] = field(default_factory=dict)
     """Names of sizes in the file -> symbols."""
 
@@ -132,12 +136,16 @@ class ModelReader:
 
     def node(self, node: Any) -> None:
         """One node: by its handler, by the table, or as the function that the file defines."""
+        from irconv.frameworks.onnx.reading import functions
         from irconv.frameworks.onnx.reading.handlers import HANDLERS
 
         domain = "" if node.domain in STANDARD else node.domain
         label = node.name or next((name for name in node.output if name), "")
         where = f"{self.where}: node {label} ({f'{domain}.' if domain else ''}{node.op_type})"
         with self.importer.reading(where, [name for name in node.output if name]):
+            if (node.domain, node.op_type) in self.functions:
+                functions.call(self, node, node.domain, where)
+                return
             attributes = self._attributes(node, domain, where)
             inputs = tuple(self.values.get(name, name) if name else "" for name in node.input)
             name = next((name for name in node.output if name), node.name)
@@ -158,7 +166,7 @@ class ModelReader:
             defaults = {key: a.default_value for key, a in schema.attributes.items() if a.default_value.name}
             found = {key: helper.get_attribute_value(value) for key, value in defaults.items()}
         except defs.SchemaError as error:
-            if not domain:
+            if not domain and node.op_type not in UNOFFICIAL:
                 raise Refused(where, f"opset {self.opsets.get('', 1)} has no such op") from error
         for attribute in node.attribute:
             found[attribute.name] = helper.get_attribute_value(attribute)

@@ -35,14 +35,18 @@ def _of_axes(op: Op, name: str, spatial: int) -> tuple[int, ...]:
     return tuple(op.attribute(name) or (1,) * spatial)
 
 
+def conv_settings(op: Op, spatial: int) -> dict[str, Any]:
+    """The fields of a Conv, by the attributes of one of the ops that convolve."""
+    return {
+        "stride": _of_axes(op, "strides", spatial),
+        "dilation": _of_axes(op, "dilations", spatial),
+        "groups": op.attribute("group", 1),
+        "padding": _padding(op, spatial),
+    }
+
+
 def _conv(reader: ModelReader, op: Op) -> None:
-    spatial = len(reader.shape(op.given(1))) - 2
-    layer = Conv(
-        stride=_of_axes(op, "strides", spatial),
-        dilation=_of_axes(op, "dilations", spatial),
-        groups=op.attribute("group", 1),
-        padding=_padding(op, spatial),
-    )
+    layer = Conv(**conv_settings(op, len(reader.shape(op.given(1))) - 2))
     reader.place(op, layer, x=op.given(0), kernel=op.given(1), bias=op.given(2))
 
 
