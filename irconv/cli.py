@@ -24,6 +24,7 @@ import click
 from irconv import __version__
 from irconv.errors import Disagreement, IrconvError
 from irconv.options import Backend
+from irconv.terminal import shown, shown_json
 
 if TYPE_CHECKING:
     from irconv.ir.manifest import Fact
@@ -51,6 +52,11 @@ def _cleared_up() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _say(text: str, err: bool = False) -> None:
+    """Print a line, in which names are text and nothing else."""
+    click.echo(shown(text), err=err)
 
 
 class _Group(click.Group):
@@ -243,11 +249,11 @@ def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> No
     _say_overridden(written.overridden)
     for path in written.files:
         dialect = f" for {written.dialect}" if written.dialect else ""
-        click.echo(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
+        _say(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
     for kind, port in ports:
         turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
         axes = f" {port.axes}" if port.axes else ""
-        click.echo(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
+        _say(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
     if written.checked:
         from irconv.report.verify import print_checked
 
@@ -283,11 +289,11 @@ def check(bundle: str, as_json: bool) -> None:
     if as_json:
         _print_json({"bundle": bundle, "problems": [vars(problem) for problem in problems]})
     for problem in problems:
-        click.echo(str(problem), err=True)
+        _say(str(problem), err=True)
     if problems:
         sys.exit(_DIFFERENT)
     if not as_json:
-        click.echo(f"{bundle}: sound")
+        _say(f"{bundle}: sound")
 
 
 @main.command()
@@ -320,8 +326,8 @@ def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: 
     results = api.run(bundle, given, flags["runtime"], flags["io"])
     write_outputs(Path(output), results, force, sources)
     for name, array in results.items():
-        click.echo(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
-    click.echo(f"wrote {output}")
+        _say(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
+    _say(f"wrote {output}")
 
 
 @main.command()
@@ -448,8 +454,8 @@ def sketch(weights: str, output: str, force: bool) -> None:
     from irconv import api
 
     for line in api.sketch(weights, output, force):
-        click.echo(line, err=True)
-    click.echo(f"wrote {output}")
+        _say(line, err=True)
+    _say(f"wrote {output}")
 
 
 @main.command()
@@ -479,16 +485,16 @@ def formats(as_json: bool) -> None:
 
 def _print_problems(error: IrconvError) -> None:
     for problem in error.problems:
-        click.echo(str(problem), err=True)
+        _say(str(problem), err=True)
 
 
 def _say_overridden(facts: Iterable[Fact]) -> None:
     for fact in facts:
-        click.echo(f"{fact.name}: {fact.value} ({fact.evidence})", err=True)
+        _say(f"{fact.name}: {fact.value} ({fact.evidence})", err=True)
 
 
 def _print_json(document: Any) -> None:
-    click.echo(json.dumps(document, ensure_ascii=False, indent=1))
+    click.echo(shown_json(json.dumps(document, ensure_ascii=False, indent=1)))
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from irconv.diff.model import LayerDiff, Module, Report, SideFacts, TensorDiff
+from irconv.report.plain import plain
+from irconv.terminal import shown
 
 _STYLES = {
     "equal": "green",
@@ -46,7 +48,7 @@ def print_report(
     for label, facts in (("A", report.a), ("B", report.b)):
         console.print(_side(label, facts))
     for note in report.notes:
-        console.print(_plain(note), style="dim")
+        console.print(plain(note), style="dim")
     same = not report.differing(ignored)
     console.print(Text(verdict(report, ignored), "bold green" if same else "bold"))
     tensors = [entry for entry in report.tensors if everything or entry.differs]
@@ -63,7 +65,7 @@ def _side(label: str, facts: SideFacts) -> Text:
     made_by = " ".join(part for part in (facts.framework, facts.version) if part)
     graph = "" if facts.graph else ", no graph"
     counts = f"{facts.tensors} tensors, {facts.layers} {'layers' if facts.graph else 'groups'}"
-    return Text.assemble((f"{label} ", "bold"), _plain(facts.path), (f" ({made_by}{graph}; {counts})", "dim"))
+    return Text.assemble((f"{label} ", "bold"), plain(facts.path), (f" ({shown(made_by)}{graph}; {counts})", "dim"))
 
 
 def verdict(report: Report, ignored: frozenset[str]) -> str:
@@ -95,7 +97,7 @@ def _print_modules(modules: Sequence[Module], console: Console) -> None:
     def flush() -> None:
         if quiet:
             names = ", ".join(quiet[:3]) + (f" and {len(quiet) - 3} more" if len(quiet) > 3 else "")
-            table.add_row(_plain(names), Text("frozen", _STYLES["frozen"]), "", "")
+            table.add_row(plain(names), Text("frozen", _STYLES["frozen"]), "", "")
             quiet.clear()
 
     shown: list[tuple[str, ...]] = []
@@ -111,7 +113,7 @@ def _print_modules(modules: Sequence[Module], console: Console) -> None:
             shown.append(module.path)
         name = f"{'  ' * (len(module.path) - 1)}{module.path[-1]}"
         counts = ", ".join(f"{count} {status}" for status, count in module.tensors.items() if status != "ignored")
-        table.add_row(_plain(name), _word(module.verdict), number(module.relative_l2), counts)
+        table.add_row(plain(name), _word(module.verdict), number(module.relative_l2), counts)
     flush()
     if table.row_count > 1:
         console.print()
@@ -134,7 +136,7 @@ def _print_tensors(entries: Sequence[TensorDiff], everything: bool, console: Con
             numbers = [number(distance.max_abs), number(distance.relative_l2), ulp, _share(distance)]
         if entry.fold is not None:
             numbers[1] = number(entry.fold.residual)
-        table.add_row(_words(entry.status), _tensor_name(entry), shapes(entry), *numbers)
+        table.add_row(_words(entry.status), _tensor_name(entry), plain(shapes(entry)), *numbers)
     console.print()
     console.print(table)
     if len(listed) < len(entries):
@@ -145,7 +147,7 @@ def _print_tensors(entries: Sequence[TensorDiff], everything: bool, console: Con
             notes.setdefault(note, []).append(entry.name)
     for note, names in notes.items():
         said = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        console.print(Text.assemble(_plain(said), (f": {_plain(note)}", "dim")))
+        console.print(Text.assemble(plain(said), (f": {shown(note)}", "dim")))
 
 
 def _largest(entries: Sequence[TensorDiff]) -> list[TensorDiff]:
@@ -162,8 +164,8 @@ def _largest(entries: Sequence[TensorDiff]) -> list[TensorDiff]:
 
 def _tensor_name(entry: TensorDiff) -> Text:
     if entry.a and entry.b and "renamed" in entry.status:
-        return Text.assemble(_plain(entry.a.name), " -> ", _plain(entry.b.name))
-    return _plain(entry.name)
+        return Text.assemble(plain(entry.a.name), " -> ", plain(entry.b.name))
+    return plain(entry.name)
 
 
 def _notes(entry: TensorDiff) -> Iterator[str]:
@@ -204,12 +206,12 @@ def _print_layers(entries: Sequence[LayerDiff], everything: bool, console: Conso
     table = _table("status", "layer", "type", "what differs")
     listed = entries if everything else entries[: 2 * _MANY]
     for entry in listed:
-        name = _plain(entry.name)
+        name = plain(entry.name)
         if "renamed" in entry.status:
-            name = Text.assemble(_plain(entry.a or ""), " -> ", _plain(entry.b or ""))
+            name = Text.assemble(plain(entry.a or ""), " -> ", plain(entry.b or ""))
         said = [f"{key}: {value}" for key, value in values(entry).items()] + [*entry.inputs, *entry.notes]
         types = " -> ".join(dict.fromkeys(kind or "unknown" for kind in entry.types if kind))
-        table.add_row(_words(entry.status), name, types, _plain("\n".join(said)))
+        table.add_row(_words(entry.status), name, plain(types), plain(*said))
     console.print()
     console.print(table)
     if len(listed) < len(entries):
@@ -236,11 +238,6 @@ def _words(status: Sequence[str]) -> Text:
 
 def _word(word: str) -> Text:
     return Text(word, _STYLES.get(word, "dim"))
-
-
-def _plain(text: str) -> Text:
-    """Text of the file, in which nothing is markup and nothing moves the cursor."""
-    return Text("".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text))
 
 
 def number(value: float | None) -> str:

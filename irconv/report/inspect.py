@@ -6,11 +6,14 @@ from math import prod
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import StoredOperand
+from irconv.report.plain import plain
+from irconv.terminal import shown
 
 _LONGEST = 60
 """Characters of a fact that are shown; the settings of training are thousands."""
@@ -21,15 +24,16 @@ def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
     console = console or Console()
     source = bundle.source
     made_by = " ".join(part for part in (source.framework, source.version) if part)
-    console.print(f"[bold]{', '.join(file.name for file in source.files)}[/] from {made_by}", highlight=False)
+    files = ", ".join(file.name for file in source.files)
+    console.print(Text.assemble((shown(files), "bold"), f" from {shown(made_by)}"))
     for fact in source.facts:
         value = fact.value if len(fact.value) <= _LONGEST else f"{fact.value[:_LONGEST]}..."
-        console.print(f"{fact.name}: {value} ({fact.evidence})", highlight=False, markup=False)
+        console.print(plain(f"{fact.name}: {value} ({fact.evidence})"))
     console.print(_graph(bundle) if bundle.graph else _groups(bundle))
     if bundle.graph:
         for kind, ports in (("input", bundle.graph.inputs), ("output", bundle.graph.outputs)):
             for port in ports:
-                console.print(f"{kind} {_port(port)}", highlight=False, markup=False)
+                console.print(plain(f"{kind} {_port(port)}"))
     records = [tensor.record for tensor in bundle.tensors.values()]
     for role in ("parameter", "buffer", "constant", "optimizer"):
         if count := sum(prod(record.shape) for record in records if record.role == role):
@@ -37,7 +41,7 @@ def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
                 f"{count:,} elements in {sum(r.role == role for r in records)} tensors of role {role}", highlight=False
             )
     for omitted in bundle.omitted:
-        console.print(f"left out: {omitted.name} ({omitted.reason})", highlight=False, markup=False)
+        console.print(plain(f"left out: {omitted.name} ({omitted.reason})"))
 
 
 def _port(port: Port) -> str:
@@ -62,7 +66,7 @@ def _graph(bundle: Bundle) -> Table:
             if isinstance(o, StoredOperand)
         ]
         results = ", ".join(_shape(types[value].shape) for value in node.outputs.values())
-        table.add_row(node.layer, layer.type, settings, "\n".join(weights), results)
+        table.add_row(*map(plain, (node.layer, layer.type, settings)), plain(*weights), plain(results))
         shown.add(node.layer)
     return table
 
@@ -71,9 +75,9 @@ def _groups(bundle: Bundle) -> Table:
     table = Table("group", "type", "evidence", "tensors", "axes", box=None, header_style="bold")
     for group in bundle.groups:
         records = [(name, bundle.tensors[key].record) for name, key in group.tensors.items()]
-        tensors = "\n".join(f"{name} {_shape(record.shape)}" for name, record in records)
-        axes = "\n".join(record.letters or "unknown" for _, record in records)
-        table.add_row(group.name, group.type or "unknown", group.evidence, tensors, axes)
+        tensors = plain(*(f"{name} {_shape(record.shape)}" for name, record in records))
+        axes = plain(*(record.letters or "unknown" for _, record in records))
+        table.add_row(*map(plain, (group.name, group.type or "unknown", group.evidence)), tensors, axes)
     return table
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
+from irconv.report.plain import plain
 from irconv.verification.check import Report
 from irconv.verification.compare import power
 from irconv.verification.conversion import summary
@@ -22,7 +23,8 @@ def print_report(report: Report, console: Console | None = None) -> None:
         apart = "shapes differ" if d.max_abs is None else f"{d.max_abs:.1e}"
         top = "".join(f"{share:.0%}" for k, share in d.top if k == 1)
         verdict = "agrees" if one.agrees else "DIFFERS"
-        table.add_row(name, one.feed, apart, f"{d.relative:.1e}", power(one.tolerance), f"{d.cosine:.6f}", top, verdict)
+        numbers = (apart, f"{d.relative:.1e}", power(one.tolerance), f"{d.cosine:.6f}")
+        table.add_row(plain(name), plain(one.feed), *numbers, top, verdict)
     _print(console, f"A {report.a.path}: {report.a.words}", f"B {report.b.path}: {report.b.words}")
     console.print(table)
     _print_warnings(report.warnings, console)
@@ -44,4 +46,4 @@ def _print_warnings(lines: Iterable[str], console: Console) -> None:
 
 def _print(console: Console, *lines: str) -> None:
     for line in lines:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(plain(line), soft_wrap=True)

@@ -8,13 +8,14 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import StoredOperand
+from irconv.terminal import shown
 
 
 def readme(bundle: Bundle) -> str:
     """The text; it depends on nothing but the bundle."""
     source = bundle.source
-    files = ", ".join(f"`{file.name}`" for file in source.files) or "an unnamed file"
-    made_by = " ".join(part for part in (source.framework, source.version) if part)
+    files = ", ".join(f"`{shown(file.name).replace('`', chr(39))}`" for file in source.files) or "an unnamed file"
+    made_by = _cell(" ".join(part for part in (source.framework, source.version) if part))
     parameters = sum(prod(t.record.shape) for t in bundle.tensors.values() if t.record.role == "parameter")
     lines = [
         f"# A neural network, from {files} ({made_by})",
@@ -42,7 +43,7 @@ def readme(bundle: Bundle) -> str:
 
 
 def _port(kind: str, port: Port) -> str:
-    return f"| {kind} | {port.name} | {port.dtype} | {_shape(port.shape)} | {port.axes} |"
+    return f"| {kind} | {_cell(port.name)} | {port.dtype} | {_cell(_shape(port.shape))} | {_cell(port.axes)} |"
 
 
 def _layers(bundle: Bundle) -> list[str]:
@@ -54,7 +55,7 @@ def _layers(bundle: Bundle) -> list[str]:
         keys = [(role, o.tensor) for role, o in layer.operands.items() if isinstance(o, StoredOperand)]
         weights = ", ".join(f"{role} {_shape(bundle.tensors[key].record.shape)}" for role, key in keys)
         results = ", ".join(_shape(types[value].shape) for value in node.outputs.values())
-        lines.append(f"| {node.layer} | {layer.type} | {results} | {weights} |")
+        lines.append(f"| {_cell(node.layer)} | {layer.type} | {_cell(results)} | {weights} |")
     return lines
 
 
@@ -62,8 +63,14 @@ def _groups(bundle: Bundle) -> list[str]:
     lines = ["| group | type | tensors |", "| --- | --- | --- |"]
     for group in bundle.groups:
         tensors = ", ".join(f"{n} {_shape(bundle.tensors[key].record.shape)}" for n, key in group.tensors.items())
-        lines.append(f"| {group.name} | {group.type or 'unknown'} | {tensors} |")
+        lines.append(f"| {_cell(group.name)} | {_cell(group.type or 'unknown')} | {_cell(tensors)} |")
     return lines
+
+
+def _cell(text: str) -> str:
+    """Foreign text in one cell: letters that Markdown or HTML gives a meaning are escaped."""
+    escaped = {"\\": "\\\\", "|": "\\|", "`": "\\`", "[": "\\[", "]": "\\]", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+    return shown("".join(escaped.get(letter, letter) for letter in text)).strip()
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

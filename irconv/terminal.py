@@ -1,0 +1,29 @@
+"""Foreign text for people: printed as it stands, but for what would do something to a terminal."""
+
+from __future__ import annotations
+
+
+def shown(text: str) -> str:
+    """Text in one line: control characters, ends of lines, marks that turn the direction of writing and half characters
+    are escaped as Python escapes them.
+
+    >>> print(shown("a\\x1b[31mb\\n"))
+    a\\x1b[31mb\\n
+    """
+    return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def shown_json(text: str) -> str:
+    """A JSON document with the same escaped as JSON escapes them; it means the same.
+
+    >>> print(shown_json('{"a":\\n "\\u202e"}'))
+    {"a":
+     "\\u202e"}
+    """
+    plain = text.replace("\n", "")
+    return text if plain.isprintable() else "".join(c if c.isprintable() or c == "\n" else _json(c) for c in text)
+
+
+def _json(letter: str) -> str:
+    raw = letter.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{raw[i : i + 2].hex()}" for i in range(0, len(raw), 2))

@@ -1,0 +1,109 @@
+"""Names of a file are text wherever they are printed: they neither colour a terminal nor break a table."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given
+from hypothesis import strategies as st
+
+import irconv
+from irconv.cli import main
+from irconv.ir.layers.activations import Relu
+from irconv.ir.layers.convolution import Linear
+from irconv.ir.layers.matrix import Einsum
+from irconv.ir.manifest import Fact, SourceFile, SourceRecord
+from irconv.terminal import shown, shown_json
+from tests.helpers import Builder, numbers
+
+ANY = st.text(st.characters(exclude_categories=()))
+NAMES = {
+    "colours": "a\x1b[31mb",
+    "a title": "a\x1b]0;owned\x07b",
+    "eight-bit controls": "a\x9b31mb",
+    "the other direction": "a\u202eb\u2066",
+    "an end of a line": "a\n# A heading\r\x85\u2028b",
+    "half a character": "a\ud800b",
+    "markup": "a[bold red]b[/bold red]",
+    "a closing tag": "a[/]b",
+    "an emoji": "a:boom:b",
+    "a column": "a|b",
+    "HTML": "a<script>b`c`",
+}
+
+
+@given(ANY)
+def test_what_is_shown_is_printable_and_in_one_line(text: str) -> None:
+    assert shown(text).isprintable()
+    assert shown(text) == text or not text.isprintable()
+
+
+@given(st.dictionaries(ANY, ANY))
+def test_a_document_is_shown_as_it_is(document: dict[str, str]) -> None:
+    text = shown_json(json.dumps(document, ensure_ascii=False, indent=1))
+    assert json.loads(text) == document
+    assert all(line.isprintable() for line in text.split("\n"))
+
+
+def bundle(folder: Path, name: str, refused: bool = False) -> Path:
+    """A bundle in which everything that has a name is called so."""
+    builder = Builder(**{f"in {name}": ("N", 3)}).add(name, Linear(), f"in {name}", kernel=numbers(4, 3))
+    last = Einsum(equation="ij->j") if refused else Relu()
+    made = builder.add(f"out {name}", last, name).build()
+    fact = Fact(name=name, value=name, evidence=name)
+    files = (SourceFile(name=name, size=1, sha256=""),)
+    source = SourceRecord(framework="handmade", version=name, files=files, facts=(fact,))
+    path = folder / "m.irconv"
+    irconv.write(irconv.Bundle(**{**vars(made), "source": source}), path)
+    return path
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind != "half a character"])
+def test_names_are_printed_as_text_everywhere(kind: str, tmp_path: Path) -> None:
+    name = NAMES[kind]
+    path = bundle(tmp_path, name)
+    ran = {
+        "inspect": ["inspect", str(path)],
+        "inspect --json": ["inspect", str(path), "--json"],
+        "convert": ["convert", str(path), str(tmp_path / "m.onnx")],
+        "convert --json": ["convert", str(path), str(tmp_path / "n.onnx"), "--json"],
+        "diff": ["diff", str(path), str(path), "--all"],
+        "refused": ["convert", str(path), str(tmp_path / "m.onnx")],
+    }
+    for what, words in ran.items():
+        result = CliRunner().invoke(main, words, env={"COLUMNS": "300"})
+        assert result.exit_code == (3 if what == "refused" else 0), result.output
+        assert all(line.isprintable() for line in result.output.split("\n")), what
+        if what in ("inspect", "convert"):
+            assert shown(name) in result.output
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind != "half a character"])
+def test_reasons_of_a_refusal_are_text(kind: str, tmp_path: Path) -> None:
+    path = bundle(tmp_path, NAMES[kind], refused=True)
+    result = CliRunner().invoke(main, ["convert", str(path), str(tmp_path / "m.theano")])
+    assert result.exit_code == 3
+    assert result.output == f"layer out {shown(NAMES[kind])} (Einsum): Theano has no layer for it.\n"
+
+
+def test_the_name_of_a_file_itself_is_text(tmp_path: Path) -> None:
+    path = tmp_path / "a\x1b[31m\u202e\n.h5"
+    path.write_bytes(b"no model")
+    result = CliRunner().invoke(main, ["inspect", str(path)])
+    assert result.exit_code == 3
+    assert result.output.startswith(f"{tmp_path}/a\\x1b[31m\\u202e\\n.h5: no reader recognises its content.")
+
+
+@pytest.mark.parametrize("kind", [kind for kind in NAMES if kind != "half a character"])
+def test_the_tables_of_a_readme_keep_their_cells(kind: str, tmp_path: Path) -> None:
+    text = (bundle(tmp_path, NAMES[kind]) / "README.md").read_text(encoding="utf-8")
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert "\n# A heading" not in text
+    assert "<script>" not in text.replace(f"`{NAMES[kind]}`", "").split("\n", 1)[1]
+    rows = [line for line in text.split("\n") if line.startswith("| ")]
+    cells = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
+    assert cells <= {5, 6}
