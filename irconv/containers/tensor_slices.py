@@ -127,3 +127,38 @@ def joined(dtype: str, shape: tuple[int, ...], parts: Sequence[tuple[Slice, Lazy
     if end != (shape[axis] if shape else 1):
         raise ValueError(f"slices that end at {end} of axis {axis} of {shape}")
     return LazyTensor(Joined(dtype, shape, tuple(placed)))
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A source that is a box of a tensor; what is a run of its elements is read in place."""
+
+    whole: LazyTensor
+    place: Box
+
+    @property
+    def dtype(self) -> str:
+        """Logical element type."""
+        return self.whole.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the part."""
+        return tuple(stop - start for start, stop in self.place)
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `irconv.ir.tensors.Source.read`."""
+        length, starts = runs(self.whole.shape, self.place)
+        if self.whole.changes or len(starts) != 1:
+            part = self.whole.numpy()[tuple(slice(*span) for span in self.place)]
+            return take_box(part.reshape(atoms), box)
+        start, stop = box[0] if len(atoms) == 1 else (0, length)
+        found = self.whole.source.read((prod(self.whole.shape),), ((starts[0] + start, starts[0] + stop),))
+        return found if len(atoms) == 1 else take_box(found.reshape(atoms), box)
+
+
+def part_of(whole: LazyTensor, part: Slice, shape: Sequence[int]) -> LazyTensor:
+    """A slice of a variable of this shape. Raises `ValueError` where the variable has another."""
+    if tuple(shape) != whole.shape:
+        raise ValueError(f"a slice of a variable of shape {tuple(shape)}, which has {whole.shape}")
+    return LazyTensor(_Part(whole, boxed(part, shape)))

@@ -116,9 +116,9 @@ READERS = (
     Reader(
         "tensorflow",
         f"{_HERE}.tensorflow.read",
-        "TensorFlow: checkpoints of versions 1 and 2, pickles of variables",
+        "TensorFlow: checkpoints of versions 1 and 2, graphs, SavedModels, pickles of variables",
         recogniser=f"{_HERE}.tensorflow.files",
-        options=("ema",),
+        options=("ema", "inputs", "outputs", "signature", "tags", "fix", "input_shape", *EDITS),
     ),
     Reader(
         "onnx",

@@ -14,7 +14,7 @@ from irconv.containers.graph_def import ObjectGraph
 from irconv.containers.graph_def_read import read_meta_graph, read_objects, read_saved_model
 from irconv.containers.pickle import Instance
 from irconv.containers.tensor_bundle import Checkpoint
-from irconv.errors import MissingFact, Problems, Refused
+from irconv.errors import IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.tensorflow import files
 from irconv.frameworks.tensorflow.files import TensorFlowFiles
 from irconv.frameworks.tensorflow.groups import read_groups
@@ -25,10 +25,11 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import logical_name
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.ir.tensors import LazyTensor
-from irconv.options import ReadOptions, refuse_unused
+from irconv.options import EDITS, ReadOptions, given, refuse_unused
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-_GRAPH_OPTIONS = ("inputs", "outputs", "signature", "tags", "fix")
+_FEW = 5
+_OF_GRAPHS = ("inputs", "outputs", "signature", "tags", "fix", "input_shape", *EDITS)
 
 
 def recognises(path: Path) -> str:
@@ -46,14 +47,26 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         raise Refused(str(path), "expected a checkpoint, a graph, a SavedModel or a pickle of TensorFlow's variables")
     if found.kind == "pickle":
         return _pickle(path, options)
-    if found.checkpoint is None:
-        what = "holds a graph without a checkpoint beside it, which irconv does not read yet"
-        raise Refused(str(path), what, "Give the checkpoint of its variables.")
-    return _checkpoint(found, found.checkpoint.read(), options)
+    checkpoint = found.checkpoint.read() if found.checkpoint is not None else None
+    if found.graph is None:
+        assert checkpoint is not None
+        return _checkpoint(found, checkpoint, options, None)
+    # Graphs need the vocabulary and layer classes, whose import takes longer than reading weights.
+    from irconv.frameworks.tensorflow.read_graph import read_model
+
+    try:
+        return read_model(found, checkpoint, options)
+    except (MissingFact, Refused) as error:
+        if checkpoint is None or found.kind == "saved_model" or given(options).keys() & set(_OF_GRAPHS):
+            raise
+        return _checkpoint(found, checkpoint, options, error)
 
 
-def _checkpoint(found: TensorFlowFiles, checkpoint: Checkpoint, options: ReadOptions) -> Bundle:
-    refuse_unused(options, _GRAPH_OPTIONS, "a checkpoint is read as variables, without its graph")
+def _checkpoint(
+    found: TensorFlowFiles, checkpoint: Checkpoint, options: ReadOptions, why: IrconvError | None
+) -> Bundle:
+    """The variables alone; `why` the graph beside them could not be read."""
+    refuse_unused(options, _OF_GRAPHS, "there is no graph beside the checkpoint")
     names = {key: key.removesuffix(_VALUE) for key in checkpoint.tensors}
     tensors = {names[key]: tensor for key, tensor in checkpoint.tensors.items()}
     version, training = _training(found, checkpoint)
@@ -63,6 +76,9 @@ def _checkpoint(found: TensorFlowFiles, checkpoint: Checkpoint, options: ReadOpt
     facts += [
         Fact(name="type", value=f"{name}: {kind}", evidence="the index") for name, kind in checkpoint.types.items()
     ]
+    if why is not None:
+        reasons = " ".join(str(problem) for problem in why.problems[:_FEW])
+        facts.append(Fact(name="graph", value="not read", evidence=reasons.rstrip(".")))
     omitted = [Omitted(name=name, reason=_said_of(name)) for name in checkpoint.strings]
     omitted += [Omitted(name=name, reason=f"holds {kind}, no numbers") for name, kind in checkpoint.others.items()]
     paths = checkpoint.files if found.graph is None else (*checkpoint.files, found.graph)
@@ -141,7 +157,7 @@ def _source(paths: Iterable[Path], version: str, facts: Iterable[Fact]) -> Sourc
 
 def _pickle(path: Path, options: ReadOptions) -> Bundle:
     """A dictionary of arrays by the names of variables, as people pickle the result of ``session.run``."""
-    refuse_unused(options, _GRAPH_OPTIONS, "a pickle holds no graph")
+    refuse_unused(options, _OF_GRAPHS, "a pickle holds no graph")
     value = pickle.unpickle(pickle.Stream(OpenFile(path)), str(path))
     value = value.items if isinstance(value, Instance) else value
     if not isinstance(value, dict):
