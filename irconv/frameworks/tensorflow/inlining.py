@@ -72,7 +72,7 @@ class _Scope:
 
 @dataclass
 class Inliner:
-    """Puts functions of a library in place. Raises `Refused` for recursion, and `DamagedFile` for calls that do not fit."""
+    """Puts functions in place. Raises `Refused` for recursion, `DamagedFile` for calls that do not fit."""
 
     functions: Mapping[str, FunctionDef]
     where: str

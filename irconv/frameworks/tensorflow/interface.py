@@ -1,38 +1,20 @@
-"""Where a graph is entered and left: a signature, what the user names, or what the graph shows.
-
-Without either the inputs are the placeholders that the outputs need, and the outputs are the values that nothing takes,
-where nothing but the model reaches them. Where losses, gradients and metrics lie behind the model, nothing in the graph
-says which of its values is meant: it is asked for, and the candidates are named.
-"""
+"""Where a graph is entered and left: a signature, what the user names, or what the graph shows."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from irconv.containers.graph_def import MetaGraph, NodeDef, Shape, Signature
 from irconv.errors import MissingFact, Refused
-from irconv.frameworks.tensorflow.graph import Nodes, consumers, data_inputs, needed, split
+from irconv.frameworks.tensorflow.ends import PLACEHOLDERS, infer_inputs, infer_outputs
+from irconv.frameworks.tensorflow.graph import Nodes, split
 from irconv.frameworks.tensorflow.importing import Feed, Fetch
 from irconv.options import ReadOptions
 
 DEFAULT_SIGNATURE = "serving_default"
 _HIDDEN = "__saved_model_init_op", "__saved_model_train_op"
-_PLACEHOLDERS = ("Placeholder", "PlaceholderV2")
-_ITERATORS = ("IteratorGetNext", "OneShotIterator", "QueueDequeueV2", "QueueDequeueManyV2", "QueueDequeueUpToV2")
-_ITERATORS += ("FIFOQueueV2", "ReaderReadV2", "IteratorGetNextSync")
-_TRAINING = re.compile(
-    r"(Resource)?(Sparse)?Apply[A-Z]\w+|(Resource)?Scatter\w+|Assign\w*|\w*Grad(V\d|Ext|Input|Filter)?|\w*Summary(V2)?"
-    r"|\w*Backprop\w*(Filter|Input)V?2?|\w*CrossEntropyWithLogits|InTopK(V2)?|L2Loss|Save\w*|Restore\w*|Queue\w+|NoOp"
-    r"|Assert|Print(V2)?|MergeSummary|ShardedFilename|IsVariableInitialized|VarIsInitializedOp|ConfusionMatrix|Equal"
-)
-"""Operations that serve training and its reports; a transposed convolution is `Conv2DBackpropInput`, and stays."""
-_MODELS = ("Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput")
-_SCOPES = re.compile(r"(^|/)(gradients?(_\d+)?|save(_\d+)?|report_uninitialized_variables(_\d+)?|init(_\d+)?)/")
-_SHAPES_ONLY = ("Shape", "ShapeN", "Size", "Rank")
-_MOST_NAMED = 12
 
 
 @dataclass(frozen=True)
@@ -77,7 +59,7 @@ def of_signature(name: str, signature: Signature, nodes: Nodes, options: ReadOpt
 
 def of_names(nodes: Nodes, options: ReadOptions) -> Interface:
     """The values that the user names; without ``--inputs`` the placeholders that the outputs need."""
-    outputs = options.outputs or infer_outputs(nodes, [split(value) for value in options.inputs])
+    outputs = options.outputs or infer_outputs(nodes, options.inputs)
     for flag, values in (("--inputs", options.inputs), ("--outputs", options.outputs)):
         for value in values:
             if split(value)[0] not in nodes.by_name:
@@ -87,70 +69,6 @@ def of_names(nodes: Nodes, options: ReadOptions) -> Interface:
     feeds = tuple(_feed(_port(v), v, nodes, i, options) for i, v in enumerate(inputs))
     evidence = "given by the user" if options.outputs else "the values that nothing takes"
     return Interface(feeds, tuple(Fetch(_port(value), value) for value in outputs), evidence)
-
-
-def infer_inputs(nodes: Nodes, outputs: Sequence[str]) -> tuple[str, ...]:
-    """The placeholders and the results of iterators and queues that some values need.
-
-    A placeholder of one number is no input: it switches training, or is the rate of a dropout.
-    """
-    found: dict[str, None] = {}
-    for node in needed(nodes, outputs, _iterator_values(nodes)):
-        if node.op in _PLACEHOLDERS and node.attrs.get("shape", None) != ():
-            found[node.name] = None
-        for value in data_inputs(node):
-            if nodes.maker(value)[0].op in _ITERATORS:
-                found[value] = None
-    return tuple(found)
-
-
-def infer_outputs(nodes: Nodes, starts: Sequence[tuple[str, int]]) -> tuple[str, ...]:
-    """The values that nothing takes, of all that come from inputs. Raises `MissingFact` naming the candidates where
-    training lies behind the model."""
-    reached = _reached(nodes, {name for name, _ in starts})
-    kept = {name: node for name, node in reached.items() if not _trains(node)}
-    taken_by = consumers(reached.values())
-    sinks = [name for name in kept if not any(other.name in kept for other in taken_by.get(name, ()))]
-    ends = [name for name in sinks if not taken_by.get(name)]
-    trains = [node for node in reached.values() if _trains(node)]
-    if ends and not trains:
-        return tuple(ends)
-    candidates = [name for name in sinks if kept[name].op not in _SHAPES_ONLY] or sinks
-    shown = ", ".join(candidates[-_MOST_NAMED:]) or "none that comes from an input"
-    what = "losses, gradients or metrics lie behind the model" if trains else "nothing comes from an input"
-    raise MissingFact(f"{nodes.where}: outputs", f"{what}, so that its outputs cannot be told", _choose(shown))
-
-
-def _choose(shown: str) -> str:
-    return f"Name them with --outputs; candidates are {shown}."
-
-
-def _trains(node: NodeDef) -> bool:
-    return (bool(_TRAINING.fullmatch(node.op)) and node.op not in _MODELS) or bool(_SCOPES.search(node.name))
-
-
-def _reached(nodes: Nodes, starts: set[str]) -> dict[str, NodeDef]:
-    """The nodes to which data comes from placeholders, iterators or the inputs that are named."""
-    begin = starts or {n.name for n in nodes.by_name.values() if n.op in (*_PLACEHOLDERS, *_ITERATORS)}
-    taken_by = consumers(nodes.by_name.values())
-    found: set[str] = set()
-    waiting = [name for name in begin if name in nodes.by_name]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found.add(name)
-            waiting += [other.name for other in taken_by.get(name, ())]
-    return {name: node for name, node in nodes.by_name.items() if name in found}
-
-
-def _iterator_values(nodes: Nodes) -> list[str]:
-    """Every value that an iterator or a queue gives, beyond which nothing is needed."""
-    found = {}
-    for node in nodes.by_name.values():
-        for value in data_inputs(node):
-            if (maker := nodes.by_name.get(split(value)[0])) is not None and maker.op in _ITERATORS:
-                found[value] = None
-    return list(found)
 
 
 def _port(value: str) -> str:
@@ -195,7 +113,7 @@ def _shape(node: NodeDef, number: int) -> Shape:
         return found
     shape = node.attrs.get("shape")
     # Up to TensorFlow 1.0 a placeholder without a shape has the shape of one number.
-    return shape if node.op in _PLACEHOLDERS and isinstance(shape, tuple) else None
+    return shape if node.op in PLACEHOLDERS and isinstance(shape, tuple) else None
 
 
 def _symbols(shape: Shape, index: int) -> tuple[int | str, ...] | None:

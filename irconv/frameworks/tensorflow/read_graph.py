@@ -53,9 +53,8 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     averages = _averages(variables, where) if options.ema else {}
     trained = {name for name, variable in variables.items() if variable.trainable}
     known = any(variable.trainable is not None for variable in variables.values())
-    resolver = Resolver(
-        where, places(meta, flat, objects, where), checkpoint, frozenset(trained) if known else None, averages
-    )
+    found_at = places(meta, flat, checkpoint, objects, where)
+    resolver = Resolver(where, found_at, checkpoint, frozenset(trained) if known else None, averages)
     paths = (*(checkpoint.files if checkpoint else ()), found.graph)
     facts = [Fact(name="graph", value=where.rsplit("/", 1)[-1], evidence=found.why)]
     facts.append(Fact(name="interface", value=", ".join(f.name for f in fetches), evidence=entered.evidence))
@@ -82,9 +81,8 @@ def _meta(found: TensorFlowFiles, options: ReadOptions) -> MetaGraph:
     if len(graphs) > 1:
         serving = [graph for graph in graphs if graph.tags == ("serve",)]
         if len(serving) != 1:
-            raise MissingFact(
-                str(found.graph), f"has {len(graphs)} graphs, with the tags {listed}", "Name one: --tags."
-            )
+            what = f"has {len(graphs)} graphs, with the tags {listed}"
+            raise MissingFact(str(found.graph), what, "Name one with --tags.")
         return serving[0]
     return graphs[0]
 
@@ -126,9 +124,8 @@ def _omitted(
         if name not in used:
             role = variables[name].role
             reason = reasons.get(role, "the inference part of the graph does not use it")
-            left.append(
-                Omitted(name=name, reason=f"{averages[name]} is read in its place" if name in averages else reason)
-            )
+            reason = f"{averages[name]} is read in its place" if name in averages else reason
+            left.append(Omitted(name=name, reason=reason))
     return left + [Omitted(name=name, reason="holds strings, no numbers") for name in checkpoint.strings]
 
 

@@ -35,7 +35,7 @@ class Resolver:
     """Key of a variable -> key of the average that is read in its place."""
 
     def __call__(self, node: NodeDef) -> NativeWeight:
-        """The tensor of a variable's node. Raises `MissingFact` without a checkpoint, `DamagedFile` without the tensor."""
+        """The tensor of a variable. Raises `MissingFact` without a checkpoint, `DamagedFile` without the tensor."""
         where = f"{self.where}: {node.name} ({node.op})"
         if self.checkpoint is None:
             what = "is a variable, whose value is not in the graph"
@@ -63,22 +63,37 @@ def _named(key: str, part: Slice) -> str:
     return f"{key}[{spans}]"
 
 
-def places(meta: MetaGraph, flat: Mapping[str, NodeDef], objects: ObjectGraph | None, where: str) -> dict[str, Saved]:
+def places(
+    meta: MetaGraph,
+    flat: Mapping[str, NodeDef],
+    checkpoint: Checkpoint | None,
+    objects: ObjectGraph | None,
+    where: str,
+) -> dict[str, Saved]:
     """The place of each variable of a graph; `objects` is the graph of objects that the checkpoint keeps.
 
-    Raises `Refused` naming every variable of which the graph that restores it and the objects say different keys.
+    Raises `Refused` naming every variable of which the graph that restores it and the objects say different values.
     """
     found = saved_variables(Nodes(flat, where))
-    if meta.objects is None or objects is None:
+    if meta.objects is None or objects is None or checkpoint is None:
         return found
     problems = Problems()
     for name, key in _captured(meta, objects, where).items():
         said = found.setdefault(name, Saved(key))
-        if said.key != key:
-            what = f"is restored from {said.key}, but its object is saved as {key}"
+        # Keras 3 exports keep every variable twice, in two lists.
+        if said.key != key and not _same(checkpoint, said.key, key):
+            what = f"is restored from {said.key}, but its object is saved as {key}, which holds something else"
             problems.add(f"{where}: {name}", what, "Save the model again.")
     problems.raise_any()
     return found
+
+
+def _same(checkpoint: Checkpoint, first: str, second: str) -> bool:
+    """Whether two tensors are the same bytes."""
+    one, other = checkpoint.tensors.get(first), checkpoint.tensors.get(second)
+    if one is None or other is None or (one.dtype, one.shape) != (other.dtype, other.shape):
+        return False
+    return one.numpy().tobytes() == other.numpy().tobytes()
 
 
 def _captured(meta: MetaGraph, objects: ObjectGraph, where: str) -> dict[str, str]:

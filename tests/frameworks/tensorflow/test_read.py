@@ -172,10 +172,11 @@ def test_objects_of_tensorflow_2_are_named_by_their_place() -> None:
 
 
 @pytest.mark.parametrize("name", ["graph.pb", "graph.pbtxt", "model.meta"])
-def test_graphs_without_a_checkpoint_are_refused_by_name(name: str) -> None:
+def test_a_graph_with_variables_needs_its_checkpoint(name: str) -> None:
     path = FOLDER / "graphs" / name
-    text = rejection(lambda: irconv.read(path), Refused)
-    assert text.startswith(f"{path}: holds a graph without a checkpoint beside it")
+    text = rejection(lambda: irconv.read(path, ReadOptions(outputs=("y:0",))), MissingFact)
+    what = "conv/kernel (VariableV2): is a variable, whose value is not in the graph"
+    assert text == f"{path}: {what}. Put the checkpoint beside it, or freeze the graph."
 
 
 def test_a_folder_of_several_checkpoints_is_asked_about() -> None:
