@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs checked benchmark zoo fuzz clean test-legacy
+.PHONY: demo test test-portable lint schemas docs checked bench zoo fuzz clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -32,9 +32,9 @@ schemas docs: .venv/installed
 checked: .venv/installed
 	.venv/bin/python -m tests.layers.report
 
-benchmark: .venv/installed
-	.venv/bin/python benchmarks/tiles.py
-	.venv/bin/python benchmarks/depth.py
+# whole processes beside their floor: most of an hour and 4 GB of files in build/bench; writes docs/performance.md
+bench: .venv/installed
+	.venv/bin/python -m benchmarks.bench --write
 
 # every Keras case as .keras in Keras 3, and emitted Theano sources under a Python 3.7 with Theano 1.0.5, where IRCONV_THEANO_PYTHON or the path has one
 test-legacy: .venv/installed
@@ -51,7 +51,7 @@ fuzz: .venv/installed
 	IRCONV_FUZZ=2000 .venv/bin/python -m pytest -n auto tests/containers/test_hdf5_fuzz.py
 
 clean:
-	rm -rf .venv .venv-demo
+	rm -rf .venv .venv-demo build/bench
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,218 @@
+"""Measures conversions as whole processes, each beside its floor and the framework's own way in the same run.
+
+    python -m benchmarks.bench                     every row, printed
+    python -m benchmarks.bench --only VGG16.h5     rows whose source or target has this in its name
+    python -m benchmarks.bench --write             and writes docs/performance.md
+
+Files are made once, in ``build/bench`` (``--files``), which takes 4 GB and some minutes; the rows take most of an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from benchmarks.own import way
+from benchmarks.processes import Failed, Run, Runs, measured
+from benchmarks.sources import CHANNELS_LAST, ROOT, SOURCES, Source, count
+
+PAGE = ROOT / "docs" / "performance.md"
+TITLES = {
+    "small": "Start-up: small models",
+    "ResNet50": "ResNet50's weights, 98 MiB",
+    "VGG16": "VGG16's weights, 528 MiB",
+    "many": "100,000 tensors of 60 bytes",
+    "layers": "Deep graphs",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One conversion, with what was measured of it, of its floor, and of the framework's own way."""
+
+    source: Source
+    target: str
+    size: int
+    irconv: Runs
+    floor: Runs
+    own: Runs | str
+    """What it said last, where it failed; empty where there is none."""
+
+
+def commands(source: Source, target: str, folder: Path, scratch: Path) -> dict[str, list[str]]:
+    """What is run for a row, by who does it."""
+    path, python = str(folder / source.name), sys.executable
+    inspects = target == "inspect"
+    irconv = ["inspect", path] if inspects else ["convert", path, str(scratch / f"out{target}"), *source.facts]
+    turned = not inspects and (source.suffix in CHANNELS_LAST) != (target in CHANNELS_LAST)
+    floor = [source.model, str(folder), str(scratch / "out.raw"), *(["turned"] if turned else [])]
+    bare = inspects or source.model == "small"
+    found = {
+        "floor": [python, "-m", "benchmarks.floor", *([] if bare else floor)],
+        "irconv": [python, "-c", "from irconv.cli import main; main()", *irconv],
+    }
+    if way(source.suffix, target) and source.model != "small":
+        out = "out" if inspects else f"out{target}"
+        found["own"] = [python, "-m", "benchmarks.own", path, str(scratch / out)]
+    return found
+
+
+def row(source: Source, target: str, folder: Path, runs: int) -> Row:
+    """Measure a row: the programs take turns, so that what else the machine does falls on all of them."""
+    scratch = folder / "scratch"
+    wanted = commands(source, target, folder, scratch)
+    found: dict[str, list[Run]] = {who: [] for who in wanted}
+    own = ""
+    for _ in range(runs):
+        for who, command in wanted.items():
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+            if who == "own" and own:
+                continue
+            try:
+                found[who].append(measured(command))
+            except Failed as failure:
+                if who != "own":
+                    raise SystemExit(f"{' '.join(command)} failed:\n{failure}") from failure
+                own = str(failure).splitlines()[-1]
+    shutil.rmtree(scratch)
+    irconv, floor = Runs(tuple(found["irconv"])), Runs(tuple(found["floor"]))
+    owns = own if own or not found.get("own") else Runs(tuple(found["own"]))
+    return Row(source, target, _size(folder / source.name), irconv, floor, owns)
+
+
+def _size(path: Path) -> int:
+    files = [path] if path.is_file() else [part for part in path.rglob("*") if part.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def prepared(sources: Sequence[Source], folder: Path) -> None:
+    """Make what is not there yet, every file in a process of its own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    models = [source.model for source in sources if source.model != "small"]
+    raw = [model for model in dict.fromkeys(models) if not (folder / f"{model}.shapes").exists()]
+    for name in [*raw, *(source.name for source in sources if not (folder / source.name).exists())]:
+        print(f"making {name}", file=sys.stderr)
+        subprocess.run([sys.executable, "-m", "benchmarks.sources", name, str(folder)], check=True, cwd=ROOT)
+
+
+HEAD = "| from | to | MB | CPU s | floor | **ratio** | own way | wall s | floor | peak MB | floor |"
+RULE = f"|{' --- |' * (HEAD.count('|') - 1)}"
+
+
+def line(found: Row) -> str:
+    """A row of the table: minimum, and the median in brackets."""
+
+    def both(runs: Runs, kind: str) -> str:
+        digits = 0 if kind == "peak" else 2
+        return f"{runs.least(kind):.{digits}f} ({runs.median(kind):.{digits}f})"
+
+    ratio = found.irconv.least("cpu") / found.floor.least("cpu")
+    own = both(found.own, "cpu") if isinstance(found.own, Runs) else f"fails: {found.own}" if found.own else "-"
+    cells = [
+        found.source.name,
+        found.target,
+        f"{found.size / 1e6:.1f}",
+        both(found.irconv, "cpu"),
+        both(found.floor, "cpu"),
+        f"**{ratio:.1f}**",
+        own,
+        both(found.irconv, "wall"),
+        both(found.floor, "wall"),
+        f"{found.irconv.least('peak'):.0f}",
+        f"{found.floor.least('peak'):.0f}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+_INTRODUCTION = """
+Whole processes, from start to end: CPU seconds of the process and of those it starts, wall seconds, and the resident
+memory of the largest. Of several runs the minimum, and the median in brackets; the ratio is one of minima of CPU
+seconds. Bytecode is there before, and files are in the system's cache. In the same run, in turns with irconv, ran
+
+* the *floor* (`benchmarks/floor.py`): numpy reads the same weights from one file, turns each where the layouts differ,
+  writes the same bytes, and flushes them to the disk as irconv does. For small models and `inspect` it is an
+  interpreter that imports numpy and h5py. Where nothing is turned irconv can be below it: it lets the system copy;
+* the framework's *own way*, in CPU seconds, where there is one and it is installed: WAYS.
+""".strip()
+
+
+def page(rows: Sequence[Row], load: tuple[float, float]) -> str:
+    """The whole page."""
+    ways = {(found.source.suffix, found.target): way(found.source.suffix, found.target) for found in rows}
+    named = "; ".join(f"{source} to {target}, {name}" for (source, target), name in ways.items() if name)
+    parts = [
+        "# What a conversion costs",
+        "<!-- Made by `make bench` (`python -m benchmarks.bench --write`); edit `benchmarks/`. -->",
+        _machine(load),
+        _INTRODUCTION.replace("WAYS", named),
+    ]
+    for key, title in TITLES.items():
+        lines = [line(found) for found in rows if found.source.model.split("-", maxsplit=1)[0] == key]
+        if lines:
+            parts.append("\n".join([f"## {title}", "", HEAD, RULE, *lines]))
+    depths = [found for found in rows if found.source.model.startswith("layers")]
+    if depths:
+        each = [(found, 1e3 * found.irconv.least("cpu") / count(found.source.model)) for found in depths]
+        text = "\n".join(f"* {found.source.name} to {found.target}: {cost:.2f}" for found, cost in each)
+        parts.append(f"CPU milliseconds a layer, start included:\n\n{text}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _machine(load: tuple[float, float]) -> str:
+    names = ("irconv", "numpy", "h5py", "keras", "tensorflow", "tensorflow-cpu", "torch", "safetensors")
+    found = []
+    for name in names:
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    return (
+        f"On {_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
+        f"{', '.join(found)}.\nThe load was {load[0]:.1f} at the beginning and {load[1]:.1f} at the end: seconds are "
+        "those of such a machine, ratios hold better."
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    return next((text.split(": ")[1] for text in lines if text.startswith("model name")), platform.machine())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", default="", help="rows with this in `SOURCE to TARGET`")
+    parser.add_argument(
+        "--runs", type=int, default=5, help="runs of each program; 3 of those above 200 MB or 10,000 layers"
+    )
+    parser.add_argument("--files", type=Path, default=ROOT / "build" / "bench", help="where the files are kept")
+    parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
+    given = parser.parse_args()
+    os.chdir(ROOT)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run would compile irconv anew
+    subprocess.run([sys.executable, "-m", "compileall", "-q", "irconv", "benchmarks"], check=True)
+    wanted = [(source, t) for source in SOURCES for t in source.targets if given.only in f"{source.name} to {t}"]
+    prepared(list(dict.fromkeys(source for source, _ in wanted)), given.files)
+    before, rows = os.getloadavg()[0], []
+    print(HEAD)
+    for source, target in wanted:
+        long = _size(given.files / source.name) > 200e6 or "20000" in source.model
+        rows.append(row(source, target, given.files, min(3, given.runs) if long else given.runs))
+        print(line(rows[-1]), flush=True)
+    if given.write:
+        PAGE.write_text(page(rows, (before, os.getloadavg()[0])), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
