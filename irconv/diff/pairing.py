@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from irconv.diff.digests import Digests, kind
@@ -39,9 +40,9 @@ class Paired:
     spellings: tuple[Callable[[str], str], ...]
     """What makes two names one."""
 
-    def differ(self, a: str, b: str) -> bool:
-        """Whether two names differ by more than what their frameworks make of one."""
-        return not any(spell(a) == spell(b) for spell in self.spellings)
+    def differ(self, a: Unit, b: Unit) -> bool:
+        """Whether two units' names differ by more than what their frameworks make of one."""
+        return not any({*map(spell, a.names)} & {*map(spell, b.names)} for spell in self.spellings)
 
 
 def paired(a: Side, b: Side, digests: Digests) -> Paired:
@@ -56,7 +57,7 @@ def paired(a: Side, b: Side, digests: Digests) -> Paired:
         for unit, other, how in find(rest_a, rest_b, list(found.values()), Means(spellings, digests, a, b)):
             found[unit.name] = (unit, other, how)
     names = Paired((), (), (), spellings)
-    pairs = [UnitPair(u, v, how, names.differ(u.name, v.name)) for u, v, how in found.values()]
+    pairs = [UnitPair(u, v, how, names.differ(u, v)) for u, v, how in found.values()]
     pairs.sort(key=lambda pair: pair.a.place)
     rest_a, rest_b = _rest(left, right, pairs)
     return Paired(tuple(pairs), tuple(rest_a), tuple(rest_b), spellings)
@@ -85,15 +86,17 @@ class Means:
 def _by_name(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_Found], means: Means) -> list[_Found]:
     """Units of the same name, and of names that differ in what their frameworks make of names alone."""
     found: list[_Found] = []
-    for spell in means.spellings:
+    for spell, weights in product(means.spellings, ({True}, {False}, {True, False})):
         taken_a, taken_b = {u.name for u, _, _ in found}, {v.name for _, v, _ in found}
-        known_a = _unique((unit for unit in left if unit.name not in taken_a), spell)
-        known_b = _unique((unit for unit in right if unit.name not in taken_b), spell)
-        found += [
-            (unit, known_b[name], "name")
-            for name, unit in known_a.items()
-            if name in known_b and _comparable(unit, known_b[name])
-        ]
+        known_a = _unique((u for u in left if u.name not in taken_a and bool(u.operands) in weights), spell)
+        known_b = _unique((v for v in right if v.name not in taken_b and bool(v.operands) in weights), spell)
+        for name, unit in known_a.items():
+            other = known_b.get(name)
+            fresh = other is not None and unit.name not in taken_a and other.name not in taken_b
+            if other is not None and fresh and _comparable(unit, other):
+                found.append((unit, other, "name"))
+                taken_a.add(unit.name)
+                taken_b.add(other.name)
     found += _below_a_prefix(left, right, found)
     return found if _names_hold(left, right, found, means) else []
 
@@ -139,12 +142,12 @@ def _names_hold(left: Sequence[Unit], right: Sequence[Unit], found: Sequence[_Fo
 
 
 def _comparable(a: Unit, b: Unit) -> bool:
-    """Whether both have weights, or neither; a unit without a graph always has."""
-    return bool(a.operands) == bool(b.operands) or None not in (a.layer, b.layer)
+    """Whether two units of one name may be one: both have weights or neither, or they are of one type."""
+    return bool(a.operands) == bool(b.operands) or (a.type is not None and a.type == b.type)
 
 
 def _unique(units: Iterable[Unit], spell: Callable[[str], str]) -> dict[str, Unit]:
-    names = [(spell(unit.name), unit) for unit in units]
+    names = [(name, unit) for unit in units for name in dict.fromkeys(map(spell, unit.names))]
     counts = Counter(name for name, _ in names)
     return {name: unit for name, unit in names if counts[name] == 1}
 

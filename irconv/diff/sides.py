@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from irconv.frameworks.conventions import Stored, conventions
 from irconv.ir.bundle import Bundle, Tensor
@@ -14,6 +16,7 @@ from irconv.ir.manifest import Group
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import relayout
 
+_LAST = re.compile(r"[./](?=[^./]*$)")
 COUNTERS = {"num_batches_tracked": "counts the steps of training; no result depends on it"}
 """Tensors that no result depends on, by the last part of their names."""
 
@@ -54,6 +57,13 @@ class Unit:
     place: int
     """Its place in the order of execution, or of the file."""
     scope: str = ""
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """What it is called: its own name, and what the names of its tensors have in common but for numbers."""
+        parts = [_LAST.split(operand.native, maxsplit=1) for operand in self.operands.values()]
+        shared = {part[0] for part in parts if len(part) > 1 and not part[1].isdigit()}
+        return (self.name, *shared) if len(shared) == 1 and parts and shared != {self.name} else (self.name,)
 
     @property
     def elements(self) -> int:

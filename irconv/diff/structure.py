@@ -137,7 +137,7 @@ def layer_diffs(found: Matched, paired: Paired, folded: Mapping[str, str]) -> li
     for name, other in found.layers.items():
         if name in units_a and other in units_b:
             a, b = units_a[name], units_b[other]
-            pair = UnitPair(a, b, found.hows[name], renamed[name] if name in renamed else differ(a.name, b.name))
+            pair = UnitPair(a, b, found.hows[name], renamed[name] if name in renamed else differ(a, b))
             diffs.append(_pair(found, pair, uses_a.get(name, [])))
     inner = bodies(found.a.side) | bodies(found.b.side)
     diffs += [alone(u, "a", folded, inner) for u in units_a.values() if u.name not in found.layers]
