@@ -190,10 +190,10 @@ def _by_alignment(left: Sequence[Unit], right: Sequence[Unit], pairs: Sequence[_
     if not any(u.operands for u in left) or not any(u.operands for u in right):
         return []
     from irconv.align import align  # takes a while to import
-    from irconv.diff.networks import numbers, of_side
+    from irconv.frameworks.networks import network_of
 
-    source, target = of_side(means.a, means.b), of_side(means.b, means.a)
-    places_a, places_b = numbers(source), numbers(target)
+    source, target = network_of(means.a.bundle), network_of(means.b.bundle)
+    places_a, places_b = ({unit.name: n for n, unit in enumerate(side.units)} for side in (source, target))
     told = {
         places_b[v.name]: places_a[u.name]
         for u, v, _ in pairs
