@@ -24,6 +24,7 @@ from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions,
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.adoption.result import Adoption
+    from irconv.align import Alignment
     from irconv.diff.compare import Comparison
     from irconv.frameworks.torch.live import Module
     from irconv.verification.check import Report
@@ -346,7 +347,45 @@ def adopt(
     """
     from irconv.adoption import run
 
-    return run.adopt(source, target, output, options or AdoptOptions(), read_options, write_options, read, write)
+    options, reading, writing = (
+        options or AdoptOptions(),
+        read_options or ReadOptions(),
+        write_options or WriteOptions(),
+    )
+    return run.adopt(source, target, output, options, reading, writing, read, write)
+
+
+def plan(
+    source: str | Path | Bundle,
+    target: str | Path | Bundle | Module,
+    output: str | Path,
+    options: AdoptOptions | None = None,
+    read_options: ReadOptions | None = None,
+    write_options: WriteOptions | None = None,
+) -> Alignment:
+    """Write what `adopt` would decide, and what it would not, as a map to be edited and given to it (``--map``)."""
+    from irconv.adoption import run
+
+    found = run.sides(source, target, options or AdoptOptions(), read_options or ReadOptions(), read)
+    run.plan(found, Path(output), write_options or WriteOptions())
+    return found.aligned.alignment
+
+
+def rename(
+    source: str | Path | Bundle,
+    rules: Sequence[str],
+    output: str | Path,
+    read_options: ReadOptions | None = None,
+    write_options: WriteOptions | None = None,
+) -> dict[str, str]:
+    """Write the weights of a file as a state dict under other names, ``REGEX=NAME`` for each rule.
+
+    Returns old name -> new name. Raises `MissingFact` for a rule that matches nothing, `Refused` for doubled names.
+    """
+    from irconv.adoption import renaming
+
+    bundle = source if isinstance(source, Bundle) else read(source, read_options)
+    return renaming.rename(bundle, rules, Path(output), write_options or WriteOptions())
 
 
 def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list[str]:

@@ -417,8 +417,8 @@ def verify(
 
 @main.command()
 @click.argument("src")
-@click.option("--like", "target", required=True, metavar="TARGET", help="FILE.py:CLASS, which is run, or a file.")
-@click.option("-o", "--output", required=True, metavar="OUT", help="Where the target's weights go.")
+@click.option("--like", "target", metavar="TARGET", help="FILE.py:CLASS, which is run, or a file.")
+@click.option("-o", "--output", metavar="OUT", help="Where the target's weights go.")
 @click.option(
     "--flatten",
     multiple=True,
@@ -426,23 +426,48 @@ def verify(
     help="Height, width and channels of the image that a layer takes flattened.",
 )
 @click.option("--partial", is_flag=True, help="Leave as it is what one side alone has.")
+@click.option(
+    "--map",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="MAP.json",
+    help="Which layer is which, where nothing else says it.",
+)
+@click.option("--plan", "planned", metavar="MAP.json", help="Write such a map for editing, instead of weights.")
+@click.option(
+    "--rename", multiple=True, metavar="REGEX=NAME", help="What names of SRC are called in TARGET; repeat for more."
+)
+@click.option("--verify", is_flag=True, help="Run SRC and TARGET on the same random inputs, layer by layer.")
 @click.option("--force", is_flag=True, help="Replace OUT where it exists.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and write nothing.")
 @_with(_READING_OPTIONS)
 @_json
-def adopt(src: str, target: str, output: str, as_json: bool, **flags: Any) -> None:
-    """Put the weights of SRC into TARGET, a network of your own: by graph, shape, order and names, never by a guess."""
+def adopt(src: str, target: str | None, output: str | None, planned: str | None, as_json: bool, **flags: Any) -> None:
+    """Put the weights of SRC into TARGET, a network of your own: by graph, shape, order and names, never by a guess.
+
+    Without --like, --rename alone changes names. Exit code 1: with --verify, the two compute something else.
+    """
     from irconv import api
-    from irconv.options import AdoptOptions, ReadOptions, WriteOptions
+    from irconv.options import AdoptOptions, ReadOptions, WriteOptions, given
+    from irconv.report.adoption import print_adoption, print_plan, print_renames
 
     options, reading, writing = (_taken(kind, flags) for kind in (AdoptOptions, ReadOptions, WriteOptions))
+    if target is None:
+        if not options.rename or output is None or planned or given(options).keys() - {"rename"}:
+            raise click.UsageError("Give --like TARGET, or --rename and -o alone.")
+        print_renames(api.rename(src, options.rename, output, reading, writing), output, as_json)
+        return
+    if planned is not None:
+        print_plan(api.plan(src, target, planned, options, reading, writing), planned, as_json)
+        return
+    if output is None:
+        raise click.UsageError("Give -o OUT, or --plan MAP.json.")
     found = api.adopt(src, target, output, options, reading, writing)
     if as_json:
         _print_json(found.document())
-        return
-    from irconv.report.adoption import print_adoption
-
-    print_adoption(found, writing.dry_run)
+    else:
+        print_adoption(found, writing.dry_run)
+    if found.parts:
+        sys.exit(_DIFFERENT)
 
 
 @main.command()

@@ -122,7 +122,7 @@ def flag(name: str) -> str:
     return _FLAGS.get(name, f"--{name.replace('_', '-')}")
 
 
-def given(options: ReadOptions | WriteOptions) -> dict[str, Any]:
+def given(options: ReadOptions | WriteOptions | AdoptOptions) -> dict[str, Any]:
     """What was asked for: the fields that do not have their default, in order."""
     said = {field.name: (getattr(options, field.name), field.default) for field in fields(options)}
     return {name: value for name, (value, default) in said.items() if value != default}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-from irconv.adoption import flatten
+from irconv.adoption import flatten, mapfile
+from irconv.adoption.filling import Fold
 from irconv.adoption.folding import folded
+from irconv.adoption.mapfile import Told
 from irconv.adoption.placing import Wanted, place
 from irconv.adoption.result import Adoption
 from irconv.adoption.weights import Weights
@@ -14,30 +15,30 @@ from irconv.align import Alignment, align
 
 
 @dataclass(frozen=True)
-class Told:
-    """What the user said of the placement."""
+class Aligned:
+    """Two sides, and which unit is which; norms of the source that the target has not are folded away."""
 
-    units: Mapping[int, int] = field(default_factory=dict)
-    """Unit of the target -> unit of the source."""
-    untouched: frozenset[int] = frozenset()
-    """Units of the target that are to stay as they are."""
-
-
-def aligned(source: Weights, target: Weights, told: Mapping[int, int] | None = None) -> Alignment:
-    """The alignment of two sides, norms folded where the target has none."""
-    network, _ = folded(source.network, target.network)
-    return align(network, target.network, told)
+    source: Weights
+    target: Weights
+    alignment: Alignment
+    folds: dict[int, Fold]
+    apart: frozenset[int]
+    """Units of the target that the user wants to stay as they are."""
 
 
-def adopt(
-    source: Weights, target: Weights, wanted: Wanted, flattened: tuple[str, ...] = (), partial: bool = False
-) -> Adoption:
+def aligned(source: Weights, target: Weights, told: Told) -> Aligned:
+    """The alignment of two sides. Raises `MissingFact` for names of the user's that neither has."""
+    network, folds = folded(source.network, target.network)
+    fixed = mapfile.fixed(told, network, target.network)
+    alignment = align(network, target.network, fixed.pairs, fixed.apart)
+    return Aligned(replace(source, network=network), target, alignment, folds, fixed.apart)
+
+
+def adopt(found: Aligned, wanted: Wanted, flattened: tuple[str, ...] = (), partial: bool = False) -> Adoption:
     """The weights of the source in the places of the target.
 
     Raises `Refused` and `MissingFact` with every reason: what could be several things, what the source lacks, what the
     target has no place for.
     """
     sizes = flatten.parse(flattened)
-    network, folds = folded(source.network, target.network)
-    alignment = align(network, target.network)
-    return place(replace(source, network=network), target, wanted, alignment, folds, sizes, partial)
+    return place(found.source, found.target, wanted, found.alignment, found.folds, sizes, partial, found.apart)

@@ -33,6 +33,8 @@ class ModuleTarget:
     wanted: Wanted
     ties: Mapping[str, str]
     """A second name of a parameter -> its first."""
+    sample: Sequence[Tensor] | None = None
+    """The inputs on which it ran."""
 
     @staticmethod
     def of(module: Module, source: Bundle, shapes: Sequence[str]) -> ModuleTarget:
@@ -42,11 +44,11 @@ class ModuleTarget:
         state = module.state_dict(keep_vars=True)
         first: dict[int, str] = {}
         ties = {n: first[id(t)] for n, t in state.items() if first.setdefault(id(t), n) != n}
-        network = trace.network_of(module, list(_samples(module, source, shapes)))
+        network, sample = trace.network_of(module, list(_samples(module, source, shapes)))
         parts = {part.name for unit in network.units for part in unit.parts.values()}
         dtypes = {name: _dtype(tensor) for name, tensor in state.items() if name in parts and name not in ties}
         kept = tuple(name for name in state if name not in parts and name not in ties)
-        return ModuleTarget(module, Weights(network, {}), Wanted(dtypes, kept), ties)
+        return ModuleTarget(module, Weights(network, {}), Wanted(dtypes, kept), ties, sample)
 
     def filled(self, tensors: Mapping[str, LazyTensor]) -> dict[str, LazyTensor]:
         """A state dict of what was found and of what is kept, in the module's order."""
@@ -88,7 +90,7 @@ def _samples(module: Module, source: Bundle, shapes: Sequence[str]) -> Iterator[
             if all(isinstance(extent, int) for port in ports for extent in port.shape[1:]):
                 break
     else:
-        for shape in _guessed(Network(tuple(trace.network_of(module).units))):
+        for shape in _guessed(trace.network_of(module)[0]):
             yield [torch.zeros(shape)]
 
 

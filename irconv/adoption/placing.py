@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -48,17 +48,18 @@ def place(
     folds: Mapping[int, Fold],
     sizes: Mapping[str, tuple[int, ...]],
     partial: bool,
+    apart: Collection[int] = (),
 ) -> Adoption:
     """The values of every parameter of the target.
 
     `folds` names norms of the source that become part of a unit, `sizes` the extents that a flattened input had
-    (``--flatten``). Raises `Refused` and `MissingFact`, with every reason at once.
+    (``--flatten``), `apart` the units of the target that the user wants untouched. Raises `Refused` and `MissingFact`,
+    with every reason at once.
     """
     problems = Problems()
     _refuse_open(alignment, problems)
-    _refuse_rest(alignment, source, partial, problems)
+    _refuse_rest(alignment, partial, apart, problems)
     turned = flatten.turned(alignment, sizes, problems)
-    problems.raise_any()
     places = _Places()
     moved = {} if not alignment.matches else _moved_biases(alignment)
     for match in alignment.matches:
@@ -98,11 +99,11 @@ def _refuse_open(alignment: Alignment, problems: Problems) -> None:
         problems.add(subject, f"could be {listed} of the source: {choice.why}", _TOLD)
 
 
-def _refuse_rest(alignment: Alignment, source: Weights, partial: bool, problems: Problems) -> None:
+def _refuse_rest(alignment: Alignment, partial: bool, apart: Collection[int], problems: Problems) -> None:
     """What one side has and the other lacks; some of it is never left out, as what remains would compute something
     else."""
     remedy = "With --partial it stays as it is."
-    for index in alignment.missing if not partial else ():
+    for index in () if partial else (index for index in alignment.missing if index not in apart):
         unit = alignment.target.units[index]
         problems.add(f"target {described(unit)}", "the source has nothing of this type and shape", remedy)
     norms = {index for index in alignment.left if alignment.source.units[index].family == NORM}
@@ -160,6 +161,10 @@ def _note(
 ) -> None:
     places.matches[match.target] = match
     for role, value in values.items():
+        part = unit.parts[role]
+        if value.data.shape != part.shape:
+            what = f"expected shape {part.shape}, but {', '.join(value.sources)} has {value.data.shape}"
+            problems.add(f"target {part.name}", what)
         places.values[match.target, role] = value
     for role in missing:
         places.untouched.append(unit.parts[role].name)

@@ -8,6 +8,9 @@ from typing import Any, Literal
 
 from irconv.ir.tensors import LazyTensor
 
+TOLERANCE = 1e-4
+"""The largest relative difference that is rounding: networks of a hundred layers have a few units in 1e-5."""
+
 Sure = Literal["told", "certain", "strong", "fair"]
 """`certain`: nothing else in the source has its type and shape; `strong`: the graphs or equal names say it; `fair`:
 numbers, order or words in names do."""
@@ -47,6 +50,24 @@ class Difference:
 
 
 @dataclass(frozen=True)
+class Checked:
+    """A value that source and target both compute."""
+
+    name: str
+    """The layer or op of the target that makes it."""
+    value: str
+    """The value of the source's graph."""
+    error: float
+    """The largest difference over the largest value of the source's."""
+    output: bool = False
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the two are the same but for rounding."""
+        return self.error <= TOLERANCE
+
+
+@dataclass(frozen=True)
 class Adoption:
     """Weights of one network in the places of another."""
 
@@ -63,8 +84,18 @@ class Adoption:
     notes: tuple[str, ...]
     files: tuple[str, ...] = ()
     """The files that were written."""
-    verified: Mapping[str, float] | None = None
-    """Output -> the largest difference between source and target on the same random inputs, where that was asked."""
+    checked: tuple[Checked, ...] | None = None
+    """Every value that both compute from the same random inputs, where that was asked."""
+
+    @property
+    def first(self) -> Checked | None:
+        """The first value at which source and target part."""
+        return next((value for value in self.checked or () if not value.agrees), None)
+
+    @property
+    def parts(self) -> bool:
+        """Whether an output of the target is not the source's."""
+        return any(value.output and not value.agrees for value in self.checked or ())
 
     def document(self) -> dict[str, Any]:
         """The same as plain data, without the values."""
@@ -76,7 +107,7 @@ class Adoption:
             "differences": [_plain(difference) for difference in self.differences],
             "notes": list(self.notes),
             "files": list(self.files),
-            **({"verified": dict(self.verified)} if self.verified is not None else {}),
+            **({"checked": [_plain(value) for value in self.checked]} if self.checked is not None else {}),
         }
 
 

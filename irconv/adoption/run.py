@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from irconv.adoption import mapfile
+from irconv.adoption.adopt import Aligned, aligned
 from irconv.adoption.adopt import adopt as placed
 from irconv.adoption.result import Adoption
 from irconv.adoption.sides import BundleTarget, source_of
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged
-from irconv.errors import Refused, UnusedOption
+from irconv.errors import MissingFact, Refused, UnusedOption
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
 from irconv.options import AdoptOptions, ReadOptions, WriteOptions
@@ -38,47 +40,91 @@ class Write(Protocol):
         """Write a bundle."""
 
 
+@dataclass(frozen=True)
+class Sides:
+    """Source and target, read and aligned."""
+
+    bundle: Bundle
+    target: BundleTarget | ModuleTarget
+    aligned: Aligned
+    files: tuple[Path, ...]
+    """The files that both are."""
+
+
+def sides(
+    source: str | Path | Bundle,
+    target: str | Path | Bundle | Module,
+    options: AdoptOptions,
+    reading: ReadOptions,
+    read: Read,
+) -> Sides:
+    """Read both sides and align them. Raises what reading raises."""
+    files = tuple(Path(side) for side in (source, *_files(target), options.map) if isinstance(side, str | Path))
+    bundle = source if isinstance(source, Bundle) else _read_source(source, reading, read)
+    side = _target(target, bundle, reading.input_shape, read)
+    told = mapfile.read(options.map, options.rename)
+    return Sides(bundle, side, aligned(source_of(bundle, reading.ema), side.weights, told), files)
+
+
 def adopt(
     source: str | Path | Bundle,
     target: str | Path | Bundle | Module,
     output: str | Path | None,
     options: AdoptOptions,
-    reading: ReadOptions | None,
-    writing: WriteOptions | None,
+    reading: ReadOptions,
+    writing: WriteOptions,
     read: Read,
     write: Write,
 ) -> Adoption:
     """See `irconv.api.adopt`."""
-    writing = writing or WriteOptions()
-    reading = reading or ReadOptions()
-    sources = [Path(side) for side in (source, *_files(target)) if isinstance(side, str | Path)]
     if output is not None:
-        check_free(Path(output), writing.force, sources)
-    bundle = source if isinstance(source, Bundle) else _read_source(source, reading, read, target)
-    side = _target(target, bundle, reading.input_shape, read)
-    found = placed(source_of(bundle, reading.ema), side.weights, side.wanted, options.flatten, options.partial)
-    if output is None:
-        if not isinstance(side, BundleTarget):
-            side.load(found.tensors)
-        return found
-    return replace(found, files=_write(side, found.tensors, Path(output), writing, write, bundle, sources))
+        files = [Path(side) for side in (source, *_files(target), options.map) if isinstance(side, str | Path)]
+        check_free(Path(output), writing.force, files)
+    found = sides(source, target, options, reading, read)
+    side = found.target
+    result = placed(found.aligned, side.wanted, options.flatten, options.partial)
+    if options.verify:
+        result = _verified(found, result)
+    if output is not None:
+        return replace(result, files=_write(found, result.tensors, Path(output), writing, write))
+    if not isinstance(side, BundleTarget):
+        side.load(result.tensors)
+    return result
 
 
-def _read_source(path: str | Path, options: ReadOptions, read: Read, target: object) -> Bundle:
-    """The source; a shape that it has no use for is the target's."""
+def plan(found: Sides, output: Path, writing: WriteOptions) -> tuple[str, ...]:
+    """Write what was decided, and what was not, as a map for editing."""
+    with whole_output(writing.force, writing.dry_run, found.files) as whole:
+        whole.path(output).write_text(mapfile.plan(found.aligned.alignment), encoding="utf-8")
+    return (str(output),)
+
+
+def _verified(found: Sides, result: Adoption) -> Adoption:
+    from irconv.adoption.modules import ModuleTarget
+    from irconv.adoption.verify import compared
+
+    if not isinstance(found.target, ModuleTarget):
+        what = "the target is a file; only a module of PyTorch's is run here"
+        raise MissingFact("--verify", what, "Compare the files with `irconv verify SRC OUT`.")
+    return replace(result, checked=compared(found.bundle, found.target, found.aligned.alignment, result.tensors))
+
+
+def _read_source(path: str | Path, options: ReadOptions, read: Read) -> Bundle:
+    """The source; a shape that it has no use for may be the target's."""
     try:
         return read(path, options)
     except UnusedOption:
-        if not options.input_shape or not _is_module(target):
+        if not options.input_shape:
             raise
         return read(path, replace(options, input_shape=()))
 
 
-def _is_module(target: object) -> bool:
-    """Whether a target is PyTorch's, given as an object or as ``file.py:Class``."""
+def _files(target: object) -> list[str | Path]:
+    """The file that a target is, or is defined in."""
     from irconv.frameworks.torch import live
 
-    return not isinstance(target, Bundle | Path) and (not isinstance(target, str) or live.splits(target) is not None)
+    named = live.splits(target) if isinstance(target, str) else None
+    return [named[0]] if named else [target] if isinstance(target, str | Path) else []
 
 
 def _target(
@@ -91,34 +137,23 @@ def _target(
     if isinstance(target, str | Path):
         named = live.splits(str(target))
         if named is None:
-            return BundleTarget.of(read(target), Path(target))
+            side = BundleTarget.of(read(target), Path(target))
+            side.check_shapes(shapes if source.graph is None else ())
+            return side
         target = live.build(*named)
     from irconv.adoption.modules import ModuleTarget
 
     return ModuleTarget.of(target, source, shapes)
 
 
-def _files(target: object) -> list[str | Path]:
-    """The file that a target is, or is defined in."""
-    from irconv.frameworks.torch import live
-
-    named = live.splits(target) if isinstance(target, str) else None
-    return [named[0]] if named else [target] if isinstance(target, str | Path) else []
-
-
 def _write(
-    side: BundleTarget | ModuleTarget,
-    tensors: Mapping[str, LazyTensor],
-    path: Path,
-    options: WriteOptions,
-    write: Write,
-    source: Bundle,
-    sources: Sequence[Path],
+    found: Sides, tensors: Mapping[str, LazyTensor], path: Path, options: WriteOptions, write: Write
 ) -> tuple[str, ...]:
+    side, source = found.target, found.bundle
     if isinstance(side, BundleTarget):
         filled = side.filled(tensors)
         filled = replace(filled, opened={**source.opened, **filled.opened})
-        if own := _refilled(side, filled, path, options, sources):
+        if own := _refilled(side, filled, path, options, found.files):
             return own
         return tuple(map(str, write(filled, path, options).files))
     if path.suffix not in _STATE_DICTS:
@@ -126,7 +161,7 @@ def _write(
         raise Refused(str(path), "a PyTorch module takes its weights from a state dict", remedy)
     from irconv.frameworks.torch import state_dict
 
-    with whole_output(options.force, options.dry_run, [*sources, *source.opened]) as output:
+    with whole_output(options.force, options.dry_run, [*found.files, *source.opened]) as output:
         values = side.filled(tensors)
         ties = {name: first for name, first in side.ties.items() if name in values}
         made = state_dict.write(values, ties, output, path)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irconv.adoption.placing import Wanted
 from irconv.adoption.weights import Weights
-from irconv.errors import MissingFact
+from irconv.errors import MissingFact, UnusedOption
 from irconv.frameworks.networks import network_of
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.tensors import LazyTensor
@@ -101,6 +101,21 @@ class BundleTarget:
         dtypes = {name: tensor.dtype for name, tensor in weights.tensors.items() if name in parts}
         kept = tuple(name for name in weights.tensors if name not in parts)
         return BundleTarget(bundle, weights, Wanted(dtypes, kept), path)
+
+    def check_shapes(self, shapes: Sequence[str]) -> None:
+        """Refuse shapes of inputs (``--input-shape``) that are not those the file says, or that it has no use for."""
+        ports = self.bundle.graph.inputs if self.bundle.graph else ()
+        for number, text in enumerate(shapes):
+            sizes = [size.strip() for size in text.rpartition("=")[2].split(",")]
+            if number >= len(ports):
+                raise UnusedOption(f"--input-shape {text}", "neither source nor target has a graph with such an input")
+            wanted = ports[number].shape
+            known = [
+                str(size) == said for size, said in zip(wanted[1:], sizes[1:], strict=False) if isinstance(size, int)
+            ]
+            if len(sizes) != len(wanted) or not all(known):
+                got = ", ".join(map(str, wanted))
+                raise MissingFact(f"--input-shape {text}", f"the target's input {ports[number].name} is ({got})")
 
     def filled(self, tensors: Mapping[str, LazyTensor]) -> Bundle:
         """The bundle with other values in the places that were found, under the names that its file has."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -72,8 +72,10 @@ class Alignment:
         return {match.target: match.source for match in self.matches}
 
 
-def align(source: Network, target: Network, told: Mapping[int, int] | None = None) -> Alignment:
-    """Align two networks; `told` fixes units of the target (None of it is doubted).
+def align(
+    source: Network, target: Network, told: Mapping[int, int] | None = None, apart: Collection[int] = ()
+) -> Alignment:
+    """Align two networks; `told` fixes units of the target, and those `apart` have no partner.
 
     Nothing is guessed: what two placements explain equally well stays in `Alignment.open`.
     """
@@ -83,6 +85,8 @@ def align(source: Network, target: Network, told: Mapping[int, int] | None = Non
     partition = graphs.start(*items) if items else Partition.of(*(_labels(side) for side in (source, target)))
     for t_unit, s_unit in (told or {}).items():
         partition.pair(s_unit, t_unit, TOLD)
+    for t_unit in apart:
+        partition.set_apart(t_unit)
     free = _decide(partition, source, target, items)
     doubts = _doubts(partition, source, target, items)
     return _result(partition, source, target, items, free, doubts)

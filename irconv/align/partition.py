@@ -80,6 +80,10 @@ class Partition:
         """Decide that two things are one."""
         self._colour(([source], [target]), reason)
 
+    def set_apart(self, target: int) -> None:
+        """Decide that a thing of the target is none of the source's."""
+        self._colour(([], [target]), "")
+
     def _colour(self, group: tuple[list[int], list[int]], reason: str) -> None:
         colour = max([*self.source, *self.target]) + 1
         for thing in group[0]:

@@ -170,7 +170,7 @@ def pruned(nodes: Sequence[Node]) -> tuple[Node, ...]:
 
 
 def without_units(nodes: Sequence[Node], gone: Mapping[int, int | None]) -> tuple[Node, ...]:
-    """The nodes without the uses of some units, whose value becomes that of their first input; `gone` numbers the units
+    """The nodes without the uses of some units, whose first input takes over their value, too; `gone` numbers the units
     anew, with None for those that go."""
     stands: dict[int, Edge] = {}
     kept: list[Node] = []
@@ -187,6 +187,7 @@ def without_units(nodes: Sequence[Node], gone: Mapping[int, int | None]) -> tupl
                 )
         if node.unit is not None and gone[node.unit] is None and inputs:
             stands[index] = inputs[0]
+            kept[inputs[0].source] = replace(kept[inputs[0].source], value=node.value)
             continue
         place[index] = len(kept)
         unit = None if node.unit is None else gone[node.unit]

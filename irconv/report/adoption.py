@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 
 from rich.console import Console
 from rich.table import Table
 
 from irconv.adoption.result import Adoption, Placed
+from irconv.align import Alignment
 
 
 def print_adoption(found: Adoption, dry_run: bool = False) -> None:
@@ -32,9 +35,40 @@ def print_adoption(found: Adoption, dry_run: bool = False) -> None:
             errors.print(f"{placed.name}: interchangeable with {others}; either placement is right", markup=False)
     for line in (*map(str, found.differences), *found.notes):
         errors.print(line, markup=False)
+    if found.checked is not None:
+        for value in found.checked:
+            if value.output:
+                errors.print(
+                    f"{value.name} ({value.value}): largest relative difference {value.error:.2g}", markup=False
+                )
+        if (first := found.first) is not None:
+            errors.print(
+                f"they part first at {first.name} ({first.value} in the source): {first.error:.2g}", markup=False
+            )
     for file in found.files:
         console.print(f"{'would write' if dry_run else 'wrote'} {file}", markup=False)
 
 
 def _sure(placed: Placed) -> str:
     return placed.sure if placed.sure in ("certain", "told") else f"{placed.sure}: {', '.join(placed.why)}"
+
+
+def print_plan(found: Alignment, path: str, as_json: bool) -> None:
+    """What a plan has, in numbers."""
+    counts = {"decided": len(found.matches), "open": len(found.open), "missing": len(found.missing)}
+    if as_json:
+        print(json.dumps({"plan": path, **counts, "left": len(found.left)}))
+        return
+    print(
+        f"wrote {path}: {', '.join(f'{count} {word}' for word, count in counts.items())}, {len(found.left)} left over"
+    )
+
+
+def print_renames(names: Mapping[str, str], path: str, as_json: bool) -> None:
+    """Every name that has changed."""
+    if as_json:
+        print(json.dumps({"renamed": dict(names), "files": [path]}, ensure_ascii=False, indent=1))
+        return
+    for before, after in names.items():
+        print(f"{before} -> {after}")
+    print(f"wrote {path}")

@@ -74,3 +74,24 @@ def test_code_that_fails_is_refused_in_its_own_words(tmp_path: Path) -> None:
         irconv.adopt(source, f"{tmp_path / 'net.py'}:Net", tmp_path / "out.pt")
     with pytest.raises(MissingFact, match=r"the file has nothing named Other. It has Net."):
         irconv.adopt(source, f"{tmp_path / 'net.py'}:Other", tmp_path / "out.pt")
+
+
+def test_running_both_shows_that_they_agree_up_to_what_the_target_leaves_out(tmp_path: Path) -> None:
+    case = LENET / "keras2.2.4-lenet4-h5"
+    found = irconv.adopt(case / "model.h5", f"{NETS}:LeNet4", tmp_path / "out.pt", AdoptOptions(verify=True))
+    errors = {value.name: value.error for value in found.checked or ()}
+    assert errors.keys() == {"conv1.0", "conv2.0", "fc1.0", "before_softmax", "output 0"}
+    assert max(error for name, error in errors.items() if name != "output 0") < 1e-5
+    assert found.first is not None
+    assert found.first.name == "output 0"  # the softmax is not in the target
+    assert found.parts
+
+
+def test_the_first_layer_that_computes_something_else_is_named(tmp_path: Path) -> None:
+    text = NETS.read_text().replace("nn.Conv2d(6, 16, 5, padding=2)", "nn.Conv2d(6, 16, 5, padding=2, dilation=1)")
+    (tmp_path / "net.py").write_text(text.replace("nn.ReLU(), nn.MaxPool2d(2))", "nn.Tanh(), nn.MaxPool2d(2))", 1))
+    case = LENET / "keras2.2.4-lenet4-h5"
+    target = f"{tmp_path / 'net.py'}:LeNet4"
+    found = irconv.adopt(case / "model.h5", target, tmp_path / "out.pt", AdoptOptions(verify=True))
+    assert found.first is not None
+    assert found.first.name == "conv2.0"

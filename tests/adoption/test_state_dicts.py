@@ -9,15 +9,14 @@ import pytest
 
 import irconv
 from irconv import AdoptOptions
+from irconv.adoption.result import Adoption
 from irconv.errors import MissingFact, Refused
 from tests.adoption.files import arrays, loaded, norm, saved
 
 NUMBERED = {"block1_conv.weight": (8, 3, 3, 3), "block2_conv.weight": (8, 8, 3, 3), "block10_conv.weight": (8, 8, 3, 3)}
 
 
-def adopted(
-    folder: Path, source: dict, target: dict, options: AdoptOptions | None = None
-) -> tuple[irconv.api.Adoption, dict]:
+def adopted(folder: Path, source: dict, target: dict, options: AdoptOptions | None = None) -> tuple[Adoption, dict]:
     """What comes out of adopting one state dict into the names and shapes of another."""
     src, like = saved(folder / "src.safetensors", source), saved(folder / "like.safetensors", target)
     found = irconv.adopt(src, like, folder / "out.safetensors", options)

@@ -14,6 +14,7 @@ from irconv.align.network import Network, Unit
 from irconv.align.skeleton import Skeleton
 from irconv.frameworks.torch.live import import_torch
 from irconv.frameworks.torch.units import units_of
+from irconv.layout import Array
 
 if TYPE_CHECKING:
     from irconv.frameworks.torch.live import Module, Tensor
@@ -71,8 +72,8 @@ def shapes_of(module: Module) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in state.items() if tensor.is_floating_point()}
 
 
-def network_of(module: Module, samples: Sequence[Sequence[Tensor]] = ()) -> Network:
-    """The network of a module; with a graph where it runs on one of the samples, each a list of inputs."""
+def network_of(module: Module, samples: Sequence[Sequence[Tensor]] = ()) -> tuple[Network, Sequence[Tensor] | None]:
+    """The network of a module; with a graph if it runs on one of the samples, each a list of inputs; and that one."""
     classes = {path: type(part) for path, part in module.named_modules(remove_duplicate=False)}
     kinds = {path: found for path, cls in classes.items() if (found := _kind(cls))}
     units = units_of(shapes_of(module), kinds)
@@ -80,12 +81,21 @@ def network_of(module: Module, samples: Sequence[Sequence[Tensor]] = ()) -> Netw
     notes = []
     for sample in samples:
         try:
-            nodes = _Trace(module, units).run(sample)
+            trace = _Trace(module, units)
+            trace.run(sample)
         except Exception as error:  # noqa: BLE001  (the user's code may raise anything; the next sample may do)
             notes.append(f"running it on {_shapes(sample)} raised {type(error).__name__}: {str(error)[:200]}")
             continue
-        return Network(tuple(units), nodes.finish())
-    return Network(tuple(units), notes=tuple(notes))
+        return Network(tuple(units), trace.skeleton.finish()), sample
+    return Network(tuple(units), notes=tuple(notes)), None
+
+
+def run(module: Module, sample: Sequence[Tensor]) -> tuple[dict[str, Array], list[Array]]:
+    """The values of a module's nodes by the names that `network_of` gave them, and its outputs."""
+    kept: dict[str, Any] = {}
+    trace = _Trace(module, units_of(shapes_of(module)), kept)
+    outputs = trace.run(sample)
+    return {name: value.numpy() for name, value in kept.items()}, [value.numpy() for value in outputs]
 
 
 def _kind(cls: type[Any]) -> str:
@@ -110,8 +120,9 @@ def _with_settings(unit: Unit, module: Module) -> Unit:
 class _Trace:
     """One run of a module, written down."""
 
-    def __init__(self, module: Module, units: Sequence[Unit]) -> None:
+    def __init__(self, module: Module, units: Sequence[Unit], kept: dict[str, Any] | None = None) -> None:
         self.module = module
+        self.kept = kept
         self.units = units
         self.torch = import_torch()
         self.skeleton = Skeleton()
@@ -127,8 +138,8 @@ class _Trace:
         self.values: dict[int, str] = {}
         self.alive: list[Any] = []
 
-    def run(self, sample: Sequence[Tensor]) -> Skeleton:
-        """Run the module in evaluation mode, without gradients, on copies of the inputs."""
+    def run(self, sample: Sequence[Tensor]) -> list[Any]:
+        """Run the module in evaluation mode, without gradients; returns its outputs."""
         trace = self
 
         class Mode(self.torch.overrides.TorchFunctionMode):  # type: ignore[misc,name-defined]
@@ -141,10 +152,11 @@ class _Trace:
             self.skeleton.input(self._name(tensor), number)
         with _evaluating(self.module, self.torch), Mode():
             result = self.module(*sample)
-        for number, tensor in enumerate(self._tensors(result)):
+        outputs = self._tensors(result)
+        for number, tensor in enumerate(outputs):
             if id(tensor) in self.values:
                 self.skeleton.output(self.values[id(tensor)], number)
-        return self.skeleton
+        return outputs
 
     def note(self, func: Any, args: Any, kwargs: Mapping[str, Any], result: Any) -> None:
         """One call."""
@@ -224,8 +236,10 @@ class _Trace:
     def _name(self, tensor: Any) -> str:
         """A new name for the value that a tensor now is; functions in place give an old tensor a new one."""
         self.alive.append(tensor)
-        self.values[id(tensor)] = f"v{len(self.alive)}"
-        return self.values[id(tensor)]
+        name = self.values[id(tensor)] = f"v{len(self.alive)}"
+        if self.kept is not None:  # a function in place may change it later
+            self.kept[name] = tensor.detach().clone()
+        return name
 
     def _tensors(self, value: Any) -> list[Any]:
         if isinstance(value, self.torch.Tensor):
