@@ -471,6 +471,19 @@ def adopt(src: str, target: str | None, output: str | None, planned: str | None,
 
 
 @main.command()
+@click.argument("model")
+@_with(_READING_OPTIONS)
+def textconv(model: str, **flags: Any) -> None:
+    """Print MODEL as lines of text, the same for every format: a textconv driver for git (see docs/diff.md)."""
+    from irconv import api
+    from irconv.diff.text import lines
+    from irconv.options import ReadOptions
+
+    for line in lines(api.read(model, _taken(ReadOptions, flags))):
+        _say(line)
+
+
+@main.command()
 @click.argument("weights")
 @click.option("-o", "--output", required=True, metavar="ARCH.json", help="Where the architecture goes.")
 @click.option("--force", is_flag=True, help="Replace the output where it exists.")

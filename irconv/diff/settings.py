@@ -31,9 +31,9 @@ def differing(
 
 
 def _spelt(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, Any]:
-    said = {name: _plain(value) for name, value in layer.settings().items()}
+    said = {name: plain(value) for name, value in layer.settings().items()}
     if "padding" in said:
-        said["padding"] = _plain(_padding(layer, shapes))
+        said["padding"] = plain(_padding(layer, shapes))
     for role, operand in layer.operands.items():
         if isinstance(operand, LiteralOperand):
             said[role] = operand.literal
@@ -55,14 +55,14 @@ def _padding(layer: Layer, shapes: Mapping[str, Shape]) -> Any:
     return explicit_padding(padding, tuple(sizes), window, stride, dilation) or padding
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """A setting as JSON would have it."""
     if isinstance(value, Layer):
-        return {"type": value.type, **{name: _plain(v) for name, v in value.settings().items()}}
+        return {"type": value.type, **{name: plain(v) for name, v in value.settings().items()}}
     if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     return value.model_dump(mode="json") if hasattr(value, "model_dump") else value
 
 
