@@ -155,6 +155,14 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="NAME=VALUE",
         help="Read as if this input always had this value; repeat for more.",
     ),
+    click.option(
+        "--no-verify",
+        "digests",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Read a bundle without comparing it with its digests, which is noted in what is made.",
+    ),
 )
 
 #: What to write, and how: a flag for each field of `irconv.options.WriteOptions`.

@@ -58,6 +58,9 @@ class ReadOptions:
     fix: tuple[str, ...] = ()
     """``NAME=VALUE``: read the model as if this input always had this value (``--fix``)."""
 
+    digests: bool = True
+    """Compare what is read with the digests of a bundle (``--no-verify`` leaves it, which is recorded)."""
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that are named here."""
@@ -114,7 +117,7 @@ class WriteOptions:
 
 
 #: The flags that are not named after their field.
-_FLAGS = {"source_format": "--from", "target_format": "--to", "plugins": "--plugin"}
+_FLAGS = {"source_format": "--from", "target_format": "--to", "plugins": "--plugin", "digests": "--no-verify"}
 
 
 def flag(name: str) -> str:
@@ -148,7 +151,7 @@ def refuse_unused(options: ReadOptions | WriteOptions, names: Collection[str], r
 
 def _said(name: str, value: Any) -> str:
     """An option as the user gave it."""
-    if value is True:
+    if isinstance(value, bool):
         return flag(name)
     parts = value if isinstance(value, tuple) else (value,)
     return " ".join(f"{flag(name)} {part}" for part in parts)

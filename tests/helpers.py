@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -292,3 +293,10 @@ def edited(manifest: Path, change: Callable[[dict[str, Any]], Mapping[str, Any] 
     """Change a JSON file in place."""
     data = json.loads(manifest.read_text())
     manifest.write_text(json.dumps(change(data) or data))
+
+
+def sealed(bundle: Path) -> None:
+    """Write the list of digests of a bundle's folder anew, as for somebody who changes a bundle and means it."""
+    files = [path for path in bundle.iterdir() if path.name != "SHA256SUMS"]
+    sums = {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    (bundle / "SHA256SUMS").write_text("".join(f"{sums[name]}  {name}\n" for name in sorted(sums)))

@@ -46,13 +46,10 @@ class CheckedRegion(SourceFile):
             )
         self.read_runs(buffer, [offset])
 
-    def place(self) -> tuple[int, int] | None:
+    def place(self, start: int, count: int) -> tuple[int, int] | None:
         """See `SourceFile.place`; the checksum is compared before."""
         self._check()
-        if (whole := self._whole.place()) is None:
-            return None
-        descriptor, start = whole
-        return descriptor, start + self._start
+        return self._whole.place(self._start + start, count)
 
     def _check(self) -> None:
         """Read it once through, unless that has been done."""

@@ -62,9 +62,9 @@ class SourceFile:
             if os.preadv(descriptor, [run], base + offset) != length:
                 self.read_into(run, offset)
 
-    def place(self) -> tuple[int, int] | None:
-        """The open file and where this begins in it, for the system to copy from; None where bytes have to be read."""
-        return self._descriptor, self._start
+    def place(self, start: int, count: int) -> tuple[int, int] | None:
+        """The open file and where these bytes begin in it, for the system to copy; None where they have to be read."""
+        return self._descriptor, self._start + start
 
     def read_into(self, buffer: memoryview, offset: int) -> None:
         """Fill the buffer from a position. Raises `DamagedFile` where the file ends before."""
@@ -147,15 +147,13 @@ class OutputFile:
 
     def copy(self, file: SourceFile, start: int, count: int, offset: int) -> bool:
         """Let the system copy bytes of another file, which spares two copies in memory; False where it cannot."""
-        if not hasattr(os, "copy_file_range") or (place := file.place()) is None:
+        if not hasattr(os, "copy_file_range") or (place := file.place(start, count)) is None:
             return False
         descriptor, base = place
         done = 0
         while done < count:
             try:
-                copied = os.copy_file_range(
-                    descriptor, self._descriptor, count - done, base + start + done, offset + done
-                )
+                copied = os.copy_file_range(descriptor, self._descriptor, count - done, base + done, offset + done)
             except OSError:  # not between these file systems; a full disk fails again when the bytes are written
                 return False
             if copied == 0:  # the file has become shorter, which reading it will say

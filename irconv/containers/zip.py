@@ -25,7 +25,7 @@ _ENCRYPTED = 1
 _DICTIONARY = 1 << 12  # more than the tables take that stand before the first bytes
 _MOST_DEFLATED = 1032  # the most that deflate can shrink anything
 _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first a zip can say: the same content gives the same bytes
-_MALFORMED = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError, IndexError)
+MALFORMED = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError, IndexError)
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Archive:
         try:
             with zipfile.ZipFile(path) as archive:
                 listed = archive.infolist()
-        except _MALFORMED as error:
+        except MALFORMED as error:
             raise DamagedFile(str(path), f"expected a zip archive, got {error}") from error
         self.file = SourceFile(path)
         checked = any(info.CRC for info in listed)
@@ -140,7 +140,7 @@ class _Inflated(SourceFile):
         self.path, self.size = Path(where), member.size
         self._whole, self._member, self._lock = whole, member, Lock()
 
-    def place(self) -> tuple[int, int] | None:
+    def place(self, start: int, count: int) -> tuple[int, int] | None:
         """See `SourceFile.place`."""
         return None
 
@@ -184,11 +184,6 @@ def members(path: Path) -> dict[str, Member]:
         if member.deflated:
             raise DamagedFile(f"{path}: {name}", "expected a member stored uncompressed")
     return found
-
-
-def pack(folder: Path, path: Path, prefix: str) -> None:
-    """Put every file of a folder into an archive under ``prefix/``, uncompressed, in the order of their names."""
-    pack_files({f"{prefix}/{file.name}": file for file in sorted(folder.iterdir())}, path)
 
 
 def pack_files(files: Mapping[str, Path], path: Path) -> None:

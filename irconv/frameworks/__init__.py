@@ -99,7 +99,7 @@ OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge")
 """What the API does itself, whatever is written."""
 
 READERS = (
-    Reader("irconv", f"{_HERE}.bundle.read", "irconv bundle, folder or zip", naive=False),
+    Reader("irconv", f"{_HERE}.bundle.read", "irconv bundle, folder or zip", naive=False, options=("digests",)),
     Reader(
         "keras",
         f"{_HERE}.keras.read",

@@ -11,7 +11,7 @@ from irconv.ir.graph import Graph
 from irconv.ir.layers import MODULES, layer_class, parse_layer
 from irconv.ir.layers.base import Layer, Record
 
-FORMAT = "1.0"
+FORMAT = "1.1"
 """MAJOR.MINOR of the manifests written here. A reader refuses a newer MAJOR; a newer MINOR only adds."""
 
 _LINE = 120
@@ -174,7 +174,8 @@ def manifest_schema() -> dict[str, Any]:
     layers: Any = dict[str, Annotated[union, Field(discriminator="type")]]
     model = create_model("Manifest", __base__=Manifest, layers=(layers, ...))
     schema = model.model_json_schema(mode="serialization")
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"irconv manifest {FORMAT}"} | schema
+    head = {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": f"irconv manifest {FORMAT}"}
+    return head | {key: value for key, value in schema.items() if key != "title"}
 
 
 def _render(value: Any, indent: int) -> str:

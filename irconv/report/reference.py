@@ -21,6 +21,7 @@ _GENERATED = "<!-- Made from the code by `make docs`; edit the code. -->"
 
 def documents() -> dict[str, str]:
     """The text of each page by its path from the project's root."""
+    from irconv.frameworks.bundle.digests import blocks_schema
     from irconv.frameworks.keras.table import TABLE as KERAS
     from irconv.frameworks.onnx.table import TABLE as ONNX
     from irconv.frameworks.theano.architecture import schema
@@ -29,6 +30,7 @@ def documents() -> dict[str, str]:
 
     return {
         "schemas/manifest.schema.json": json.dumps(manifest_schema(), indent=1) + "\n",
+        "schemas/weights-blocks.schema.json": json.dumps(blocks_schema(), indent=1) + "\n",
         "schemas/theano-arch.schema.json": json.dumps(schema(), indent=1) + "\n",
         "docs/layers.md": layers_page(),
         "docs/support/keras.md": support_page(KERAS, "read from Keras 2 and tf.keras files"),

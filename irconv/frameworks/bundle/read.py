@@ -3,57 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from dataclasses import replace
+from pathlib import Path
 
 from pydantic import ValidationError
 
 from irconv.containers import safetensors, zip
-from irconv.containers.files import SourceFile
 from irconv.errors import MALFORMED, BundleInvalid
-from irconv.frameworks.bundle.digests import MANIFEST
+from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, REMEDY
+from irconv.frameworks.bundle.files import bundle_files
 from irconv.ir.bundle import Bundle, Tensor
-from irconv.ir.manifest import Manifest
+from irconv.ir.manifest import Fact, Manifest
 from irconv.ir.tensors import LazyTensor, from_pairs
 from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
 from irconv.options import ReadOptions
 
 _ZIPPED = ".irconv.zip"
-
-
-@dataclass(frozen=True)
-class Files:
-    """The files of a bundle, wherever they lie."""
-
-    path: Path
-    members: dict[str, zip.Member] | None
-    """None for a folder."""
-
-    def names(self) -> Iterable[str]:
-        """The names of all files."""
-        return sorted(self.members) if self.members is not None else sorted(p.name for p in self.path.iterdir())
-
-    def open(self, name: str) -> SourceFile | None:
-        """A file, or None where there is none of this name."""
-        if self.members is not None:
-            member = self.members.get(name)
-            return SourceFile(self.path, member.offset, member.size) if member else None
-        path = self.path / name
-        return SourceFile(path) if path.is_file() else None
-
-    def text(self, name: str) -> str:
-        """A small file as text. Raises `BundleInvalid` where it is missing or no UTF-8."""
-        file = self.open(name)
-        if file is None:
-            raise BundleInvalid(f"{self.path}: {name}", "expected this file, which is missing")
-        content = bytearray(file.size)
-        file.read_into(memoryview(content), 0)
-        try:
-            return content.decode()
-        except UnicodeDecodeError as error:
-            raise BundleInvalid(f"{self.path}: {name}", f"expected text, got {error}") from error
+_WITHOUT_BLOCKS = "1.0"
+_UNVERIFIED = Fact(name="verified", value="no", evidence="--no-verify was given")
 
 
 def recognises(path: Path) -> str:
@@ -67,8 +35,11 @@ def recognises(path: Path) -> str:
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
-    """The bundle as it was written; tensors are lazy. Raises `BundleInvalid` (all reasons) and `DamagedFile`."""
-    files = bundle_files(path)
+    """The bundle as it was written; tensors are lazy, and proved when they are read.
+
+    Raises `BundleInvalid` (all reasons) and `DamagedFile`.
+    """
+    files = bundle_files(path, options.digests)
     where = f"{path}: {MANIFEST}"
     try:
         data = json.loads(files.text(MANIFEST))
@@ -79,29 +50,21 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
         raise BundleInvalid(where, f"does not fit the format: {'; '.join(problems[:10])}") from error
+    if manifest.tensors and data["format"] != _WITHOUT_BLOCKS and files.raw(BLOCKS) is None:
+        raise BundleInvalid(f"{path}: {BLOCKS}", "expected this file, which is missing", REMEDY)
     data_of = safetensors.read_sharded(files.open, files.text, "weights", str(path)) if manifest.tensors else {}
     missing, extra = sorted(set(manifest.tensors) - set(data_of)), sorted(set(data_of) - set(manifest.tensors))
     if missing or extra:
         raise BundleInvalid(where, f"and the weights differ: {(missing + extra)[:5]}")
     bundle = _bundle(manifest, data_of)
+    if not options.digests and _UNVERIFIED not in bundle.source.facts:
+        source = bundle.source.model_copy(update={"facts": (*bundle.source.facts, _UNVERIFIED)})
+        bundle = replace(bundle, source=source)
     try:
         validate(bundle).raise_any()
     except MALFORMED as error:
         raise BundleInvalid(where, f"does not hold together: {error!r}") from error
     return bundle
-
-
-def bundle_files(path: Path) -> Files:
-    """The files of a bundle's folder or zip; in a zip they may lie in one folder of any name."""
-    if path.is_dir():
-        return Files(path, None)
-    found = zip.members(path)
-    folders = {PurePosixPath(name).parent for name in found}
-    if len(folders) > 1:
-        raise BundleInvalid(
-            str(path), f"expected one folder in the archive, got {', '.join(sorted(map(str, folders)))}"
-        )
-    return Files(path, {PurePosixPath(name).name: member for name, member in found.items()})
 
 
 def _bundle(manifest: Manifest, data: dict[str, LazyTensor]) -> Bundle:

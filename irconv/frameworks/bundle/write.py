@@ -6,10 +6,20 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from irconv.containers import safetensors, zip
+from irconv.containers import safetensors, zip_plain
 from irconv.containers.files import Progress, sha256
 from irconv.containers.outputs import Output
-from irconv.frameworks.bundle.digests import DIGESTS, MANIFEST, README, own_files
+from irconv.containers.verified import Digests, digests
+from irconv.frameworks.bundle.digests import (
+    BLOCKS,
+    MANIFEST,
+    README,
+    SUMS,
+    blocks_text,
+    is_weights,
+    own_files,
+    sums_text,
+)
 from irconv.frameworks.bundle.readme import readme
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import SourceFile
@@ -28,21 +38,30 @@ def write(
         _write_files(bundle, output.folder(destination, own_files), progress)
         return [destination]
     temporary = output.path(destination)
+    prefix = destination.name.removesuffix(".zip")
     with tempfile.TemporaryDirectory(dir=temporary.parent) as folder:
-        _write_files(bundle, Path(folder), progress)
-        zip.pack(Path(folder), temporary, destination.name.removesuffix(".zip"))
+        crcs = _write_files(bundle, Path(folder), progress, zipped=True)
+        files = {f"{prefix}/{file.name}": file for file in Path(folder).iterdir()}
+        zip_plain.pack(files, temporary, {f"{prefix}/{name}": crc for name, crc in crcs.items()})
     return [destination]
 
 
-def _write_files(bundle: Bundle, folder: Path, progress: Progress | None) -> None:
+def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped: bool = False) -> dict[str, int]:
+    """Write the files into a folder; returns the CRCs, as a zip has them, of those that hold weights."""
     bundle = _with_digests(bundle)
+    proofs: dict[str, Digests] = {}
     if bundle.tensors:
         data = {key: as_pairs(tensor.data) for key, tensor in bundle.tensors.items()}
         safetensors.write_sharded(folder.joinpath, "weights", data, SHARD_BYTES, progress)
+        proofs = {path.name: digests(path, zipped) for path in sorted(folder.iterdir()) if is_weights(path.name)}
+        sized = {name: ((folder / name).stat().st_size, proof) for name, proof in proofs.items()}
+        (folder / BLOCKS).write_text(blocks_text(sized), encoding="utf-8")
     (folder / MANIFEST).write_text(bundle.manifest().text(), encoding="utf-8")
     (folder / README).write_text(readme(bundle), encoding="utf-8")
-    digests = [f"{sha256(path)}  {path.name}\n" for path in sorted(folder.iterdir())]
-    (folder / DIGESTS).write_text("".join(digests), encoding="utf-8")
+    sums = {path.name: sha256(path) for path in folder.iterdir() if path.name not in proofs}
+    sums |= {name: proof.whole for name, proof in proofs.items()}
+    (folder / SUMS).write_text(sums_text(sums), encoding="utf-8")
+    return {name: proof.crc for name, proof in proofs.items() if proof.crc is not None}
 
 
 def _with_digests(bundle: Bundle) -> Bundle:

@@ -178,7 +178,7 @@ class BytesFile(SourceFile):
     def __init__(self, content: bytes, where: str) -> None:
         self.path, self.size, self._content = Path(where), len(content), memoryview(content)
 
-    def place(self) -> tuple[int, int] | None:
+    def place(self, start: int, count: int) -> tuple[int, int] | None:
         """See `SourceFile.place`."""
         return None
 

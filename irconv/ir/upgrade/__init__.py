@@ -11,11 +11,12 @@ from typing import Any, TypeAlias
 
 from irconv.errors import BundleInvalid
 from irconv.ir.manifest import FORMAT
+from irconv.ir.upgrade import to_1_1
 
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
-#: Format -> (the format after it, how a manifest gets there). Empty: 1.0 is the first.
-STEPS: Mapping[str, tuple[str, Upgrade]] = {}
+#: Format -> (the format after it, how a manifest gets there).
+STEPS: Mapping[str, tuple[str, Upgrade]] = {"1.0": ("1.1", to_1_1.upgrade)}
 
 
 def upgrade(manifest: Any, where: str, steps: Mapping[str, tuple[str, Upgrade]] = STEPS) -> dict[str, Any]:

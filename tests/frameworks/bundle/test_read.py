@@ -13,7 +13,7 @@ import pytest
 
 import irconv
 from irconv.errors import BundleInvalid, DamagedFile
-from tests.helpers import contents, edited, golden, read_case, rejection
+from tests.helpers import contents, edited, golden, read_case, rejection, sealed
 
 CASE = golden("tf2.15-flatten_dense")
 
@@ -39,9 +39,9 @@ def folder(tmp_path: Path) -> Path:
         (lambda data: {**data, "tensors": {}}, "and the weights differ: "),
         (
             lambda data: {**data, "format": "one"},
-            "expected a manifest with a format such as '1.0', got 'one'.",
+            "expected a manifest with a format such as '1.1', got 'one'.",
         ),
-        (lambda data: [data], "expected a manifest with a format such as '1.0', got None."),
+        (lambda data: [data], "expected a manifest with a format such as '1.1', got None."),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused_with_the_place(
@@ -50,6 +50,7 @@ def test_a_manifest_that_does_not_fit_is_refused_with_the_place(
     edited(folder / "manifest.json", change)
     if reason.startswith("and the weights"):
         edited(folder / "manifest.json", lambda data: {**data, "tensors": {"extra": any_record()}})
+    sealed(folder)
     text = rejection(lambda: irconv.read(folder), BundleInvalid)
     assert text.startswith(f"{folder}: manifest.json: {reason}")
 
@@ -64,18 +65,23 @@ def any_record() -> dict[str, Any]:
 @pytest.mark.parametrize("text", ["", "{", "nope", "[" * 100_000])
 def test_a_manifest_that_is_no_json_is_refused(text: str, folder: Path) -> None:
     (folder / "manifest.json").write_text(text)
+    sealed(folder)
     reason = rejection(lambda: irconv.read(folder), BundleInvalid)
     assert reason.startswith(f"{folder}: manifest.json: expected JSON, got ")
 
 
 def test_a_manifest_that_is_no_text_is_refused(folder: Path) -> None:
     (folder / "manifest.json").write_bytes(b'{"format": "\xff"}')
+    sealed(folder)
     reason = rejection(lambda: irconv.read(folder), BundleInvalid)
     assert reason.startswith(f"{folder}: manifest.json: expected text, got 'utf-8' codec")
 
 
 def test_missing_weights_are_named(folder: Path) -> None:
     (folder / "weights.safetensors").unlink()
+    missing = "is listed in SHA256SUMS, but missing. Fetch the bundle again; --no-verify reads it as it is."
+    assert rejection(lambda: irconv.read(folder), BundleInvalid) == f"{folder}: weights.safetensors: {missing}"
+    sealed(folder)
     reason = rejection(lambda: irconv.read(folder), BundleInvalid)
     assert reason.startswith(f"{folder}: weights.safetensors.index.json: expected this file, which is missing")
 
@@ -83,7 +89,9 @@ def test_missing_weights_are_named(folder: Path) -> None:
 def test_truncated_weights_are_refused_by_name(folder: Path) -> None:
     whole = (folder / "weights.safetensors").read_bytes()
     (folder / "weights.safetensors").write_bytes(whole[:-1])
-    assert f"{folder / 'weights.safetensors'}: " in rejection(lambda: irconv.read(folder), DamagedFile)
+    assert f"{folder}: weights.safetensors: expected " in rejection(lambda: irconv.read(folder), DamagedFile)
+    unverified = irconv.ReadOptions(digests=False)
+    assert f"{folder / 'weights.safetensors'}: " in rejection(lambda: irconv.read(folder, unverified), DamagedFile)
 
 
 def test_a_bundle_may_have_any_name(folder: Path) -> None:
@@ -91,11 +99,20 @@ def test_a_bundle_may_have_any_name(folder: Path) -> None:
     assert irconv.read(folder.parent / "renamed").manifest().graph == read_case(CASE).graph
 
 
-def test_a_zip_made_by_others_may_hold_the_files_without_a_folder(folder: Path) -> None:
-    with zipfile.ZipFile(folder.parent / "n.irconv.zip", "w") as archive:
+def test_a_zip_made_by_others_is_refused_and_read_after_it_is_unpacked(folder: Path) -> None:
+    path = folder.parent / "n.irconv.zip"
+    with zipfile.ZipFile(path, "w") as archive:
         for file in folder.iterdir():
-            archive.write(file, file.name)
-    assert irconv.check(folder.parent / "n.irconv.zip") == []
+            archive.write(file, f"m/{file.name}")
+    remedy = "Fetch the archive again; one that was packed by another program is read after it is unpacked."
+    (found,) = {str(problem) for problem in irconv.check(path)}
+    assert rejection(lambda: irconv.read(path), DamagedFile) == found
+    assert found == f"{path}: is not laid out as irconv packs a bundle. {remedy}"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder.parent / "out")
+    assert irconv.check(folder.parent / "out" / "m") == []
+    unverified = irconv.ReadOptions(digests=False)
+    assert irconv.read(path, unverified).manifest().layers == irconv.read(folder).manifest().layers
 
 
 def test_a_zip_and_a_folder_are_the_same_bundle(folder: Path) -> None:
@@ -108,4 +125,4 @@ def test_reading_changes_nothing(folder: Path) -> None:
     irconv.read(folder)
     irconv.check(folder)
     assert contents(folder) == before
-    assert json.loads(before["m.irconv/manifest.json"])["format"] == "1.0"
+    assert json.loads(before["m.irconv/manifest.json"])["format"] == "1.1"

@@ -16,9 +16,9 @@ from tests.helpers import GOLDEN_ERROR, contents, error, golden, lenet, read_cas
 CASE = golden("tf2.15-residual")
 
 
-def test_a_bundle_is_four_files(tmp_path: Path) -> None:
+def test_a_bundle_is_five_files(tmp_path: Path) -> None:
     irconv.write(read_case(CASE), tmp_path / "m.irconv")
-    names = ["README.md", "SHA256SUMS", "manifest.json", "weights.safetensors"]
+    names = ["README.md", "SHA256SUMS", "manifest.json", "weights.blocks.json", "weights.safetensors"]
     assert sorted(p.name for p in (tmp_path / "m.irconv").iterdir()) == names
 
 
@@ -31,7 +31,7 @@ def test_the_digests_are_those_of_the_files_and_sha256sum_takes_them(tmp_path: P
         Path(name).name: hashlib.sha256(data).hexdigest() for name, data in files.items() if "SHA256" not in name
     }
     done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.count(": OK")) == (0, 3)
+    assert (done.returncode, done.stdout.count(": OK")) == (0, 4)
 
 
 def test_the_manifest_has_the_digest_of_the_file_it_was_read_from(tmp_path: Path) -> None:
