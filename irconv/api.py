@@ -27,8 +27,8 @@ if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.align import Alignment
     from irconv.diff.compare import Comparison
     from irconv.frameworks.torch.live import Module
-    from irconv.verification.check import Report
     from irconv.verification.given import Inputs
+    from irconv.verification.report import Report
     from irconv.verification.sides import Given
 
 Runtime = Literal["onnxruntime", "numpy"]
@@ -203,6 +203,7 @@ def verify(
     inputs: Inputs | None = None,
     seeds: int = 3,
     tolerance: float | None = None,
+    layers: bool = False,
     read_a: ReadOptions | None = None,
     read_b: ReadOptions | None = None,
 ) -> Report:
@@ -210,6 +211,7 @@ def verify(
 
     `inputs` are given by name or in order, in the axes of either side; else they are random, one set for each seed, and
     respect the model. `tolerance` is relative to the largest value of an output; without it the element type decides.
+    With `layers` what both make on the way is compared, too, and the first layer at which they part is named.
     `read_a` and `read_b` are facts of reading them. What Python files of PyTorch and Theano hold is run.
 
     Raises `MissingFact` where a side cannot be run, with all that was tried, and `UnknownFormat`.
@@ -219,7 +221,7 @@ def verify(
 
     sides = [_side(Path(a), read_a or ReadOptions()), _side(Path(b), read_b or ReadOptions())]
     with Processes() as processes:
-        return check(sides[0], sides[1], Request(inputs, seeds, tolerance), processes)
+        return check(sides[0], sides[1], Request(inputs, seeds, tolerance, layers), processes)
 
 
 def _side(path: Path, options: ReadOptions) -> Given:

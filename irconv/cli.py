@@ -399,11 +399,19 @@ def diff(a: str, b: str, everything: bool, html: Path | None, force: bool, as_js
     type=click.FloatRange(0),
     help="Largest difference over largest value. [default: by element type, 1e-5 for float32]",
 )
+@click.option("--layers", is_flag=True, help="Compare every layer, too, and name the first at which A and B part.")
 @click.option("--a", "flags_a", metavar="'FLAGS'", callback=_reading, help="How to read A: flags of `inspect`, quoted.")
 @click.option("--b", "flags_b", metavar="'FLAGS'", callback=_reading, help="How to read B.")
 @_json
 def verify(
-    a: str, b: str, inputs: tuple[str, ...], seeds: int, tolerance: float | None, as_json: bool, **flags: Any
+    a: str,
+    b: str,
+    inputs: tuple[str, ...],
+    seeds: int,
+    tolerance: float | None,
+    layers: bool,
+    as_json: bool,
+    **flags: Any,
 ) -> None:
     """Run A and B, each in its own framework, on the same inputs, and compare what they predict.
 
@@ -414,7 +422,7 @@ def verify(
     from irconv.verification.given import read_given
 
     given = read_given(inputs) if inputs else None
-    report = api.verify(a, b, given, seeds, tolerance, flags["flags_a"], flags["flags_b"])
+    report = api.verify(a, b, given, seeds, tolerance, layers, flags["flags_a"], flags["flags_b"])
     if as_json:
         _print_json(report.document())
     else:

@@ -8,9 +8,13 @@ from rich.console import Console
 from rich.table import Table
 
 from irconv.report.plain import plain
-from irconv.verification.check import Report
 from irconv.verification.compare import power
 from irconv.verification.conversion import summary
+from irconv.verification.layers import Layers, Parting
+from irconv.verification.report import Report
+
+_AFTER = 4
+"""Layers that are shown from the first that differs on."""
 
 
 def print_report(report: Report, console: Console | None = None) -> None:
@@ -27,11 +31,47 @@ def print_report(report: Report, console: Console | None = None) -> None:
         table.add_row(plain(name), plain(one.feed), *numbers, top, verdict)
     _print(console, f"A {report.a.path}: {report.a.words}", f"B {report.b.path}: {report.b.words}")
     console.print(table)
+    if report.layers is not None:
+        _print_layers(report.layers, console)
     _print_warnings(report.warnings, console)
     _print(console, *map(str, report.problems()))
     worst = max((one.difference.relative for one in report.outputs), default=0.0)
     verdict = f"agree to {power(worst)}" if report.agree else "differ"
+    if report.layers is not None and report.layers.parting is not None:
+        verdict += f": first at {_parting(report.layers.parting)}"
     _print(console, f"{report.a.path} and {report.b.path} {verdict}")
+
+
+def _print_layers(layers: Layers, console: Console) -> None:
+    """Print the layers of A up to a few after the first that differs."""
+    table = Table("layer", "value of B", "max abs", "relative", "", box=None)
+    rows = list(layers.rows)
+    shown = rows.index(layers.parting.row) + _AFTER if layers.parting is not None else len(rows)
+    for row in rows[:shown]:
+        d = row.difference
+        apart = "" if d is None else "shapes differ" if d.max_abs is None else f"{d.max_abs:.1e}"
+        relative = f"{d.relative:.1e}" if d is not None and d.max_abs is not None else ""
+        table.add_row(
+            plain(row.layer),
+            plain(row.other),
+            apart,
+            relative,
+            "agrees" if row.agrees else "DIFFERS" if d else "not in B",
+        )
+    console.print(table)
+    left = len(rows) - len(rows[:shown]) + layers.unseen
+    if left:
+        _print(console, f"and {left} values that follow, or were not looked at")
+
+
+def _parting(parting: Parting) -> str:
+    """The first difference in words."""
+    also = [name for name in parting.together if name != parting.layer]
+    words = f"layer {parting.layer}" + (f" or {', '.join(also)}, which B does not tell apart" if also else "")
+    d = parting.row.difference
+    other = f" ({parting.other or parting.row.other} in B)" if parting.other or parting.row.other else ""
+    apart = f", by {d.relative:.1e} of its largest value" if d is not None and d.max_abs is not None else ""
+    return f"{words}{other}{apart}"
 
 
 def print_checked(reports: Sequence[Report]) -> None:

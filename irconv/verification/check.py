@@ -7,21 +7,21 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Any
 
-from irconv import __version__
-from irconv.errors import IrconvError, MissingFact, Problem, Problems
+from irconv.errors import IrconvError, MissingFact, Problems
 from irconv.ir.bundle import Bundle
 from irconv.ir.inference import infer_types
-from irconv.ir.manifest import Check
 from irconv.layout import Array, turned
-from irconv.verification.compare import Difference, difference, power, spread, tolerance
+from irconv.verification.compare import difference, power, spread, tolerance
 from irconv.verification.domains import Domain, domains
 from irconv.verification.given import Inputs
 from irconv.verification.inputs import SIZES, Feed, given_feed, nudged, random_feeds
+from irconv.verification.layers import Layers, parted
 from irconv.verification.process import Processes, SideFailed
+from irconv.verification.report import Output, Ran, Report
 from irconv.verification.sides import Given, Side, opened
 from irconv.verification.slots import Order, Slot, orders, paired
+from irconv.verification.trace import traced
 
 _DEPENDS = 1e-3
 """An output that varies less than this over all inputs hardly depends on them."""
@@ -38,113 +38,38 @@ class Request:
     seeds: int = 3
     tolerance: float | None = None
     """Relative to the largest value; None for that of the element type."""
+    layers: bool = False
+    """Whether to compare what both sides make on the way."""
 
 
 @dataclass(frozen=True)
-class Output:
-    """One output on one set of inputs."""
+class _Run:
+    """One set of inputs in the axes of each side, and what each made of it."""
 
-    name: str
-    other: str
-    """Its name on the second side."""
-    feed: str
-    difference: Difference
-    tolerance: float
-    axes: Order
-    """The permutation that the second side's array was given."""
+    feed: Feed
+    taken: list[Array]
+    """The inputs as the second side took them."""
+    predicted: Sequence[Array]
+    got: list[Array]
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The outputs of the second side against the first's."""
+
+    outputs: list[Output]
+    structure: list[str]
+    runs: list[_Run]
+
+    @property
+    def error(self) -> float:
+        """The largest difference, relative."""
+        return max((output.difference.relative for output in self.outputs), default=float("inf"))
 
     @property
     def agrees(self) -> bool:
-        """Whether the difference is within the tolerance."""
-        return self.difference.relative <= self.tolerance
-
-    def said(self) -> str:
-        """The difference in words."""
-        d = self.difference
-        if d.max_abs is None:
-            return f"has shape {d.shapes[1]} instead of {d.shapes[0]}"
-        place = f"[{', '.join(map(str, d.where))}]" if d.where else ""
-        apart = f"differs by {d.relative:.1e} of the largest value, {d.largest:.3g}; {power(self.tolerance)} is allowed"
-        return f"{apart}; {d.pair[1]:.6g} instead of {d.pair[0]:.6g} at {place} of {self.feed}"
-
-
-@dataclass(frozen=True)
-class Ran:
-    """Which file ran, and in what."""
-
-    path: str
-    runtime: str
-    own: bool
-    """Whether the file ran as it is, and not as irconv has read it."""
-
-    @property
-    def words(self) -> str:
-        """The runtime, and whose reading of the file it ran."""
-        return self.runtime if self.own else f"irconv's reading in {self.runtime}"
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a check found."""
-
-    a: Ran
-    b: Ran
-    outputs: tuple[Output, ...]
-    warnings: tuple[str, ...]
-    structure: tuple[str, ...] = ()
-    """What makes the sides different before any number is looked at."""
-
-    @property
-    def agree(self) -> bool:
-        """Whether every output agrees on all inputs."""
-        return bool(self.outputs) and not self.structure and all(output.agrees for output in self.outputs)
-
-    @property
-    def worst(self) -> Output | None:
-        """The output that is furthest apart, relative to its tolerance."""
-        return max(self.outputs, key=lambda one: (not one.agrees, one.difference.relative), default=None)
-
-    def problems(self) -> list[Problem]:
-        """What is different, each output once at its worst, in the form of irconv's errors."""
-        found = [Problem(self.b.path, line) for line in self.structure]
-        worst: dict[str, Output] = {}
-        for one in self.outputs:
-            if not one.agrees and (
-                one.name not in worst or one.difference.relative > worst[one.name].difference.relative
-            ):
-                worst[one.name] = one
-        for one in worst.values():
-            where = f"{self.b.path} in {self.b.words}: output {one.other}"
-            found.append(Problem(where, f"{one.said()}, against {self.a.path} in {self.a.words}"))
-        return found
-
-    def record(self) -> Check:
-        """What a manifest keeps of it."""
-        worst = self.worst
-        assert worst is not None, "a report that agrees has outputs"
-        return Check(
-            by=f"irconv {__version__}",
-            runtime=self.b.runtime,
-            source_runtime=self.a.runtime,
-            source_as_read=not self.a.own,
-            inputs=tuple(dict.fromkeys(output.feed for output in self.outputs)),
-            relative=float(f"{worst.difference.relative:.1e}"),
-            tolerance=worst.tolerance,
-        )
-
-    def document(self) -> dict[str, Any]:
-        """The report as JSON."""
-        worst = self.worst
-        return {
-            "agree": self.agree,
-            "max_abs": _number(max((one.difference.max_abs or 0.0 for one in self.outputs), default=0.0)),
-            "relative": _number(worst.difference.relative) if worst else None,
-            "a": _ran_document(self.a),
-            "b": _ran_document(self.b),
-            "outputs": [_output(one) for one in self.outputs],
-            "structure": list(self.structure),
-            "warnings": list(self.warnings),
-        }
+        """Whether nothing differs."""
+        return not self.structure and all(output.agrees for output in self.outputs)
 
 
 def check(a: Given, b: Given, request: Request, processes: Processes) -> Report:
@@ -152,7 +77,7 @@ def check(a: Given, b: Given, request: Request, processes: Processes) -> Report:
 
     Raises `MissingFact` where a side cannot be run, or where its inputs are not known.
     """
-    return compared(*both(a, b, processes), request)
+    return compared(*both(a, b, processes), request, processes)
 
 
 def both(a: Given, b: Given, processes: Processes) -> tuple[Side, Side]:
@@ -167,7 +92,7 @@ def both(a: Given, b: Given, processes: Processes) -> tuple[Side, Side]:
     return sides[0], sides[1]
 
 
-def compared(a: Side, b: Side, request: Request) -> Report:
+def compared(a: Side, b: Side, request: Request, processes: Processes) -> Report:
     """See `check`."""
     places = paired(a.inputs, b.inputs) if a.inputs and b.inputs else list(range(len(a.inputs or b.inputs)))
     if places is None:
@@ -188,8 +113,21 @@ def compared(a: Side, b: Side, request: Request) -> Report:
     if request.tolerance is not None:
         allowed = [request.tolerance] * len(allowed)
     found = _against(a, b, places, feeds, predicted, allowed)
-    warnings = [*a.notes, *b.notes, *_independence(a, b), *_dependence(found[0], predicted, allowed)]
-    return Report(_ran(a), _ran(b), tuple(found[0]), tuple(dict.fromkeys(warnings)), tuple(found[1]))
+    warnings = [*a.notes, *b.notes, *_independence(a, b), *_dependence(found.outputs, predicted, allowed)]
+    layers = _layers(a, b, found, max(allowed), processes) if request.layers else None
+    warnings += layers.notes if layers is not None else ()
+    structure = tuple(found.structure)
+    return Report(_ran(a), _ran(b), tuple(found.outputs), tuple(dict.fromkeys(warnings)), structure, layers)
+
+
+def _layers(a: Side, b: Side, found: _Found, allowed: float, processes: Processes) -> Layers:
+    """What both sides make on the way from the inputs on which they are furthest apart."""
+    worst = max(found.outputs, key=lambda one: one.difference.relative).feed
+    run = next(run for run in found.runs if run.feed.name == worst)
+    mine, note = traced(a, processes, 0, run.feed.arrays, run.predicted, allowed)
+    other, second = traced(b, processes, 1, run.taken, run.got, allowed)
+    layers = parted(mine, other, allowed, found.agrees)
+    return replace(layers, notes=tuple(text for text in (note, second) if text))
 
 
 def _ran(side: Side) -> Ran:
@@ -289,10 +227,10 @@ def _against(
     feeds: Sequence[Feed],
     predicted: Sequence[Sequence[Array]],
     allowed: Sequence[float],
-) -> tuple[list[Output], list[str]]:
+) -> _Found:
     """The outputs of the second side against the first's; where the shapes leave open which axes the second side
     takes, those under which it agrees."""
-    best: tuple[list[Output], list[str]] | None = None
+    best: _Found | None = None
     choices = _choices(a, b, places, feeds[0])
     for choice in choices:
         try:
@@ -301,16 +239,12 @@ def _against(
             if choice is choices[-1] and best is None:
                 raise
             continue
-        if best is None or _error(found[0]) < _error(best[0]):
+        if best is None or found.error < best.error:
             best = found
-        if not best[1] and all(output.agrees for output in best[0]):
+        if best.agrees:
             break
     assert best is not None, "the last choice returns or raises"
     return best
-
-
-def _error(outputs: Sequence[Output]) -> float:
-    return max((output.difference.relative for output in outputs), default=float("inf"))
 
 
 def _choices(a: Side, b: Side, places: Sequence[int], feed: Feed) -> list[list[Order]]:
@@ -336,12 +270,15 @@ def _outputs(
     feeds: Sequence[Feed],
     predicted: Sequence[Sequence[Array]],
     allowed: Sequence[float],
-) -> tuple[list[Output], list[str]]:
+) -> _Found:
     outputs: list[Output] = []
     structure: list[str] = []
+    runs: list[_Run] = []
     for feed, wanted in zip(feeds, predicted, strict=True):
         arrays = [turned(feed.arrays[place], order) for place, order in zip(places, choice, strict=True)]
-        got = _run(b, _cast(arrays, b.inputs))
+        taken = _cast(arrays, b.inputs)
+        got = _run(b, taken)
+        runs.append(_Run(feed, taken, wanted, got))
         names = [_named(side.outputs, found) for side, found in ((a, wanted), (b, got))]
         if len(wanted) != len(got):
             structure.append(f"{a.given.name} has outputs {names[0]}, {b.given.name} has {names[1]}")
@@ -352,7 +289,7 @@ def _outputs(
             array, order = _turned_output(wanted[number], got[place], axes[0], axes[1])
             apart = difference(wanted[number], array)
             outputs.append(Output(names[0][number], names[1][place], feed.name, apart, allowed[number], order))
-    return outputs, list(dict.fromkeys(structure))
+    return _Found(outputs, list(dict.fromkeys(structure)), runs)
 
 
 def _cast(arrays: Sequence[Array], slots: Sequence[Slot]) -> list[Array]:
@@ -401,35 +338,3 @@ def _dependence(outputs: Sequence[Output], predicted: Sequence[Sequence[Array]],
             what = f"hardly depends on the input (it varies by {power(varies)} of its largest value)"
             found.append(f"output {name}: {what}, so that agreement says little")
     return found
-
-
-# JSON -------------------------------------------------------------------------------------------------------------
-
-
-def _number(value: float | None) -> float | str | None:
-    """A number that JSON has, or its name."""
-    return value if value is None or isfinite(value) else str(value)
-
-
-def _ran_document(ran: Ran) -> dict[str, Any]:
-    return {"path": ran.path, "runtime": ran.runtime, "as_read_by_irconv": not ran.own}
-
-
-def _output(one: Output) -> dict[str, Any]:
-    d = one.difference
-    return {
-        "a": one.name,
-        "b": one.other,
-        "inputs": one.feed,
-        "agrees": one.agrees,
-        "max_abs": _number(d.max_abs),
-        "largest": d.largest,
-        "relative": _number(d.relative),
-        "tolerance": one.tolerance,
-        "cosine": round(d.cosine, 9),
-        "top": [{"k": k, "share": share} for k, share in d.top],
-        "where": list(d.where),
-        "values": [_number(value) for value in d.pair],
-        "shapes": [list(shape) for shape in d.shapes],
-        "order_of_axes": list(one.axes),
-    }

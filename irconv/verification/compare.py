@@ -18,6 +18,8 @@ _AMPLIFIED = 16
 _MOST_AMPLIFIED = 100
 """But no more than this many times the tolerance of its type."""
 _TOP = (1, 5)
+_FILL, _FAR = 1e3, 1e2
+"""What masks fill in is at least this large, and this many times any result."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Difference:
     max_abs: float | None
     """The largest difference of two elements; None where the shapes differ, infinity where only one is a number."""
     largest: float
-    """The largest magnitude in A."""
+    """The largest magnitude in A, but for what masks fill in."""
     relative: float
     """`max_abs` over `largest` (itself where A is all zero); infinity where the shapes differ."""
     cosine: float
@@ -48,9 +50,10 @@ def difference(a: Array, b: Array) -> Difference:
     x, y = _numbers(a), _numbers(b)
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(x - y)
-    apart[(x == y) | (np.isnan(x) & np.isnan(y))] = 0.0  # two infinities of one sign, and two that are no numbers
+    same = (x == y) | (np.isnan(x) & np.isnan(y))  # two infinities of one sign, and two that are no numbers
+    apart[same] = 0.0
     apart[np.isnan(apart)] = np.inf
-    largest = _largest(a)
+    largest = _counted(np.abs(x), same)
     if not apart.size:
         return Difference(0.0, 0.0, 0.0, 1.0, (), (0.0, 0.0), (), (a.shape, b.shape))
     place = np.unravel_index(int(apart.argmax()), apart.shape)
@@ -64,6 +67,19 @@ def difference(a: Array, b: Array) -> Difference:
 
 def _numbers(array: Array) -> Array:
     return np.asarray(array).astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _counted(magnitudes: Array, same: Array) -> float:
+    """The largest magnitude that is a result, and not what a mask fills in: large numbers far from all others, and
+    the same on both sides, beside which no difference of the others would count."""
+    finite = np.sort(magnitudes[np.isfinite(magnitudes)])
+    large = finite[finite >= _FILL]
+    if not large.size or large.size == finite.size:
+        return float(finite.max(initial=0.0))
+    gap = int(np.argmax(large / np.concatenate([finite[-large.size - 1 : -large.size], large[:-1]])))
+    rest = float(finite[finite.size - large.size + gap - 1])
+    far = large[gap] >= _FAR * rest
+    return rest if far and rest and bool(same[magnitudes > rest].all()) else float(finite[-1])
 
 
 def _largest(array: Array) -> float:

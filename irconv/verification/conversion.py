@@ -11,9 +11,10 @@ from irconv.frameworks import Made, Writer, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
 from irconv.options import WriteOptions
-from irconv.verification.check import Report, Request, compared
+from irconv.verification.check import Request, compared
 from irconv.verification.compare import power
 from irconv.verification.process import Processes
+from irconv.verification.report import Report
 from irconv.verification.runtimes import RUNTIMES
 from irconv.verification.sides import Given, Side, opened
 from irconv.verification.slots import Slots, native_slots
@@ -59,7 +60,7 @@ def _reports(a: Side, targets: Sequence[Given], processes: Processes) -> Iterato
         b = opened(target, processes, 1)
         if b.runtime not in done:
             done.add(b.runtime)
-            yield compared(a, b, Request())
+            yield compared(a, b, Request(), processes)
 
 
 def _written(output: Output, made: Made, bundle: Bundle, writer: Writer, read: Callable[[Path], Bundle]) -> Given:

@@ -62,8 +62,14 @@ class Loaded:
         """The outputs in order, from the inputs in order. Raises `SideFailed`."""
         return self.process.run(arrays)
 
-    def values(self, arrays: Sequence[Array], names: Sequence[str] | None = None) -> list[tuple[str, Array]]:
-        """What the model makes on the way, by the names that its runtime has for them. Raises `SideFailed`."""
+    def names(self, arrays: Sequence[Array]) -> list[tuple[str, list[str] | None]]:
+        """What the model makes on the way, in an order in which it may be made: the runtime's name of each value, and
+        of those that it is made of (None where the runtime does not say). Raises `SideFailed`."""
+        return self.process.names(arrays)
+
+    def values(self, arrays: Sequence[Array], names: Sequence[str]) -> list[tuple[str, Array]]:
+        """Some of these values, as far as the runtime gives them; they lie on the disk, not in memory, as long as they
+        are looked at. Raises `SideFailed`."""
         return self.process.values(arrays, names)
 
 
@@ -117,12 +123,18 @@ class Process:
             found = self._ask({"do": "run", "inputs": _saved(folder, arrays), "folder": folder, "names": None})
             return [np.load(file, allow_pickle=False) for file in found["outputs"]]
 
-    def values(self, arrays: Sequence[Array], names: Sequence[str] | None) -> list[tuple[str, Array]]:
-        """See `Loaded.values`; the arrays stay on the disk, and are read where they are looked at."""
-        folder = tempfile.mkdtemp(dir=self._folder)
-        wanted = None if names is None else list(names)
-        found = self._ask({"do": "values", "inputs": _saved(folder, arrays), "folder": folder, "names": wanted})
-        return [(one["name"], np.load(one["file"], allow_pickle=False, mmap_mode="r")) for one in found["values"]]
+    def names(self, arrays: Sequence[Array]) -> list[tuple[str, list[str] | None]]:
+        """See `Loaded.names`."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            found = self._ask({"do": "names", "inputs": _saved(folder, arrays), "folder": folder, "names": None})
+            return [(name, takes) for name, takes in found["names"]]
+
+    def values(self, arrays: Sequence[Array], names: Sequence[str]) -> list[tuple[str, Array]]:
+        """See `Loaded.values`."""
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            inputs = _saved(folder, arrays)
+            found = self._ask({"do": "values", "inputs": inputs, "folder": folder, "names": list(names)})
+            return [(one["name"], _mapped(one["file"])) for one in found["values"]]
 
     def _ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
         assert self._process.stdin is not None, "it is a pipe"
@@ -186,6 +198,15 @@ class Processes:
         for process in self._running.values():
             process.close()
         self._folder.cleanup()
+
+
+def _mapped(file: str) -> Array:
+    """An array whose numbers stay in its file, which goes when the array does."""
+    try:
+        found: Array = np.load(file, allow_pickle=False, mmap_mode="r")
+    except ValueError:  # nothing can be mapped of an array without elements
+        found = np.load(file, allow_pickle=False)
+    return found
 
 
 def _short(text: str) -> str:

@@ -145,13 +145,13 @@ def _ways(given: Given, problems: Problems, path: Path) -> Iterator[Way]:
         yield from kind.ways(given, problems)
     bundle = given.bundle
     if bundle is not None and bundle.graph is not None:
-        for name in _READ_IN:
+        for name in READ_IN:
             if RUNTIMES[name].installed:
                 with problems.collect():
                     yield bundle_way(bundle, path, name)
 
 
-_READ_IN = ("onnxruntime", "numpy")
+READ_IN = ("onnxruntime", "numpy")
 
 
 def bundle_way(bundle: Bundle, path: Path, name: str) -> Way:

@@ -64,3 +64,21 @@ def test_an_output_that_is_always_the_same_has_no_spread() -> None:
 
 def test_numbers_are_shown_by_their_order_of_magnitude() -> None:
     assert [power(value) for value in (3.4e-7, 1e-5, 0.05, 0.0)] == ["3e-7", "1e-5", "5e-2", "0"]
+
+
+def test_what_a_mask_fills_in_does_not_hide_what_is_not_masked() -> None:
+    a = numbers(4, 6)
+    a[0, :3] = a[2, 1] = -1e9
+    b = a.copy()
+    b[1, 1] += 0.5
+    found = difference(a, b)
+    assert found.largest < 5
+    assert found.relative > 0.1
+    b[0, 0] = 0.0  # and where it is not the same on both sides it counts
+    assert difference(a, b).largest == pytest.approx(1e9)
+
+
+@pytest.mark.parametrize("values", [[2e5, 1e4, 200.0, 5.0], [1.0, 1e-9, 1e-12, 0.0], [1e4, 2e4, 3e4, 4e4]])
+def test_large_results_beside_small_ones_are_results(values: list[float]) -> None:
+    a = np.array(values, np.float32)
+    assert difference(a, a * np.float32([1, 1.5, 1, 1])).largest == a.max()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from irconv import api
 from irconv.options import ReadOptions
 from irconv.verification.check import Request, check
 from irconv.verification.process import Processes
-from tests.verification.pairs import FAULTS, PAIRS, RIGHT, Pair
+from tests.verification.pairs import CNN, FAULTS, PAIRS, RIGHT, Pair
 
 
 @pytest.fixture(scope="module")
@@ -27,17 +28,35 @@ def test_there_are_thirty_pairs_of_which_twenty_have_a_fault() -> None:
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: pair.name)
-def test_right_pairs_agree_and_faults_are_found_with_their_numbers(
+def test_right_pairs_agree_and_faults_are_found_with_their_numbers_and_their_layer(
     pair: Pair, processes: Processes, tmp_path: Path
 ) -> None:
     sides = [api._side(path, ReadOptions()) for path in pair.made(tmp_path)]
-    report = check(*sides, Request(), processes)
+    report = check(*sides, Request(layers=True), processes)
     worst = report.worst
     assert worst is not None
     assert report.agree == (pair.first == "")
+    assert report.layers is not None
+    parting = report.layers.parting
+    assert (parting.layer if parting else "") == pair.first
     if report.agree:
         assert worst.difference.relative < 2e-6
     else:
         assert worst.difference.relative > 2 * worst.tolerance
         assert worst.difference.max_abs == pytest.approx(abs(worst.difference.pair[0] - worst.difference.pair[1]))
         assert "instead of" in str(report.problems()[0])
+
+
+def test_where_irconv_reads_another_function_the_layers_of_the_framework_itself_are_compared(
+    processes: Processes, tmp_path: Path
+) -> None:
+    given, other = (api._side(path, ReadOptions()) for path in FAULTS[0].made(tmp_path))
+    assert given.bundle is not None
+    norm = given.bundle.layers["bn1"].model_copy(update={"epsilon": 0.7})
+    misread = replace(given, bundle=given.bundle.with_layer("bn1", norm))
+    report = check(misread, other, Request(layers=True), processes)
+    assert report.layers is not None
+    assert report.layers.parting is not None
+    assert report.layers.parting.layer == FAULTS[0].first
+    assert f"{CNN}: irconv reads another function than keras" in report.warnings[-1]
+    assert [row.layer for row in report.layers.rows if row.agrees] == ["conv1", "bn1", "act1", "pool1"]

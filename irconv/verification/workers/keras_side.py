@@ -84,14 +84,16 @@ class Side:
                 layer.reset_states()
         return self._predicted(self._model, arrays)
 
+    def names(self, arrays: Any) -> Any:
+        """The layers at the model's outermost level; which takes what of which is not said."""
+        return [(layer.name, None) for layer in self._model.layers]
+
     def values(self, arrays: Any, names: Any) -> Any:
-        """The results of these layers, or of all, at the model's outermost level."""
+        """The results of these layers; none of a layer that is used several times, which has no one output."""
         wanted = []
         for layer in self._model.layers:
-            if names is None or layer.name in names:
-                try:
+            if layer.name in names:
+                with suppress(Exception):
                     wanted.append((layer.name, listed(layer.output)[0]))
-                except Exception:  # a layer that is used several times has no one output
-                    continue
         model = self._keras.models.Model(self._model.inputs, [tensor for _, tensor in wanted])
         return [(name, array) for (name, _), array in zip(wanted, self._predicted(model, arrays))]

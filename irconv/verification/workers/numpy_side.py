@@ -32,17 +32,20 @@ class Side:
         stored = {one.name for one in model.graph.initializer}
         self.inputs = [described(onnx, value) for value in model.graph.input if value.name not in stored]
         self.outputs = [described(onnx, value) for value in model.graph.output]
-        self._made = [name for node in model.graph.node for name in node.output if name]
+        self._nodes = model.graph.node
 
     def run(self, arrays: Any) -> Any:
         """The outputs in order, from the inputs in order."""
         with np.errstate(all="ignore"):
             return self._evaluator.run(None, {one["name"]: array for one, array in zip(self.inputs, arrays)})
 
+    def names(self, arrays: Any) -> Any:
+        """Every value that a node makes, with the values that the node takes."""
+        return [(name, [one for one in node.input if one]) for node in self._nodes for name in node.output if name]
+
     def values(self, arrays: Any, names: Any) -> Any:
-        """The values of these names, or of all nodes of the graph."""
+        """The values of these names."""
         feeds = {one["name"]: array for one, array in zip(self.inputs, arrays)}
         with np.errstate(all="ignore"):
             found = self._evaluator.run(None, feeds, intermediate=True)
-        wanted = [name for name in self._made if names is None or name in names]
-        return [(name, found[name]) for name in wanted if isinstance(found[name], np.ndarray)]
+        return [(name, found[name]) for name in names if isinstance(found[name], np.ndarray)]

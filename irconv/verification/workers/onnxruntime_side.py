@@ -54,14 +54,20 @@ class Side:
         """The outputs in order, from the inputs in order."""
         return self._session.run(None, self._feeds(arrays))
 
+    def names(self, arrays: Any) -> Any:
+        """Every value that a node makes, with the values that the node takes."""
+        onnx = import_module("onnx")
+        nodes = onnx.load(self._path, load_external_data=False).graph.node
+        return [(name, [one for one in node.input if one]) for node in nodes for name in node.output if name]
+
     def values(self, arrays: Any, names: Any) -> Any:
-        """The values of these names, or of all nodes of the graph."""
+        """The values of these names, one after the other; nothing after the last of them is calculated."""
         onnx = import_module("onnx")
         model = onnx.load(self._path, load_external_data=False)
-        made = [name for node in model.graph.node for name in node.output if name]
-        wanted = [name for name in made if names is None or name in names]
-        there = {value.name for value in model.graph.output}
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in wanted if name not in there)
+        there = {value.name: value for value in model.graph.output}
+        wanted = [there.get(name) or onnx.ValueInfoProto(name=name) for name in names]
+        del model.graph.output[:]
+        model.graph.output.extend(wanted)
         session = self._opened(model.SerializeToString())
-        found = session.run(wanted, self._feeds(arrays))
-        return [(name, array) for name, array in zip(wanted, found) if hasattr(array, "dtype")]
+        found = session.run(None, self._feeds(arrays))
+        return [(name, array) for name, array in zip(names, found) if hasattr(array, "dtype")]

@@ -1,6 +1,7 @@
 """``python serve.py SIDE``: a request a line on stdin, an answer a line on stdout, in JSON; arrays are ``.npy`` files.
 
-A request is {"do": "load", "path", "options"} or {"do": "run" or "values", "inputs": [files], "folder", "names"}.
+A request is {"do": "load", "path", "options"}, or {"do": "run", "names" or "values", "inputs": [files], "folder",
+"names"}.
 """
 
 # ruff: noqa: BLE001, B905  (it runs under Python 3.6 and later, and answers with whatever a framework raises)
@@ -32,9 +33,11 @@ def saved(folder: str, prefix: str, arrays: Any) -> Any:
 def answer(side: Any, request: Any) -> Any:
     """What there is to say to one request."""
     arrays = [np.asarray(np.load(path, allow_pickle=False), order="C") for path in request["inputs"]]
+    if request["do"] == "names":
+        return {"names": side.names(arrays)}
     if request["do"] == "run":
         return {"outputs": saved(request["folder"], "y", side.run(arrays))}
-    values = [(name, plain(array)) for name, array in side.values(arrays, request["names"])]
+    values = side.values(arrays, request["names"])
     files = saved(request["folder"], "v", [array for _, array in values])
     return {"values": [{"name": name, "file": file} for (name, _), file in zip(values, files)]}
 
