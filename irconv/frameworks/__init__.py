@@ -125,7 +125,7 @@ READERS = (
         f"{_HERE}.onnx.read",
         "ONNX models, opsets 7 and later, weights inside or beside them",
         graphs=True,
-        options=EDITS,
+        options=("outputs", "fix", "plugins"),
     ),
     Reader(
         "theano",

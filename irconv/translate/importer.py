@@ -244,9 +244,13 @@ class Importer:
             self.problems.add(where, what)
         self._unknown |= {value for value in outputs if value not in self.types}
 
-    def problem(self, where: str, what: str, remedy: str = "") -> None:
+    def problem(self, where: str, what: str, remedy: str = "", kind: type[IrconvError] = Refused) -> None:
         """Note why something cannot be carried over; all problems are raised together."""
-        self.problems.add(where, what, remedy)
+        self.problems.add(where, what, remedy, kind)
+
+    def has(self, value: str) -> bool:
+        """Whether a value is there."""
+        return self._sees(value)
 
     def free(self, name: str) -> str:
         """The name, or one like it, that no layer has."""

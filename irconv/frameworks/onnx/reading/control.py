@@ -15,10 +15,10 @@ def _if(reader: ModelReader, op: Op) -> None:
         raise Refused(op.where, what, "--fix NAME=VALUE gives an input of the graph a value.")
     branch = op.attributes["then_branch" if known.reshape(-1)[0] else "else_branch"]
     reader.body(branch)
-    for name, port in zip(op.outputs, branch.output, strict=True):
+    for index, port in enumerate(branch.output):
         value = reader.values.get(port.name, port.name)
         reader.importer.type_of(value)
-        reader.values[name] = value
+        reader.gives(op, value, index)
 
 
 HANDLERS: dict[str, Handler] = {"If": _if}

@@ -8,6 +8,7 @@ from irconv.frameworks.onnx.reading import (
     arithmetic,
     constants,
     control,
+    loops,
     products,
     quantisation,
     recurrent,
@@ -17,7 +18,7 @@ from irconv.frameworks.onnx.reading import (
 )
 from irconv.frameworks.onnx.reading.model import Handler
 
-_MODULES = (arithmetic, constants, control, products, quantisation, recurrent, reductions, shapes, windows)
+_MODULES = (arithmetic, constants, control, loops, products, quantisation, recurrent, reductions, shapes, windows)
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("", name): handler for module in _MODULES for name, handler in module.HANDLERS.items()

@@ -13,7 +13,7 @@ from onnx import defs, helper
 from irconv import edits
 from irconv.codec import Native, NativeWeight
 from irconv.containers.onnx_model import OnnxFile
-from irconv.errors import Refused
+from irconv.errors import MissingFact, Refused
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Port
@@ -25,6 +25,7 @@ from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 from irconv.options import ReadOptions
 from irconv.translate import Importer
+from irconv.translate.fixed import as_array, given_values
 
 Handler: TypeAlias = "Callable[[ModelReader, Op], None]"
 STANDARD = ("", "ai.onnx")
@@ -68,6 +69,8 @@ class ModelReader:
     """Names of the model -> values of the importer."""
     calls: list[str] = field(default_factory=list)
     """The functions of the file that are being read, the outermost first."""
+    prefixes: list[str] = field(default_factory=list)
+    """What goes before the names of values in the rounds of loops, the innermost last."""
     symbols: dict[str, str] = field(default_factory=dict)
     """Names of sizes in the file -> symbols."""
 
@@ -83,16 +86,22 @@ class ModelReader:
         """The whole graph; its outputs."""
         graph = self.file.model.graph
         stored = {tensor.name for tensor in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
+        fixed = given_values(self.options.fix)
         for port in graph.input:
             if port.name not in stored:
-                self._input(port)
+                self._input(port, fixed)
+        for name in fixed:
+            self.importer.problem(f"--fix {name}", "the graph has no input of this name", kind=MissingFact)
         self.body(graph)
         outputs = []
-        for port in graph.output:
-            with self.importer.reading(f"{self.where}: output {port.name}", ()):
-                value = self.values.get(port.name, port.name)
+        for name in self.options.outputs or [port.name for port in graph.output]:
+            where = f"{self.where}: output {name}"
+            with self.importer.reading(where, ()):
+                value = self.values.get(name, name)
+                if self.options.outputs and not (self.importer.has(value) or self.importer.is_unknown(value)):
+                    raise MissingFact(where, "the graph has no value of this name", "`irconv inspect` lists them.")
                 self.importer.type_of(value)
-                outputs.append(Port(name=port.name, value=value, dtype="", shape=(), axes="", source_axes=""))
+                outputs.append(Port(name=name, value=value, dtype="", shape=(), axes="", source_axes=""))
         return outputs
 
     def body(self, graph: Any) -> None:
@@ -100,13 +109,14 @@ class ModelReader:
         for tensor in graph.initializer:
             with self.importer.reading(f"{self.where}: initializer {tensor.name}", (tensor.name,)):
                 where = f"{self.where}: initializer {tensor.name}"
-                self.values[tensor.name] = self.weight(tensor.name, self.file.tensor(tensor, where))
+                name = "".join((*self.prefixes[-1:], tensor.name))
+                self.values[tensor.name] = self.weight(name, self.file.tensor(tensor, where))
         for node in graph.node:
             self.node(node)
 
     # inputs
 
-    def _input(self, port: Any) -> None:
+    def _input(self, port: Any, fixed: dict[str, Any]) -> None:
         where = f"{self.where}: input {port.name}"
         with self.importer.reading(where, (port.name,)):
             if port.type.WhichOneof("value") != "tensor_type":
@@ -116,6 +126,11 @@ class ModelReader:
             if not kind.HasField("shape"):
                 raise Refused(where, "says neither its shape nor its rank", "Export the model with shapes.")
             shape = tuple(self._dimension(port.name, i, size) for i, size in enumerate(kind.shape.dim))
+            if port.name in fixed:
+                array = as_array(port.name, fixed.pop(port.name), dtype, shape)
+                self.values[port.name] = self.importer.constant(port.name, array)
+                self.facts.append(Fact(name=port.name, value=str(array.tolist()), evidence="--fix"))
+                return
             self.values[port.name] = self.importer.input(
                 Port(name=port.name, value=port.name, dtype=dtype, shape=shape, axes="", source_axes="")
             )
@@ -142,7 +157,8 @@ class ModelReader:
         domain = "" if node.domain in STANDARD else node.domain
         label = node.name or next((name for name in node.output if name), "")
         where = f"{self.where}: node {label} ({f'{domain}.' if domain else ''}{node.op_type})"
-        with self.importer.reading(where, [name for name in node.output if name]):
+        made = [name for name in node.output if name]
+        with self.importer.reading(where, ["".join((*self.prefixes[-1:], name)) for name in made]):
             if (node.domain, node.op_type) in self.functions:
                 functions.call(self, node, node.domain, where)
                 return
@@ -150,7 +166,12 @@ class ModelReader:
             inputs = tuple(self.values.get(name, name) if name else "" for name in node.input)
             name = next((name for name in node.output if name), node.name)
             version = self.opsets.get(domain, 1)
-            op = Op(node.op_type, domain, name, inputs, tuple(node.output), attributes, version, where)
+            outputs = tuple(node.output)
+            if self.prefixes:
+                outputs = tuple(self.prefixes[-1] + made if made else "" for made in outputs)
+                self.values |= {made: self.prefixes[-1] + made for made in node.output if made}
+                name = self.prefixes[-1] + name
+            op = Op(node.op_type, domain, name, inputs, outputs, attributes, version, where)
             handler = HANDLERS.get((domain, node.op_type))
             if handler is not None:
                 handler(self, op)
@@ -230,7 +251,8 @@ class ModelReader:
 
     def gives(self, op: Op, value: str, index: int = 0) -> None:
         """Say that a result of a node is a value that is there."""
-        self.values[op.outputs[index]] = value
+        name = op.outputs[index]
+        self.values[name.removeprefix(self.prefixes[-1]) if self.prefixes else name] = value
 
     def constant(self, op: Op, array: Any, suffix: str, dtype: str = "") -> str:
         """Numbers as a value."""
