@@ -391,7 +391,7 @@ class Importer:
     def _store(self, name: str, role: str, found: MappedTensor, layer: type[Layer]) -> StoredOperand | LiteralOperand:
         """The tensor in the bundle, once for each layout; small numbers of the graph are written out."""
         weight, parameter = found.weight, layer.PARAMETERS[role]
-        if weight.role == "constant" and weight.literal and not found.steps and _few(weight):
+        if weight.role == "constant" and weight.literal and not found.steps and _few(weight) and _writable(weight):
             return LiteralOperand(literal=weight.data.numpy().tolist(), dtype=weight.data.dtype)
         data = weight.source
         steps = (*weight.steps, *found.steps)
@@ -551,3 +551,9 @@ class Importer:
 
 def _few(weight: NativeWeight) -> bool:
     return int(np.prod(weight.data.shape)) <= _LITERAL
+
+
+def _writable(weight: NativeWeight) -> bool:
+    """Whether a manifest can hold the numbers, which JSON has no infinities for."""
+    kind = weight.data.dtype
+    return not kind.startswith(("float", "bfloat")) or bool(np.isfinite(weight.data.numpy().astype(np.float64)).all())

@@ -9,6 +9,7 @@ from irconv.frameworks.onnx.reading import (
     constants,
     control,
     loops,
+    misc,
     products,
     quantisation,
     recurrent,
@@ -18,7 +19,7 @@ from irconv.frameworks.onnx.reading import (
 )
 from irconv.frameworks.onnx.reading.model import Handler
 
-_MODULES = (arithmetic, constants, control, loops, products, quantisation, recurrent, reductions, shapes, windows)
+_MODULES = (arithmetic, constants, control, loops, misc, products, quantisation, recurrent, reductions, shapes, windows)
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
     ("", name): handler for module in _MODULES for name, handler in module.HANDLERS.items()

@@ -124,6 +124,7 @@ class _Reading:
     def _activations(self, direction: int) -> list[Layer]:
         names = self.op.attribute("activations") or list(_DEFAULTS[self.op.type]) * self.directions
         count = len(_DEFAULTS[self.op.type])
+        names = names[: count * self.directions]  # the default of the schema is for two directions
         if len(names) != count * self.directions:
             raise Refused(self.op.where, f"expected {count * self.directions} activations, got {names}")
         alphas, betas = (list(self.op.attribute(f"activation_{name}") or ()) for name in ("alpha", "beta"))

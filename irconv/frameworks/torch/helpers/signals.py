@@ -25,10 +25,11 @@ def quantize(
 def dequantize(
     x: Tensor, scale: Tensor, zero_point: Tensor | None = None, axis: int | None = None
 ) -> Tensor:
-    """The numbers that integers mean, of the scale's type."""
-    whole = x.to(torch.int64)
+    """The numbers that integers, or floats of 8 bits, mean, of the scale's type."""
+    exact = scale.dtype if x.is_floating_point() else torch.int64
+    whole = x.to(exact)
     if zero_point is not None:
-        whole = whole - along(zero_point, axis, x).to(torch.int64)
+        whole = whole - along(zero_point, axis, x).to(exact)
     return whole.to(scale.dtype) * along(scale, axis, x)
 
 
