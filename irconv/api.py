@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from irconv.boundary import bounded
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
@@ -53,6 +54,7 @@ class Written:
     """What `convert` found with `verify`, one report for each runtime."""
 
 
+@bounded
 def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     """The model in a file or folder as a bundle; tensors are read when they are needed.
 
@@ -98,6 +100,7 @@ def _noted(bundle: Bundle, reader: Reader, path: Path) -> Bundle:
     return replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
 
 
+@bounded
 def write(
     bundle: Bundle, path: str | Path, options: WriteOptions | None = None, progress: Progress | None = None
 ) -> Written:
@@ -165,6 +168,7 @@ def _writable_names() -> Iterator[None]:
         raise Refused(f"the name {name!r}", what, "Give it another name at its source.") from error
 
 
+@bounded
 def convert(
     source: str | Path,
     destination: str | Path,
@@ -197,6 +201,7 @@ def convert(
     return _write(bundle, Path(destination), writing, progress, sources, judging)
 
 
+@bounded
 def verify(
     a: str | Path,
     b: str | Path,
@@ -255,6 +260,7 @@ def _edits(options: ReadOptions) -> str:
     return ", ".join(flag(name) for name in given(options) if name in _EDITS)
 
 
+@bounded
 def check(path: str | Path) -> list[Problem]:
     """Everything wrong with a bundle on disk: digests, schema, shapes, provenance. An empty list is a sound bundle.
 
@@ -276,6 +282,7 @@ def check(path: str | Path) -> list[Problem]:
     return list(problems.all())
 
 
+@bounded
 def run(
     model: str | Path | Bundle,
     inputs: Mapping[str, Array] | Sequence[Array],
@@ -307,6 +314,7 @@ def run(
     return results
 
 
+@bounded
 def diff(
     a: str | Path | Bundle,
     b: str | Path | Bundle,
@@ -333,6 +341,7 @@ def diff(
     return compare(sides[0], sides[1], names, options, progress)
 
 
+@bounded
 def adopt(
     source: str | Path | Bundle,
     target: str | Path | Bundle | Module,
@@ -390,6 +399,7 @@ def rename(
     return renaming.rename(bundle, rules, Path(output), write_options or WriteOptions())
 
 
+@bounded
 def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list[str]:
     """Write a first ``theano-arch/1`` file for bare arrays, to be completed by hand; returns what is open or assumed.
 

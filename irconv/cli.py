@@ -1,88 +1,32 @@
 """The command line: parses arguments, calls `irconv.api`, prints. No logic.
 
-Exit codes: 0 ok; 1 a difference was found; 2 wrong usage; 3 refused or failed, with the reasons on stderr;
-130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
+Exit codes: 0 ok; 1 a difference was found, and nothing else; 2 wrong usage; 3 refused or failed, with the reasons on
+stderr; 70 a fault of irconv's own, to be reported; 130, 143, 129 ended by Ctrl-C, SIGTERM, SIGHUP.
 """
 
 from __future__ import annotations
 
 import json
 import shlex
-import signal
 import sys
-import threading
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import reduce
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 from irconv import __version__
-from irconv.errors import Disagreement, IrconvError
+from irconv.errors import Disagreement
 from irconv.options import Backend
-from irconv.terminal import shown, shown_json
+from irconv.shell import Command, Group, print_problems, say
+from irconv.terminal import shown_json
 
 if TYPE_CHECKING:
     from irconv.ir.manifest import Fact
 
-_REFUSED = 3
 _DIFFERENT = 1
-_KILLED = 128  # and the number of the signal, as shells say it
-
-
-@contextmanager
-def _cleared_up() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and SIGHUP end the block as an exception does, so that what is half written is removed."""
-
-    def leave(number: int, frame: FrameType | None) -> None:
-        signal.signal(number, signal.SIG_IGN)  # the first is enough, and clearing up is not to be interrupted
-        sys.exit(_KILLED + number)
-
-    before: dict[int, Any] = {}
-    if threading.current_thread() is threading.main_thread():
-        for number in map(int, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)):
-            if signal.getsignal(number) not in (signal.SIG_IGN, None):  # as nohup has it
-                before[number] = signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _say(text: str, err: bool = False) -> None:
-    """Print a line, in which names are text and nothing else."""
-    click.echo(shown(text), err=err)
-
-
-class _Group(click.Group):
-    """Prints the reasons of an `IrconvError` and leaves with exit code 3, without a traceback."""
-
-    def invoke(self, context: click.Context) -> Any:
-        try:
-            with _cleared_up():
-                return super().invoke(context)
-        except IrconvError as error:
-            _print_problems(error)
-            sys.exit(_REFUSED)
-
-
-class _Command(click.Command):
-    """A command whose options that hold one value are given once; click itself lets the last of several win."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        single = [p for p in order if isinstance(p, click.Option) and not (p.multiple or p.is_flag)]
-        if again := {option.opts[-1] for option in single if single.count(option) > 1}:
-            ctx.fail(f"{', '.join(sorted(again))} is given more than once, and holds one value.")
-        return super().parse_args(ctx, args)
-
-
-_Group.command_class = _Command
 
 
 def _listed(context: click.Context, option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
@@ -205,7 +149,7 @@ def _reading(context: click.Context, option: click.Parameter, text: str | None) 
 
     if text is None:
         return ReadOptions()
-    command = _with(_READING_OPTIONS)(click.command(cls=_Command, name=option.opts[0])(lambda **flags: flags))
+    command = _with(_READING_OPTIONS)(click.command(cls=Command, name=option.opts[0])(lambda **flags: flags))
     try:
         made = command.make_context(option.opts[0], shlex.split(text), parent=context)
     except (click.UsageError, ValueError) as error:
@@ -216,7 +160,7 @@ def _reading(context: click.Context, option: click.Parameter, text: str | None) 
 _json = click.option("--json", "as_json", is_flag=True, help="Print one JSON document to stdout.")
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="irconv")
 def main() -> None:
     """Reads any neural network's model file into one typed bundle; writes any framework's file out of it."""
@@ -243,7 +187,7 @@ def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> No
     except Disagreement as error:
         if as_json:
             _print_json({"files": [], "checked": [report.document() for report in error.reports]})
-        _print_problems(error)
+        print_problems(error)
         sys.exit(_DIFFERENT)
     ports = [("input", port) for port in written.inputs] + [("output", port) for port in written.outputs]
     if as_json:
@@ -257,11 +201,11 @@ def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> No
     _say_overridden(written.overridden)
     for path in written.files:
         dialect = f" for {written.dialect}" if written.dialect else ""
-        _say(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
+        say(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
     for kind, port in ports:
         turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
         axes = f" {port.axes}" if port.axes else ""
-        _say(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
+        say(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
     if written.checked:
         from irconv.report.verify import print_checked
 
@@ -297,11 +241,11 @@ def check(bundle: str, as_json: bool) -> None:
     if as_json:
         _print_json({"bundle": bundle, "problems": [vars(problem) for problem in problems]})
     for problem in problems:
-        _say(str(problem), err=True)
+        say(str(problem), err=True)
     if problems:
         sys.exit(_DIFFERENT)
     if not as_json:
-        _say(f"{bundle}: sound")
+        say(f"{bundle}: sound")
 
 
 @main.command()
@@ -334,8 +278,8 @@ def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: 
     results = api.run(bundle, given, flags["runtime"], flags["io"])
     write_outputs(Path(output), results, force, sources)
     for name, array in results.items():
-        _say(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
-    _say(f"wrote {output}")
+        say(f"{name}: {array.dtype} {_shape(array.shape)}", err=True)
+    say(f"wrote {output}")
 
 
 @main.command()
@@ -496,7 +440,7 @@ def textconv(model: str, **flags: Any) -> None:
     from irconv.options import ReadOptions
 
     for line in lines(api.read(model, _taken(ReadOptions, flags))):
-        _say(line)
+        say(line)
 
 
 @main.command()
@@ -508,8 +452,8 @@ def sketch(weights: str, output: str, force: bool) -> None:
     from irconv import api
 
     for line in api.sketch(weights, output, force):
-        _say(line, err=True)
-    _say(f"wrote {output}")
+        say(line, err=True)
+    say(f"wrote {output}")
 
 
 @main.command()
@@ -537,14 +481,9 @@ def formats(as_json: bool) -> None:
     print_formats(readers(), writers(), runtimes, verifying)
 
 
-def _print_problems(error: IrconvError) -> None:
-    for problem in error.problems:
-        _say(str(problem), err=True)
-
-
 def _say_overridden(facts: Iterable[Fact]) -> None:
     for fact in facts:
-        _say(f"{fact.name}: {fact.value} ({fact.evidence})", err=True)
+        say(f"{fact.name}: {fact.value} ({fact.evidence})", err=True)
 
 
 def _print_json(document: Any) -> None:

@@ -12,8 +12,9 @@ from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
+from irconv.boundary import PLUGIN, plugin_place
 from irconv.codec import Codec, Native, NativeModel, NativeUse, Table
-from irconv.errors import MissingFact, Problems
+from irconv.errors import MissingFact, Problems, Refused
 from irconv.ir.graph import Port
 from irconv.ir.layers.tensor_ops import Identity
 from irconv.ir.manifest import Omitted
@@ -119,12 +120,17 @@ def _left_out(natives: Collection[Native], reason: str) -> list[Omitted]:
 @cache
 def _codecs(path: Path) -> Mapping[str, Sequence[Codec]]:
     """The codecs of a plugin by framework."""
-    spec = spec_from_file_location(f"irconv_plugin_{path.stem}", path) if path.suffix == ".py" else None
+    spec = spec_from_file_location(f"{PLUGIN}{path.stem}", path) if path.suffix == ".py" else None
     if spec is None or spec.loader is None or not path.is_file():
         raise MissingFact(f"--plugin {path}", "expected a Python file that defines CODECS")
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module  # where pydantic looks up the types that a class names
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except (Exception, SystemExit) as error:  # whatever a file may do when it is run
+        line = error.lineno if isinstance(error, SyntaxError) else None
+        place = f"{path}, line {line}" if line else plugin_place(error) or str(path)
+        raise Refused(f"--plugin {place}", f"raised {type(error).__name__}: {error}", "Mend the plugin.") from error
     found = getattr(module, "CODECS", None)
     if not isinstance(found, Mapping) or not all(isinstance(c, Codec) for codecs in found.values() for c in codecs):
         raise MissingFact(f"--plugin {path}", "expected CODECS = {framework: [Codec(...), ...]}")

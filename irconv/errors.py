@@ -7,6 +7,7 @@
     ├── MissingFact             the file does not say it; a flag must
     ├── UnusedOption            what was asked for would have no effect on this file
     ├── BundleInvalid           a bundle that breaks its own format
+    ├── Fault                   irconv's own, to be reported; exit code 70
     ├── Disagreement            what was to be written predicts something else than its source: exit code 1
     └── OutputFailed            the destination exists, or could not be written whole
 
@@ -25,6 +26,7 @@ __all__ = [
     "BundleInvalid",
     "DamagedFile",
     "Disagreement",
+    "Fault",
     "IrconvError",
     "MissingFact",
     "OutputFailed",
@@ -93,6 +95,10 @@ class Disagreement(IrconvError):
     """
 
     reports: tuple[Any, ...] = ()
+
+
+class Fault(IrconvError):
+    """Something that irconv did not foresee: its own fault, whatever the file holds. `__cause__` is what was raised."""
 
 
 class OutputFailed(IrconvError):

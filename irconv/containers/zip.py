@@ -60,6 +60,8 @@ class Archive:
         checked = any(info.CRC for info in listed)
         self.members: dict[str, Member] = {}
         for info in listed:
+            if not info.filename:
+                raise DamagedFile(str(path), "has a member without a name")
             if info.filename in self.members:
                 raise DamagedFile(f"{path}: {info.filename}", "is in the archive twice")
             if not info.is_dir():

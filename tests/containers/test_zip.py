@@ -91,3 +91,16 @@ def test_an_encrypted_member_is_refused_by_name(packed: Path) -> None:
     packed.write_bytes(bytes(raw))
     text = rejection(lambda: archives.members(packed), Refused)
     assert text == f"{packed}: m.irconv/a.bin: is encrypted. Decrypt the archive first."
+
+
+def test_a_member_without_a_name_is_refused(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a", b"1")
+    raw = (tmp_path / "x.zip").read_bytes()
+    place = raw.index(b"PK\x01\x02")
+    nameless = raw[: place + 28] + b"\0\0" + raw[place + 30 : place + 46] + raw[place + 47 :]
+    end = nameless.index(b"PK\x05\x06")
+    size = int.from_bytes(nameless[end + 12 : end + 16], "little") - 1
+    (tmp_path / "x.zip").write_bytes(nameless[: end + 12] + size.to_bytes(4, "little") + nameless[end + 16 :])
+    text = rejection(lambda: archives.members(tmp_path / "x.zip"), DamagedFile)
+    assert text == f"{tmp_path / 'x.zip'}: has a member without a name."

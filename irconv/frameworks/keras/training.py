@@ -76,7 +76,9 @@ def _object(value: Any, dialect: Dialect) -> Any:
         return value
     if not is_own(value):
         return None
-    kind, settings = value["class_name"], dict(value.get("config") or {})
+    kind, settings = value.get("class_name"), value.get("config") or {}
+    if not isinstance(kind, str) or not isinstance(settings, Mapping):
+        return None
     if dialect.is_keras_3:
         kept = {key: setting for key, setting in settings.items() if key != "dtype"}
         module = value.get("module")

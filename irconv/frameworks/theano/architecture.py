@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
@@ -20,6 +21,11 @@ from irconv.frameworks.theano.kinds import KINDS, Data, Described
 FORMAT = "theano-arch/1"
 
 _LARGEST = 64 * 2**20
+_LARGEST_YAML = 2**20  # three seconds of work
+_YAML = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_BRIEF = reprlib.Repr()
+_BRIEF.maxstring = _BRIEF.maxother = 80
+_BRIEF.maxlevel = 2
 _FLIP = (
     "expected filter_flip to be true or false: with true Theano turns every filter by 180 degrees before it slides it "
     "over the input (a convolution, T.nnet.conv2d's default); with false it does not (a cross-correlation, as in "
@@ -109,9 +115,11 @@ def parse(data: Any, where: str) -> Architecture:
         got = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise Refused(f"{where}: format", f"expected {FORMAT!r}, got {got!r}", "See docs/theano.md.")
     problems = Problems()
-    layers = [entry for entry in data.get("layers", ()) if isinstance(entry, dict)]
+    listed = data.get("layers")
+    layers = listed if isinstance(listed, list) else []
     for index, entry in enumerate(layers):
-        _check_kind(entry, f"{where}: layers.{index}", problems)
+        if isinstance(entry, dict):
+            _check_kind(entry, f"{where}: layers.{index}", problems)
     problems.raise_any()
     try:
         found = _model().model_validate(data)
@@ -144,7 +152,11 @@ def _plain(text: str, path: Path) -> Any:
         if text.lstrip()[:1] == "{":
             raise DamagedFile(str(path), f"expected JSON, got {error}") from error
     try:
-        return yaml.safe_load(text)
+        if len(text) > _LARGEST_YAML:
+            raise ValueError(f"a text of {len(text)} letters, of which YAML may have {_LARGEST_YAML}")
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, _YAML)):
+            raise ValueError("an alias: a few lines of them can mean more than any memory holds")
+        return yaml.load(text, _YAML)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise DamagedFile(str(path), f"expected JSON or YAML, got {error}") from error
 
@@ -165,16 +177,16 @@ def _check_kind(entry: dict[str, Any], where: str, problems: Problems) -> None:
         problems.add(named, f"expected one of {', '.join(KINDS)}, got {kind!r}")
 
 
-def _reasons(error: ValidationError, layers: list[dict[str, Any]], where: str) -> list[Problem]:
+def _reasons(error: ValidationError, layers: list[Any], where: str) -> list[Problem]:
     """One problem for each of pydantic's, with the path in the file and the name of the layer."""
     found = []
     for each in error.errors():
         parts = [str(part) for part in each["loc"]]
         name = ""
         if parts[:1] == ["layers"] and len(parts) > 2:
-            name = f" (layer {layers[int(parts[1])].get('name')!r})"
+            name = f" (layer {_BRIEF.repr(layers[int(parts[1])].get('name'))})"
             del parts[2]  # pydantic puts the kind between the index and the field
-        got = "" if each["type"] == "missing" else f", got {each['input']!r:.80}"
+        got = "" if each["type"] == "missing" else f", got {_BRIEF.repr(each['input'])}"
         found.append(Problem(f"{where}: {'.'.join(parts)}{name}", f"{each['msg'][:1].lower()}{each['msg'][1:]}{got}"))
     return found
 

@@ -73,6 +73,9 @@ def test_a_missing_filter_flip_is_refused_with_what_it_changes(value: object, tm
         (lambda d: d["weights"]["arrays"]["W"].update(transpose=[0, 0]), Refused, "is no order of the axes"),
         (lambda d: d["outputs"][0].update(layer="z"), Refused, "outputs.0.layer: expected the name of a layer"),
         (lambda d: d.update(format="theano-arch/2"), Refused, "format: expected 'theano-arch/1'"),
+        (lambda d: d.update(layers=7), Refused, "layers: input should be a valid list, got 7"),
+        (lambda d: d["layers"].insert(0, 7), Refused, "layers.0: input should be a valid dictionary or object"),
+        (lambda d: d["layers"].insert(0, [1]) or d["layers"][2].update(name=3), Refused, "got [1]"),
         (lambda d: d["inputs"][0].update(layout="NC"), Refused, "expected a letter for each of 4 axes"),
     ],
 )
@@ -99,6 +102,23 @@ def test_a_file_that_is_no_json_is_damaged(tmp_path: Path) -> None:
     found = case("conv-valid")
     reading = ReadOptions(arch=tmp_path / "arch.json")
     assert "expected JSON, got" in rejection(lambda: irconv.read(found.model, reading), DamagedFile)
+
+
+def test_yaml_in_which_things_stand_for_others_is_damaged(tmp_path: Path) -> None:
+    laughs = "".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 30))
+    (tmp_path / "arch.yaml").write_text(f"format: theano-arch/1\na0: &a0 [1]\n{laughs}")
+    reading = ReadOptions(arch=tmp_path / "arch.yaml")
+    message = rejection(lambda: irconv.read(case("conv-valid").model, reading), DamagedFile)
+    assert message.endswith(
+        "expected JSON or YAML, got an alias: a few lines of them can mean more than any memory holds."
+    )
+
+
+def test_a_large_yaml_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    (tmp_path / "arch.yaml").write_text("format: theano-arch/1\nlayers:\n" + "- a\n" * 300_000)
+    reading = ReadOptions(arch=tmp_path / "arch.yaml")
+    message = rejection(lambda: irconv.read(case("conv-valid").model, reading), DamagedFile)
+    assert "expected JSON or YAML, got a text of 1200030 letters, of which YAML may have 1048576" in message
 
 
 def test_a_transposed_convolution_whose_sizes_disagree_is_refused(tmp_path: Path) -> None:

@@ -1,0 +1,62 @@
+"""The one boundary: nothing but an `IrconvError` leaves `irconv.api`, whatever the files hold."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from irconv.errors import DamagedFile, Fault, IrconvError, Refused
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+PLUGIN = "irconv_plugin_"
+"""What the names of modules begin with that are plugins of the user."""
+
+
+def bounded(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """The function, whose errors are all `IrconvError`: what the user's plugin raised is refused with its place, what
+    the system says of files and memory is said, and the rest is irconv's own `Fault`, which keeps its cause."""
+
+    @wraps(function)
+    def inner(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return function(*args, **kwargs)
+        except IrconvError:
+            raise
+        except Exception as error:
+            raise within(error) from error
+
+    return inner
+
+
+def within(error: Exception) -> IrconvError:
+    """An error of another kind as one of irconv's."""
+    if (place := plugin_place(error)) is not None:
+        return Refused(f"--plugin {place}", f"raised {_said(error)}", "Mend the plugin.")
+    if isinstance(error, MemoryError):
+        return Refused("model", "takes more memory than there is")
+    if isinstance(error, RecursionError):
+        return Refused("model", "is nested deeper than irconv can follow")
+    if isinstance(error, OSError) and error.filename is not None:
+        return DamagedFile(str(error.filename), f"cannot be read: {error.strerror or error}")
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}" if frames else "irconv"
+    return Fault(where, _said(error))
+
+
+def plugin_place(error: BaseException) -> str | None:
+    """The file and line of a plugin in which an error arose, innermost; None where no plugin has to do with it."""
+    found = None
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        if str(frame.f_globals.get("__name__", "")).startswith(PLUGIN):
+            found = f"{frame.f_code.co_filename}, line {line}"
+    return found
+
+
+def _said(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

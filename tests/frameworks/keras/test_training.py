@@ -1,0 +1,19 @@
+"""Settings of training that are no settings: they are left out, as nothing that a model predicts depends on them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from irconv.frameworks.keras.dialect import DIALECTS
+from irconv.frameworks.keras.training import _object
+
+
+@pytest.mark.parametrize(
+    "value", [{}, {"class_name": 3}, {"class_name": "Zeros", "config": [1]}, {"config": {}}, {"class_name": None}]
+)
+@pytest.mark.parametrize("dialect", DIALECTS, ids=str)
+def test_what_is_no_object_is_left_out(value: Mapping[str, Any], dialect: Any) -> None:
+    assert _object(value, dialect) is None
