@@ -46,9 +46,9 @@ zoo: .venv/installed
 	.venv/bin/python benchmarks/architectures.py
 	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
 
-# damaged HDF5 files by the thousand: minutes, not part of the suite
+# damaged HDF5 files, and files of TensorFlow, by the thousand: minutes, not part of the suite
 fuzz: .venv/installed
-	IRCONV_FUZZ=2000 .venv/bin/python -m pytest -n auto tests/containers/test_hdf5_fuzz.py
+	IRCONV_FUZZ=2000 .venv/bin/python -m pytest -n auto tests/containers/test_hdf5_fuzz.py tests/frameworks/tensorflow/test_fuzz.py
 
 clean:
 	rm -rf .venv .venv-demo build/bench

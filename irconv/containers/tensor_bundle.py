@@ -20,14 +20,13 @@ from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.sstable import Table, checksum, masked, unmasked
 from irconv.containers.tensor_slices import Slice, joined, slice_key, slice_of
 from irconv.containers.tensor_strings import MOST_BYTES, read_strings
-from irconv.containers.tensor_types import element_type, type_name
+from irconv.containers.tensor_types import element_type, shape_of, type_name
 from irconv.errors import DamagedFile, Problems
 from irconv.ir.dtypes import item_size
 from irconv.ir.tensors import LazyTensor
 
 _FETCH = "Fetch the file again."
 _MOST_SHARDS = 100_000
-_MOST_AXES = 32
 
 
 @dataclass(frozen=True)
@@ -160,14 +159,16 @@ class _Reader:
             parts.append((part, self._tensor(f"{name} (slice {part})", found)))
         try:
             assert dtype is not None
-            return joined(dtype, _shape(entry, where), parts)
+            return joined(dtype, shape_of(entry.shape, where), parts)
         except ValueError as error:
-            raise DamagedFile(where, f"expected slices of {_shape(entry, where)}, got {error}", _FETCH) from error
+            raise DamagedFile(
+                where, f"expected slices of {shape_of(entry.shape, where)}, got {error}", _FETCH
+            ) from error
 
     def _tensor(self, name: str, entry: Any) -> LazyTensor:
         file = self.shards[entry.shard_id]
         where, dtype = f"{file.path}: {name}", element_type(entry.dtype)
-        shape = _shape(entry, where)
+        shape = shape_of(entry.shape, where)
         if dtype is None or entry.size != prod(shape) * item_size(dtype):
             raise DamagedFile(where, f"claims {entry.size} bytes for {type_name(entry.dtype)} of shape {shape}", _FETCH)
         region = CheckedRegion(file, entry.offset, entry.size, where, checksum, unmasked(entry.crc32c))
@@ -175,7 +176,7 @@ class _Reader:
 
     def _strings(self, name: str, entry: Any) -> Strings:
         file = self.shards[entry.shard_id]
-        where, shape = f"{file.path}: {name}", _shape(entry, f"{file.path}: {name}")
+        where, shape = f"{file.path}: {name}", shape_of(entry.shape, f"{file.path}: {name}")
         if entry.offset < 0 or not 0 <= entry.size <= MOST_BYTES or entry.offset + entry.size > file.size:
             what = f"claims {entry.size} bytes at offset {entry.offset}, but the file has {file.size}"
             raise DamagedFile(where, what, _FETCH)
@@ -195,10 +196,3 @@ class _Reader:
 def _missing(names: list[str]) -> str:
     shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
     return f"expected this shard with {shown}, but it is missing"
-
-
-def _shape(entry: Any, where: str) -> tuple[int, ...]:
-    shape = tuple(dim.size for dim in entry.shape.dim)
-    if any(size < 0 for size in shape) or entry.shape.unknown_rank or len(shape) > _MOST_AXES:
-        raise DamagedFile(where, f"expected a shape of at most {_MOST_AXES} axes, got {shape[:10]}")
-    return shape

@@ -16,23 +16,23 @@ from irconv.containers.sstable import Table
 from irconv.containers.tensor_bundle import Checkpoint, Strings
 from irconv.containers.tensor_protos import OtherTensor, StringTensor, tensor
 from irconv.containers.tensor_slices import Slice, boxed, joined, slice_key, slice_of
-from irconv.containers.tensor_types import element_type, type_name, type_number
+from irconv.containers.tensor_types import element_type, shape_of, type_name, type_number
 from irconv.errors import DamagedFile, Problems
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box
 
 _MESSAGE, _FETCH = "SavedTensorSlices", "Fetch the file again."
-_MOST_AXES = 32
 
 
 def recognises(path: Path) -> bool:
-    """Whether a file is a table that lists variables."""
-    if not sstable.recognises(path):
+    """Whether a file is a table whose first entry, without a key, may list variables; damaged ones are such tables."""
+    if path.suffix == ".index" or not sstable.recognises(path):
         return False
     try:
-        return _listed(Table(path)) is not None
+        table = Table(path)
+        return bool(table.blocks) and next(table.entries(table.blocks[0]), (b"x", b""))[0] == b""
     except DamagedFile:
-        return path.suffix != ".index"
+        return True
 
 
 def read(path: Path, *others: Path) -> Checkpoint:
@@ -80,9 +80,8 @@ class _Variable:
 
 
 def _note(found: dict[str, _Variable], table: Table, entry: Any) -> None:
-    where, shape = f"{table.path}: {entry.name}", tuple(dim.size for dim in entry.shape.dim)
-    if any(size < 0 for size in shape) or len(shape) > _MOST_AXES:
-        raise DamagedFile(where, f"expected a shape of at most {_MOST_AXES} axes, got {shape[:10]}", _FETCH)
+    where = f"{table.path}: {entry.name}"
+    shape = shape_of(entry.shape, where)
     known = found.setdefault(entry.name, _Variable(entry.name, entry.type, shape, []))
     if (known.type, known.shape) != (entry.type, shape) or any(other is table for other, _ in known.parts):
         raise DamagedFile(where, "is listed twice, or with another shape in another file", _FETCH)

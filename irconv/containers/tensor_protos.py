@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.files import FileBytes, SourceFile
-from irconv.containers.tensor_types import element_type, type_name
+from irconv.containers.tensor_types import element_type, shape_of, type_name
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, take_box
@@ -18,7 +18,6 @@ from irconv.layout import Array, Box
 
 _MOST_BYTES = 1 << 31
 """What protocol buffers can hold; a tensor of one repeated number may claim any size."""
-_MOST_AXES = 32
 
 
 @dataclass(frozen=True)
@@ -64,9 +63,7 @@ def tensor(message: Any, where: str, file: SourceFile | None = None) -> LazyTens
 
     Raises `DamagedFile` for a content that does not fit the shape.
     """
-    shape = tuple(dim.size for dim in message.tensor_shape.dim)
-    if any(size < 0 for size in shape) or len(shape) > _MOST_AXES:
-        raise DamagedFile(where, f"expected the shape of a constant, got {shape[:10]}")
+    shape = shape_of(message.tensor_shape, where)
     name, dtype = type_name(message.dtype), element_type(message.dtype)
     if name == "string":
         return StringTensor(shape, _strings(message, prod(shape), where))

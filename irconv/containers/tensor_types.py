@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 from functools import cache
+from math import prod
+from typing import Any
 
 from irconv.containers import messages
+from irconv.errors import DamagedFile
+
+_MOST_AXES = 32
+_MOST_ELEMENTS = 1 << 58
+"""More than any file holds; numpy counts the bytes of an array in 63 bits, axes of no elements left out."""
 
 NAMES = {
     "DT_FLOAT": "float32",
@@ -58,6 +65,16 @@ def element_type(number: int) -> str | None:
 def type_number(dtype: str) -> int:
     """The number of a logical name or of a name of `type_name`. Raises `KeyError`."""
     return _by_name()[dtype]
+
+
+def shape_of(message: Any, where: str) -> tuple[int, ...]:
+    """The shape in a ``TensorShapeProto``, all of it known. Raises `DamagedFile` for one that no array can have."""
+    shape = tuple(dim.size for dim in message.dim)
+    sizes = prod(max(size, 1) for size in shape) if len(shape) <= _MOST_AXES else _MOST_ELEMENTS + 1
+    if message.unknown_rank or any(size < 0 for size in shape) or sizes > _MOST_ELEMENTS:
+        what = f"expected a shape of at most {_MOST_AXES} axes and {_MOST_ELEMENTS} elements, got {shape[:10]}"
+        raise DamagedFile(where, what)
+    return shape
 
 
 @cache

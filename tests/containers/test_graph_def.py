@@ -190,7 +190,7 @@ def constant(message: Any, dtype: int, shape: tuple[int, ...], **values: Any) ->
     ("build", "said"),
     [
         (lambda m: constant(m, 1, (1 << 40,), float_val=[1.0]), f"claims {1 << 42} bytes for float32 ({1 << 40},)"),
-        (lambda m: constant(m, 1, (-3,)), "expected the shape of a constant, got (-3,)"),
+        (lambda m: constant(m, 1, (-3,)), "elements, got (-3,)"),
         (lambda m: constant(m, 1, (2,), float_val=[1.0] * 3), "expected 2 numbers for float32 (2,), got 3"),
         (lambda m: constant(m, 1, (2,), tensor_content=b"abc"), "expected 8 bytes for float32 (2,), got 3"),
         (lambda m: constant(m, 7, (3,), string_val=[b"a", b"b"]), "expected 3 strings, got 2"),
