@@ -212,6 +212,14 @@ WRITERS = (
         channels_first=False,
         options=("io", "target_version"),
     ),
+    Writer(
+        "tensorflow",
+        (".ckpt",),
+        f"{_HERE}.tensorflow.write",
+        "write_checkpoint",
+        "TensorFlow checkpoint of variables: .index, .data and checkpoint",
+        channels_first=False,
+    ),
     # .h5 ends other names, too: it stands last
     Writer(
         "keras-h5",
