@@ -219,3 +219,10 @@ def test_a_damaged_index_is_said_to_be_damaged(copy: Path) -> None:
     index = copy / "adam.ckpt.index"
     index.write_bytes(index.read_bytes()[:-3])
     assert "expected a table of sorted keys" in rejection(lambda: irconv.read(copy / "adam.ckpt"), DamagedFile)
+
+
+def test_a_checkpoint_of_lightning_is_pytorchs_whatever_its_suffix(tmp_path: Path) -> None:
+    for source in sorted((ROOT / "fixtures" / "torch").rglob("*.pt")):
+        (tmp_path / "model.ckpt").write_bytes(source.read_bytes())
+        assert files.recognises(tmp_path / "model.ckpt") == ""
+    assert files.recognises(FOLDER / "checkpoints" / "v1.ckpt").startswith("is a table of variables")

@@ -86,11 +86,9 @@ def test_objects_and_the_graph_that_restores_them_must_agree(tmp_path: Path) -> 
     file = tmp_path / "m" / "saved_model.pb"
     message = messages.parse("tensorflow", "SavedModel", file.read_bytes(), "m")
     objects = message.meta_graphs[0].object_graph_def
-    bound = next(f for f in objects.concrete_functions.values() if len(f.bound_inputs) > 1)
-    for function in objects.concrete_functions.values():
-        if list(function.bound_inputs) == list(bound.bound_inputs) and function is not bound:
-            function.bound_inputs[:] = list(reversed(function.bound_inputs))
-    bound.bound_inputs[:] = list(reversed(bound.bound_inputs))
+    for name in list(objects.concrete_functions):
+        function = objects.concrete_functions[name]
+        function.bound_inputs[:] = list(reversed(function.bound_inputs))
     file.write_bytes(message.SerializeToString())
     text = rejection(lambda: irconv.read(tmp_path / "m"), Refused)
     assert "but its object is saved as" in text
