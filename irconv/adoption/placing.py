@@ -14,7 +14,7 @@ from irconv.adoption.weights import Weights, computed, described, joined, native
 from irconv.align import Alignment, Match, Unit
 from irconv.align.evidence import strength
 from irconv.align.network import KERNEL, MATRIX, NORM
-from irconv.align.norms import norm_behind
+from irconv.align.norms import norm_behind, taker
 from irconv.errors import Problems, Refused
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.tensors import LazyTensor
@@ -68,6 +68,7 @@ def place(
             wanted_unit = alignment.target.units[match.target]
             _same_kind(unit, wanted_unit)
             values, missing = filled(source, unit, wanted_unit, folds.get(match.source), match.target in moved)
+            _refuse_unused_behind(alignment, match.source, values)
             _note(places, match, wanted_unit, values, missing, partial, problems)
     for layer, norm in moved.items():
         bias = alignment.source.units[alignment.pairs[layer]].parts["bias"]
@@ -148,6 +149,15 @@ def _moved_biases(alignment: Alignment) -> dict[int, int]:
             if behind is not None and behind == own:
                 found[t] = behind
     return found
+
+
+def _refuse_unused_behind(alignment: Alignment, s: int, values: Mapping[str, Filled]) -> None:
+    """Refuse to fill a bias with zeros where the source has something behind the layer that is not placed: it may be
+    that bias."""
+    behind = taker(alignment.source, s) if alignment.source.has_graph else None
+    if behind in alignment.left and "bias" in values and not values["bias"].sources:
+        names = f"{alignment.source.units[s].name} and {alignment.source.units[behind].name}"
+        raise Refused(f"source {names}", "stand one behind the other, but the target has a bias and no second layer")
 
 
 def _note(

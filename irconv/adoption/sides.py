@@ -23,7 +23,8 @@ def source_of(bundle: Bundle, averaged: bool) -> Weights:
 
     Raises `MissingFact` where a file has nothing else, or nothing of the kind that was asked for.
     """
-    chosen = bundle if bundle.graph is not None else _chosen(bundle, averaged)
+    in_one_file = bundle.graph is None and bundle.source.framework == "torch"  # other readers tell averages themselves
+    chosen = _chosen(bundle, averaged) if in_one_file else bundle
     return _weights(chosen)
 
 

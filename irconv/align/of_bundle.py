@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit
-from irconv.align.skeleton import Skeleton
+from irconv.align.norms import taker
+from irconv.align.skeleton import Skeleton, without_units
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node as Use
 from irconv.ir.layers.base import Layer, StoredOperand
@@ -45,7 +47,24 @@ def network(bundle: Bundle) -> Network:
         made.add(node)
     for number, port in enumerate(bundle.graph.outputs):
         made.skeleton.output(port.value, number)
-    return Network(tuple(made.units), made.skeleton.finish())
+    return with_biases(Network(tuple(made.units), made.skeleton.finish()))
+
+
+def with_biases(network: Network) -> Network:
+    """The network with the shifts that stand right behind a layer without a bias (TensorFlow's BiasAdd) as its bias."""
+    units = list(network.units)
+    gone: set[int] = set()
+    for index, unit in enumerate(units):
+        if unit.family not in (KERNEL, MATRIX) or "bias" in unit.parts:
+            continue
+        behind = taker(network, index)
+        if behind is not None and network.units[behind].parts.keys() == {"shift"}:
+            units[index] = replace(unit, parts={**unit.parts, "bias": network.units[behind].parts["shift"]})
+            gone.add(behind)
+    kept = [index for index in range(len(units)) if index not in gone]
+    place: dict[int, int | None] = {index: number for number, index in enumerate(kept)}
+    place |= dict.fromkeys(gone)
+    return replace(network, units=tuple(units[index] for index in kept), nodes=without_units(network.nodes, place))
 
 
 class _Made:

@@ -58,7 +58,7 @@ def by_rank(partition: Partition, source: Network, target: Network) -> bool:
     Where the orders of one side contradict each other in a class, it stays as it is.
     """
     changed = False
-    for s_units, t_units in list(partition.open()):
+    for s_units, t_units in partition.open_among(len(source.units), len(target.units)):
         if len(s_units) != len(t_units):
             continue
         results = []

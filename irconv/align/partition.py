@@ -45,6 +45,10 @@ class Partition:
             if source and target and len(source) + len(target) > 2:
                 yield source, target
 
+    def open_among(self, source: int, target: int) -> list[tuple[list[int], list[int]]]:
+        """The classes that leave a choice among the first so many things of both sides."""
+        return [(s, t) for s, t in self.open() if max(s) < source and max(t) < target]
+
     def pairs(self) -> dict[int, int]:
         """Thing of the target -> the one thing of the source that it can be."""
         return {t[0]: s[0] for s, t in self.classes().values() if len(s) == len(t) == 1}

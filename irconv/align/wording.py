@@ -21,7 +21,7 @@ def same_names(partition: Partition, source: Network, target: Network) -> bool:
     of all names of a side."""
     s_names, t_names = _bare(source), _bare(target)
     changed = False
-    for s_units, t_units in list(partition.open()):
+    for s_units, t_units in partition.open_among(len(source.units), len(target.units)):
         s_bare, t_bare = [s_names[unit] for unit in s_units], [t_names[unit] for unit in t_units]
         unique = len(set(s_bare)) == len(s_bare) and len(set(t_bare)) == len(t_bare)
         if unique and set(t_bare) <= set(s_bare):
@@ -39,7 +39,7 @@ def same_words(partition: Partition, source: Network, target: Network) -> bool:
     """Cut classes by the words in names, numbers left out: those of one side are paired with the most similar of the
     other, where that leaves no choice."""
     changed = False
-    for s_units, t_units in list(partition.open()):
+    for s_units, t_units in partition.open_among(len(source.units), len(target.units)):
         if len(s_units) != len(t_units):
             continue
         s_words, t_words = _distinct(source, s_units), _distinct(target, t_units)

@@ -34,13 +34,15 @@ def network_of(bundle: Bundle) -> Network:
 
 def _of_group(bundle: Bundle, group: Group) -> list[Unit]:
     records = {local: bundle.tensors[key].record for local, key in group.tensors.items()}
-    shapes = {local: record.shape for local, record in records.items() if _is_weight(record.dtype)}
+    shapes = {local: r.shape for local, r in records.items() if _is_weight(r.dtype) and r.role != "optimizer"}
     said = conventions(bundle.source.framework)(group.type, shapes)
     parts: dict[str, Part] = {}
     alone: list[Unit] = []
     for local, shape in shapes.items():
         part = _part(group.tensors[local], shape, said[local])
-        if said[local].known and said[local].role not in parts and part is not None:
+        if said[local].role == "table" and len(shapes) > 1:
+            alone.append(Unit(f"{group.name}/{local}", MATRIX, {"table": Part(group.tensors[local], shape)}))
+        elif said[local].known and said[local].role not in parts and part is not None:
             parts[said[local].role] = part
         else:
             name = f"{group.name}.{local}"
