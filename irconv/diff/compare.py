@@ -45,7 +45,7 @@ def compare(
     digests = Digests()
     found = paired(left, right, digests)
     comparer = Comparer(Tolerance(options.rtol, options.atol), {**left.counters, **right.counters})
-    folds = _folds(left, right, found, options.rtol)
+    found, folds = _settled(left, right, found, comparer)
     tensors = _tensors(found, comparer, folds, progress)
     layers = _layers(left, right, found, folds)
     report = Report(
@@ -59,14 +59,26 @@ def compare(
     return Comparison(report, comparer.operands, frozenset(options.ignore))
 
 
-def _folds(left: Side, right: Side, paired: Paired, rtol: float) -> Folds:
-    """What either side has merged; looked for where a tensor has no counterpart."""
-    loose = loose_operands(paired, {*left.counters, *right.counters})
-    if not any(loose):
-        return Folds()
-    from irconv.diff.folds.find import found  # takes a while to import
+def _settled(left: Side, right: Side, paired: Paired, comparer: Comparer) -> tuple[Paired, Folds]:
+    """What is said of tensors without a counterpart: that the other framework keeps them in other pieces, or that a
+    side has merged them. The pairs come back without renamings that are the other framework's own."""
+    loose = loose_operands(paired, comparer.ignored)
+    if not any(loose) and not any(pair.renamed for pair in paired.pairs):
+        return paired, Folds()
+    from irconv.diff.folds.find import found  # these take a while to import
+    from irconv.diff.ports import port
 
-    return found(left, right, paired, loose, rtol)
+    settled = Folds()
+    if (other := port(left, right)) is not None:
+        paired = other.without_renamings(paired)
+        settled = other.settled(loose, comparer)
+        loose = (
+            [operand for operand in loose[0] if operand.key not in settled.taken_a],
+            [operand for operand in loose[1] if operand.key not in settled.taken_b],
+        )
+    if any(loose):
+        settled = settled.and_then(found(left, right, paired, loose, comparer.tolerance.rtol))
+    return paired, settled
 
 
 def _tensors(found: Paired, comparer: Comparer, folds: Folds, progress: Progress | None) -> list[TensorDiff]:
@@ -135,6 +147,8 @@ def _layers(left: Side, right: Side, found: Paired, folds: Folds) -> list[LayerD
     for units, which, other in ((found.only_a, "a", right), (found.only_b, "b", left)):
         for unit in units:
             entry = alone(unit, which, folds.layers, inner)
+            if unit.operands and unit.name in folds.settled:
+                entry = LayerDiff(("uncompared",), entry.a, entry.b, entry.types)
             if not unit.operands and not other.has_graph:
                 entry = LayerDiff(("uncompared",), entry.a, entry.b, entry.types)
             diffs.append(entry)

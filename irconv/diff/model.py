@@ -133,6 +133,18 @@ class Folds:
     taken_b: frozenset[str] = frozenset()
     layers: Mapping[str, str] = field(default_factory=dict)
     """Layer of either side that is gone -> where it went, in words."""
+    settled: frozenset[str] = frozenset()
+    """Units of either side that the other has under other names, in other pieces."""
+
+    def and_then(self, more: Folds) -> Folds:
+        """Both together."""
+        return Folds(
+            (*self.entries, *more.entries),
+            self.taken_a | more.taken_a,
+            self.taken_b | more.taken_b,
+            {**self.layers, **more.layers},
+            self.settled | more.settled,
+        )
 
 
 @dataclass(frozen=True)

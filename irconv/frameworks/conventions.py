@@ -9,9 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import NamedTuple, TypeAlias
+from types import ModuleType
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from irconv.layout import Orders
+
+if TYPE_CHECKING:
+    from irconv.ir.bundle import Bundle
+    from irconv.ir.tensors import LazyTensor
 
 
 class Stored(NamedTuple):
@@ -35,11 +40,25 @@ Conventions: TypeAlias = Callable[[str | None, Shapes], dict[str, Stored]]
 
 def conventions(framework: str) -> Conventions:
     """The conventions of a framework; for one that has none every name is a role, and no axes are known."""
-    module = f"irconv.frameworks.{framework}.conventions"
-    if framework.isidentifier() and find_spec(f"irconv.frameworks.{framework}") and find_spec(module):
-        found: Conventions = import_module(module).stored
-        return found
-    return _unknown
+    module = _module(framework)
+    found: Conventions = module.stored if module else _unknown
+    return found
+
+
+def ported(bundle: Bundle, framework: str) -> dict[str, LazyTensor] | None:
+    """The weights of a model with a graph as another framework would keep them, by its names; None where irconv does
+    not know how that one spells weights alone.
+
+    Raises `Refused` for a model that the framework cannot express.
+    """
+    found: Callable[[Bundle], dict[str, LazyTensor]] | None = getattr(_module(framework), "ported", None)
+    return found(bundle) if found else None
+
+
+def _module(framework: str) -> ModuleType | None:
+    name = f"irconv.frameworks.{framework}.conventions"
+    known = framework.isidentifier() and find_spec(f"irconv.frameworks.{framework}") and find_spec(name)
+    return import_module(name) if known else None
 
 
 def _unknown(kind: str | None, shapes: Shapes) -> dict[str, Stored]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 from irconv.frameworks.conventions import Shapes, Stored
+from irconv.ir.bundle import Bundle
+from irconv.ir.tensors import LazyTensor
 
 _VECTORS = {"running_mean": "mean", "running_var": "variance"}
 _RECURRENT = {
@@ -34,3 +36,13 @@ def stored(kind: str | None, shapes: Shapes) -> dict[str, Stored]:
             role = _VECTORS.get(local, local)
         found[local] = Stored(role)
     return found
+
+
+def ported(bundle: Bundle) -> dict[str, LazyTensor]:
+    """The weights of a model with a graph under the names and in the layouts that PyTorch would keep them in.
+
+    Raises `Refused` for a model that PyTorch cannot express.
+    """
+    from irconv.frameworks.torch.write import encoded_weights  # the table of layers takes long to import
+
+    return encoded_weights(bundle)[0]
