@@ -71,7 +71,9 @@ def _settled(left: Side, right: Side, paired: Paired, comparer: Comparer) -> tup
     settled = Folds()
     if (other := port(left, right)) is not None:
         paired = other.without_renamings(paired)
-        settled = other.settled(loose, comparer)
+        misfits = [o for p in paired.pairs for o in operand_pairs(p) if o.a and o.b and not o.fits]
+        either = ([*loose[0], *(o.a for o in misfits if o.a)], [*loose[1], *(o.b for o in misfits if o.b)])
+        settled = other.settled(either, comparer)
         loose = (
             [operand for operand in loose[0] if operand.key not in settled.taken_a],
             [operand for operand in loose[1] if operand.key not in settled.taken_b],

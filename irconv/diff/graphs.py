@@ -70,7 +70,7 @@ def wired(side: Side, idle: Iterable[str]) -> Wired:
     """The graph of a side, with the layers of `idle` and those that do nothing passed through."""
     graph = side.bundle.graph
     assert graph is not None, "it was asked of a side with a graph"
-    named = frozenset(idle)
+    named = frozenset(idle) | side.glue
     found = Wired(side, named, graph.nodes, _types(side))
     found.numbers.update({id(node): i for i, node in enumerate(graph.nodes)})
     for number, port in enumerate(graph.inputs):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
+from irconv.diff.holders import Holders, holders
 from irconv.frameworks.conventions import Stored, conventions
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Node
@@ -86,6 +87,8 @@ class Side:
     units: Mapping[str, Unit]
     counters: Mapping[str, str]
     """Tensors that are not compared where the other side lacks them, with the reason."""
+    glue: frozenset[str] = frozenset()
+    """Layers that only hold or cast the operands of others, whose they are taken for."""
 
     @property
     def has_graph(self) -> bool:
@@ -97,11 +100,12 @@ def side(path: str, bundle: Bundle) -> Side:
     """A bundle as it is compared."""
     storage = _storage(bundle)
     counters = {key: why for key in bundle.tensors for end, why in COUNTERS.items() if key.rpartition(".")[2] == end}
-    units = _layers(bundle, storage) if bundle.graph is not None else _groups(bundle, storage)
+    held = holders(bundle)
+    units = _layers(bundle, storage, held) if bundle.graph is not None else _groups(bundle, storage)
     listed = {operand.key for unit in units for operand in unit.operands.values()}
     rest = [key for key in bundle.tensors if key not in listed]
     units += [_loose(bundle, key, len(units) + i) for i, key in enumerate(rest)]
-    return Side(path, bundle, {unit.name: unit for unit in units}, counters)
+    return Side(path, bundle, {unit.name: unit for unit in units}, counters, held.glue)
 
 
 def _storage(bundle: Bundle) -> str:
@@ -109,7 +113,7 @@ def _storage(bundle: Bundle) -> str:
     return f"{bundle.source.framework} {backend}"
 
 
-def _layers(bundle: Bundle, storage: str) -> list[Unit]:
+def _layers(bundle: Bundle, storage: str, held: Holders) -> list[Unit]:
     """The layers in the order of their first use, those of bodies after the Scan that runs them."""
     assert bundle.graph is not None
     order: dict[str, str] = {}
@@ -125,13 +129,15 @@ def _layers(bundle: Bundle, storage: str) -> list[Unit]:
     units = []
     for place, (name, scope) in enumerate(order.items()):
         layer = bundle.layers[name]
+        stored = {role: o.tensor for role, o in layer.operands.items() if isinstance(o, StoredOperand)}
+        keys = {**stored, **held.computed.get(name, {})}
         operands = {
-            role: Operand(name, role, operand.tensor, tensor, tensor.data, True, layer, storage)
-            for role, operand in layer.operands.items()
-            if isinstance(operand, StoredOperand)
-            for tensor in [bundle.tensors[operand.tensor]]
+            role: Operand(name, role, key, tensor, tensor.data, True, layer, storage)
+            for role, key in keys.items()
+            for tensor in [bundle.tensors[key]]
         }
-        units.append(Unit(name, layer.type, layer, operands, place, scope))
+        if name not in held.glue:
+            units.append(Unit(name, layer.type, layer, operands, place, scope))
     return units
 
 

@@ -195,8 +195,10 @@ def _rewired(found: Matched, node: Node) -> list[str]:
     other = found.nodes.get(found.a.number(node))
     if other is None:
         return []
-    wanted = {slot: _place(found.a, value) for slot, value in node.inputs.items()}
-    got = {slot: _place(found.b, value) for slot, value in other.inputs.items()}
+    wanted = {slot: _place(found.a, value) for slot, value in _taken(found.a, node).items()}
+    got = {slot: _place(found.b, value) for slot, value in _taken(found.b, other).items()}
+    stored = _operands(found.a, node) & _operands(found.b, other)  # what is compared as a tensor
+    wanted, got = ({s: p for s, p in side.items() if s not in stored} for side in (wanted, got))
     moved = {slot: _across(found, place) for slot, place in wanted.items()}
     if found.a.layer(node).type in _COMMUTE:
         left, right = sorted(map(str, moved.values())), sorted(map(str, got.values()))
@@ -211,6 +213,17 @@ def _rewired(found: Matched, node: Node) -> list[str]:
             first, second = _said(found.a, wanted[slot]), _said(found.b, got[slot])
             texts.append(f"takes {first}, and {second} on the second side")
     return texts
+
+
+def _taken(wired: Wired, node: Node) -> dict[str, str]:
+    """The inputs of a node but for those that constants and casts hold for it."""
+    return {s: v for s, v in node.inputs.items() if wired.source(v) in wired.makers or wired.source(v) in wired.inputs}
+
+
+def _operands(wired: Wired, node: Node) -> set[str]:
+    """The roles of a node's layer that are tensors, stored or computed."""
+    layer = wired.layer(node)
+    return {*layer.operands} | {slot for slot in node.inputs if slot in layer.PARAMETERS}
 
 
 _Place = tuple[str, int, str]

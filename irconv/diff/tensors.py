@@ -25,6 +25,11 @@ class OperandPair:
     a: Operand | None
     b: Operand | None
 
+    @property
+    def fits(self) -> bool:
+        """Whether both are there, of one shape."""
+        return self.a is not None and self.b is not None and self.a.data.shape == self.b.data.shape
+
 
 def operand_pairs(pair: UnitPair) -> list[OperandPair]:
     """The operands of both units by role; what is left, by a word for several roles, then by a shape that only one on
