@@ -108,6 +108,13 @@ READERS = (
         options=("backend", "dim_ordering", "arch", *EDITS),
     ),
     Reader(
+        "torch-program",
+        f"{_HERE}.torch.read_program",
+        "PyTorch exported programs (.pt2)",
+        graphs=True,
+        options=("plugins",),
+    ),
+    Reader(
         "torch",
         f"{_HERE}.torch.read",
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",

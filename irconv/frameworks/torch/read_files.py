@@ -61,7 +61,9 @@ def _marks_of_zip(path: Path, head: bytes) -> str:
         first = PurePosixPath(head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin1"))
         named = path.suffix in (".pt", ".pth", ".pt2", ".bin", ".ckpt") or first.name in ("data.pkl", "byteorder")
         return f"is a damaged zip that begins with {first}" if named else ""
-    marks = ("data.pkl", "model.json", "archive_format")
+    if any(name.name == "archive_format" for name in names):
+        return ""  # an exported program, which has a reader of its own
+    marks = ("data.pkl", "model.json")
     found = next((str(name) for name in names if name.name in marks), "")
     return f"is a zip with {found}" if found else ""
 

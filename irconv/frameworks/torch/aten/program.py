@@ -1,0 +1,324 @@
+"""A program while it is read: its values, its sizes, what writes in place, and the ways in which handlers add to it.
+
+An op that writes in place gives a new version of its tensor, which all later reads of that tensor see. Where other
+tensors share its memory and are read later, the write is refused by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from irconv import edits
+from irconv.codec import NativeWeight
+from irconv.containers.exported_program import ELEMENT_TYPES, Program
+from irconv.errors import Refused
+from irconv.frameworks.torch.table import TABLE
+from irconv.ir.dtypes import FLOATS, item_size, numpy_dtype
+from irconv.ir.graph import Port
+from irconv.ir.layers.base import Layer, Origin, ValueType
+from irconv.ir.layers.comparisons import Cast
+from irconv.ir.shapes import Dimension, Size
+from irconv.options import ReadOptions
+from irconv.translate import Importer
+
+Handler: TypeAlias = "Callable[[ProgramReader, Call], None]"
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An argument that is a tensor of the graph."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of an op, its arguments by name as plain data."""
+
+    op: str
+    """Such as ``conv2d.default``."""
+    arguments: Mapping[str, Any]
+    outputs: tuple[str, ...]
+    where: str
+    module: str
+    """The module it was called in, by dotted name."""
+
+    def get(self, name: str, absent: Any = None) -> Any:
+        """An argument; `absent` where it is left out."""
+        found = self.arguments.get(name)
+        return absent if found is None else found
+
+
+@dataclass
+class ProgramReader:
+    """What has been read of a program, and the ways in which handlers add to it."""
+
+    program: Program
+    options: ReadOptions
+    file: str
+    importer: Importer = field(init=False)
+    values: dict[str, str] = field(default_factory=dict)
+    """Names of the program -> values of the importer."""
+    sizes: dict[str, Dimension] = field(default_factory=dict)
+    """Names of sizes -> what they are."""
+    memory: dict[str, int] = field(default_factory=dict)
+    """Names of tensors -> the memory that they share."""
+    last_read: dict[str, int] = field(default_factory=dict)
+    at: int = 0
+
+    def read(self) -> list[Port]:
+        """The whole graph; its outputs."""
+        self.importer = Importer(edits.with_plugins(TABLE, self.options), self.file)
+        graph, signature = (
+            self.program.module["graph_module"]["graph"],
+            self.program.module["graph_module"]["signature"],
+        )
+        for spec in signature["input_specs"]:
+            self._input(spec, graph)
+        for number, node in enumerate(graph["nodes"]):
+            for entry in node["inputs"]:
+                self.last_read |= dict.fromkeys(_names(entry["arg"]), number)
+        for spec in signature["output_specs"]:
+            self.last_read |= dict.fromkeys(_names(next(iter(spec.values()))["arg"]), len(graph["nodes"]))
+        for self.at, node in enumerate(graph["nodes"]):
+            self._node(node)
+        return [port for spec in signature["output_specs"] for port in self._output(spec)]
+
+    def _input(self, spec: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
+        ((kind, entry),) = spec.items()
+        if kind in ("parameter", "buffer", "tensor_constant"):
+            name, given = entry["arg"]["name"], entry.get(f"{kind}_name") or entry["tensor_constant_name"]
+            tensors = {**self.program.weights, **self.program.constants}
+            if given not in tensors:
+                raise Refused(f"{self.file}: {kind} {given}", "is not among the tensors of the archive")
+            data = tensors[given]
+            number = kind == "tensor_constant" and data.shape == ()
+            trainable = given in self.program.trainable if kind == "parameter" else False
+            weight = NativeWeight(given, data, trainable, number, role="constant" if number else "parameter")
+            self.values[name] = self.importer.weight(given, weight)
+            self.memory[name] = len(self.memory)
+            return
+        name = next(iter(_names(entry["arg"])), "")
+        where = f"{self.file}: input {name}"
+        with self.importer.reading(where, (name,)):
+            if kind != "user_input" or not name:
+                raise Refused(where, f"is of the kind {kind}, which irconv does not read")
+            meta = graph["tensor_values"][name]
+            shape = tuple(_dimension(size) for size in meta["sizes"])
+            port = Port(name=name, value=name, dtype=ELEMENT_TYPES[meta["dtype"]], shape=shape, axes="", source_axes="")
+            self.values[name] = self.importer.input(port)
+            self.memory[name] = len(self.memory)
+
+    def _output(self, spec: Mapping[str, Any]) -> list[Port]:
+        ((kind, entry),) = spec.items()
+        names = list(_names(entry["arg"]))
+        where = f"{self.file}: output {', '.join(names)}"
+        made: list[Port] = []
+        with self.importer.reading(where, ()):
+            if kind != "user_output":
+                raise Refused(where, f"is a {kind}: the program changes what it is given")
+            for name in names:
+                value = self.value(name)
+                made.append(Port(name=name, value=value, dtype="", shape=(), axes="", source_axes=""))
+        return made
+
+    # nodes
+
+    def _node(self, node: Mapping[str, Any]) -> None:
+        from irconv.frameworks.torch.aten.handlers import HANDLERS, SCALARS
+
+        op = node["target"].removeprefix("torch.ops.aten.")
+        outputs = tuple(name for output in node["outputs"] for name in _names(output))
+        label = outputs[0] if outputs else op
+        where = f"{self.file}: {label} ({op})"
+        with self.importer.reading(where, ()):
+            arguments = {entry["name"]: self._argument(entry["arg"]) for entry in node["inputs"]}
+            call = Call(op, arguments, outputs, where, _module(node))
+            plain = op.replace("_.", ".") if op.replace("_.", ".") in HANDLERS and op not in HANDLERS else op
+            handler = HANDLERS.get(plain)
+            if op in SCALARS:
+                self.sizes[outputs[0]] = SCALARS[op](*arguments.values())
+            elif handler is None:
+                raise Refused(where, f"irconv has no rule for {node['target']}")
+            else:
+                handler(self, call)
+                self._remember(call, in_place=plain != op)
+
+    def _remember(self, call: Call, in_place: bool) -> None:
+        """Which memory the results lie in, and what a write in place means for the tensor it writes to."""
+        from irconv.frameworks.torch.aten.handlers import VIEWS
+
+        first = next((a for a in call.arguments.values() if isinstance(a, Tensor)), None)
+        for name in call.outputs:
+            shares = first is not None and (in_place or call.op in VIEWS)
+            self.memory[name] = self.memory[first.name] if shares and first is not None else len(self.memory) + 10**6
+        if in_place and first is not None:
+            self._written(call, first)
+
+    def _written(self, call: Call, tensor: Tensor) -> None:
+        shared = self.memory[tensor.name]
+        others = [
+            name
+            for name, memory in self.memory.items()
+            if memory == shared and name not in (tensor.name, *call.outputs) and self.last_read.get(name, -1) > self.at
+        ]
+        same = [name for name in others if self.values.get(name) == self.values.get(tensor.name)]
+        if len(same) < len(others):
+            raise Refused(
+                call.where, f"writes into memory that {', '.join(others)} sees, too, which irconv does not follow"
+            )
+        made = self.values[call.outputs[0]]
+        for name in (tensor.name, *same):
+            self.values[name] = made
+
+    def _argument(self, given: Mapping[str, Any]) -> Any:
+        ((kind, value),) = list(given.items())[:1]
+        if kind == "as_none":
+            return None
+        if kind == "as_tensor":
+            return Tensor(value["name"])
+        if kind == "as_tensors":
+            return [Tensor(tensor["name"]) for tensor in value]
+        if kind == "as_optional_tensors":
+            return [Tensor(t["as_tensor"]["name"]) if "as_tensor" in t else None for t in value]
+        if kind in ("as_sym_int", "as_sym_bool", "as_sym_float"):
+            return self._size(value)
+        if kind == "as_sym_ints":
+            return [self._size(size) for size in value]
+        if kind == "as_scalar_type":
+            return ELEMENT_TYPES.get(value, f"number {value}")
+        return value
+
+    def _size(self, given: Mapping[str, Any]) -> Dimension:
+        if "as_name" in given:
+            if given["as_name"] not in self.sizes:
+                raise Refused(f"{self.file}: {given['as_name']}", "is a size that depends on more than sizes")
+            return self.sizes[given["as_name"]]
+        return int(given["as_int"])
+
+    # what handlers use
+
+    def value(self, tensor: Tensor | str | None) -> str:
+        """The value of a tensor as it stands; empty for None. Raises `Unknown` where it could not be read."""
+        if tensor is None:
+            return ""
+        name = tensor.name if isinstance(tensor, Tensor) else tensor
+        value = self.values.get(name, name)
+        self.importer.type_of(value)
+        return value
+
+    def type_of(self, tensor: Tensor | str) -> ValueType:
+        """Element type and shape."""
+        return self.importer.type_of(self.value(tensor))
+
+    def shape(self, tensor: Tensor | str) -> tuple[Dimension, ...]:
+        """The shape of a tensor."""
+        return self.type_of(tensor).shape
+
+    def place(self, call: Call, layer: Layer, suffix: str = "", **inputs: str) -> str:
+        """A layer as part of a call, the last of them without a suffix; its one result. Empty inputs are left out."""
+        result = call.outputs[0]
+        value = f"{result}/{suffix}" if suffix else result
+        given = {slot: found for slot, found in inputs.items() if found}
+        if not suffix:
+            origin = Origin(framework="torch", type=call.op, name=result, config={}, split_from=None)
+            layer = layer.model_copy(update={"origin": origin})
+        name = self._layer_name(layer, given) or value
+        scope = call.module.rpartition(".")[0].replace(".", "/")
+        made = self.importer.place(layer, given, [value], name=name, scope=scope, where=call.where)[0]
+        if not suffix:
+            self.values[result] = made
+        return made
+
+    def several(self, call: Call, layer: Layer, **inputs: str) -> None:
+        """A layer of several results, each a result of the call."""
+        given = {slot: found for slot, found in inputs.items() if found}
+        self.importer.place(layer, given, list(call.outputs), name=call.outputs[0], where=call.where)
+        self.values |= {name: name for name in call.outputs}
+
+    def gives(self, call: Call, value: str, index: int = 0) -> None:
+        """Say that a result is a value that is there."""
+        self.values[call.outputs[index]] = value
+
+    def number(self, call: Call, number: Any, dtype: str, suffix: str) -> str:
+        """A number as a value."""
+        return self.importer.constant(f"{call.outputs[0]}/{suffix}", np.asarray(number, numpy_dtype(dtype)))
+
+    def cast(self, call: Call, value: str, dtype: str, suffix: str) -> str:
+        """The value in an element type."""
+        if self.importer.type_of(value).dtype == dtype:
+            return value
+        return self.place(call, Cast(dtype=dtype), suffix, x=value)
+
+    def promoted(self, call: Call, *operands: Any) -> list[str]:
+        """Tensors and numbers in the one element type that PyTorch computes in."""
+        kinds = [(self.type_of(o).dtype, len(self.shape(o))) for o in operands if isinstance(o, Tensor)]
+        numbers = [o for o in operands if not isinstance(o, Tensor)]
+        dtype = promote(kinds, numbers)
+        return [
+            self.cast(call, self.value(o), dtype, f"operand{i}")
+            if isinstance(o, Tensor)
+            else self.number(call, o, dtype, f"operand{i}")
+            for i, o in enumerate(operands)
+        ]
+
+    def _layer_name(self, layer: Layer, inputs: Mapping[str, str]) -> str:
+        """A layer with weights has the name of the module that holds them."""
+        for role in layer.PARAMETERS:
+            weight = self.importer.stored(inputs[role]) if role in inputs else None
+            if weight is not None and "." in weight.path:
+                return weight.path.rpartition(".")[0]
+        return ""
+
+
+def promote(tensors: Sequence[tuple[str, int]], numbers: Sequence[Any]) -> str:
+    """The element type of an operation: the highest kind wins, in it the widest type; tensors without axes count only
+    where no other has their kind, numbers only where no tensor has it.
+
+    >>> promote([("float16", 2), ("float32", 0)], []), promote([("int64", 1)], [0.5]), promote([("bool", 1)], [2])
+    ('float16', 'float32', 'int64')
+    """
+    kind = max([_kind(dtype) for dtype, _ in tensors] + [_kind_of(number) for number in numbers])
+    whole = [dtype for dtype, rank in tensors if _kind(dtype) == kind and rank > 0]
+    scalars = [dtype for dtype, rank in tensors if _kind(dtype) == kind]
+    found = whole or scalars
+    if not found:
+        return ("bool", "int64", "float32")[kind]
+    if {"float16", "bfloat16"} <= set(found):
+        return "float32"
+    return max(found, key=item_size)
+
+
+def _kind(dtype: str) -> int:
+    return 0 if dtype == "bool" else 2 if dtype in FLOATS or "float" in dtype else 1
+
+
+def _kind_of(number: Any) -> int:
+    return 0 if isinstance(number, bool) else 2 if isinstance(number, float) else 1
+
+
+def _dimension(size: Mapping[str, Any]) -> Dimension:
+    if "as_int" in size:
+        return int(size["as_int"])
+    return Size.of(str(size["as_expr"]["expr_str"])).dimension
+
+
+def _module(node: Mapping[str, Any]) -> str:
+    stack = str(node.get("metadata", {}).get("nn_module_stack", ""))
+    parts = stack.rsplit(";", maxsplit=1)[-1].split(",") if stack else []
+    return parts[1] if len(parts) > 2 else ""
+
+
+def _names(arg: Any) -> list[str]:
+    """The names of tensors in an argument."""
+    if isinstance(arg, Mapping):
+        if isinstance(arg.get("name"), str):
+            return [arg["name"]]
+        if isinstance(arg.get("as_name"), str):
+            return [arg["as_name"]]
+        return [name for value in arg.values() for name in _names(value)]
+    return [name for part in arg for name in _names(part)] if isinstance(arg, list) else []
