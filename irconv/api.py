@@ -48,8 +48,8 @@ class Written:
     outputs: tuple[Port, ...]
     dialect: str = ""
     """The version of the format that the model is spelt for, where there are several."""
-    overridden: tuple[Fact, ...] = ()
-    """What the user stated of the source against what its file says."""
+    told: tuple[Fact, ...] = ()
+    """What the user stated of the source against what its file says, and what was assumed."""
     checked: tuple[Report, ...] = ()
     """What `convert` found with `verify`, one report for each runtime."""
 
@@ -153,7 +153,7 @@ def _write(
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.overridden(), checked=reports)
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.to_tell(), checked=reports)
 
 
 @contextmanager

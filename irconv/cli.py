@@ -194,11 +194,11 @@ def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> No
         described = [{"kind": kind, **port.model_dump(mode="json")} for kind, port in ports]
         files = [str(path) for path in written.files]
         document = {"format": written.format, "dialect": written.dialect, "files": files, "ports": described}
-        document["overridden"] = [fact.model_dump(mode="json") for fact in written.overridden]
-        document = {key: value for key, value in document.items() if value or key not in ("dialect", "overridden")}
+        document["told"] = [fact.model_dump(mode="json") for fact in written.told]
+        document = {key: value for key, value in document.items() if value or key not in ("dialect", "told")}
         _print_json(document | {"checked": [report.document() for report in written.checked]} if verify else document)
         return
-    _say_overridden(written.overridden)
+    _tell(written.told)
     for path in written.files:
         dialect = f" for {written.dialect}" if written.dialect else ""
         say(f"{'would write' if write.dry_run else 'wrote'} {path}{dialect}")
@@ -274,7 +274,7 @@ def run(model: str, arrays: tuple[str, ...], output: str, force: bool, **flags: 
     given, sources = read_inputs(arrays), [Path(model), *options.paths, *input_paths(arrays)]
     check_output(Path(output), force, sources)
     bundle = api.read(model, options)
-    _say_overridden(bundle.source.overridden())
+    _tell(bundle.source.to_tell())
     results = api.run(bundle, given, flags["runtime"], flags["io"])
     write_outputs(Path(output), results, force, sources)
     for name, array in results.items():
@@ -481,7 +481,7 @@ def formats(as_json: bool) -> None:
     print_formats(readers(), writers(), runtimes, verifying)
 
 
-def _say_overridden(facts: Iterable[Fact]) -> None:
+def _tell(facts: Iterable[Fact]) -> None:
     for fact in facts:
         say(f"{fact.name}: {fact.value} ({fact.evidence})", err=True)
 

@@ -156,7 +156,7 @@ def test_an_architecture_against_the_folders_own_is_told(tmp_path: Path) -> None
 def test_what_was_overridden_stays_with_the_bundle(tmp_path: Path) -> None:
     overridden(KERAS, "--backend", "theano", folder=tmp_path)
     done = CliRunner().invoke(main, ["convert", str(tmp_path / "m.irconv"), str(tmp_path / "m.onnx"), "--json"])
-    assert [fact["name"] for fact in json.loads(done.stdout)["overridden"]] == ["backend"]
+    assert [fact["name"] for fact in json.loads(done.stdout)["told"]] == ["backend"]
 
 
 @pytest.mark.parametrize("flag", ["--backend", "--arch", "--key", "--to", "--opset", "--signature"])

@@ -35,11 +35,17 @@ class Fact(Record):
 
 _GIVEN = "given by the user"
 _AGAINST = f"{_GIVEN}, against "
+_ASSUMED = "assumed: "
 
 
 def given_fact(name: str, value: str, against: str = "") -> Fact:
     """A fact that the user stated; `against` is the evidence of the file that says something else."""
     return Fact(name=name, value=value, evidence=_AGAINST + against if against else _GIVEN)
+
+
+def assumed_fact(name: str, value: str, why: str) -> Fact:
+    """A fact that nothing in the file shows, but hardly ever is otherwise."""
+    return Fact(name=name, value=value, evidence=_ASSUMED + why)
 
 
 class SourceRecord(Record):
@@ -51,9 +57,9 @@ class SourceRecord(Record):
     files: tuple[SourceFile, ...]
     facts: tuple[Fact, ...]
 
-    def overridden(self) -> tuple[Fact, ...]:
-        """The facts that the user stated against what the file says."""
-        return tuple(fact for fact in self.facts if fact.evidence.startswith(_AGAINST))
+    def to_tell(self) -> tuple[Fact, ...]:
+        """The facts that whoever converts the model should hear of: stated against what the file says, or assumed."""
+        return tuple(fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED)))
 
 
 class LayoutStep(Record):

@@ -11,13 +11,13 @@ from typing import Any
 from irconv.codec import NativeWeight
 from irconv.containers import hdf5, zip
 from irconv.containers.hdf5 import Folder
-from irconv.errors import DamagedFile, IrconvError, Problems, Refused, UnknownFormat
-from irconv.frameworks.keras import checkpoints
+from irconv.errors import DamagedFile, IrconvError, Problems, UnknownFormat
+from irconv.frameworks.keras import checkpoints, keras0
 from irconv.frameworks.keras.checkpoints import Placed
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 #: Attributes of the root group of HDF5 files, the last up to Keras 0.3.
-_ATTRIBUTES = ("model_config", "layer_names", "layer_names0", "nb_layers")
+_ATTRIBUTES = ("model_config", "layer_names", "layer_names0", keras0.LAYER_COUNT)
 _MOST_TEXT = 2**28
 #: The groups that an archive's weights begin with; Keras 2.12 and 2.13 have the second.
 _PLACES = {"layers", "_layer_checkpoint_dependencies"}
@@ -70,9 +70,16 @@ def _marks(root: Folder) -> str:
     attribute = next((name for name in _ATTRIBUTES if name in root.attributes), "")
     if attribute:
         return f"has the attribute {attribute}"
+    if _is_graph(root):
+        return f"has the group {keras0.GRAPH} with the attribute {keras0.ARRAY_COUNT}"
     if "vars" in root.folders and (places := root.folders.keys() & _PLACES):
         return f"has the groups vars and {min(places)}"
     return "keeps its arrays in groups vars, numbered" if _is_placed(root) else ""
+
+
+def _is_graph(root: Folder) -> bool:
+    """Whether these are the weights of a Graph of Keras before 1.0."""
+    return keras0.GRAPH in root.folders and keras0.ARRAY_COUNT in root.folders[keras0.GRAPH].attributes
 
 
 def _is_placed(root: Folder) -> bool:
@@ -137,9 +144,8 @@ def _hdf5(path: Path, root: Folder) -> KerasFile:
     folder = root.folders.get("model_weights", Folder("")) if config is not None else root
     names = folder.texts("layer_names")
     if names is None:
-        if "nb_layers" in folder.attributes:
-            what = "was written by Keras before 1.0, whose weights have no names"
-            raise Refused(str(path), what, "Load it in Keras 1 and save it again.")
+        if config is None and (keras0.LAYER_COUNT in root.attributes or _is_graph(root)):
+            return KerasFile(path, None, keras0.numbered(root), None, _names(root), keras0.VERSION)
         raise DamagedFile(str(path), "expected the attribute layer_names with the weights, which is missing")
     problems = Problems()
     weights = {name: _layer_weights(path, folder, name, problems) for name in names}
@@ -178,6 +184,8 @@ def _group(folder: Folder, name: str) -> Folder | None:
 
 
 def _model(where: str, config: Any) -> dict[str, Any]:
+    if keras0.wrote(config):
+        return keras0.as_keras1(config)
     if not isinstance(config, dict) or not isinstance(config.get("config"), dict | list):
         raise DamagedFile(where, "expected a model with class_name and config")
     return config

@@ -1,7 +1,7 @@
 """Keras 1 files as Keras 2 spells them: kinds, settings and the names of weights.
 
 What Keras 1 does otherwise: ``dim_ordering`` ("th" or "tf"), which also says how kernels lie; padding and cropping
-layers that do not write theirs; ``running_std``, which holds the variance since 1.0.6; one array for each gate;
+layers that do not write theirs; ``running_std``, which holds the variance since 1.0.7; one array for each gate;
 ``Merge``.
 """
 
@@ -21,6 +21,10 @@ from irconv.frameworks.keras.keras1_spelling import DATA_FORMATS, KINDS, MERGES,
 from irconv.frameworks.keras.variables import MODELS, Child, layers_of, tree
 from irconv.ir.manifest import Fact, given_fact
 
+#: ``running_std`` of BatchNormalization is a standard deviation before, a variance from here on.
+_VARIANCE_SINCE = (1, 0, 7)
+_STATISTICS = ("moving_mean", "moving_variance", "moving_deviation")
+
 _ORDERED = ("ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D", "UpSampling2D", "UpSampling3D")
 
 
@@ -36,20 +40,16 @@ def as_keras2(file: KerasFile, facts: Facts, ordering: Fact | None) -> KerasFile
     """
     assert file.config is not None
     problems = Problems()
-    if facts.release and _number(facts.release) < (1, 0, 6) and "'BatchNormalization'" in repr(file.config):
-        what = (
-            f"holds BatchNormalization of Keras {facts.release}: running_std is a deviation, from 1.0.6 on a variance"
-        )
-        problems.add(str(file.path), what, "Load it in a later Keras 1 and save it again.")
     config = _model(file.config, ordering, facts, problems)
     problems.raise_any()
-    _share_axes(config, file)
+    _by_shapes(config, file)
     return replace(file, config=config)
 
 
 def tensors(file: KerasFile, problems: Problems) -> dict[str, NativeWeight]:
     """The weights under layer and local name; Keras 1 names them ``convolution2d_1_W``."""
     found: dict[str, NativeWeight] = {}
+    deviates = bool(file.version) and _number(file.version) < _VARIANCE_SINCE
     trees = {child.path: child for child in tree(file.config or {}).children}
     for layer, named in (file.named or {}).items():
         where = f"{file.path}: weights of {layer}"
@@ -63,12 +63,14 @@ def tensors(file: KerasFile, problems: Problems) -> dict[str, NativeWeight]:
             owner = max((o.name for o in owners if plain.startswith(f"{o.name}_")), key=len, default="")
             same = sorted((o for o in owners if o.name == owner), key=lambda o: not o.trainable)
             local = _local(same, plain[len(owner) + 1 :]) if owner else None
+            if local == "moving_variance" and deviates:
+                local = "moving_deviation"
             place = counts[owner, local or ""]  # two layers of one name are listed in order, those trained first
             counts[owner, local or ""] += 1
             if local is None or place >= len(same):
                 problems.add(where, f"expected the name of a layer's variable as Keras 1 writes it, got {name!r}")
                 continue
-            trainable = same[place].trainable and not local.endswith(("moving_mean", "moving_variance"))
+            trainable = same[place].trainable and not local.endswith(_STATISTICS)
             found[f"{layer}/{same[place].prefix}{local}"] = replace(weight, trainable=trainable)
     return found
 
@@ -127,8 +129,9 @@ def _model(entry: Mapping[str, Any], ordering: Fact | None, facts: Facts, proble
     return {**entry, "config": {**body, "layers": layers}}
 
 
-def _share_axes(model: Mapping[str, Any], file: KerasFile) -> None:
-    """Note which axes a PReLU shares: its config does not say, but its slopes have length 1 there."""
+def _by_shapes(model: Mapping[str, Any], file: KerasFile) -> None:
+    """Note what only the shapes of weights say: which axes a PReLU shares (its slopes have length 1 there), and how the
+    kernel of a Conv1D lies (up to Keras 1.1 as (out, in, k, 1), as Keras 1.2 finds out, too)."""
     shapes = {
         name.split(":")[0].rsplit("/", 1)[-1]: weight.data.shape
         for named in (file.named or {}).values()
@@ -137,10 +140,15 @@ def _share_axes(model: Mapping[str, Any], file: KerasFile) -> None:
     for entry in layers_of(model["config"]):
         config = entry["config"]
         if entry.get("class_name") in MODELS:
-            _share_axes(entry, file)
+            _by_shapes(entry, file)
         elif entry.get("class_name") == "PReLU" and not config.get("shared_axes"):
             shape = shapes.get(f"{config['name']}_alphas", ())
             config["shared_axes"] = [axis + 1 for axis, size in enumerate(shape) if size == 1] or None
+        elif entry.get("class_name") == "Conv1D":
+            shape = shapes.get(f"{config['name']}_W", ())
+            new = (config["kernel_size"][0], 1, config["filters"])
+            if len(shape) == 4 and (*shape[:2], shape[3]) != new:
+                config["kernel_order"] = f"old_{config['kernel_order']}"
 
 
 def _layer(entry: Mapping[str, Any], ordering: Fact | None, facts: Facts, problems: Problems) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import get_args
 
 from irconv.codec import NativeWeight
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
-from irconv.frameworks.keras import files, keras1, spelling, structure
+from irconv.frameworks.keras import files, keras0, keras1, spelling, structure
 from irconv.frameworks.keras.composites import EXPANSIONS
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
@@ -20,7 +20,7 @@ from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.variables import KINDS, Tree, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
-from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, given_fact
+from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, assumed_fact, given_fact
 from irconv.options import EDITS, Backend, ReadOptions, refuse_unused
 from irconv.translate import decode
 
@@ -114,6 +114,11 @@ def _tensors(file: KerasFile, major: int, problems: Problems) -> tuple[Mapping[s
 def _with_arch(file: KerasFile, arch: Path) -> KerasFile:
     """Weights with the model that they are said to be the weights of."""
     said = files.read_arch(arch)
+    if (file.version == keras0.VERSION) != (said.version == keras0.VERSION):
+        what = "expected weights and a model of one kind, but one of them is of Keras before 1.0, the other is not"
+        raise MissingFact(f"--arch {arch}", what)
+    if said.version == keras0.VERSION and said.config and file.named:
+        file = replace(file, named=keras0.named(said.config, file.named, str(file.path)))
     version, backend = file.version or said.version, file.backend or said.backend
     return replace(file, config=said.config, version=version, backend=backend, settings=said.settings)
 
@@ -160,7 +165,8 @@ def _left_over(file: KerasFile, taken: set[str]) -> list[Omitted]:
 def _major(path: Path, file: KerasFile) -> int:
     """The major version of Keras: a few settings mean something else in each. Raises `Refused` where there is none."""
     major = file.version.split(".", maxsplit=1)[0]
-    if not file.version and file.config is not None and keras1.wrote(file.config):
+    old = not file.version and file.config is not None and keras1.wrote(file.config)
+    if old or file.version == keras0.VERSION:
         return 1
     if major not in ("1", "2", "3"):
         raise Refused(f"{path}: attribute keras_version", f"expected a version such as 2.3.1, got {file.version!r}")
@@ -177,6 +183,8 @@ def _backend(file: KerasFile, options: ReadOptions) -> Fact:
             raise Refused(f"--backend {options.backend}", what, "Leave it out.")
         against = seen is not None and file.placed is None and seen.value != options.backend
         return given_fact("backend", options.backend, f"{seen.value}: {seen.evidence}" if seen and against else "")
+    if seen is None and file.version == keras0.VERSION:
+        return assumed_fact("backend", "theano", "what Keras before 1.0 ran on unless it was told otherwise")
     if seen is None:
         raise MissingFact(
             str(file.path),
@@ -194,6 +202,9 @@ def _seen_backend(file: KerasFile) -> Fact | None:
     if file.objects is not None:
         return Fact(name="backend", value="tensorflow", evidence="checkpoints are TensorFlow's own")
     if file.placed is not None:
+        if differing := spelling.differing(file.config):
+            why = f"an archive does not say its backend, on which {differing} depends; --backend states it"
+            return assumed_fact("backend", "tensorflow", why)
         evidence = "archives are of Keras 2.12 and later, which keeps kernels alike on all backends"
         return Fact(name="backend", value="tensorflow", evidence=evidence)
     if file.backend is not None:

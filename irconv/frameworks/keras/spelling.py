@@ -81,6 +81,9 @@ SAME_ON_THEANO = {
     **{f"{pool}Pooling{n}D": "theano_pool_same" for pool in ("Max", "Average") for n in (1, 2, 3)},
 }
 
+#: Layers that Keras 3 on PyTorch pads SAME in a way of its own.
+SAME_ON_TORCH = {f"AveragePooling{n}D" for n in (1, 2, 3)}
+
 
 def spelling(facts: Facts, kind: str, config: Mapping[str, Any], problem: Callable[[str], None]) -> dict[str, Any]:
     """The settings of a layer of this kind as the tables take them; what cannot be said is noted as a problem."""
@@ -92,7 +95,8 @@ def spelling(facts: Facts, kind: str, config: Mapping[str, Any], problem: Callab
     if isinstance(config.get("dtype"), dict):  # Keras 3 writes a policy
         config["dtype"] = config["dtype"].get("config", {}).get("name")
     if kind in INTERPOLATED:
-        config["interpolation"] = interpolation(facts, str(config["interpolation"]).lower(), problem)
+        word = str(config["interpolation"]).lower()
+        config["interpolation"] = interpolation(facts, word, bool(config.get("antialias")), problem)
     if kind == "UnitNormalization":
         config["least"] = "norm" if facts.version >= 3 else "square_sum"
     if kind == "ops.GetItem":
@@ -106,15 +110,22 @@ def spelling(facts: Facts, kind: str, config: Mapping[str, Any], problem: Callab
         config[ONE_PAIR[kind]] = [config[ONE_PAIR[kind]]]
     if kind in TURNED_ON_THEANO:
         config.setdefault("kernel_order", "convolution" if facts.backend == "theano" else "correlation")
+    if facts.backend == "torch" and kind in SAME_ON_TORCH and config.get("padding") == "same":
+        config["padding"] = "torch_same"
     if facts.backend == "theano" and kind in SAME_ON_THEANO and config.get("padding") == "same":
         config["padding"] = SAME_ON_THEANO[kind]
     return config
 
 
-def interpolation(facts: Facts, word: str, problem: Callable[[str], None]) -> str:
-    """The word of the tables for how a version of Keras on its backend reads between the elements."""
-    if word == "bicubic" and facts.backend == "tensorflow":
+def interpolation(facts: Facts, word: str, antialias: bool, problem: Callable[[str], None]) -> str:
+    """The word of the tables for how a version of Keras on its backend reads between the elements.
+
+    PyTorch's cubic weights are others than TensorFlow's, except where it smooths before it takes elements away.
+    """
+    if word == "bicubic" and (facts.backend == "tensorflow" or (facts.backend == "torch" and antialias)):
         return "bicubic_of_tensorflow"
+    if word == "bicubic" and facts.backend == "torch":
+        return "bicubic_of_torch"
     if word != "bilinear":
         return word
     if facts.backend == "theano":
@@ -146,3 +157,20 @@ def says_ragged(config: Any) -> bool | None:
     inner = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
     found = [said for part in inner if (said := says_ragged(part)) is not None]
     return any(found) if found else None
+
+
+def differing(config: Any) -> str:
+    """The class of a layer, at any depth, that Keras 3 computes otherwise on some backends; empty for none."""
+    waiting: list[Any] = [config]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            kind, settings = str(part.get("class_name")), part.get("config")
+            if isinstance(settings, Mapping):
+                same = kind in SAME_ON_TORCH and settings.get("padding") == "same"
+                if same or (kind in INTERPOLATED and settings.get("interpolation") == "bicubic"):
+                    return kind
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return ""

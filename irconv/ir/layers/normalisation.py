@@ -37,7 +37,7 @@ class BatchNorm(Layer):
     """Normalises each channel by running statistics, of which the spread is kept as it was found.
 
     With `variance`: ``y = gamma (x - mean) / sqrt(variance + epsilon) + beta`` (all frameworks of today). With `std`:
-    ``gamma (x - mean) / (std + epsilon) + beta`` (Keras up to 1.0.5; Theano code, with epsilon 0). With `inv_std`:
+    ``gamma (x - mean) / (std + epsilon) + beta`` (Keras up to 1.0.6; Theano code, with epsilon 0). With `inv_std`:
     ``gamma (x - mean) inv_std + beta`` (Lasagne), where epsilon is the one that went into inv_std and has no effect any
     more. Exactly one of the three is there; each operand is a vector over axis 1.
 

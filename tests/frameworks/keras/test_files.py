@@ -280,15 +280,6 @@ def test_what_keras_2_cannot_say_of_keras_1_is_refused(
     assert reason in rejection(lambda: irconv.read(path, case.options), Refused)
 
 
-def test_running_std_of_early_keras_1_is_refused(tmp_path: Path) -> None:
-    case, path = case_of("keras1.2.2-tensorflow-images_tf-h5"), tmp_path / "m.h5"
-    path.write_bytes(case.file.read_bytes())
-    with h5py.File(path, "r+") as file:
-        file.attrs["keras_version"] = "1.0.5"
-    text = rejection(lambda: irconv.read(path), Refused)
-    assert "running_std is a deviation, from 1.0.6 on a variance" in text
-
-
 def test_padding_without_an_order_of_axes_asks_for_one(tmp_path: Path) -> None:
     case = case_of("keras1.2.2-tensorflow-images_th-h5")
     path = edited_config(case, tmp_path / "m.h5", '"dim_ordering": "th"', '"dim_ordering": "tf"', 1)
@@ -296,14 +287,3 @@ def test_padding_without_an_order_of_axes_asks_for_one(tmp_path: Path) -> None:
     assert text.endswith("which do not write theirs. Give --dim-ordering th or --dim-ordering tf.")
     got = irconv.run(irconv.read(case.file, ReadOptions(dim_ordering="th")), case.arrays("x"))
     assert error(list(got.values()), case.arrays("y")) < LIMIT
-
-
-def test_weights_of_keras_before_1_are_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "old.h5"
-    with h5py.File(path, "w") as file:
-        file.attrs["nb_layers"] = 1
-        file.create_group("layer_0").attrs["nb_params"] = 0
-    text = rejection(lambda: irconv.read(path), Refused)
-    assert text == (
-        f"{path}: was written by Keras before 1.0, whose weights have no names. Load it in Keras 1 and save it again."
-    )

@@ -36,9 +36,13 @@ _ORDERS = {
     "keras_1_th_convolution": "out in ~*k",
     "keras_1_correlation": "*k one in out",
     "keras_1_convolution": "~*k one in out",
+    "old_keras_1_correlation": "out in *k one",
+    "old_keras_1_convolution": "out in ~*k one",
 }
 #: One spatial axis of Keras 1 is one of two, of which the other has length 1.
-_TARGETS = dict.fromkeys(("keras_1_correlation", "keras_1_convolution"), "out (in one) *k")
+_TARGETS = dict.fromkeys(
+    (f"{old}keras_1_{turned}" for old in ("", "old_") for turned in ("correlation", "convolution")), "out (in one) *k"
+)
 _TRANSPOSED_ORDERS = {
     "correlation": "*k out in",
     "convolution": "~*k out in",

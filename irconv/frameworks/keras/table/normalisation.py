@@ -70,6 +70,7 @@ CODECS: list[Codec] = [
         Weight("beta", "beta", "c"),
         Weight("moving_mean", "mean", "c"),
         Weight("moving_variance", "variance", "c"),
+        Weight("moving_deviation", "std", "c"),
         Present("scale", "gamma"),
         Present("center", "beta"),
     ),

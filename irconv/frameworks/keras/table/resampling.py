@@ -16,7 +16,7 @@ from irconv.rows import Attribute, Axes, Fixed, Ignored, Iso, Only, Rank, Select
 #: How many times: whole numbers in Keras, numbers in the IR.
 _FACTORS = Iso(lambda size: tuple(float(n) for n in size), lambda scales: [_whole(n) for n in scales])
 
-#: Word of `interpolation` -> what `Resize` says for it. ``legacy_bilinear`` and ``bicubic_of_tensorflow`` are words of
+#: Word of `interpolation` -> what `Resize` says for it. ``legacy_bilinear`` and ``bicubic_of_...`` are words of
 #: `spelling`.
 _METHODS: Mapping[str, dict[str, Any]] = {
     "nearest": {"mode": "nearest", "coordinates": "half_pixel", "rounding": "round_prefer_ceil"},
@@ -28,6 +28,7 @@ _METHODS: Mapping[str, dict[str, Any]] = {
         "cubic_coefficient": -0.5,
         "exclude_outside": True,
     },
+    "bicubic_of_torch": {"mode": "cubic", "coordinates": "half_pixel", "cubic_coefficient": -0.75},
 }
 _UNSAID = {"rounding": None, "cubic_coefficient": None, "exclude_outside": False}
 
@@ -139,5 +140,6 @@ CODECS: list[Codec] = [
         Rank((5,)),
     ),
     _resizing("nearest", antialias=False),
+    _resizing("bicubic_of_torch", antialias=False),
     *(_resizing(word, antialias) for word in ("bilinear", "bicubic_of_tensorflow") for antialias in (False, True)),
 ]

@@ -1,0 +1,43 @@
+"""Files of Keras 3 on PyTorch, which computes a few layers otherwise than TensorFlow does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.errors import Refused
+from irconv.options import ReadOptions
+from tests.helpers import GOLDEN_ERROR, ROOT, error, rejection
+
+CASES = sorted(path for path in (ROOT / "fixtures" / "keras_backends").iterdir() if path.is_dir())
+_CUBIC = ("up_sampling2d", "resizing", "resizing_1")
+AVERAGES = ROOT / "fixtures" / "keras_backends" / "torch-average_same"
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_a_model_predicts_what_its_backend_predicted(folder: Path, suffix: str) -> None:
+    options = ReadOptions(backend="torch") if suffix == ".keras" else ReadOptions()
+    bundle = irconv.read(folder / f"model{suffix}", options)
+    got = irconv.run(bundle, [np.load(folder / "x_0.npy")], "numpy")  # onnxruntime does not shrink by cubic weights
+    count = json.loads((folder / "case.json").read_text())["outputs"]
+    assert error(list(got.values()), [np.load(folder / f"y_{i}.npy") for i in range(count)]) < GOLDEN_ERROR
+
+
+def test_an_archive_of_averages_says_that_its_backend_is_assumed() -> None:
+    told = irconv.read(AVERAGES / "model.keras").source.to_tell()
+    assert [(fact.name, fact.value) for fact in told] == [("backend", "tensorflow")]
+    assert told[0].evidence == (
+        "assumed: an archive does not say its backend, on which AveragePooling2D depends; --backend states it"
+    )
+    assert irconv.read(AVERAGES / "model.h5").source.to_tell() == ()
+
+
+def test_weights_that_interpolate_as_pytorch_does_are_not_written_for_keras_on_tensorflow(tmp_path: Path) -> None:
+    bundle = irconv.read(ROOT / "fixtures" / "keras_backends" / "torch-bicubic" / "model.h5")
+    lines = rejection(lambda: irconv.write(bundle, tmp_path / "m.keras"), Refused).splitlines()
+    assert [line.split(":")[0] for line in lines] == [f"layer {name} (Resize)" for name in _CUBIC]
