@@ -31,6 +31,16 @@ def same_words(name: str) -> str:
     return " ".join([*sorted(part for part in parts if not part.isdigit()), *numbers])
 
 
+def nested(a: str, b: str) -> bool:
+    """Whether one name is the other inside one more module, or beside one.
+
+    >>> nested("outer/layer", "layer"), nested("both/forward", "both"), nested("outer", "inner")
+    (True, True, False)
+    """
+    a, b = f".{spelt_alike(a)}.", f".{spelt_alike(b)}."
+    return a != b and any(x.startswith(y) or x.endswith(y) for x, y in ((a, b), (b, a)))
+
+
 def module_paths(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     """Where each name stands in a tree of modules: by its dots and slashes; where a level is one long list, by the
     words that its names have in common, too.

@@ -10,7 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from irconv.diff.digests import Digests, kind
-from irconv.diff.names import same_words, spelt_alike
+from irconv.diff.names import nested, same_words, spelt_alike
 from irconv.diff.sides import Side, Unit
 
 if TYPE_CHECKING:
@@ -42,13 +42,15 @@ class Paired:
 
     def differ(self, a: Unit, b: Unit) -> bool:
         """Whether two units' names differ by more than what their frameworks make of one."""
-        return not any({*map(spell, a.names)} & {*map(spell, b.names)} for spell in self.spellings)
+        if any({*map(spell, a.names)} & {*map(spell, b.names)} for spell in self.spellings):
+            return False
+        return same_words not in self.spellings or not nested(a.name, b.name)
 
 
 def paired(a: Side, b: Side, digests: Digests) -> Paired:
     """The units of both sides, matched."""
     left, right = list(a.units.values()), list(b.units.values())
-    spellings = SPELLINGS if a.bundle.source.framework != b.bundle.source.framework else SPELLINGS[:-1]
+    spellings = SPELLINGS if a.dialect != b.dialect else SPELLINGS[:-1]
     found: dict[str, tuple[Unit, Unit, How]] = {}
     for find in (_by_name, _by_content, _by_alignment, _by_order):
         rest_a = [unit for unit in left if unit.name not in found]

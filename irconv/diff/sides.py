@@ -91,6 +91,12 @@ class Side:
     """Layers that only hold or cast the operands of others, whose they are taken for."""
 
     @property
+    def dialect(self) -> str:
+        """The framework and its major version: what gives layers their names in one way."""
+        source = self.bundle.source
+        return f"{source.framework} {source.version.partition('.')[0]}"
+
+    @property
     def has_graph(self) -> bool:
         """Whether settings and connections are known."""
         return self.bundle.graph is not None

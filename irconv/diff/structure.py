@@ -171,9 +171,12 @@ def _pair(found: Matched, pair: UnitPair, uses: Sequence[Node]) -> LayerDiff:
 
 
 def _named(found: Matched, pair: UnitPair) -> bool:
-    """Whether a name is the user's: that of a layer with weights, or of any in two files of one framework."""
-    same = found.a.side.bundle.source.framework == found.b.side.bundle.source.framework
-    return same or bool(pair.a.operands and pair.b.operands)
+    """Whether a name is the user's: that of a layer with weights, or of any that two files of one framework list."""
+    if pair.a.operands and pair.b.operands:
+        return True
+    origins = [unit.layer.origin if unit.layer is not None else None for unit in (pair.a, pair.b)]
+    listed = all(origin is not None and origin.split_from is None for origin in origins)
+    return listed and found.a.side.dialect == found.b.side.dialect
 
 
 def _same_result(found: Matched, a: Node, b: Node) -> bool:
