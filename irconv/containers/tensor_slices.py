@@ -130,7 +130,7 @@ def joined(dtype: str, shape: tuple[int, ...], parts: Sequence[tuple[Slice, Lazy
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A source that is a box of a tensor; what is a run of its elements is read in place."""
 
     whole: LazyTensor
@@ -161,4 +161,21 @@ def part_of(whole: LazyTensor, part: Slice, shape: Sequence[int]) -> LazyTensor:
     """A slice of a variable of this shape. Raises `ValueError` where the variable has another."""
     if tuple(shape) != whole.shape:
         raise ValueError(f"a slice of a variable of shape {tuple(shape)}, which has {whole.shape}")
-    return LazyTensor(_Part(whole, boxed(part, shape)))
+    return LazyTensor(Part(whole, boxed(part, shape)))
+
+
+def whole_of(parts: Sequence[LazyTensor], axis: int) -> LazyTensor | None:
+    """The tensor of which these are all slices along an axis, in order; None where they are not."""
+    sources = [part.source for part in parts if isinstance(part.source, Part) and not part.changes]
+    if len(sources) != len(parts) or len({id(source.whole) for source in sources}) != 1:
+        return None
+    whole = sources[0].whole
+    if not 0 <= axis < len(whole.shape):
+        return None
+    end = 0
+    for source in sources:
+        others = [span == (0, size) for span, size in zip(source.place, whole.shape, strict=True)]
+        if source.place[axis][0] != end or not all(others[:axis] + others[axis + 1 :]):
+            return None
+        end = source.place[axis][1]
+    return whole if end == whole.shape[axis] else None

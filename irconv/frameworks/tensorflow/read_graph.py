@@ -61,7 +61,7 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     if averages:
         facts.append(Fact(name="weights", value="moving averages", evidence="--ema"))
     bundle = imported(graph, resolver, _source(paths, meta.version, facts), options, _fixed(options, nodes))
-    omitted = _omitted(bundle, checkpoint, variables, averages)
+    omitted = _omitted(resolver.read, checkpoint, variables, averages)
     return replace(bundle, omitted=(*bundle.omitted, *omitted), paths=paths)
 
 
@@ -108,12 +108,11 @@ def _averages(variables: Mapping[str, Variable], where: str) -> dict[str, str]:
 
 
 def _omitted(
-    bundle: Bundle, checkpoint: Checkpoint | None, variables: Mapping[str, Variable], averages: Mapping[str, str]
+    used: set[str], checkpoint: Checkpoint | None, variables: Mapping[str, Variable], averages: Mapping[str, str]
 ) -> list[Omitted]:
     """Every variable of the checkpoint that the model does not use, and why."""
     if checkpoint is None:
         return []
-    used = {name.partition("[")[0] for name in bundle.source_tensors()}
     reasons = {
         "slot": "optimizer state",
         "counter": "state of the training",

@@ -8,7 +8,7 @@ same attributes, its key; the graph that restores the variables says it, too, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from irconv.codec import NativeWeight
 from irconv.containers.graph_def import MetaGraph, NodeDef, ObjectGraph
@@ -33,6 +33,8 @@ class Resolver:
     trainable: frozenset[str] | None
     averages: Mapping[str, str]
     """Key of a variable -> key of the average that is read in its place."""
+    read: set[str] = field(default_factory=set)
+    """The keys that were asked for."""
 
     def __call__(self, node: NodeDef) -> NativeWeight:
         """The tensor of a variable. Raises `MissingFact` without a checkpoint, `DamagedFile` without the tensor."""
@@ -47,6 +49,7 @@ class Resolver:
             held = self.checkpoint.strings.keys() | self.checkpoint.others.keys()
             what = f"holds no numbers in {self.checkpoint.prefix.name}" if key in held else f"expected {key}"
             raise DamagedFile(where, f"{what} in {self.checkpoint.prefix.name}, which does not have it")
+        self.read.add(key)
         trainable = None if self.trainable is None else place.key in self.trainable
         if place.part is None or place.shape is None:
             return NativeWeight(key, tensor, trainable)

@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from irconv.containers.graph_def import NodeDef
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
-from irconv.frameworks.tensorflow.ops import arithmetic, branches, loops, plain, products, shapes, windows
+from irconv.frameworks.tensorflow.ops import arithmetic, branches, loops, parts, plain, products, shapes, windows
 
 Handler: TypeAlias = Callable[[GraphReader, NodeDef], None]
 Needs: TypeAlias = Callable[[GraphReader, NodeDef], Sequence[Reference]]
@@ -20,5 +20,13 @@ HANDLERS: Mapping[str, Handler] = {
     **windows.HANDLERS,
     **branches.HANDLERS,
     **loops.HANDLERS,
+    **parts.HANDLERS,
 }
-NEEDS: Mapping[str, Needs] = {**plain.NEEDS, **arithmetic.NEEDS, **windows.NEEDS, **branches.NEEDS, **loops.NEEDS}
+NEEDS: Mapping[str, Needs] = {
+    **plain.NEEDS,
+    **arithmetic.NEEDS,
+    **windows.NEEDS,
+    **branches.NEEDS,
+    **loops.NEEDS,
+    **parts.NEEDS,
+}
