@@ -517,8 +517,10 @@ class Importer:
                 self._known[value] = settled(folded[slot], self.types[value].dtype)
 
     def _recalled(self, value: str) -> Array | None:
-        """What is known of a value without reading more than a few numbers of the file."""
+        """What is known of a value for arithmetic on sizes; weights are no part of it, however few they are."""
         weight = self._stored.get(value)
+        if weight is not None and weight.role == "parameter" and "float" in weight.data.dtype and _count(weight) > 1:
+            return None
         if value not in self._known and weight is not None and not _few(weight) and "int" not in weight.data.dtype:
             return None
         return self.known(value)
@@ -549,8 +551,12 @@ class Importer:
         return value
 
 
+def _count(weight: NativeWeight) -> int:
+    return int(np.prod(weight.data.shape))
+
+
 def _few(weight: NativeWeight) -> bool:
-    return int(np.prod(weight.data.shape)) <= _LITERAL
+    return _count(weight) <= _LITERAL
 
 
 def _writable(weight: NativeWeight) -> bool:

@@ -249,8 +249,9 @@ class Work:
         elif isinstance(pattern, Number):
             number = self.number(value)
             if number is not None and (pattern.value is None or _close(number, pattern.value)):
-                known = so_far.numbers.get(pattern.name, number)
-                if known == number:
+                if not pattern.name:
+                    yield so_far
+                elif so_far.numbers.get(pattern.name, number) == number:
                     yield replace(so_far, numbers={**so_far.numbers, pattern.name: number})
         elif isinstance(pattern, Weights):
             if self.is_constant(value) and so_far.weights.get(pattern.name, value) == value:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm, LayerNorm, RMSNorm
-from irconv.passes.recompose.matcher import Made, Match, Number, Op, Operand, Pattern, Rule, Var, Weights, op
+from irconv.passes.recompose.matcher import Build, Made, Match, Number, Op, Operand, Pattern, Rule, Var, Weights, op
 
 X, EPSILON = Var("x"), Number(name="epsilon")
 _ROLES = ("gamma", "beta", "mean", "variance")
@@ -93,12 +93,14 @@ def _layer_norm(match: Match) -> Made | None:
     axes, rank = match.settings("mean")["axes"], len(match.type_of("x").shape)
     if match.settings("variance")["axes"] != axes:
         return None
-    if axes == tuple(range(rank - len(axes), rank)) or axes == (1,):
-        return _normalised(match, LayerNorm(axes=axes, epsilon=_epsilon(match)), axes, rank)
     for channel in (1, rank - 1):
         if rank > 2 and axes == tuple(axis for axis in range(1, rank) if axis != channel):
             turned = () if channel == 1 else (0, rank - 1, *range(1, rank - 1))
-            return _normalised(match, InstanceNorm(epsilon=_epsilon(match)), (channel,), rank, turned)
+            layer = InstanceNorm(epsilon=_epsilon(match))
+            if (made := _normalised(match, layer, (channel,), rank, turned)) is not None:
+                return made
+    if axes == tuple(range(rank - len(axes), rank)) or axes == (1,):
+        return _normalised(match, LayerNorm(axes=axes, epsilon=_epsilon(match)), axes, rank)
     return None
 
 
@@ -135,8 +137,33 @@ def _normalised(
     return Made(layer.model_copy(update={"operands": operands}), {"x": match.values["x"]}, turned=turned)
 
 
+def _affine() -> Iterator[Rule]:
+    """What stands behind a norm that has neither: a factor is its gamma, a summand its beta."""
+    for kind in ("LayerNorm", "InstanceNorm", "RMSNorm", "BatchNorm"):
+        norm = op(kind, X, name="norm")
+        yield Rule(f"factor behind {kind}", op("Mul", norm, Weights("gamma")), _with_role("gamma"))
+        if kind != "RMSNorm":
+            yield Rule(f"summand behind {kind}", op("Add", norm, Weights("beta")), _with_role("beta"))
+
+
+def _with_role(role: str) -> Build:
+    def build(match: Match) -> Made | None:
+        layer = match.work.layers[match.nodes["norm"].layer]
+        if role in layer.operands or (role == "gamma" and "beta" in layer.operands):
+            return None
+        shape = match.type_of("x").shape
+        axes = layer.settings().get("axes", (1,))
+        operand = match.along(role, axes, len(shape))
+        if operand is None or match.work.shape_of(operand) != tuple(shape[axis] for axis in axes):
+            return None
+        made = layer.model_copy(update={"operands": {**layer.operands, role: operand}})
+        return Made(made, {"x": match.values["x"]}, match.nodes["norm"].layer)
+
+    return build
+
+
 def _epsilon(match: Match) -> float:
     return float(shortest_float32(match.numbers["epsilon"]))
 
 
-NORMS = [*_running(), *_own(), *_root_mean_square()]
+NORMS = [*_running(), *_own(), *_root_mean_square(), *_affine()]

@@ -1,0 +1,104 @@
+"""ONNX files that real exporters wrote, read and run against the outputs that were recorded with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import irconv
+from irconv.errors import DamagedFile, IrconvError, MissingFact, Refused
+from irconv.options import ReadOptions
+from tests.helpers import rejection, used_types
+from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
+
+FILES = golden_files("onnx", "*.onnx")
+#: What is not read yet, refused by name.
+REFUSED = {
+    "onnx-audio-1": "irconv has no rule for ONNX's HannWindow",
+    "onnx-int4-1": "holds elements of type INT4, which irconv does not read",
+    "onnx-ms-activations": "irconv has no rule for Gelu of com.microsoft",
+    "onnx-ms-attention-1": "irconv has no rule for Attention of com.microsoft",
+    "onnx-ms-fused-bert-1": "irconv has no rule for EmbedLayerNormalization of com.microsoft",
+    "onnx-ms-norms": "irconv has no rule for SkipLayerNormalization of com.microsoft",
+    "onnx-ms-rotary-1": "irconv has no rule for RotaryEmbedding of com.microsoft",
+    "onnx-nms-tail-1": "irconv has no rule for ONNX's NonMaxSuppression",
+    "onnx-quant-nbits-1": "irconv has no rule for MatMulNBits of com.microsoft",
+    "onnx-quant-qop-1": "irconv has no rule for QLinearAveragePool of com.microsoft",
+    "onnx-roialign-1": "irconv has no rule for ONNX's RoiAlign",
+    "onnx-sequence-1": "irconv has no rule for ONNX's SplitToSequence",
+}
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_model_gives_the_recorded_outputs_or_is_refused_by_name(file: GoldenFile) -> None:
+    case = file.path.parent.name
+    if file.expected == "refuse":
+        with pytest.raises(IrconvError) as raised:
+            irconv.read(file.path, file.options)
+        assert str(raised.value).startswith((file.path.name, str(file.path)))
+    elif case in REFUSED:
+        assert REFUSED[case] in rejection(lambda: irconv.read(file.path, file.options), Refused)
+    else:
+        assert file.error() < 2e-6
+
+
+def test_a_convolutional_network_comes_back_as_layers_of_whole_networks() -> None:
+    bundle = irconv.read(FIXTURES / "onnx" / "onnx-keras-export-1" / "model.onnx")
+    assert not {"Transpose", "Reshape"} & set(used_types(bundle))
+
+
+def test_a_condition_that_an_input_decides_is_refused_until_the_input_is_fixed() -> None:
+    path = FIXTURES / "onnx" / "onnx-if-input-2" / "model.onnx"
+    text = rejection(lambda: irconv.read(path), Refused)
+    assert text.endswith("--fix NAME=VALUE gives an input of the graph a value.")
+    assert irconv.read(path, ReadOptions(fix=("sr=16000",))).graph is not None
+    text = rejection(lambda: irconv.read(path, ReadOptions(fix=("rate=16000",))), Refused)
+    assert "--fix rate: the graph has no input of this name." in text
+
+
+def test_an_output_may_be_a_value_inside_the_graph() -> None:
+    path = FIXTURES / "onnx" / "onnx-lstm-2" / "model.onnx"
+    name = onnx.load(path).graph.node[0].output[0]
+    bundle = irconv.read(path, ReadOptions(outputs=(name,)))
+    assert bundle.graph is not None
+    assert [port.name for port in bundle.graph.outputs] == [name]
+    text = rejection(lambda: irconv.read(path, ReadOptions(outputs=("nosuch",))), MissingFact)
+    assert text == "model.onnx: output nosuch: the graph has no value of this name. `irconv inspect` lists them."
+
+
+def test_external_data_leads_nowhere_else(tmp_path: Path) -> None:
+    weight = helper.make_tensor("w", TensorProto.FLOAT, [3, 2], np.ones(6, np.float32).tobytes(), raw=True)
+    weight.ClearField("raw_data")
+    weight.data_location = TensorProto.EXTERNAL
+    weight.external_data.add(key="location", value="../weights.bin")
+    _save(tmp_path / "m.onnx", weight)
+    (tmp_path.parent / "weights.bin").write_bytes(b"\0" * 24)
+    text = rejection(lambda: irconv.read(tmp_path / "m.onnx"), Refused)
+    assert "expected external data in the folder of the model, got '../weights.bin'" in text
+
+
+def test_weights_shorter_than_their_shape_are_damage(tmp_path: Path) -> None:
+    weight = numpy_helper.from_array(np.ones((3, 2), np.float32), "w")
+    weight.raw_data = weight.raw_data[:-4]
+    _save(tmp_path / "m.onnx", weight)
+    assert "expected 24 bytes, got 20" in rejection(lambda: irconv.read(tmp_path / "m.onnx"), DamagedFile)
+
+
+def test_large_weights_stay_in_the_file_until_they_are_used(tmp_path: Path) -> None:
+    weight = numpy_helper.from_array(np.arange(60_000, dtype=np.float32).reshape(300, 200), "w")
+    _save(tmp_path / "m.onnx", weight)
+    bundle = irconv.read(tmp_path / "m.onnx")
+    (tensor,) = bundle.source_tensors().values()
+    assert type(tensor.source).__name__ == "FileBytes"
+    assert np.array_equal(tensor.numpy(), np.arange(60_000, dtype=np.float32).reshape(300, 200))
+
+
+def _save(path: Path, weight: TensorProto) -> None:
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", weight.dims[0]])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", weight.dims[1]])
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weight])
+    path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())

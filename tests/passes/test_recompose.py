@@ -1,0 +1,137 @@
+"""Layers that a graph writes out are put together again, and what only looks like them is left alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.codec import NativeWeight, Table
+from irconv.ir.bundle import Bundle
+from irconv.ir.layers.activations import Relu
+from irconv.ir.layers.arithmetic import Div, Sub
+from irconv.ir.layers.convolution import Conv, Linear
+from irconv.ir.layers.elementwise import Erf, Rsqrt, Sqrt, Square
+from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
+from irconv.ir.tensors import LazyTensor
+from irconv.passes import recompose
+from irconv.translate import Importer
+from tests.helpers import SOURCE, numbers, port, used_types
+
+X = (2, 3, 4, 5)
+
+
+class Graph:
+    """A graph written as a formula."""
+
+    def __init__(self, shape: tuple[int, ...] = X) -> None:
+        self.importer, self.count = Importer(Table("None", []), "m"), 0
+        self.importer.input(port("x", shape))
+
+    def weight(self, *shape: int, positive: bool = False) -> str:
+        self.count += 1
+        array = np.abs(numbers(*shape)) + 0.5 if positive else numbers(*shape) + self.count
+        return self.importer.weight(f"w{self.count}", NativeWeight(f"w{self.count}", LazyTensor.of(array)))
+
+    def number(self, value: float) -> str:
+        self.count += 1
+        return self.importer.constant(f"n{self.count}", np.float32(value))
+
+    def __call__(self, layer: Any, *values: str, **operands: str) -> str:
+        self.count += 1
+        slots = [f"x{i}" for i in range(len(values))] if layer.VARIADIC else list(layer.SLOTS)
+        inputs = dict(zip(slots, values, strict=False)) | operands
+        return self.importer.place(layer, inputs, [f"v{self.count}"])[0]
+
+    def bundle(self, *outputs: str) -> Bundle:
+        return self.importer.bundle(SOURCE, [port(value, ()) for value in outputs])
+
+
+def recomposed(graph: Graph, *outputs: str, shape: tuple[int, ...] = X) -> list[str]:
+    """The types after the pass, which changes no number and does nothing the second time."""
+    before = graph.bundle(*outputs)
+    after = recompose.run(before)
+    x = numbers(*shape) * 0.3
+    for want, got in zip(*(irconv.run(b, [x], runtime="numpy").values() for b in (before, after)), strict=True):
+        assert np.abs(want - got).max() <= 2e-6 * np.abs(want).max()
+    assert used_types(recompose.run(after)) == used_types(after)
+    return used_types(after)
+
+
+def conv(channels: int) -> Conv:
+    return Conv(stride=(1, 1), dilation=(1, 1), groups=1, padding=((0, 0), (0, 0)))
+
+
+def test_a_sum_behind_a_convolution_is_its_bias() -> None:
+    f = Graph()
+    assert recomposed(f, f(Add(), f(conv(3), "x", kernel=f.weight(6, 3, 2, 2)), f.weight(6, 1, 1))) == ["Conv"]
+
+
+def test_a_sum_along_another_axis_is_no_bias() -> None:
+    f = Graph()
+    assert "Add" in recomposed(f, f(Add(), f(conv(3), "x", kernel=f.weight(6, 3, 2, 2)), f.weight(3, 1)))
+
+
+def test_a_sum_with_another_user_of_the_product_is_no_bias() -> None:
+    f = Graph((4, 3))
+    product = f(Linear(), "x", kernel=f.weight(5, 3))
+    biased = f(Add(), product, f.weight(5))
+    assert "Add" in recomposed(f, biased, f(Relu(), product), shape=(4, 3))
+
+
+def test_a_reshape_that_keeps_the_batch_and_merges_the_rest_is_a_flatten() -> None:
+    f = Graph()
+    assert recomposed(f, f(Relu(), f(Reshape(shape=(2, 60)), "x"))) == ["Flatten", "Relu"]
+    f = Graph()
+    assert recomposed(f, f(Relu(), f(Reshape(shape=(6, 20)), "x"))) == ["Reshape", "Relu"]
+
+
+def batch_norm(f: Graph, axes: tuple[int, ...], inside: bool = True) -> str:
+    variance, epsilon = f.weight(*axes, positive=True), f.number(1e-3)
+    inverse = f(Rsqrt(), f(Add(), variance, epsilon)) if inside else f(Add(), f(Rsqrt(), variance), epsilon)
+    scale = f(Mul(), inverse, f.weight(*axes))
+    return f(Add(), f(Mul(), "x", scale), f(Sub(), f.weight(*axes), f(Mul(), f.weight(*axes), scale)))
+
+
+@pytest.mark.parametrize("axes", [(3, 1, 1), (5,)])
+def test_a_batch_norm_that_is_written_out_is_one_whether_channels_are_first_or_last(axes: tuple[int, ...]) -> None:
+    f = Graph()
+    found = recomposed(f, batch_norm(f, axes))
+    assert [kind for kind in found if kind != "Transpose"] == ["BatchNorm"]
+
+
+def test_an_epsilon_outside_the_root_is_no_batch_norm() -> None:
+    f = Graph()
+    assert "BatchNorm" not in recomposed(f, batch_norm(f, (3, 1, 1), inside=False))
+
+
+def layer_norm(f: Graph, axes: tuple[int, ...], others: tuple[int, ...] | None = None) -> str:
+    mean = f(Reduce(op="mean", axes=axes, keepdims=True), "x")
+    centred = f(Sub(), "x", mean)
+    variance = f(Reduce(op="mean", axes=others or axes, keepdims=True), f(Square(), centred))
+    return f(Div(), centred, f(Sqrt(), f(Add(), variance, f.number(1e-5))))
+
+
+def test_a_layer_norm_that_is_written_out_is_one() -> None:
+    f = Graph()
+    assert recomposed(f, f(Add(), f(Mul(), layer_norm(f, (3,)), f.weight(5)), f.weight(5))) == ["LayerNorm"]
+
+
+def test_a_norm_over_the_spatial_axes_is_an_instance_norm() -> None:
+    f = Graph()
+    assert recomposed(f, f(Mul(), layer_norm(f, (2, 3)), f.weight(3, 1, 1))) == ["InstanceNorm"]
+
+
+def test_a_mean_and_a_variance_over_different_axes_are_no_norm() -> None:
+    f = Graph()
+    assert "LayerNorm" not in recomposed(f, layer_norm(f, (3,), (2,)))
+
+
+def test_a_gelu_that_is_written_out_is_one_and_another_root_is_none() -> None:
+    for root, wanted in ((2**0.5, ["Gelu"]), (1.5, None)):
+        f = Graph()
+        gate = f(Add(), f(Erf(), f(Div(), "x", f.number(root))), f.number(1.0))
+        found = recomposed(f, f(Mul(), f(Mul(), "x", gate), f.number(0.5)))
+        assert found == wanted if wanted else "Gelu" not in found
