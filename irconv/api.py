@@ -191,6 +191,9 @@ def convert(
     reader = _reader(path, reading.source_format)
     _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
     bundle = _read(reader, path, reading)
+    if reader.graphs and writer.stored and bundle.graph is not None:
+        # what a graph computes of its own constants is stored where a target's layers need it so
+        writing = replace(writing, merge=True)
     if not verify:
         return _write(bundle, Path(destination), writing, progress, sources, None)
     from irconv.verification.conversion import judge

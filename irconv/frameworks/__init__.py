@@ -82,6 +82,8 @@ class Writer:
     """Whether images are customarily channels-first there."""
     archives: bool = False
     """Whether it keeps the bundle as it is, whatever the axes of its inputs."""
+    stored: bool = False
+    """Whether the weights of its layers have to be stored, and cannot be computed."""
     options: tuple[str, ...] = ()
     """The fields of `WriteOptions` that it honours besides those of every writer, `OF_EVERY_WRITER`."""
 
@@ -124,6 +126,7 @@ READERS = (
         "tensorflow",
         f"{_HERE}.tensorflow.read",
         "TensorFlow: checkpoints of versions 1 and 2, graphs, SavedModels, pickles of variables",
+        graphs=True,
         recogniser=f"{_HERE}.tensorflow.files",
         options=("ema", "inputs", "outputs", "signature", "tags", "fix", "input_shape", *EDITS),
     ),
@@ -198,6 +201,7 @@ WRITERS = (
         f"{_HERE}.keras.write",
         "write_archive",
         "Keras 3 archive",
+        stored=True,
         channels_first=False,
         options=("io",),
     ),
@@ -207,6 +211,7 @@ WRITERS = (
         f"{_HERE}.keras.write",
         "write_weights",
         "weights of a Keras 3 model",
+        stored=True,
         channels_first=False,
         options=("io",),
     ),
@@ -234,6 +239,7 @@ WRITERS = (
         f"{_HERE}.keras.write",
         "write_hdf5",
         "HDF5 model of Keras 2 and tf.keras",
+        stored=True,
         channels_first=False,
         options=("io", "target_version"),
     ),
