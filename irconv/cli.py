@@ -54,6 +54,9 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Where images have their channels in a Keras 1 file that does not say: th first, tf last.",
     ),
     click.option(
+        "--submodel", metavar="NAME", help="The group of an outer model's weights that is the model's of --arch."
+    ),
+    click.option(
         "--until",
         multiple=True,
         metavar="LAYER",

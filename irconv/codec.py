@@ -388,7 +388,7 @@ class Table:
         """
         candidates = [codec for codec in self.codecs if codec.native == native.type]
         if not candidates:
-            raise Refused(where, f"irconv has no rule for {self.framework}'s {native.type}", self._remedy(native.type))
+            raise Refused(where, f"irconv has no rule for {self.framework}'s {native.type}", self.remedy(native.type))
         selected = [codec for codec in candidates if codec.selects(native.config)]
         chosen = selected[0] if selected else None
         if given is not None and len(selected) > 1:
@@ -433,7 +433,8 @@ class Table:
             raise refusals[0]
         raise Refused(f"layer {name} ({layer.type})", f"{self.framework} has no layer for it")
 
-    def _remedy(self, native_type: str) -> str:
+    def remedy(self, native_type: str) -> str:
+        """What the user can do about a native type without a rule."""
         known = sorted({codec.native for codec in self.codecs})
         near = [name for name in known if name.lower() == native_type.lower()]
         if near:

@@ -33,6 +33,8 @@ class ReadOptions:
     """Where images have their channels in Keras 1: first (``th``) or last (``--dim-ordering``)."""
     arch: Path | None = None
     """The file that says what the weights are the weights of (``--arch``)."""
+    submodel: str | None = None
+    """Which group of an outer model's weights is the model's that ``--arch`` states (``--submodel``)."""
     until: tuple[str, ...] = ()
     """Read the model up to these layers, whose results become the outputs, in this order (``--until``)."""
     replace: tuple[str, ...] = ()

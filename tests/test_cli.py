@@ -134,9 +134,20 @@ def test_an_opset_that_cannot_say_the_model_is_refused(case: Any, opset: int, re
 @pytest.mark.parametrize(
     ("case", "reason"),
     [
-        ("keras2.3.1-lambda", "layer lambda_1 (Lambda): irconv has no rule for Keras's Lambda."),
-        ("tf2.15-lambda", "layer lambda (Lambda): irconv has no rule for Keras's Lambda."),
-        ("keras2.3.1-custom_layer", "layer scale_1 (Scale): irconv has no rule for Keras's Scale."),
+        (
+            "keras2.3.1-lambda",
+            "layer lambda_1 (Lambda): irconv has no rule for Keras's Lambda. It has the settings "
+            "function=a lambda, function_type='lambda', output_shape_type='raw'.",
+        ),
+        (
+            "tf2.15-lambda",
+            "layer lambda (Lambda): irconv has no rule for Keras's Lambda. It has the settings "
+            "function=a lambda, function_type='lambda', module='__main__', output_shape_type='raw'.",
+        ),
+        (
+            "keras2.3.1-custom_layer",
+            "layer scale_1 (Scale): irconv has no rule for Keras's Scale. It has the weights factor 5.",
+        ),
     ],
 )
 def test_code_of_the_user_is_refused_by_every_writer(case: str, reason: str, suffix: str, tmp_path: Path) -> None:
@@ -313,8 +324,12 @@ def test_all_unknown_layers_are_reported_at_once(tmp_path: Path) -> None:
     assert (done.code, done.out) == (3, "")
     advice = "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
     assert done.err == (
-        f"{model}: layer conv2d (Conv2DWarped): irconv has no rule for Keras's Conv2DWarped. {advice}\n"
-        f"{model}: layer flatten (Squash): irconv has no rule for Keras's Squash. {advice}\n"
+        f"{model}: layer conv2d (Conv2DWarped): irconv has no rule for Keras's Conv2DWarped. It has the weights kernel "
+        "3x2x3x5, bias 5 and the settings filters=5, kernel_size=[3, 2], strides=[1, 1], padding='valid', "
+        "data_format='channels_last', dilation_rate=[1, 1], groups=1, activation='linear', use_bias=True. "
+        f"{advice}\n"
+        f"{model}: layer flatten (Squash): irconv has no rule for Keras's Squash. It has the settings "
+        f"data_format='channels_last'. {advice}\n"
     )
     assert list(tmp_path.iterdir()) == [model]
 

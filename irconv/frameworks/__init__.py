@@ -107,7 +107,7 @@ READERS = (
         f"{_HERE}.keras.read",
         "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
         recogniser=f"{_HERE}.keras.files",
-        options=("backend", "dim_ordering", "arch", *EDITS),
+        options=("backend", "dim_ordering", "arch", "submodel", *EDITS),
     ),
     Reader(
         "torch-program",

@@ -117,7 +117,7 @@ class Placed:
             if len(listed) == len(every) and all(weighted or not c.tree.variables() for c, weighted in placed):
                 layers = [child for child, weighted in placed if weighted]
         if len(layers) != len(numbered):
-            names = ", ".join(child.path for child in layers)
+            names = ", ".join(child.tree.name for child in layers)
             what = f"expected {len(layers)} layers with weights ({names}), but the checkpoint has {len(numbered)}"
             problems.add(f"{self.where}: {self.way or 'model'}", what, "Give the model of these weights with --arch.")
             problems.raise_any()  # nothing else that could be said of other weights would help
@@ -137,7 +137,7 @@ class Placed:
         for variable in child.tree.variables():
             weight = self._at(place, variable.path.split("/"))
             if weight is None:
-                where = f"{self.where}: layer {child.path} ({child.tree.kind})"
+                where = f"{self.where}: layer {child.tree.name} ({child.tree.kind})"
                 raise Refused(where, f"expected the variable {variable.path}, which the checkpoint does not have there")
             found[prefix + variable.path] = replace(weight, trainable=trained and variable.trainable)
         return found

@@ -18,7 +18,7 @@ from irconv.errors import MissingFact, Problems
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile
 from irconv.frameworks.keras.keras1_spelling import DATA_FORMATS, KINDS, MERGES, converted, names_of
-from irconv.frameworks.keras.variables import MODELS, Child, layers_of, tree
+from irconv.frameworks.keras.variables import MODELS, Child, layers_of, segment, tree
 from irconv.ir.manifest import Fact, given_fact
 
 #: ``running_std`` of BatchNormalization is a standard deviation before, a variance from here on.
@@ -50,11 +50,11 @@ def tensors(file: KerasFile, problems: Problems) -> dict[str, NativeWeight]:
     """The weights under layer and local name; Keras 1 names them ``convolution2d_1_W``."""
     found: dict[str, NativeWeight] = {}
     deviates = bool(file.version) and _number(file.version) < _VARIANCE_SINCE
-    trees = {child.path: child for child in tree(file.config or {}).children}
+    trees = {child.tree.name: child for child in tree(file.config or {}).children}
     for layer, named in (file.named or {}).items():
         where = f"{file.path}: weights of {layer}"
         if layer not in trees:
-            found |= {f"{layer}/{name}": weight for name, weight in named.items()}
+            found |= {f"{segment(layer)}/{name}": weight for name, weight in named.items()}
             continue
         owners = list(_owners(trees[layer], ""))
         counts: Counter[tuple[str, str]] = Counter()
@@ -71,7 +71,7 @@ def tensors(file: KerasFile, problems: Problems) -> dict[str, NativeWeight]:
                 problems.add(where, f"expected the name of a layer's variable as Keras 1 writes it, got {name!r}")
                 continue
             trainable = same[place].trainable and not local.endswith(_STATISTICS)
-            found[f"{layer}/{same[place].prefix}{local}"] = replace(weight, trainable=trainable)
+            found[f"{segment(layer)}/{same[place].prefix}{local}"] = replace(weight, trainable=trainable)
     return found
 
 

@@ -14,7 +14,7 @@ from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outp
 from irconv.frameworks.keras.calls import Call, Reference, leaves, read_calls, references
 from irconv.frameworks.keras.inputs import input_port
 from irconv.frameworks.keras.own import is_own
-from irconv.frameworks.keras.variables import MODELS, beginnings, layers_of
+from irconv.frameworks.keras.variables import MODELS, layers_of, segment, shown
 from irconv.ir.layers.base import Origin
 
 
@@ -87,7 +87,7 @@ class _Functional:
         for reference in [r for calls in self.calls.values() for call in calls for r in call.references] + self.outputs:
             used[reference.layer] = max(used.get(reference.layer, 0), reference.call)
         return {
-            name: 1 if entry.get("class_name") in MODELS and used.get(name, 0) >= len(self.calls[name]) else 0
+            name: 1 if _is_model(entry) and used.get(name, 0) >= len(self.calls[name]) else 0
             for name, entry in self.entries.items()
         }
 
@@ -182,6 +182,12 @@ def _inner(
     return KerasLayer(kind, unique, dict(body), tensors, tuple(calls), origin)
 
 
+def _is_model(entry: Mapping[str, Any]) -> bool:
+    """Whether a layer is a model, be it of a class of the user's own."""
+    config = entry.get("config")
+    return entry.get("class_name") in MODELS or (isinstance(config, Mapping) and isinstance(config.get("layers"), list))
+
+
 def kind_of(entry: Mapping[str, Any]) -> str:
     """The kind of a serialised layer: operators of Keras 3 are ``ops.Add`` and so on."""
     kind = str(entry.get("class_name"))
@@ -210,13 +216,13 @@ def _name(entry: Mapping[str, Any]) -> str:
 
 
 def _split(tensors: Mapping[str, Any], names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """The tensors of each layer of a model; of names that begin alike the longest counts."""
-    parts: dict[str, dict[str, Any]] = {name: {} for name in names}
+    """The tensors of each layer of a model."""
+    parts: dict[str, dict[str, Any]] = {segment(name): {} for name in names}
     for path, weight in tensors.items():
-        name = next((name for name in beginnings(path) if name in parts), None)
-        if name is not None:
-            parts[name][path[len(name) + 1 :]] = weight
-    return parts
+        name, _, local = path.partition("/")
+        if name in parts:
+            parts[name][local] = weight
+    return {shown(name): found for name, found in parts.items()}
 
 
 def _arranged(call: KerasCall, input_layers: Any, names: Sequence[str]) -> list[Value]:

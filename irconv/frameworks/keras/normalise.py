@@ -15,7 +15,7 @@ from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.keras import composites
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Value
 from irconv.frameworks.keras.facts import Facts
-from irconv.frameworks.keras.variables import MODELS, beginnings, layers_of
+from irconv.frameworks.keras.variables import MODELS, layers_of, segment, shown
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
 
@@ -27,7 +27,8 @@ def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], fa
     """
     kind, body = str(config.get("class_name")), config["config"]
     if kind not in MODELS:
-        raise Refused(f"{facts.path}: model", f"expected one of {', '.join(MODELS)}, got {kind!r}")
+        remedy = "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m."
+        raise Refused(f"{facts.path}: model", f"expected one of {', '.join(MODELS)}, got {kind!r}", remedy)
     builder = Builder(facts, composites.place)
     body = body if isinstance(body, Mapping) else {"layers": body}
     origin = Origin(framework="keras", type=kind, name=str(body.get("name", "")), config={}, split_from=None)
@@ -44,9 +45,8 @@ def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], fa
 
 def _all_taken(builder: Builder, layers: list[Any], tensors: Mapping[str, NativeWeight]) -> None:
     """Note a problem for the weights of layers that the model does not have."""
-    names = {str(entry.get("name") or entry["config"]["name"]) for entry in layers}
-    lost = sorted({path.split("/")[0] for path in tensors if names.isdisjoint(beginnings(path))})
-    for name in lost:
+    names = {segment(str(entry.get("name") or entry["config"]["name"])) for entry in layers}
+    for name in sorted(map(shown, {path.split("/")[0] for path in tensors} - names)):
         what = "expected a layer of this name in the model, but it has none"
         builder.problems.add(f"{builder.facts.path}: weights of {name}", what)
 

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from irconv.codec import NativeWeight
-from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
+from irconv import edits
+from irconv.codec import NativeModel, NativeWeight
+from irconv.errors import MALFORMED, DamagedFile, IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.keras import files, keras0, keras1, spelling, structure
 from irconv.frameworks.keras.composites import EXPANSIONS
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
+from irconv.frameworks.keras.inner import inner
 from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import normalise
 from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.table import TABLE
-from irconv.frameworks.keras.variables import KINDS, Tree, tree
+from irconv.frameworks.keras.unknown import unknown_classes, with_all_else
+from irconv.frameworks.keras.variables import KINDS, Tree, segment, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, assumed_fact, given_fact
 from irconv.options import EDITS, Backend, ReadOptions, refuse_unused
+from irconv.rows import Weight
 from irconv.translate import decode
 
 _BACKENDS = get_args(Backend)
@@ -62,47 +66,93 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         refuse_unused(options, ("dim_ordering",), f"layers of Keras {major} say their data_format")
     named_apart(file.config, _KNOWN)
     facts = Facts(str(path), backend.value, major, file.version, spelling.says_ragged(file.config))
-    problems, omitted = Problems(), list[Omitted]()
-    told: tuple[Fact, ...] = ()
+    problems = Problems()
     try:
-        if major == 1:
-            ordering = keras1.ordering(file, options.dim_ordering)
-            file, told = keras1.as_keras2(file, facts, ordering), (ordering,) if ordering else ()
-        tensors, taken = _tensors(file, major, problems)
+        found = _found(file, facts, options, problems)
         with problems.collect():
-            omitted = _left_over(file, taken)
-        with problems.collect():
-            model = normalise(file.config or {}, tensors, facts)
-        kept = structure.facts(file.config or {}, file.settings)
+            model = normalise(found.config, found.tensors, facts)
+        kept = structure.facts(found.config, file.settings)
         problems.raise_any()
     except (*MALFORMED, RecursionError) as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
-    source = source.model_copy(update={"facts": (*source.facts, *told, *kept)})
-    bundle = decode(model, TABLE, source, path.name, options)
-    return replace(bundle, omitted=(*omitted, *bundle.omitted), paths=paths)
+    source = source.model_copy(update={"facts": (*source.facts, *found.facts, *kept)})
+    bundle = _decoded(model, source, path.name, options)
+    return replace(bundle, omitted=(*found.omitted, *bundle.omitted), paths=paths)
+
+
+@dataclass
+class _Found:
+    """The weights of a model by layer and local name."""
+
+    config: Mapping[str, Any]
+    tensors: Mapping[str, NativeWeight]
+    facts: tuple[Fact, ...] = ()
+    omitted: list[Omitted] = field(default_factory=list)
+
+
+def _found(file: KerasFile, facts: Facts, options: ReadOptions, problems: Problems) -> _Found:
+    """Which array is which variable of the model; what is none is noted, or a problem."""
+    told: tuple[Fact, ...] = ()
+    if facts.version == 1:
+        ordering = keras1.ordering(file, options.dim_ordering)
+        file, told = keras1.as_keras2(file, facts, ordering), (ordering,) if ordering else ()
+    config = file.config or {}
+    part = None
+    if options.arch is not None and facts.version > 1 and file.named:
+        part = inner(tree(config), file.named, options.submodel, str(file.path))
+    else:
+        reason = "weights are told apart by their groups in HDF5 of Keras 2 beside an --arch alone"
+        refuse_unused(options, ("submodel",), reason)
+    if part is not None:
+        found = _Found(config, part.tensors, (*told, part.fact), list(part.omitted))
+        taken = {weight.path for weight in part.tensors.values()} | {omitted.name for omitted in part.omitted}
+    else:
+        tensors, taken = _tensors(file, facts.version, _taught(options), problems)
+        found = _Found(config, tensors, told)
+    with problems.collect():
+        found.omitted += _left_over(file, taken)
+    return found
+
+
+def _decoded(model: NativeModel, source: SourceRecord, name: str, options: ReadOptions) -> Bundle:
+    """The model through the table. What it has no rule for is said once for each class, with weights and settings."""
+    unknown = unknown_classes(edits.run(model, options), edits.with_plugins(TABLE, options))
+    try:
+        return decode(model, TABLE, source, name, options)
+    except IrconvError as error:
+        raise (with_all_else(unknown, error) if unknown else error) from error
+
+
+def _taught(options: ReadOptions) -> dict[str, tuple[str, ...]]:
+    """The weights of the classes that plugins teach, in the order of their rows."""
+    own = set(TABLE.codecs)
+    taught = [codec for codec in edits.with_plugins(TABLE, options).codecs if codec not in own]
+    return {codec.native: tuple(row.native for row in codec.rows if isinstance(row, Weight)) for codec in taught}
 
 
 def tensors_by_name(tree: Tree, weights: Named, path: str, problems: Problems) -> dict[str, NativeWeight]:
     """The weights that an HDF5 file lists by layer, under layer and local name: ``conv/kernel``."""
     found: dict[str, NativeWeight] = {}
-    trees = {child.path: child.tree for child in tree.children}
+    trees = {child.tree.name: child.tree for child in tree.children}
     for layer, named in weights.items():
         with problems.collect():
             unknown = Tree("", layer, True, (), known=False)
             local = by_name(trees.get(layer, unknown), named, f"{path}: weights of {layer}")
-            found |= {f"{layer}/{name}": weight for name, weight in local.items()}
+            found |= {f"{segment(layer)}/{name}": weight for name, weight in local.items()}
     return found
 
 
-def _tensors(file: KerasFile, major: int, problems: Problems) -> tuple[Mapping[str, NativeWeight], set[str]]:
+def _tensors(
+    file: KerasFile, major: int, taught: Mapping[str, tuple[str, ...]], problems: Problems
+) -> tuple[Mapping[str, NativeWeight], set[str]]:
     """The weights by layer and local name, and the datasets that they are."""
     model = tree(file.config or {})
     if file.objects is not None:
         found = file.objects.of(model, problems)
         return found, {weight.path for weight in found.values()}
     if file.placed is not None:
-        archive = Archive(str(file.path), problems)
+        archive = Archive(str(file.path), problems, taught)
         return archive.read(model, file.placed), archive.taken
     named = file.named or {}
     taken = {weight.path for layer in named.values() for weight in layer.values()}
@@ -125,7 +175,12 @@ def _with_arch(file: KerasFile, arch: Path) -> KerasFile:
 
 def _weights_alone(file: KerasFile, source: SourceRecord, backend: str, options: ReadOptions) -> Bundle:
     """The weights in groups; what the user says of the axes of Keras 1 is kept as a fact for whoever reads them."""
-    refuse_unused(options, EDITS, "the file holds weights without layers", "Give the model's JSON with --arch, too.")
+    refuse_unused(
+        options,
+        (*EDITS, "submodel"),
+        "the file holds weights without layers",
+        "Give the model's JSON with --arch, too.",
+    )
     if file.placed is not None or file.objects is not None or file.version[:2] in ("2.", "3."):
         refuse_unused(options, ("dim_ordering",), "only Keras 1 keeps kernels in several orders")
     if options.dim_ordering:

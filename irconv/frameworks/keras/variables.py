@@ -46,6 +46,17 @@ class Tree:
         found = list(self._walk("", (), True))
         return [v for v in found if v.trainable] + [v for v in found if not v.trainable]
 
+    def unknown(self, path: str = "") -> Iterator[tuple[str, Tree]]:
+        """The layers in this one, or itself, whose variables irconv does not know, by their path in local names."""
+        if not self.known:
+            yield path, self
+        for child in self.children:
+            yield from child.tree.unknown(f"{path}/{child.path}".lstrip("/"))
+
+    def has_model(self) -> bool:
+        """Whether it is a model or holds one."""
+        return self.kind in MODELS or any(child.tree.has_model() for child in self.children)
+
     def _walk(self, prefix: str, owners: tuple[str, ...], trainable: bool) -> Iterator[Variable]:
         trainable, owners = trainable and self.trainable, (*owners, self.name)
         for name in self.own:
@@ -114,6 +125,7 @@ _OUTPUT = ("output_dense", "attention_output")
 _INT8 = {"Dense": "~kernel_scale", "EinsumDense": "~kernel_scale", "Embedding": "~embeddings_scale"}
 
 _ABSENT = object()
+_SLASH = "\0"
 
 
 def tree(entry: Mapping[str, Any]) -> Tree:
@@ -132,11 +144,18 @@ def tree(entry: Mapping[str, Any]) -> Tree:
     return Tree(kind, name, _trained(config), own, tuple(children), known)
 
 
-def beginnings(path: str) -> Iterator[str]:
-    """What a path begins with, up to each of its slashes; the longest first."""
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path
+def segment(name: str) -> str:
+    """The name of a layer as one part of a local name; Keras allows slashes in it, which are no parts of a path.
+
+    >>> shown(f"{segment('conv1/bn')}/gamma")
+    'conv1/bn/gamma'
+    """
+    return name.replace("/", _SLASH)
+
+
+def shown(path: str) -> str:
+    """A local name for people."""
+    return path.replace(_SLASH, "/")
 
 
 def layers_of(config: Any) -> list[Any]:
@@ -153,8 +172,8 @@ def is_int8(config: Mapping[str, Any]) -> bool:
 
 
 def snake_case(kind: str) -> str:
-    """A class name as archives spell it: ``Conv2DTranspose`` is ``conv2d_transpose``."""
-    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind))
+    """A class name as archives spell it, without its package: ``Conv2DTranspose`` is ``conv2d_transpose``."""
+    words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind.rpartition(">")[2]))
     return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
 
 
@@ -176,7 +195,7 @@ def _listed(prefix: str, container: str, entries: Iterable[Any]) -> Iterator[Chi
     for entry in entries:
         if ".ops." not in str(entry.get("module", "")) or not is_own(entry):
             found = tree(entry)
-            yield Child(prefix + (found.name or str(entry.get("name"))), container, found)
+            yield Child(prefix + segment(found.name or str(entry.get("name"))), container, found)
 
 
 def _sublayer(path: str, entry: Mapping[str, Any]) -> Child:

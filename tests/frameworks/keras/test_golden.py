@@ -142,9 +142,11 @@ def test_a_layer_of_user_code_is_refused_by_name(case: Case) -> None:
     (user_layer,) = set(case.described["native_types"]) - {"Dense", "InputLayer"}
     text = rejection(lambda: irconv.read(case.model), Refused)
     (name,) = (key for key in ("lambda", "lambda_1", "scale_1", "scale") if f"layer {key} " in text)
-    assert text == (
-        f"{case.model}: layer {name} ({user_layer}): irconv has no rule for Keras's {user_layer}. "
-        "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
+    assert text.startswith(
+        f"{case.model}: layer {name} ({user_layer}): irconv has no rule for Keras's {user_layer}. It has the "
+    )
+    assert text.endswith(
+        ". irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."
     )
 
 

@@ -10,13 +10,20 @@ import pytest
 from irconv.codec import NativeWeight
 from irconv.errors import Refused
 from irconv.frameworks.keras.matching import by_name
-from irconv.frameworks.keras.variables import snake_case, tree
+from irconv.frameworks.keras.variables import shown, snake_case, tree
 from irconv.ir.tensors import LazyTensor
 from tests.helpers import rejection
 
 
 def dense(name: str, trainable: bool = True) -> dict[str, Any]:
     return {"class_name": "Dense", "config": {"name": name, "trainable": trainable, "use_bias": False}}
+
+
+_LSTM = ("kernel", "recurrent_kernel", "bias")
+
+
+def lstm(name: str) -> dict[str, Any]:
+    return {"class_name": "LSTM", "config": {"name": name, "use_bias": True}}
 
 
 def model(*layers: dict[str, Any], name: str = "m") -> dict[str, Any]:
@@ -50,11 +57,38 @@ def test_names_that_no_order_explains_are_refused() -> None:
     )
 
 
-def test_alike_endings_of_a_layer_that_is_not_known_are_refused() -> None:
+def test_alike_endings_of_a_layer_that_is_not_known_keep_what_stands_before_them() -> None:
     entry = {"class_name": "Mine", "config": {"name": "mine"}}
     assert matched(entry, "mine/scale:0", "mine/shift:0") == {"scale": "mine/scale:0", "shift": "mine/shift:0"}
-    text = rejection(lambda: matched(entry, "mine/a/scale:0", "mine/b/scale:0"), Refused)
-    assert text == "here: has several weights that end in 'scale': mine/a/scale:0, mine/b/scale:0."
+    assert matched(entry, "mine/a/scale:0", "mine/b/scale:0") == {
+        "a/scale": "mine/a/scale:0",
+        "b/scale": "mine/b/scale:0",
+    }
+
+
+def test_the_group_is_the_layer_whatever_its_names_say() -> None:
+    assert matched(dense("a"), "b/kernel:0") == {"kernel": "b/kernel:0"}
+    turned = {"class_name": "Bidirectional", "config": {"name": "new", "layer": lstm("new")}}
+    names = [f"old/{way}_old/lstm_cell/{name}:0" for way in ("forward", "backward") for name in _LSTM]
+    assert list(matched(turned, *names).values()) == names
+    swapped = [*names[3:], *names[:3]]
+    assert "told apart by name" in rejection(lambda: matched(turned, *swapped), Refused)
+
+
+def test_slashes_in_the_names_of_layers_are_no_parts_of_a_path() -> None:
+    whole = model(model(dense("a/b"), dense("b"), name="a"), dense("c/a"), name="m")
+    found = matched(whole, "c/a/kernel:0", "b/kernel:0", "a/b/kernel:0")
+    assert {tuple(map(shown, local.split("/"))): path for local, path in found.items()} == {
+        ("a", "a/b", "kernel"): "a/b/kernel:0",
+        ("a", "b", "kernel"): "b/kernel:0",
+        ("c/a", "kernel"): "c/a/kernel:0",
+    }
+
+
+def test_what_is_left_in_a_model_is_of_its_layers_that_are_not_known() -> None:
+    mine = {"class_name": "Mine", "config": {"name": "mine"}}
+    found = matched(model(dense("a"), mine), "a/kernel:0", "mine/w:0", "mine/deep/w:0")
+    assert found == {"a/kernel": "a/kernel:0", "mine/w": "mine/w:0", "mine/deep/w": "mine/deep/w:0"}
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv.errors import IrconvError
+from irconv.errors import Refused
 from irconv.frameworks.keras.own import is_own, named_apart, own_name
+from irconv.options import ReadOptions
+from tests.helpers import rejection
 
 FOLDER = Path(__file__).parents[3] / "fixtures" / "keras_foreign"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir() and "subclassed" not in path.name)
@@ -65,11 +67,70 @@ def test_there_are_foreign_classes_of_every_place_in_both_formats() -> None:
     assert {f"{place}-{kind}" for place in ("cell", "direction", "inner", "nested") for kind in ("h5", "keras")} < names
 
 
+#: What each case is refused by.
+NAMED = {
+    "registered": "my>Dense",
+    "of_main": "__main__>Dense",
+    "like_keras": "keras_mine>BatchNormalization",
+    "cell": "my>LSTMCell",
+    "stacked_cell": "keras_mine>LSTMCell",
+    "inner": "tensorflow_mine>Dense",
+    "direction": "my>LSTM",
+    "sequential": "my>Sequential",
+    "nested": "my>Sequential",
+    "activation": "my>relu",
+}
+
+
 @pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
-def test_a_foreign_class_named_like_one_of_keras_is_refused(folder: Path) -> None:
+def test_a_foreign_class_named_like_one_of_keras_is_refused_by_its_own_name_and_nothing_else(folder: Path) -> None:
     (file,) = folder.glob("model.*")
-    with pytest.raises(IrconvError):
-        irconv.read(file)
+    (line,) = rejection(lambda: irconv.read(file), Refused).splitlines()
+    assert NAMED[folder.name.split("-")[1]] in line
+
+
+@pytest.mark.parametrize("kind", ["h5", "keras"])
+@pytest.mark.parametrize("flavour", ["keras3.15", "tf2.15"])
+def test_a_plugin_teaches_a_registered_class_in_both_formats(flavour: str, kind: str, tmp_path: Path) -> None:
+    """In an archive weights have no names, and are taken in the order of the plugin's rows."""
+    plugin = tmp_path / "half.py"
+    plugin.write_text(
+        "from irconv.codec import Codec\n"
+        "from irconv.ir.layers.convolution import Linear\n"
+        "from irconv.rows import Ignored, Weight\n"
+        "IGNORED = Ignored('name trainable dtype units activation use_bias kernel_initializer bias_initializer '\n"
+        "    'kernel_regularizer bias_regularizer activity_regularizer kernel_constraint bias_constraint '\n"
+        "    'quantization_config lora_rank lora_alpha')\n"
+        "ROWS = [Weight('kernel', 'kernel', 'in out'), Weight('bias', 'bias', 'out')]\n"
+        "CODECS = {'keras': [Codec('my>Dense', Linear, IGNORED, *ROWS)]}\n"
+    )
+    folder = FOLDER / f"{flavour}-registered-{kind}"
+    bundle = irconv.read(folder / f"model.{kind}", ReadOptions(plugins=(plugin,)))
+    (got,) = irconv.run(bundle, [np.load(folder / "x_0.npy")]).values()
+    np.testing.assert_allclose(got, 2 * np.load(folder / "y_0.npy"), rtol=1e-6)  # the class halves what Dense gives
+
+
+def test_layers_of_one_class_are_refused_once_with_weights_and_settings(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    path.write_bytes((FOLDER / "keras3.15-nested-h5" / "model.h5").read_bytes())
+    with h5py.File(path, "r+") as file:
+        config = json.loads(file.attrs["model_config"])
+        for layer in config["config"]["layers"][1:]:
+            layer["class_name"] = "Mine"
+        file.attrs["model_config"] = json.dumps(config)
+    (line,) = rejection(lambda: irconv.read(path), Refused).splitlines()
+    assert line.startswith(
+        f"{path}: layer sequential (Mine) and 1 more (dense): irconv has no rule for Keras's Mine. "
+        "It has the weights kernel 5x3, bias 3 and the settings "
+    )
+
+
+def test_a_model_that_keeps_no_layers_is_refused_with_advice() -> None:
+    path = FOLDER / "keras3.15-sequential-keras" / "model.keras"
+    assert rejection(lambda: irconv.read(path), Refused) == (
+        f"{path}: model: expected one of Functional, Model, Sequential, got 'my>Sequential'. "
+        "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m."
+    )
 
 
 def test_weights_of_a_subclassed_model_are_keras_and_keep_every_array() -> None:

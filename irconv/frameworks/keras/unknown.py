@@ -1,0 +1,68 @@
+"""What is said of layers whose class irconv has no rule for: each class once, with all that a plugin must know."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from irconv.codec import Native, NativeModel, Table
+from irconv.errors import IrconvError, Problem
+from irconv.frameworks.keras.variables import shown
+
+#: Settings of every layer, and of training.
+_OF_EVERY_LAYER = {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "layers"}
+_OF_TRAINING = ("_initializer", "_regularizer", "_constraint")
+_MOST = 5
+_LONGEST = 300
+
+
+def unknown_classes(model: NativeModel, table: Table) -> dict[str, Problem]:
+    """Class -> the problem that its layers are, by the first of them."""
+    rules = {codec.native for codec in table.codecs}
+    found: dict[str, list[Native]] = {}
+    for layer in model.layers.values():
+        if layer.type not in rules:
+            found.setdefault(layer.type, []).append(layer)
+    return {kind: _problem(model, table, kind, layers) for kind, layers in found.items()}
+
+
+def with_all_else(unknown: Mapping[str, Problem], error: IrconvError) -> IrconvError:
+    """The error of a model with the classes that are not known each once."""
+    rest = [problem for problem in error.problems if not any(problem.what == _no_rule(kind) for kind in unknown)]
+    return type(error)([*unknown.values(), *rest])
+
+
+def _problem(model: NativeModel, table: Table, kind: str, layers: list[Native]) -> Problem:
+    first = layers[0]
+    where = model.where.get(first.name, f"layer {first.name}")
+    others = [layer.name for layer in layers[1:]]
+    if others:
+        names = ", ".join(others[:_MOST]) + (", ..." if len(others) > _MOST else "")
+        where += f" and {len(others)} more ({names})"
+    about = [f"the weights {', '.join(_weights(first))}"] if first.tensors else []
+    if settings := ", ".join(_settings(first.config)):
+        about.append(f"the settings {settings[:_LONGEST]}{'...' if len(settings) > _LONGEST else ''}")
+    said = f"It has {' and '.join(about)}. " if about else ""
+    return Problem(where, _no_rule(kind), said + table.remedy(kind))
+
+
+def _no_rule(kind: str) -> str:
+    return f"irconv has no rule for Keras's {kind}"
+
+
+def _weights(layer: Native) -> Iterator[str]:
+    for name, weight in layer.tensors.items():
+        yield f"{shown(name)} {'x'.join(map(str, weight.data.shape)) or 'scalar'}"
+
+
+def _settings(config: Mapping[str, Any]) -> Iterable[str]:
+    for key, value in config.items():
+        if key not in _OF_EVERY_LAYER and not key.endswith(_OF_TRAINING) and value not in (None, {}):
+            yield f"{key}={_function(value) if key == 'function' else repr(value)}"
+
+
+def _function(value: Any) -> str:
+    """The name of the function of a Lambda layer; a lambda has none."""
+    if isinstance(value, Mapping):
+        return "a lambda" if value.get("class_name") == "__lambda__" else str(value.get("config"))
+    return value if isinstance(value, str) else "a lambda"
