@@ -31,6 +31,7 @@ ASKED: dict[str, Any] = {
     "dim_ordering": "th",
     "arch": Path("a.json"),
     "submodel": "a",
+    "digests": False,
     "until": ("a",),
     "replace": ("a=identity",),
     "plugins": (Path("p.py"),),
