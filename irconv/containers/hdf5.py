@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from irconv.containers.budget import unpacked
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.hdf5_process import LibraryFailed, Limits, ask
 from irconv.containers.watch import note
@@ -189,6 +190,9 @@ def _source(found: dict[str, Any], place: _Place, file: SourceFile, name: str) -
     nbytes, stored = prod(shape) * item_size(dtype), found["stored"]
     if nbytes > _SMALL and nbytes > _MOST_DEFLATED * stored:
         raise DamagedFile(where, f"claims {nbytes} bytes, but {stored} are stored, which no compression can hold")
+    if nbytes > unpacked(stored):
+        what = f"unpacks to {nbytes} bytes, and irconv takes at most {unpacked(stored)} from {stored}"
+        raise Refused(where, what, "Save it uncompressed.")
     return _Chunked(place, name, dtype, shape)
 
 

@@ -24,10 +24,17 @@ _MOST_TEXT = 2**30
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may take: seconds of processor time (five times as long by the clock), and bytes of memory."""
+    """What a request may take: seconds of processor time (five times as long by the clock), and bytes of memory. The
+    seconds are for a large file; a small one has `least`, and one more for every `step` bytes."""
 
     seconds: int = 60
     memory: int = 2**30
+    least: int = 2
+    step: int = 2**22
+
+    def time(self, nbytes: int) -> int:
+        """The seconds for so many bytes."""
+        return min(self.seconds, self.least + nbytes // self.step)
 
 
 class LibraryFailed(Exception):
@@ -39,20 +46,32 @@ def ask(file: Path | SourceFile, limits: Limits, dataset: str = "", nbytes: int 
 
     Raises `LibraryFailed`, and what reading the file inside another one raises.
     """
-    request: dict[str, Any] = {"seconds": limits.seconds, "memory": limits.memory}
-    request |= {"path": str(file.absolute())} if isinstance(file, Path) else {"size": file.size}
+    size = _size(file)
+    seconds = limits.time(size + nbytes)
+    request: dict[str, Any] = {"seconds": seconds, "memory": limits.memory, "size": size}
+    request |= {"path": str(file.absolute())} if isinstance(file, Path) else {}
     if dataset:
         request |= {"dataset": dataset, "memory": limits.memory + 3 * nbytes}
     with _LOCK:
         process = _process()
         try:
-            found, data = _answer(process, request, file, limits.seconds, nbytes)
+            found, data = _answer(process, request, file, seconds, nbytes)
         except BaseException:
             _end(process)
             raise
     if "error" in found:
         raise LibraryFailed(found["error"])
     return found, data
+
+
+def _size(file: Path | SourceFile) -> int:
+    """The bytes of a file; none where it is gone, which the library will say."""
+    if not isinstance(file, Path):
+        return file.size
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def _answer(

@@ -19,6 +19,8 @@ from typing import Any, BinaryIO
 
 MOST_DEPTH = 64
 MOST_OBJECTS = 2**20
+FREE_OBJECTS, BYTES_OF_OBJECT = 1000, 64
+"""Names in groups that any file may have; a larger one has one more for every so many bytes, which a name takes."""
 MOST_ATTRIBUTE_BYTES = 2**26
 _BUFFER = 2**16
 _KINDS = {1: "SoftLink", 64: "ExternalLink"}
@@ -66,14 +68,15 @@ def answer(request: dict[str, Any], out: BinaryIO) -> tuple[dict[str, Any], byte
             array = file[request["dataset"]][()]
             array = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             return {"dtype": array.dtype.str, "shape": list(array.shape)}, array.tobytes()
-        return {"root": _Walk().group(file, frozenset())}, b""
+        most = min(MOST_OBJECTS, FREE_OBJECTS + request["size"] // BYTES_OF_OBJECT)
+        return {"root": _Walk(most).group(file, frozenset())}, b""
 
 
 class _Walk:
     """Collects the structure of a file, counting what it has seen."""
 
-    def __init__(self) -> None:
-        self.objects = 0
+    def __init__(self, most: int) -> None:
+        self.most, self.objects = most, 0
         self.attribute_bytes = 0
 
     def group(self, group: Any, above: frozenset[Any]) -> dict[str, Any]:
@@ -91,8 +94,9 @@ class _Walk:
         self.attributes(group, found)
         for key in group:
             self.objects += 1
-            if self.objects > MOST_OBJECTS:
-                return {"kind": "damaged", "what": f"expected at most {MOST_OBJECTS} groups and datasets in a file"}
+            if self.objects > self.most:
+                what = f"expected at most {self.most} groups and datasets in a file of its size"
+                return {"kind": "damaged", "what": what}
             members[key] = self.member(group, key, above | {address})
         return found
 

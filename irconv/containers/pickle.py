@@ -79,7 +79,7 @@ def unpickle(stream: Stream, where: str, rules: Rules | None = None) -> Any:
 
     Raises `Refused` naming what is not on the list of plain data, and `DamagedFile`.
     """
-    machine = Machine(stream.take, stream.line, rules or Rules(), where)
+    machine = Machine(stream.take, stream.line, rules or Rules(), where, lambda: stream.position)
     try:
         return machine.run()
     except IrconvError:

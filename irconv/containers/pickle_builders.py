@@ -12,7 +12,7 @@ from irconv.containers.pickle_values import Draft, Global, Instance, OrderedItem
 from irconv.layout import Array
 
 _KINDS = "biufcSU"
-_SMALL_KEY = 1000
+_SMALL_KEY = 32
 
 
 def checked_key(key: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import struct
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from typing import Any
 
 import numpy as np
@@ -15,19 +15,28 @@ from irconv.containers.pickle_values import Draft, Global, Instance, OrderedItem
 from irconv.errors import Refused
 
 _MAX_OPCODES = 100_000_000
+_FREE, _TIMES = 2**20, 16
+"""Elements that calls may copy, or objects take: so many, and so many for every byte that was read."""
+_OBJECT, _SET = 16, 40  # as many elements of a list take as much memory
 _LONGEST_NUMBER = 4096
 _TEXT = 1 << 16
 """A Python 2 string longer than this is data, such as an array's, and stays bytes."""
 
+Where = Callable[[], int]
 Take = Callable[[int], bytes]
 Line = Callable[[], bytes]
 
 
 class Machine:
-    """Runs one pickle. `take` gives so many bytes of it, `line` those up to the next line feed; both check the end."""
+    """Runs one pickle. `take` gives so many bytes of it, `line` those up to the next line feed; both check the end, and
+    `position` says how far they are.
 
-    def __init__(self, take: Take, line: Line, rules: Rules, where: str) -> None:
-        self.take, self.line, self.rules, self.where = take, line, rules, where
+    An opcode makes no more than its bytes say, but for calls, which copy what they are given: these have a budget.
+    """
+
+    def __init__(self, take: Take, line: Line, rules: Rules, where: str, position: Where) -> None:
+        self.take, self.line, self.rules, self.where, self.position = take, line, rules, where, position
+        self.spent, self.start = 0, position()
         self.builders = {**BUILDERS, **rules.builders}
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
@@ -47,6 +56,13 @@ class Machine:
                 raise ValueError(f"opcode {opcode!r} is not known")
             operation(self)
         raise ValueError(f"more than {_MAX_OPCODES} opcodes")
+
+    def spend(self, *values: Any, cost: int = _OBJECT) -> None:
+        """Charge for an object, and for the copies of what has a length. Raises `Refused` where that is too much."""
+        self.spent += cost + sum(len(value) for value in values if isinstance(value, Sized))
+        if self.spent > _FREE + _TIMES * (self.position() - self.start):
+            what = "the pickle asks for more than its size allows: it copies what it holds over and over"
+            raise Refused(self.where, what, "A pickle of weights has no need of that.")
 
     def number(self, size: int, signed: bool = False) -> int:
         """A little-endian number."""
@@ -98,6 +114,7 @@ class Machine:
             raise ValueError("expected a tuple of arguments")
         if not isinstance(function, Global):
             raise Refused(self.where, f"the pickle calls a {type(function).__name__}, which is never done", _REMEDY)
+        self.spend(*arguments)
         dotted = function.dotted
         if dotted in RECONSTRUCTORS:
             if not isinstance(arguments[0], Global):
@@ -117,6 +134,7 @@ class Machine:
         """An object of a class that was not called. Raises `Refused` where the class is not on the list."""
         if not isinstance(cls, Global) or not isinstance(arguments, tuple):
             raise ValueError("expected a class and its arguments")
+        self.spend(*arguments)
         if cls.dotted in self.builders:
             return self.builders[cls.dotted](*arguments)
         if not self.rules.classes(cls.dotted):
@@ -164,6 +182,7 @@ def _build(machine: Machine) -> None:
     state = machine.stack.pop()
     target = machine.stack[-1]
     if isinstance(target, Draft):
+        machine.spend(*(state if isinstance(state, tuple) else ()))
         machine.replace_top(target.build(state))
     elif isinstance(target, Instance | OrderedItems):
         target.state = state
@@ -285,6 +304,11 @@ def _push(make: Callable[[Machine], Any]) -> Callable[[Machine], None]:
     return operation
 
 
+def _empty_set(machine: Machine) -> set[Any]:
+    machine.spend(cost=_SET)
+    return set()
+
+
 def _sized(size: int, make: Callable[[bytes], Any]) -> Callable[[Machine], None]:
     return lambda machine: machine.stack.append(make(machine.take(machine.number(size))))
 
@@ -348,7 +372,7 @@ _OPERATIONS: dict[bytes, Callable[[Machine], None]] = {
     b"d": _dict,
     b"s": lambda m: _put_items(m, [m.stack.pop(-2), m.stack.pop()]),
     b"u": lambda m: _put_items(m, m.marked()),
-    b"\x8f": _push(lambda _: set()),
+    b"\x8f": _push(_empty_set),
     b"\x90": _add,
     b"\x91": _push(lambda m: frozenset(map(checked_key, m.marked()))),
     b"g": _fetch(Machine.text_number),

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
+from irconv.containers.budget import unpacked
 from irconv.containers.checked import CheckedRegion
 from irconv.containers.files import SourceFile
 from irconv.errors import DamagedFile, Refused
@@ -67,6 +68,7 @@ class Archive:
             if not info.is_dir():
                 self.members[info.filename] = self._member(info, checked)
         self._check_overlaps()
+        self._check_appetite()
 
     def _member(self, info: zipfile.ZipInfo, checked: bool) -> Member:
         where, whole = f"{self.path}: {info.filename}", self.file
@@ -96,6 +98,12 @@ class Archive:
             if member.offset < end:
                 raise DamagedFile(f"{self.path}: {name}", "overlaps another member of the archive")
             end = member.offset + member.stored
+
+    def _check_appetite(self) -> None:
+        total, most = sum(member.size for member in self.members.values() if member.deflated), unpacked(self.file.size)
+        if total > most:
+            what = f"inflates to {total} bytes, and irconv takes at most {most} from an archive of its size"
+            raise Refused(str(self.path), what, "Store its members uncompressed.")
 
     def open(self, name: str) -> SourceFile:
         """A member for positioned reads; raises `DamagedFile` at the first read if its CRC is wrong.

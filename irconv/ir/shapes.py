@@ -15,6 +15,7 @@ from typing import TypeAlias
 Dimension: TypeAlias = int | str
 Shape: TypeAlias = tuple[Dimension, ...]
 _Monomial: TypeAlias = tuple[str, ...]
+_MOST_TERMS = 1000  # a few letters can say (a + b)*(c + d)*... of any length
 
 
 class Size:
@@ -58,8 +59,11 @@ class Size:
 
     def __mul__(self, other: Dimension | Size) -> Size:
         terms: dict[_Monomial, int] = {}
+        others = Size.of(other).terms
+        if len(self.terms) * len(others) > _MOST_TERMS:
+            raise ValueError(f"a product of sizes has more than {_MOST_TERMS} terms")
         for left, a in self.terms.items():
-            for right, b in Size.of(other).terms.items():
+            for right, b in others.items():
                 monomial = tuple(sorted(left + right))
                 terms[monomial] = terms.get(monomial, 0) + a * b
         return Size(terms)

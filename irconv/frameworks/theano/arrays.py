@@ -25,6 +25,7 @@ ARCHITECTURE = "arch.json"
 
 _PICKLE_STARTS = (b"\x80", b"(", b"]", b"}", b"c", b"(l", b"(d")
 _MOST_FILES = 20000
+_MOST_VALUES, _BYTES_OF_VALUE = 100_000, 4
 _DEEPEST = 64
 _SHARED = ("theano.", "lasagne.", "numpy.random", "cuda_ndarray", "pygpu.")
 
@@ -69,6 +70,10 @@ class _Reading:
     arrays: dict[Address, LazyTensor] = field(default_factory=dict)
     others: dict[Address, str] = field(default_factory=dict)
     links: dict[Address, Address] = field(default_factory=dict)
+    size: int = 0
+    """Bytes of the file."""
+    values: int = 0
+    """Values of pickles that were looked at, each as often as something holds it."""
 
 
 def recognises(path: Path) -> str:
@@ -187,6 +192,7 @@ def _hdf5(path: Path) -> _Reading:
 def _npz(path: Path) -> _Reading:
     found = npz.read(path, _RULES)
     reading = _Reading({((name,) if name else ()): data for name, data in found.tensors.items()})
+    reading.size = path.stat().st_size
     for name, value in found.objects.items():
         _flatten(value, (name,) if name else (), reading)
     return reading
@@ -198,7 +204,7 @@ def _pickle(path: Path) -> _Reading:
     values: list[Any] = []
     while stream.position < file.size:
         values.append(pickle.unpickle(stream, str(path), _RULES))
-    reading = _Reading()
+    reading = _Reading(size=file.size)
     for index, value in enumerate(values):
         _flatten(value, (index,) if len(values) > 1 else (), reading)
     return reading
@@ -206,8 +212,11 @@ def _pickle(path: Path) -> _Reading:
 
 def _flatten(value: Any, address: Address, reading: _Reading, depth: int = 0) -> None:
     """Every array inside lists, dicts and objects."""
+    reading.values += 1
     if depth > _DEEPEST:
         raise Refused("pickle", f"expected values nested at most {_DEEPEST} deep")
+    if reading.values > _MOST_VALUES + reading.size // _BYTES_OF_VALUE:
+        raise Refused("pickle", "holds the same values over and over, more often than a file of its size")
     value = shared_value(value)
     if isinstance(value, np.ndarray) and logical_name(value.dtype) is not None:
         reading.arrays[address] = LazyTensor.of(value)

@@ -12,7 +12,7 @@ from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 
 _DEEPEST = 100
-_MOST = 1_000_000
+_MOST = 200_000
 _KEPT = "_parameters", "_buffers", "_modules"
 _QUANTISED = re.compile(r"torch\.(ao\.)?nn\.(\w+\.)*quantized\.")
 _HOOKS = "_forward_hooks", "_forward_pre_hooks"

@@ -29,7 +29,7 @@ _PREFIXES = "module.", "_orig_mod.", "_fsdp_wrapped_module."
 """What DataParallel, torch.compile and FSDP put in front of every name."""
 _LIGHTNING = "pytorch-lightning_version"
 _DEEPEST = 64
-_MOST = 1_000_000
+_MOST = 200_000
 
 _TENSOR = (PickledTensor, InParts, Unreadable, np.ndarray)
 
@@ -164,9 +164,8 @@ def _of_module(value: Instance, where: str) -> dict[str, Any]:
 
 def _is_optimizer(value: Any) -> bool:
     """Whether a value is the state dict of an optimizer, whatever its name, or a list of those."""
-    if isinstance(value, list | tuple) and value:
-        return all(map(_is_optimizer, value))
-    return isinstance(value, dict) and {"state", "param_groups"} <= value.keys()
+    listed = value if isinstance(value, list | tuple) else [value]
+    return bool(listed) and all(isinstance(one, dict) and {"state", "param_groups"} <= one.keys() for one in listed)
 
 
 def _is_training(value: Any) -> bool:
