@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from irconv.adoption import flatten
-from irconv.adoption.differences import differences
+from irconv.adoption.differences import differences, prepares_input
 from irconv.adoption.filling import Filled, Fold, filled, with_bias
 from irconv.adoption.result import Adoption, Placed, Sure
 from irconv.adoption.weights import Weights, computed, described, joined, native
@@ -92,12 +92,13 @@ def place(
 
 
 def _refuse_open(alignment: Alignment, problems: Problems) -> None:
+    unrun = f" {alignment.target.notes[0][0].upper()}{alignment.target.notes[0][1:]}." if alignment.target.notes else ""
     for choice in alignment.open:
         names = [alignment.target.units[index].name for index in choice.target]
         could = [alignment.source.units[index].name for index in choice.source]
         subject = f"target {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}"
         listed = f"{', '.join(could[:8])}{', ...' if len(could) > 8 else ''}"
-        problems.add(subject, f"could be {listed} of the source: {choice.why}", _TOLD)
+        problems.add(subject, f"could be {listed} of the source: {choice.why}", _TOLD + unrun)
 
 
 def _refuse_rest(alignment: Alignment, partial: bool, apart: Collection[int], problems: Problems) -> None:
@@ -114,7 +115,7 @@ def _refuse_rest(alignment: Alignment, partial: bool, apart: Collection[int], pr
         if index in norms and lost:
             what = "the target has no norms, and this one cannot be folded into the layer before it"
             problems.add(f"source {described(unit)}", what, "A file that has the graph and the epsilons is needed.")
-        elif not partial:
+        elif not partial and not prepares_input(alignment.source, index):
             what = "the target has no use for it"
             problems.add(f"source {described(unit)}", what, "With --partial it is left out.")
 

@@ -73,6 +73,22 @@ class Unit:
 
 
 @dataclass(frozen=True)
+class Window:
+    """How a convolution, a pool or a padding goes over the spatial axes, in words that all frameworks have."""
+
+    kind: str
+    """``conv``, ``maxpool``, ``averagepool`` or ``pad``."""
+    kernel: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    padding: tuple[tuple[int, int], ...] | str = ()
+    """Before and after each axis; a rule where the size of the input is not known."""
+    dilation: tuple[int, ...] = ()
+    counts_padding: bool = False
+    """Of a mean: whether the padding is part of it."""
+    ceil_mode: bool = False
+
+
+@dataclass(frozen=True)
 class Edge:
     """A value that a node takes: from which node, into which port, and what it goes through on its way."""
 
@@ -83,6 +99,8 @@ class Edge:
     """The activations on the way, by their common names."""
     exact: tuple[str, ...] = field(default=(), compare=False)
     """Everything on the way, with settings, in the words of this network's own side."""
+    windows: tuple[Window, ...] = field(default=(), compare=False)
+    """The pools and paddings on the way."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +115,8 @@ class Node:
     """The op with its settings, in the words of this network's own side."""
     value: str = field(default="", compare=False)
     """The name of its result in the graph."""
+    window: Window | None = field(default=None, compare=False)
+    """Of a use of a convolution."""
 
 
 @dataclass(frozen=True)

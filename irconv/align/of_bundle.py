@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cached_property
 
-from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit, Window
 from irconv.align.norms import taker
 from irconv.align.skeleton import Skeleton, without_units
+from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node as Use
-from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.convolution import Conv
+from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.tensor_ops import Pad
+from irconv.ir.layers.window import explicit_padding
 
 FAMILIES: Mapping[str, str] = {
     "Conv": KERNEL,
@@ -87,11 +94,13 @@ class _Made:
             if parts:
                 self.skeleton.constant(outputs[0], self._unit(node.layer, layer, parts))
         elif parts:
-            self.skeleton.unit(self._unit(node.layer, layer, parts), inputs[:1], outputs[0], exact)
+            window = self._window(node, layer)
+            self.skeleton.unit(self._unit(node.layer, layer, parts), inputs[:1], outputs[0], exact, window)
             for output in outputs[1:]:
                 self.skeleton.alias(outputs[0], output)
         elif len(inputs) == 1:
-            self.skeleton.pass_through(_common(layer.type), inputs[0], outputs, exact)
+            window = self._window(node, layer)
+            self.skeleton.pass_through(_common(layer.type), inputs[0], outputs, exact, window=window)
         elif inputs:
             self.skeleton.join(_common(layer.type), inputs, outputs, exact)
 
@@ -116,6 +125,38 @@ class _Made:
             family = FAMILIES.get(layer.type, layer.type)
             self.units.append(Unit(name, family, parts, layer.type, "", layer.settings()))
         return found
+
+    def _window(self, node: Use, layer: Layer) -> Window | None:
+        """How a layer goes over the spatial axes."""
+        if isinstance(layer, Pad):
+            pads = [pad for pad in layer.pads[2:] if all(isinstance(size, int) for size in pad)]
+            fits = len(pads) == len(layer.pads) - 2 and layer.mode == "constant"
+            return Window("pad", padding=tuple((int(a), int(b)) for a, b in pads)) if fits and pads else None
+        if isinstance(layer, Conv):
+            kernel = self.bundle.operand_types(layer)["kernel"].shape[2:]
+            return self._padded(node, "conv", layer, tuple(size for size in kernel if isinstance(size, int)))
+        if isinstance(layer, MaxPool | AveragePool):
+            return self._padded(node, layer.type.lower(), layer, layer.kernel)
+        return None
+
+    def _padded(self, node: Use, kind: str, layer: Conv | MaxPool | AveragePool, kernel: tuple[int, ...]) -> Window:
+        dilation = (1,) * len(kernel) if isinstance(layer, AveragePool) else layer.dilation
+        padding = layer.padding
+        if isinstance(padding, str):
+            sizes = self.types[node.inputs["x"]].shape[2:] if node.inputs["x"] in self.types else ()
+            known = explicit_padding(padding, sizes, kernel, layer.stride, dilation) if sizes else None
+            padding = known or padding
+        counted = isinstance(layer, AveragePool) and layer.count_padding
+        ceil_mode = not isinstance(layer, Conv) and layer.ceil_mode
+        return Window(kind, kernel, layer.stride, padding, dilation, counted, ceil_mode)
+
+    @cached_property
+    def types(self) -> Mapping[str, ValueType]:
+        """The types of all values, as far as they are known: a rule of padding needs sizes."""
+        try:
+            return infer_types(self.bundle)
+        except IrconvError:
+            return {}
 
     def _parts(self, layer: Layer) -> dict[str, Part]:
         """The stored operands; a constant only where training would change it."""

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from irconv.align.network import Edge, Node
+from irconv.align.network import Edge, Node, Window
 
 COMMUTE = frozenset({"add", "mul", "max", "min", "mean"})
 """Joining ops whose inputs may stand in any order."""
@@ -33,6 +33,7 @@ class _Value:
     exact: tuple[str, ...] = ()
     branch: int | None = None
     """Which of the results of the last op with several, such as Split."""
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass
@@ -52,10 +53,10 @@ class Skeleton:
         """A parameter that the graph uses as a value."""
         self._place(Node("unit", unit=unit, value=value), value)
 
-    def unit(self, unit: int, inputs: Sequence[str], output: str, exact: str = "") -> int:
+    def unit(self, unit: int, inputs: Sequence[str], output: str, exact: str = "", window: Window | None = None) -> int:
         """A layer with parameters; further results of it are given with `alias`."""
         ports = ["" if len(inputs) == 1 else str(port) for port in range(len(inputs))]
-        return self._place(Node("unit", self._edges(inputs, ports), unit, exact, output), output)
+        return self._place(Node("unit", self._edges(inputs, ports), unit, exact, output, window), output)
 
     def units_of_one(self, units: Sequence[int], inputs: Sequence[str], output: str, exact: str = "") -> None:
         """Units that one call computes together; which of its results goes where is known by `branch` later."""
@@ -64,7 +65,13 @@ class Skeleton:
             self.branches[first, number] = self.unit(unit, inputs, f"{output}/{number}", exact)
 
     def pass_through(
-        self, label: str, taken: str, outputs: Sequence[str], exact: str, branch: int | None = None
+        self,
+        label: str,
+        taken: str,
+        outputs: Sequence[str],
+        exact: str,
+        branch: int | None = None,
+        window: Window | None = None,
     ) -> None:
         """An op of one value without parameters. Its results are that value, on a longer trail.
 
@@ -77,7 +84,9 @@ class Skeleton:
         for number, output in enumerate(outputs):
             branch = number if len(outputs) > 1 else value.branch if branch is None else branch
             step = f"{exact}[{number}]" if len(outputs) > 1 else exact
-            self.values[output] = replace(value, trail=trail, exact=(*value.exact, step), branch=branch)
+            windows = value.windows if window is None else (*value.windows, window)
+            exacts = (*value.exact, step)
+            self.values[output] = replace(value, trail=trail, exact=exacts, branch=branch, windows=windows)
 
     def join(self, label: str, inputs: Sequence[str], outputs: Sequence[str], exact: str) -> None:
         """An op of several values without parameters."""
@@ -118,7 +127,7 @@ class Skeleton:
                 continue
             value = self.values[name]
             source = self.branches.get((value.source, value.branch or 0), value.source)
-            found.append(Edge(source, port, value.trail, value.exact))
+            found.append(Edge(source, port, value.trail, value.exact, value.windows))
         return tuple(found)
 
     def _flattened(self, label: str, exact: str, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
@@ -182,9 +191,8 @@ def without_units(nodes: Sequence[Node], gone: Mapping[int, int | None]) -> tupl
             if through is None:
                 inputs.append(replace(edge, source=place[edge.source]))
             else:
-                inputs.append(
-                    Edge(through.source, edge.port, (*through.trail, *edge.trail), (*through.exact, *edge.exact))
-                )
+                trail, exact = (*through.trail, *edge.trail), (*through.exact, *edge.exact)
+                inputs.append(Edge(through.source, edge.port, trail, exact, (*through.windows, *edge.windows)))
         if node.unit is not None and gone[node.unit] is None and inputs:
             stands[index] = inputs[0]
             kept[inputs[0].source] = replace(kept[inputs[0].source], value=node.value)

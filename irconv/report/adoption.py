@@ -33,7 +33,7 @@ def print_adoption(found: Adoption, dry_run: bool = False) -> None:
         if placed.exchangeable:
             others = ", ".join(placed.exchangeable)
             errors.print(f"{placed.name}: interchangeable with {others}; either placement is right", markup=False)
-    for line in (*map(str, found.differences), *found.notes):
+    for line in (*_differences(found), *found.notes):
         errors.print(line, markup=False)
     if found.checked is not None:
         for value in found.checked:
@@ -47,6 +47,18 @@ def print_adoption(found: Adoption, dry_run: bool = False) -> None:
             )
     for file in found.files:
         console.print(f"{'would write' if dry_run else 'wrote'} {file}", markup=False)
+
+
+def _differences(found: Adoption) -> list[str]:
+    """The settings that differ, each once with the layers that have it."""
+    where: dict[tuple[str, str, str], list[str]] = {}
+    for difference in found.differences:
+        where.setdefault((difference.setting, difference.wanted, difference.got), []).append(difference.target)
+    return [
+        f"{setting} is {got}, but {wanted} in the source: {', '.join(names[:3])}"
+        + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        for (setting, wanted, got), names in where.items()
+    ]
 
 
 def _sure(placed: Placed) -> str:

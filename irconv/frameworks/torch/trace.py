@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from irconv.align.network import Network, Unit
+from irconv.align.network import Network, Unit, Window
 from irconv.align.skeleton import Skeleton
 from irconv.frameworks.torch.live import import_torch
 from irconv.frameworks.torch.units import units_of
+from irconv.frameworks.torch.windows import windowed
 from irconv.layout import Array
 
 if TYPE_CHECKING:
@@ -167,14 +168,15 @@ class _Trace:
         name = _common(getattr(func, "__name__", ""))
         used = [self.names[id(tensor)] for tensor in given if id(tensor) in self.names]
         exact = f"{name} {self._arguments(args)} {self._arguments(kwargs)}"
+        window = windowed(name, args, kwargs)
         if name in ("multi_head_attention_forward", "native_multi_head_attention") and used:
             self._attention(given, used, outputs, exact)
         elif name in _LAYERS and used:
-            self._layer(given, used, outputs, exact)
+            self._layer(given, used, outputs, exact, window)
         else:
-            self._op(name, given, outputs, exact, args)
+            self._op(name, given, outputs, exact, args, window)
 
-    def _layer(self, given: list[Any], used: list[str], outputs: list[Any], exact: str) -> None:
+    def _layer(self, given: list[Any], used: list[str], outputs: list[Any], exact: str, window: Window | None) -> None:
         data = [self.values[id(tensor)] for tensor in given if id(tensor) in self.values]
         units = dict.fromkeys(index for name in used for index in self.of_parameter[name])
         names = [self._name(tensor) for tensor in outputs]
@@ -182,7 +184,7 @@ class _Trace:
             self.skeleton.units_of_one(list(units), data[:1], names[0], exact)
         else:  # several are the layers and directions of one recurrent module
             for index in units:
-                self.skeleton.unit(index, data[:1], names[0], exact)
+                self.skeleton.unit(index, data[:1], names[0], exact, window)
                 data = names[:1]
         for other in names[1:]:
             self.skeleton.alias(names[0], other)
@@ -192,7 +194,7 @@ class _Trace:
         by_tag = {self.units[index].tag: index for index in units}
         data = [self.values[id(tensor)] for tensor in given if id(tensor) in self.values]
         if not {"q", "k", "v"} <= by_tag.keys() or not data:
-            self._op("attention", given, outputs, exact, ())
+            self._op("attention", given, outputs, exact, (), None)
             return
         y = self._name(outputs[0])
         inputs = [*data[:3], *data[-1:] * 3]
@@ -205,7 +207,9 @@ class _Trace:
         for other in outputs[1:]:
             self.skeleton.alias(y, self._name(other))
 
-    def _op(self, name: str, given: list[Any], outputs: list[Any], exact: str, args: Any) -> None:
+    def _op(
+        self, name: str, given: list[Any], outputs: list[Any], exact: str, args: Any, window: Window | None
+    ) -> None:
         inputs = []
         for tensor in given:
             if id(tensor) in self.names and id(tensor) not in self.values:
@@ -218,7 +222,7 @@ class _Trace:
         if name == "scaled_dot_product_attention" and len(inputs) >= 3:
             self.skeleton.attention(inputs[0], inputs[1], inputs[2], names[0], exact)
         elif len(inputs) == 1:
-            self.skeleton.pass_through(name, inputs[0], names, exact, branch)
+            self.skeleton.pass_through(name, inputs[0], names, exact, branch, window)
         elif inputs:
             self.skeleton.join(name, inputs, names, exact)
 
