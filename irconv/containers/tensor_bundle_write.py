@@ -26,18 +26,21 @@ def write(
     strings: Mapping[str, Strings] | None = None,
     types: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    marks: Mapping[str, str] | None = None,
 ) -> list[Path]:
-    """Write ``PREFIX.data-00000-of-00001``, ``PREFIX.index`` and ``checkpoint``; the index appears after its data.
+    """Write ``PREFIX.data-00000-of-00001``, ``PREFIX.index`` and ``checkpoint``; the index, which readers open, appears
+    last. `marks` are written as comments.
 
     `types` gives the type of TensorFlow where it says more than the elements' (``qint8``). Checksums are taken from
     what was written, so that no tensor is held whole. Returns the files, data first.
     """
     data, index = Path(f"{prefix}.data-00000-of-00001"), Path(f"{prefix}.index")
     state = prefix.with_name("checkpoint")
+    said = "".join(f"# {mark}: {value}\n" for mark, value in (marks or {}).items())
+    output.path(state).write_bytes(state_text(prefix.name) + said.encode())
     entries = _data(output.path(data), tensors, strings or {}, types or {}, progress)
     content = table(iter([(b"", _header()), *sorted((name.encode(), entry) for name, entry in entries.items())]))
     output.path(index).write_bytes(content)
-    output.path(state).write_bytes(state_text(prefix.name))
     return [data, index, state]
 
 

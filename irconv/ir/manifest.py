@@ -48,6 +48,10 @@ def assumed_fact(name: str, value: str, why: str) -> Fact:
     return Fact(name=name, value=value, evidence=_ASSUMED + why)
 
 
+UNVERIFIED = Fact(name="verified", value="no", evidence="--no-verify was given")
+"""Of a bundle that was read without a look at its digests."""
+
+
 class SourceRecord(Record):
     """Where the model came from."""
 
@@ -56,6 +60,10 @@ class SourceRecord(Record):
     """Empty where the file does not say."""
     files: tuple[SourceFile, ...]
     facts: tuple[Fact, ...]
+
+    def marks(self) -> dict[str, str]:
+        """What every output says of its source, in the way of its format: that it was read unproved, where it was."""
+        return {"source_verified": UNVERIFIED.value} if UNVERIFIED in self.facts else {}
 
     def to_tell(self) -> tuple[Fact, ...]:
         """The facts that whoever converts the model should hear of: stated against what the file says, or assumed."""

@@ -13,7 +13,7 @@ from irconv.errors import MALFORMED, BundleInvalid
 from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, REMEDY
 from irconv.frameworks.bundle.files import bundle_files
 from irconv.ir.bundle import Bundle, Tensor
-from irconv.ir.manifest import Fact, Manifest
+from irconv.ir.manifest import UNVERIFIED, Manifest
 from irconv.ir.tensors import LazyTensor, from_pairs
 from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
@@ -21,7 +21,6 @@ from irconv.options import ReadOptions
 
 _ZIPPED = ".irconv.zip"
 _WITHOUT_BLOCKS = "1.0"
-_UNVERIFIED = Fact(name="verified", value="no", evidence="--no-verify was given")
 
 
 def recognises(path: Path) -> str:
@@ -57,8 +56,8 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if missing or extra:
         raise BundleInvalid(where, f"and the weights differ: {(missing + extra)[:5]}")
     bundle = _bundle(manifest, data_of)
-    if not options.digests and _UNVERIFIED not in bundle.source.facts:
-        source = bundle.source.model_copy(update={"facts": (*bundle.source.facts, _UNVERIFIED)})
+    if not options.digests and UNVERIFIED not in bundle.source.facts:
+        source = bundle.source.model_copy(update={"facts": (*bundle.source.facts, UNVERIFIED)})
         bundle = replace(bundle, source=source)
     try:
         validate(bundle).raise_any()

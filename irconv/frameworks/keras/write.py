@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -52,8 +53,9 @@ def write_archive(
     if "optimizer" in settings and bundle.source.version.startswith("3."):
         config["compile_config"] = settings
     path = output.path(destination)
+    said = {"keras_version": KERAS_3.version, "date_saved": "1980-01-01@00:00:00", **bundle.source.marks()}
     parts = {
-        "metadata.json": json.dumps({"keras_version": KERAS_3.version, "date_saved": "1980-01-01@00:00:00"}),
+        "metadata.json": json.dumps(said),
         "config.json": json.dumps(config),
     }
     files = {name: path.parent / f"{path.name}.{name}" for name in (*parts, "model.weights.h5")}
@@ -74,7 +76,7 @@ def write_hdf5(
     Raises `Refused`.
     """
     if bundle.graph is None:
-        hdf5_write.write(output.path(destination), weights_alone(bundle), progress)
+        hdf5_write.write(output.path(destination), _marked(weights_alone(bundle), bundle), progress)
         return [destination]
     dialect, model, config, ports = _oldest(bundle, options)
     weights = by_name(model, dialect)
@@ -87,7 +89,7 @@ def write_hdf5(
     if "optimizer_config" in settings and bundle.source.version == dialect.version:  # others name other classes
         attributes["training_config"] = json.dumps(settings).encode()
     root = Folder("", attributes, {"model_weights": weights})
-    hdf5_write.write(output.path(destination), root, progress)
+    hdf5_write.write(output.path(destination), _marked(root, bundle), progress)
     return Made([destination], str(dialect), ports)
 
 
@@ -99,7 +101,7 @@ def write_weights(
     Raises `Refused`.
     """
     root = weights_alone(bundle) if bundle.graph is None else by_path(build(bundle, KERAS_3, options)[0])
-    hdf5_write.write(output.path(destination), root, progress)
+    hdf5_write.write(output.path(destination), _marked(root, bundle), progress)
     return [destination]
 
 
@@ -108,9 +110,15 @@ def write_config(
 ) -> list[Path]:
     """Write the architecture alone as JSON, as ``model.to_json()`` of the oldest dialect does. Raises `Refused`."""
     dialect, _, config, ports = _oldest(bundle, options)
-    text = json.dumps({**config, "keras_version": dialect.version, "backend": "tensorflow"})
+    text = json.dumps({**config, "keras_version": dialect.version, "backend": "tensorflow", **bundle.source.marks()})
     output.path(destination).write_text(text)
     return Made([destination], str(dialect), ports)
+
+
+def _marked(root: Folder, bundle: Bundle) -> Folder:
+    """The root group with what every output says of its source."""
+    marks = {key: value.encode() for key, value in bundle.source.marks().items()}
+    return replace(root, attributes={**root.attributes, **marks})
 
 
 def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outline, _Ports]:

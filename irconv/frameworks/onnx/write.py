@@ -152,7 +152,8 @@ def _write_beside(
 def _provenance(bundle: Bundle) -> list[tuple[str, str]]:
     source = bundle.source
     files = ", ".join(file.name for file in source.files)
-    return [("source_framework", source.framework), ("source_version", source.version), ("source_files", files)]
+    known = {"source_framework": source.framework, "source_version": source.version, "source_files": files}
+    return [*known.items(), *source.marks().items()]
 
 
 def _name(bundle: Bundle) -> str:

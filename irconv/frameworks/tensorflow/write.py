@@ -34,4 +34,4 @@ def write_checkpoint(
             problems.add(f"{names}: {name!r}", "is no name that a checkpoint can hold")
     problems.raise_any()
     types = dict(fact.value.rsplit(": ", 1) for fact in source.facts if fact.name == "type")
-    return tensor_bundle_write.write(output, destination, tensors, None, types, progress)
+    return tensor_bundle_write.write(output, destination, tensors, None, types, progress, source.marks())

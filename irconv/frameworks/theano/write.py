@@ -208,6 +208,7 @@ def _source(bundle: Bundle, model: _Model, load: str) -> str:
     files = ", ".join(file.name for file in bundle.source.files[:3]) or "A model"
     files += f" and {len(bundle.source.files) - 3} more" if len(bundle.source.files) > 3 else ""
     made_by = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
+    made_by += "".join(f", {mark}: {said}" for mark, said in bundle.source.marks().items())
     about = f"{files} ({made_by}) for Theano 1.0.5, written by irconv {__version__}."
     return module_source(Source(model.native, model.types, model.expressions, about, load))
 

@@ -35,15 +35,17 @@ def write_state_dict(
 
     PyTorch's own weights keep their names and bytes. Raises `Refused` naming every layer PyTorch cannot express.
     """
+    marks = bundle.source.marks()
+    metadata = {**METADATA, **marks}
     if bundle.graph is None and bundle.source.framework in FORMATS and destination.suffix == ".safetensors":
         kept = {key: tensor.data for key, tensor in bundle.tensors.items() if tensor.record.role != "optimizer"}
-        return write(kept, {}, output, destination, progress, {"format": FORMATS[bundle.source.framework]})
+        return write(kept, {}, output, destination, progress, {"format": FORMATS[bundle.source.framework], **marks})
     if bundle.graph is None or keeps_names(bundle):
-        return write(*stored_weights(bundle), output, destination, progress)
+        return write(*stored_weights(bundle), output, destination, progress, metadata)
     # The table of layers takes longer to import than most weights to write.
     from irconv.frameworks.torch.write import encoded_weights
 
-    return write(*encoded_weights(bundle), output, destination, progress)
+    return write(*encoded_weights(bundle), output, destination, progress, metadata)
 
 
 def keeps_names(bundle: Bundle) -> bool:
@@ -99,7 +101,8 @@ def write(
     The suffix chooses: ``.safetensors``, or the zip for any other.
     """
     if destination.suffix != ".safetensors":
-        write_zip(tensors, ties, output.path(destination), destination.stem, progress)
+        more = {key: value for key, value in metadata.items() if key not in METADATA}
+        write_zip(tensors, ties, output.path(destination), destination.stem, more, progress)
         return [destination]
     total = sum(tensor.nbytes for tensor in tensors.values())
     if total <= SHARD_BYTES or len(tensors) == 1:
@@ -117,15 +120,24 @@ def write(
 
 
 def write_zip(
-    tensors: Mapping[str, LazyTensor], ties: Mapping[str, str], path: Path, name: str, progress: Progress | None = None
+    tensors: Mapping[str, LazyTensor],
+    ties: Mapping[str, str],
+    path: Path,
+    name: str,
+    more: Mapping[str, str],
+    progress: Progress | None = None,
 ) -> None:
-    """Write the archive of ``torch.save``: a pickle that names storages, and each storage as a stored member."""
+    """Write the archive of ``torch.save``: a pickle that names storages, and each storage as a stored member.
+
+    `more` are members with a text, which PyTorch does not look at.
+    """
     storages = {tensor: str(number) for number, tensor in enumerate(n for n in tensors if n not in ties)}
     keys = {tensor: storages[ties.get(tensor, tensor)] for tensor in tensors}
     described = {n: (keys[n], tensor.dtype, tensor.shape) for n, tensor in tensors.items()}
     head: list[tuple[str, bytes | LazyTensor]] = [
         (f"{name}/data.pkl", state_dict_pickle(described)),
         (f"{name}/byteorder", b"little"),
+        *((f"{name}/{key}", value.encode()) for key, value in more.items()),
     ]
     data = [(f"{name}/data/{key}", tensors[tensor]) for tensor, key in storages.items()]
     zip_writer.write(path, [*head, *data, (f"{name}/version", b"3\n")], _ALIGNMENT, progress)

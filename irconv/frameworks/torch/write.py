@@ -46,12 +46,13 @@ def write_source(
     weights = destination.with_suffix(".safetensors")
     files = [file.name for file in bundle.source.files]
     source = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
+    source += "".join(f", {mark}: {said}" for mark, said in bundle.source.marks().items())
     about = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
     name = class_name(Path(files[0]).stem if files else destination.stem)
     note = f"The model in eval mode, with its weights from {weights.name}."
     form, tensors, ties = _named(bundle, model)
     text = module_source(model, name, about, note, form)
-    metadata = {**METADATA, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
+    metadata = {**METADATA, **bundle.source.marks(), **{f"{TIED}{name}": kept for name, kept in ties.items()}}
     safetensors.write(output.path(weights), tensors, metadata, progress)
     output.path(destination).write_text(text, encoding="utf-8")
     return [weights, destination]

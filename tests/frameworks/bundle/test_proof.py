@@ -14,8 +14,9 @@ import pytest
 import irconv
 from irconv.containers import verified
 from irconv.errors import BundleInvalid, DamagedFile, IrconvError, UnusedOption
+from irconv.frameworks import writers
 from irconv.frameworks.bundle import write
-from tests.helpers import GOLDEN_ERROR, ROOT, edited, error, golden, read_case, rejection, sealed
+from tests.helpers import GOLDEN_ERROR, ROOT, contents, edited, error, golden, read_case, rejection, sealed
 
 CASE = golden("tf2.15-dense_2d")
 OLD = ROOT / "fixtures" / "bundles"
@@ -203,3 +204,13 @@ def test_a_partial_read_costs_what_it_reads(tmp_path: Path, monkeypatch: pytest.
     assert set(hashed) == {0}
     assert np.isfinite(bundle.tensors["dense.bias"].data.numpy()).all()
     assert set(hashed) == {0, 2}
+
+
+@pytest.mark.parametrize("suffix", [w.suffixes[0] for w in writers() if w.name not in ("irconv", "tensorflow")])
+def test_no_verify_is_recorded_in_whatever_is_made_and_nothing_is_without_it(suffix: str, tmp_path: Path) -> None:
+    irconv.write(read_case(CASE), tmp_path / "given.irconv")
+    for options, folder in ((UNVERIFIED, tmp_path / "unverified"), (None, tmp_path / "verified")):
+        folder.mkdir()
+        irconv.convert(tmp_path / "given.irconv", folder / f"m{suffix}", options)
+        made = b"".join(contents(folder).values())
+        assert (b"source_verified" in made) == (options is not None)

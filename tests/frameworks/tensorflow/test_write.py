@@ -69,3 +69,10 @@ def test_a_model_is_refused_by_name(tmp_path: Path) -> None:
 def test_other_frameworks_weights_are_refused_by_name(tmp_path: Path) -> None:
     text = rejection(lambda: irconv.convert(FOLDER / "objects" / "ckpt", tmp_path / "m.ckpt"), Refused)
     assert text.startswith("ckpt.index, ckpt.data-00000-of-00001: holds weights without a graph")
+
+
+def test_what_is_noted_of_the_source_stands_in_the_file_that_names_the_checkpoint(tmp_path: Path, alone: Path) -> None:
+    irconv.convert(alone, tmp_path / "m.irconv")
+    irconv.convert(tmp_path / "m.irconv", tmp_path / "m.ckpt", irconv.ReadOptions(digests=False))
+    assert (tmp_path / "checkpoint").read_text().endswith("\n# source_verified: no\n")
+    assert irconv.read(tmp_path / "checkpoint").source_tensors().keys() == irconv.read(alone).source_tensors().keys()
