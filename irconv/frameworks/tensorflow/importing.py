@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -191,7 +192,7 @@ class GraphReader:
     def _read(self, node: NodeDef) -> None:
         from irconv.frameworks.tensorflow.ops import HANDLERS
 
-        handler, known = HANDLERS.get(node.op), set(self.values)
+        handler = HANDLERS.get(node.op)
         with self.importer.reading(self.where(node), ()):
             if self.handled(node):
                 pass
@@ -199,17 +200,19 @@ class GraphReader:
                 self.add(node)
             else:
                 handler(self, node)
-        if not any(ref.node == node.name for ref in self.values.keys() - known):
+        results = [Reference(node.name, index) for index in range(self._highest.get(node.name, 0) + 1)]
+        if not any(result in self.values for result in results):
             # what failed is said once; whatever depends on it is only looked up
-            for index in range(max(self._results(node), 1)):
-                self.values.setdefault(Reference(node.name, index), "")
+            self.values |= dict.fromkeys(results, "")
 
-    def _results(self, node: NodeDef) -> int:
-        """How many results other nodes take of one."""
-        taken = [
-            ref.index for other in self.graph.nodes.values() for ref in self.inputs(other) if ref.node == node.name
-        ]
-        return max(taken, default=0) + 1
+    @cached_property
+    def _highest(self) -> dict[str, int]:
+        """Node -> the last of its results that another one takes."""
+        found: dict[str, int] = {}
+        for node in self.graph.nodes.values():
+            for taken in self.inputs(node):
+                found[taken.node] = max(taken.index, found.get(taken.node, 0))
+        return found
 
     # adding
 

@@ -18,7 +18,8 @@ from irconv.frameworks.tensorflow.graph import split
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall", "TPUPartitionedCall")
 _DEEPEST = 100
-_MOST = 1_000_000
+_MOST = 250_000
+"""Nodes that functions may become: each of forty functions that calls the next one twice is small in a file."""
 _NAMELESS = re.compile(r"(^|/)(Stateful)?PartitionedCall(_\d+)?$")
 
 _FUSED_NORM = ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3")
@@ -83,14 +84,35 @@ class Inliner:
 
     def graph(self, graph: GraphDef) -> None:
         """Put a whole graph in place, under the names that it has."""
+        self._check_size(graph.nodes)
         names = {node.name: node.name for node in graph.nodes}
         self._names = set(names)
         self._add(_Scope({n.name: n for n in graph.nodes}, names, {}, {}, (), False))
 
     def call(self, name: str, arguments: Sequence[str], prefix: str = "") -> dict[str, str]:
         """Put one function in place, on these values; returns the value of each of its results by name."""
+        self._check_size([NodeDef(name, name, (), {})])
         rets = self._call(FunctionName(name), prefix, list(arguments), (), f"{self.where}: function {name}")
         return {key: self.resolved(value) for key, value in rets.items()}
+
+    def _check_size(self, nodes: Iterable[NodeDef]) -> None:
+        """Raise `Refused` where the functions that some nodes call would become too many nodes."""
+        sizes: dict[str, int] = {}
+        waiting = [called.name for node in nodes if (called := _called(node, node.attrs, self.functions))]
+        total = list(waiting)
+        opened: set[str] = set()
+        while waiting:
+            name = waiting[-1]
+            body = self.functions[name].nodes if name in self.functions else ()
+            calls = [called.name for node in body if (called := _called(node, node.attrs, self.functions))]
+            unknown = [inner for inner in calls if inner not in sizes and inner not in opened]
+            opened.add(name)
+            if unknown:
+                waiting += unknown
+                continue
+            sizes[waiting.pop()] = len(body) + sum(sizes.get(inner, 0) for inner in calls)
+        if sum(sizes[name] for name in total) > _MOST:
+            raise Refused(self.where, f"has more than {_MOST} nodes when its functions are put in place")
 
     def finish(self) -> dict[str, NodeDef]:
         """The flat graph, in which every value that a call gave is what made it."""
@@ -124,8 +146,6 @@ class Inliner:
             called = _called(node, attrs, self.functions)
             inputs = [value for text in node.inputs for value in self._values(scope, text)]
             if called is None:
-                if len(self.nodes) >= _MOST:
-                    raise Refused(self.where, f"has more than {_MOST} nodes when its functions are put in place")
                 self.nodes[name] = NodeDef(name, node.op, tuple(inputs), attrs, node.device)
                 continue
             data = [value for value in inputs if not value.startswith("^")]
