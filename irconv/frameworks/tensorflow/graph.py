@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from irconv.containers.graph_def import GraphDef, NodeDef
+from irconv.containers.graph_def import NodeDef
 from irconv.errors import DamagedFile
 
 VARIABLES = frozenset(["Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable", "TemporaryVariable"])
@@ -101,9 +101,3 @@ def consumers(nodes: Iterable[NodeDef]) -> dict[str, list[NodeDef]]:
         for name in dict.fromkeys(split(value)[0] for value in data_inputs(node)):
             found.setdefault(name, []).append(node)
     return found
-
-
-def pruned(graph: GraphDef, outputs: Sequence[str], inputs: Iterable[str] = (), where: str = "graph") -> GraphDef:
-    """The part of a graph that makes some values, without inputs that only order nodes. See `needed`."""
-    kept = needed(Nodes.of(graph.nodes, where), outputs, inputs)
-    return replace(graph, nodes=tuple(replace(node, inputs=tuple(data_inputs(node))) for node in kept))

@@ -165,7 +165,7 @@ class Inliner:
             raise Refused(where, f"the function {called.name} {what}, which irconv does not follow")
         nodes = {node.name: node for node in function.nodes}
         attrs = {**{k: v for k, v in function.attrs.items() if not k.startswith("_")}, **called.attrs}
-        names = {name: self._unique(f"{prefix}/{name}".lstrip("/")) for name in nodes}
+        names = {name: self.fresh(f"{prefix}/{name}".lstrip("/")) for name in nodes}
         scope = _Scope(nodes, names, _arguments(function, data, attrs, where), attrs, (*stack, called.name), True)
         self._add(scope)
         return {result.name: self._result(scope, function, result, where) for result in function.outputs}
@@ -208,7 +208,8 @@ class Inliner:
             raise Refused(f"{self.where}: {node.name} ({node.op})", f"has no output {rest[0]!r} that irconv knows")
         return names.index(rest[0]) + index
 
-    def _unique(self, name: str) -> str:
+    def fresh(self, name: str) -> str:
+        """A name that no node has yet, taken."""
         found, number = name, 0
         while found in self._names:
             number += 1

@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 
+from irconv.containers.checkpoint_files import OBJECTS
 from irconv.containers.graph_def import ObjectGraph
+from irconv.containers.graph_def_read import read_objects
+from irconv.containers.tensor_bundle import Checkpoint
 from irconv.frameworks.tensorflow.variables import Training
 
 _SETTINGS = {"iter", "iterations", "_iterations", "learning_rate", "_learning_rate", "decay", "momentum", "beta_1"}
 _SETTINGS |= {"beta_2", "rho", "epsilon", "_current_learning_rate"}
 _ENOUGH = 2
 """Settings that make an object an optimizer, where it has no slots."""
+
+
+def kept_in(checkpoint: Checkpoint | None) -> ObjectGraph | None:
+    """The graph of objects that a checkpoint of `tf.train.Checkpoint` keeps; None for others. Raises `DamagedFile`."""
+    if checkpoint is None or OBJECTS not in checkpoint.strings:
+        return None
+    return read_objects(checkpoint.strings[OBJECTS].values[0], f"{checkpoint.prefix}: {OBJECTS}")
 
 
 def places(graph: ObjectGraph) -> dict[int, str]:

@@ -10,15 +10,14 @@ import numpy as np
 from irconv.containers import pickle
 from irconv.containers.checkpoint_files import OBJECTS
 from irconv.containers.files import SourceFile as OpenFile
-from irconv.containers.graph_def import ObjectGraph
-from irconv.containers.graph_def_read import read_meta_graph, read_objects, read_saved_model
+from irconv.containers.graph_def_read import read_meta_graph, read_saved_model
 from irconv.containers.pickle import Instance
 from irconv.containers.tensor_bundle import Checkpoint
 from irconv.errors import IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.tensorflow import files
 from irconv.frameworks.tensorflow.files import TensorFlowFiles
 from irconv.frameworks.tensorflow.groups import read_groups
-from irconv.frameworks.tensorflow.objects import of_objects
+from irconv.frameworks.tensorflow.objects import kept_in, of_objects
 from irconv.frameworks.tensorflow.training import of_graph
 from irconv.frameworks.tensorflow.variables import Training, Variable, classify
 from irconv.ir.bundle import Bundle
@@ -129,8 +128,7 @@ def _averaged(
 
 def _training(found: TensorFlowFiles, checkpoint: Checkpoint) -> tuple[str, Training]:
     """The version of TensorFlow, and what the graph beside the variables, or that of objects, says of them."""
-    if OBJECTS in checkpoint.strings:
-        objects = objects_of(checkpoint)
+    if (objects := kept_in(checkpoint)) is not None:
         return "", of_objects(objects, _VALUE)
     if found.kind == "saved_model":
         meta = read_saved_model(found.path).meta_graphs[0]
@@ -139,11 +137,6 @@ def _training(found: TensorFlowFiles, checkpoint: Checkpoint) -> tuple[str, Trai
         meta = read_meta_graph(found.graph)
         return meta.version, of_graph(meta)
     return "", Training()
-
-
-def objects_of(checkpoint: Checkpoint) -> ObjectGraph:
-    """The graph of objects that a checkpoint of `tf.train.Checkpoint` keeps. Raises `DamagedFile`."""
-    return read_objects(checkpoint.strings[OBJECTS].values[0], f"{checkpoint.prefix}: {OBJECTS}")
 
 
 def _said_of(name: str) -> str:

@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from irconv.containers.checkpoint_files import OBJECTS
-from irconv.containers.graph_def import MetaGraph, NodeDef, ObjectGraph
-from irconv.containers.graph_def_read import read_graph, read_meta_graph, read_objects, read_saved_model
+from irconv.containers.graph_def import MetaGraph, NodeDef
+from irconv.containers.graph_def_read import read_graph, read_meta_graph, read_saved_model
 from irconv.containers.tensor_bundle import Checkpoint
 from irconv.errors import MissingFact
 from irconv.frameworks.tensorflow import interface
 from irconv.frameworks.tensorflow.files import TensorFlowFiles
-from irconv.frameworks.tensorflow.graph import Nodes
+from irconv.frameworks.tensorflow.graph import Nodes, split
 from irconv.frameworks.tensorflow.importing import FlatGraph, imported
 from irconv.frameworks.tensorflow.inlining import flattened
-from irconv.frameworks.tensorflow.resolving import Resolver, places
+from irconv.frameworks.tensorflow.objects import kept_in, of_objects
+from irconv.frameworks.tensorflow.resolving import Resolver, entered, functions_of, keys_of_objects, places
+from irconv.frameworks.tensorflow.saving import Saved
 from irconv.frameworks.tensorflow.training import of_graph
 from irconv.frameworks.tensorflow.variables import Variable, classify
 from irconv.ir.bundle import Bundle
@@ -38,31 +39,52 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     where = str(found.graph)
     meta = _meta(found, options)
     inliner = flattened(meta.graph, where)
-    objects = _objects(checkpoint)
-    flat = inliner.finish()
-    nodes = Nodes(flat, where)
-    if options.inputs or options.outputs or (signature := interface.signature_of(meta, options, where)) is None:
-        if found.kind == "saved_model" and not (options.inputs or options.outputs):
-            raise _without_signature(meta, where)
-        entered = interface.of_names(nodes, options)
+    objects = kept_in(checkpoint)
+    captured: dict[str, int] = {}
+    function = functions_of(meta).get(options.signature or "") if options.signature not in meta.signatures else None
+    if function is not None:
+        signature, captured = entered(meta, function, inliner, where)
+        nodes = Nodes(inliner.finish(), where)
+        how = interface.of_signature(f"{options.signature}, a function", signature, nodes, options)
     else:
-        entered = interface.of_signature(*signature, nodes, options)
-    fetches = tuple(replace(fetch, value=inliner.resolved(fetch.value)) for fetch in entered.fetches)
-    graph = FlatGraph(flat, entered.feeds, fetches, where)
-    variables = classify(checkpoint.tensors, of_graph(meta)) if checkpoint else {}
+        nodes = Nodes(inliner.finish(), where)
+        how = _interface(meta, nodes, found, options)
+    fetches = tuple(replace(fetch, value=inliner.resolved(fetch.value)) for fetch in how.fetches)
+    training = of_objects(objects, "") if objects is not None else of_graph(meta)
+    variables = classify(checkpoint.tensors, training) if checkpoint else {}
     averages = _averages(variables, where) if options.ema else {}
-    trained = {name for name, variable in variables.items() if variable.trainable}
-    known = any(variable.trainable is not None for variable in variables.values())
-    found_at = places(meta, flat, checkpoint, objects, where)
-    resolver = Resolver(where, found_at, checkpoint, frozenset(trained) if known else None, averages)
+    where_saved = places(meta, nodes.by_name, checkpoint, objects, where)
+    if captured and meta.objects is not None and objects is not None:
+        keys = keys_of_objects(meta.objects, objects)
+        where_saved |= {name: Saved(keys[number]) for name, number in captured.items() if number in keys}
+    resolver = Resolver(where, where_saved, checkpoint, _trained(variables), averages)
     paths = (*(checkpoint.files if checkpoint else ()), found.graph)
-    facts = [Fact(name="graph", value=where.rsplit("/", 1)[-1], evidence=found.why)]
-    facts.append(Fact(name="interface", value=", ".join(f.name for f in fetches), evidence=entered.evidence))
+    facts = [Fact(name="graph", value=found.graph.name, evidence=found.why)]
+    facts.append(Fact(name="interface", value=", ".join(f.name for f in fetches), evidence=how.evidence))
     if averages:
         facts.append(Fact(name="weights", value="moving averages", evidence="--ema"))
+    graph = FlatGraph(nodes.by_name, how.feeds, fetches, where)
     bundle = imported(graph, resolver, _source(paths, meta.version, facts), options, _fixed(options, nodes))
     omitted = _omitted(resolver.read, checkpoint, variables, averages)
     return replace(bundle, omitted=(*bundle.omitted, *omitted), paths=paths)
+
+
+def _interface(meta: MetaGraph, nodes: Nodes, found: TensorFlowFiles, options: ReadOptions) -> interface.Interface:
+    """By names where the user gives any, else by the signature; other graphs than SavedModels may have none."""
+    named = bool(options.inputs or options.outputs)
+    signature = None if named else interface.signature_of(meta, options, nodes.where)
+    if signature is not None:
+        return interface.of_signature(*signature, nodes, options)
+    if found.kind == "saved_model" and not named:
+        raise _without_signature(meta, nodes.where)
+    return interface.of_names(nodes, options)
+
+
+def _trained(variables: Mapping[str, Variable]) -> frozenset[str] | None:
+    """The variables that are trained; None where nothing says it of any."""
+    if all(variable.trainable is None for variable in variables.values()):
+        return None
+    return frozenset(name for name, variable in variables.items() if variable.trainable)
 
 
 def _meta(found: TensorFlowFiles, options: ReadOptions) -> MetaGraph:
@@ -87,17 +109,11 @@ def _meta(found: TensorFlowFiles, options: ReadOptions) -> MetaGraph:
     return graphs[0]
 
 
-def _objects(checkpoint: Checkpoint | None) -> ObjectGraph | None:
-    if checkpoint is None or OBJECTS not in checkpoint.strings:
-        return None
-    return read_objects(checkpoint.strings[OBJECTS].values[0], f"{checkpoint.prefix}: {OBJECTS}")
-
-
 def _without_signature(meta: MetaGraph, where: str) -> MissingFact:
-    objects = meta.objects.nodes if meta.objects is not None else ()
-    functions = [name for node in objects for name, child in node.children.items() if objects[child].kind == "function"]
+    functions = functions_of(meta)
     what = f"has no signature, so that nothing says what is the model; functions: {', '.join(functions) or 'none'}"
-    return MissingFact(where, what, "Save it with a signature, or name values with --inputs and --outputs.")
+    named = "Name a function with --signature" if functions else "Save it with a signature"
+    return MissingFact(where, what, f"{named}, or values with --inputs and --outputs.")
 
 
 def _averages(variables: Mapping[str, Variable], where: str) -> dict[str, str]:
@@ -138,7 +154,9 @@ def _fixed(options: ReadOptions, nodes: Nodes) -> dict[str, Array]:
     found: dict[str, Array] = {}
     for text in options.fix:
         name, _, value = text.rpartition("=")
-        node, _ = nodes.maker(name)
+        node = nodes.by_name.get(split(name)[0])
+        if node is None:
+            raise MissingFact(f"{nodes.where}: --fix {text}", "the graph has no such node")
         dtype = str(node.attrs.get("dtype") or node.attrs.get("T") or "float32")
         found[name] = _number(value, dtype, f"--fix {text}", node)
     return found

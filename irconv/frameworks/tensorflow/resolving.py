@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from irconv.codec import NativeWeight
-from irconv.containers.graph_def import MetaGraph, NodeDef, ObjectGraph
+from irconv.containers.graph_def import FunctionDef, MetaGraph, NodeDef, ObjectGraph, Shape, Signature, TensorInfo
 from irconv.containers.tensor_bundle import Checkpoint
 from irconv.containers.tensor_slices import Slice, part_of
 from irconv.errors import DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.tensorflow.graph import VARIABLES, Nodes, data_inputs, split
-from irconv.frameworks.tensorflow.inlining import capturing
+from irconv.frameworks.tensorflow.inlining import Inliner, capturing
 from irconv.frameworks.tensorflow.saving import Saved, saved_variables
 
 _VALUE = "VARIABLE_VALUE"
@@ -134,6 +134,15 @@ def keys_of_objects(saved: ObjectGraph, checkpoint: ObjectGraph) -> dict[int, st
     return {number: key for number, key in values if key}
 
 
+def functions_of(meta: MetaGraph) -> dict[str, str]:
+    """Attribute of the saved object -> the function of the library that it is, where it was traced once."""
+    if meta.objects is None or not meta.objects.nodes:
+        return {}
+    nodes = meta.objects.nodes
+    named = ((name, nodes[child]) for name, child in nodes[0].children.items())
+    return {name: node.functions[0] for name, node in named if node.kind == "function" and len(node.functions) == 1}
+
+
 def captured_values(meta: MetaGraph, function: str, nodes: dict[str, NodeDef], where: str) -> dict[str, int]:
     """What a function takes besides its own arguments, in order: name of a node -> number of the object.
 
@@ -152,3 +161,30 @@ def captured_values(meta: MetaGraph, function: str, nodes: dict[str, NodeDef], w
             raise Refused(f"{where}: function {function}", what)
         found[name] = number
     return found
+
+
+def entered(meta: MetaGraph, function: str, inliner: Inliner, where: str) -> tuple[Signature, dict[str, int]]:
+    """A function put in place as the model: its signature, and the objects that it captures by node.
+
+    Its own arguments become placeholders. Raises `DamagedFile` where it takes less than it captures.
+    """
+    definition = meta.graph.functions.get(function)
+    captured = captured_values(meta, function, inliner.nodes, where)
+    if definition is None or len(captured) > len(definition.inputs):
+        raise DamagedFile(f"{where}: function {function}", f"captures {len(captured)} objects, but does not take them")
+    own = definition.inputs[: len(definition.inputs) - len(captured)]
+    inputs: dict[str, TensorInfo] = {}
+    for index, argument in enumerate(own):
+        name, shape = inliner.fresh(argument.name), _shape_of(definition, index)
+        inliner.nodes[name] = NodeDef(name, "Placeholder", (), {"dtype": argument.dtype, "shape": shape})
+        inputs[argument.name] = TensorInfo(name, argument.dtype, shape)
+    results = inliner.call(function, [*(info.name for info in inputs.values()), *captured])
+    outputs = {name: TensorInfo(value, "", None) for name, value in results.items()}
+    return Signature(inputs, outputs, ""), captured
+
+
+def _shape_of(definition: FunctionDef, index: int) -> Shape:
+    """The shape of an argument, as tracing noted it."""
+    listed = definition.attrs.get("_input_shapes")
+    shape: Shape = listed[index] if isinstance(listed, tuple) and index < len(listed) else None
+    return shape

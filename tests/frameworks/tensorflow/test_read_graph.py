@@ -102,8 +102,20 @@ def test_a_model_without_signatures_is_refused_with_its_functions(tmp_path: Path
     message.meta_graphs[0].signature_def.clear()
     file.write_bytes(message.SerializeToString())
     text = rejection(lambda: irconv.read(tmp_path / "m"), MissingFact)
-    assert "has no signature, so that nothing says what is the model; functions: " in text
-    assert "plain" in text
+    what = "has no signature, so that nothing says what is the model; functions: plain, second, step"
+    remedy = "Name a function with --signature, or values with --inputs and --outputs."
+    assert text == f"{file}: {what}. {remedy}"
+    with np.load(EXPORTED / "values.npz") as values:
+        for name, wanted in (("plain", "y"), ("second", "second")):
+            bundle = irconv.read(tmp_path / "m", ReadOptions(signature=name))
+            (found,) = irconv.run(bundle, [values["x"]]).values()
+            assert error(found, values[wanted]) < GOLDEN_ERROR
+
+
+def test_what_is_fixed_must_be_there() -> None:
+    options = ReadOptions(outputs=("net/y:0",), inputs=("x:0",), fix=("nothing=1",))
+    text = rejection(lambda: irconv.read(ADAM, options), MissingFact)
+    assert text == f"{ADAM}.meta: --fix nothing=1: the graph has no such node."
 
 
 def test_a_graph_of_several_tag_sets_is_chosen_by_tags() -> None:
