@@ -15,8 +15,8 @@ the first side calculates in: what different orders of summation give, several t
 
 _AMPLIFIED = 16
 """A model whose result changes by d where its inputs are rounded once is allowed this many d: it has many roundings."""
-_MOST_AMPLIFIED = 100
-"""But no more than this many times the tolerance of its type."""
+_MOST = {"float64": 1e-6, "float32": 1e-3, "float16": 2e-2, "bfloat16": 6e-2}
+"""But no more than this."""
 _TOP = (1, 5)
 _FILL, _FAR = 1e3, 1e2
 """What masks fill in is at least this large, and this many times any result."""
@@ -119,8 +119,8 @@ def tolerance(precision: str, amplified: float) -> float:
     `amplified` is the relative change of the result where the inputs are rounded once more; a type that is not floating
     allows no difference.
     """
-    base = TOLERANCES.get(precision, TOLERANCES["float32"])
-    return min(max(base, _AMPLIFIED * amplified), _MOST_AMPLIFIED * base)
+    known = precision if precision in TOLERANCES else "float32"
+    return min(max(TOLERANCES[known], _AMPLIFIED * amplified), _MOST[known])
 
 
 def spread(outputs: Sequence[Array]) -> float:

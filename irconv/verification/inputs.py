@@ -14,7 +14,7 @@ from irconv.verification.domains import Domain
 from irconv.verification.given import Inputs, Picture
 from irconv.verification.slots import Slot, orders
 
-_BATCH = 3
+_BATCHES = (3, 2, 1)
 #: Sizes that are tried for what a model leaves open, unequal so that exchanged axes show: time, or height and width.
 _OPEN_SIZES = ((7, 5), (16, 24), (64, 96), (224, 256))
 _WORDS = 2
@@ -30,8 +30,8 @@ class Feed:
     arrays: tuple[Array, ...]
 
 
-def random_feeds(slots: Sequence[Slot], domains: Mapping[str, Domain], seeds: int, size: int) -> list[Feed]:
-    """Seeded random inputs; `size` chooses how long the axes are that the model leaves open.
+def random_feeds(slots: Sequence[Slot], domains: Mapping[str, Domain], seeds: int, attempt: int) -> list[Feed]:
+    """Seeded random inputs; `attempt` chooses how long the axes are that the model leaves open.
 
     Raises `MissingFact` where a shape is not known at all.
     """
@@ -41,7 +41,8 @@ def random_feeds(slots: Sequence[Slot], domains: Mapping[str, Domain], seeds: in
             problems.add(f"input {slot.name}", "its shape is not known", "Give --input.", kind=MissingFact)
     problems.raise_any()
     symbols: dict[str, int] = {}
-    shapes = [_shape(slot, symbols, _OPEN_SIZES[size]) for slot in slots]
+    batch, size = ATTEMPTS[attempt]
+    shapes = [_shape(slot, symbols, batch, size) for slot in slots]
     feeds = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
@@ -53,17 +54,20 @@ def random_feeds(slots: Sequence[Slot], domains: Mapping[str, Domain], seeds: in
     return feeds
 
 
-SIZES = len(_OPEN_SIZES)
-"""How many choices `random_feeds` has for the axes that a model leaves open."""
+ATTEMPTS = (
+    *((_BATCHES[0], sizes) for sizes in _OPEN_SIZES),
+    *((batch, sizes) for batch in _BATCHES[1:] for sizes in _OPEN_SIZES[:2]),
+)
+"""What `random_feeds` can take for the batch and for the axes that a model leaves open, in the order to be tried."""
 
 
-def _shape(slot: Slot, symbols: dict[str, int], open_sizes: tuple[int, int]) -> tuple[int, ...]:
+def _shape(slot: Slot, symbols: dict[str, int], batch: int, open_sizes: tuple[int, int]) -> tuple[int, ...]:
     shape = []
     for axis, size in enumerate(slot.shape or ()):
         if isinstance(size, int) and size > 0:
             shape.append(size)
         elif axis == 0:
-            shape.append(symbols.setdefault(str(size or "batch"), _BATCH))
+            shape.append(symbols.setdefault(str(size or "batch"), batch))
         else:
             before = sum(not isinstance(other, int) for other in (slot.shape or ())[1:axis])
             shape.append(symbols.setdefault(str(size or f"axis {axis}"), open_sizes[before % 2]))
@@ -136,16 +140,15 @@ def given_feed(slots: Sequence[Slot], given: Inputs, domains: Mapping[str, Domai
 
 
 def nudged(feed: Feed, precision: str, seed: int = 0) -> Feed | None:
-    """The same inputs with every number of a floating type rounded differently, by one unit of the precision that the
-    model calculates in; None where no input has such numbers."""
+    """The same inputs with every number that is no integer rounded differently, by one unit of the precision that the
+    model calculates in; None where no input has such numbers. Integers are codes, also those of a floating type."""
     rng, unit = np.random.default_rng(seed), _UNITS.get(precision, _UNITS["float32"])
-    if not any(array.dtype.kind == "f" for array in feed.arrays):
+    measured = [array.dtype.kind == "f" and bool((array % 1 != 0).any()) for array in feed.arrays]
+    if not any(measured):
         return None
     arrays = [
-        (array * (1 + unit * rng.choice((-1.0, 1.0), array.shape))).astype(array.dtype)
-        if array.dtype.kind == "f"
-        else array
-        for array in feed.arrays
+        (array * (1 + unit * rng.choice((-1.0, 1.0), array.shape))).astype(array.dtype) if moves else array
+        for array, moves in zip(feed.arrays, measured, strict=True)
     ]
     return Feed(feed.name, tuple(arrays))
 

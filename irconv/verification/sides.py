@@ -84,6 +84,13 @@ class Side:
         """Name and version of what runs it."""
         return self.loaded.runtime
 
+    @property
+    def stands_in(self) -> bool:
+        """Whether another generation of its framework runs it than wrote it, and may take it for something else."""
+        bundle = self.given.bundle
+        written = bundle.source.version if self.own and self.given.reader == "keras" and bundle is not None else ""
+        return bool(written) and written.split(".")[0] != self.loaded.version.split(".")[0]
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -95,13 +102,14 @@ class Kind:
     """How; what stands in the way of others is added to the problems."""
 
 
-def opened(given: Given, processes: Processes, slot: int) -> Side:
-    """The side, loaded by the first runtime that can: the file's own framework, else what irconv has read.
+def opened(given: Given, processes: Processes, slot: int, own: bool = True) -> Side:
+    """The side, loaded by the first runtime that can: the file's own framework unless `own` is false, else what irconv
+    has read.
 
     Raises `MissingFact` with everything that was tried.
     """
     problems = Problems()
-    for way in _ways(given, problems, processes.folder / f"read{slot}.onnx"):
+    for way in _ways(given, problems, processes.folder / f"read{slot}.onnx", own):
         try:
             loaded = processes.get(way.python, way.runtime.side, slot, way.variant).load(way.path, way.options)
         except SideFailed as error:
@@ -135,13 +143,13 @@ def _missing(given: Given, runtime: Runtime, problems: Problems) -> None:
     problems.add(given.name, f"{runtime.name} is not installed", runtime.remedy(), kind=MissingFact)
 
 
-def _ways(given: Given, problems: Problems, path: Path) -> Iterator[Way]:
+def _ways(given: Given, problems: Problems, path: Path, own: bool) -> Iterator[Way]:
     """The file in its own framework, then what irconv has read, written as ONNX to a path: in onnxruntime, in numpy."""
     kind = next((one for one in KINDS if one.recognises(given)), None)
     if given.edited:
         what = f"runs as irconv reads it with {given.edited}, which the file alone does not say"
         problems.add(given.name, what, kind=MissingFact)
-    elif kind is not None:
+    elif kind is not None and own:
         yield from kind.ways(given, problems)
     bundle = given.bundle
     if bundle is not None and bundle.graph is not None:

@@ -61,7 +61,7 @@ def orders(shape: Sequence[int], have: str, slot: Slot | None) -> list[Order]:
     """The permutations by which an array of this shape and these axes may become what a slot takes, likeliest first.
 
     The letters decide where both are known. Else all of these that give the slot's shape: as it is, channels moved from
-    the last place to the second, and back. Empty where none does.
+    the last place to the second or another, and back. Empty where none does.
     """
     rank = len(shape)
     same: Order = tuple(range(rank))
@@ -71,12 +71,17 @@ def orders(shape: Sequence[int], have: str, slot: Slot | None) -> list[Order]:
         return [letter_order(have, slot.axes)]
     if slot.shape is not None and len(slot.shape) != rank:
         return []
-    first = (0, rank - 1, *range(1, rank - 1))
-    candidates = [same] if rank < 3 else [same, first, invert(first)]
+    moves = [_moved(rank, place) for place in range(1, rank - 1)][: 1 if rank < 5 else None]
+    candidates = [same, *(order for move in moves for order in (move, invert(move)))]
+    if len(have) == rank and have.endswith("C"):  # channels-first is customary elsewhere
+        candidates.sort(key=lambda order: order not in moves)
     fitting = [order for order in candidates if _fits([shape[axis] for axis in order], slot.shape)]
-    if len(have) == rank and have.endswith("C") and first in fitting:  # channels-first is customary elsewhere
-        fitting = [first, *(order for order in fitting if order != first)]
     return list(dict.fromkeys(fitting))
+
+
+def _moved(rank: int, place: int) -> Order:
+    """The last of so many axes moved to a place."""
+    return (*range(place), rank - 1, *range(place, rank - 1))
 
 
 def _fits(shape: Sequence[int], wanted: tuple[int | str | None, ...] | None) -> bool:

@@ -53,6 +53,7 @@ def test_a_model_that_amplifies_rounding_is_allowed_more_and_never_much_more() -
     assert tolerance("float32", 1e-8) == TOLERANCES["float32"]
     assert tolerance("float32", 1e-5) == pytest.approx(1.6e-4)
     assert tolerance("float32", 1.0) == pytest.approx(1e-3)
+    assert tolerance("float16", 1.0) == pytest.approx(2e-2)
     assert tolerance("float16", 0.0) > tolerance("float32", 0.0) > tolerance("float64", 0.0)
 
 

@@ -97,6 +97,8 @@ def test_rounding_the_inputs_once_more_moves_them_by_one_unit() -> None:
     assert 0 < change.max() < 3e-7
     tokens = random_feeds([Slot("t", (3, 4), "int32", "")], {}, 1, 0)[0]
     assert nudged(tokens, "float32") is None
+    codes = random_feeds([Slot("t", (3, 4), "float32", "")], {"t": Domain(bound=9)}, 1, 0)[0]
+    assert nudged(codes, "float32") is None  # rounded down, one of them would be another
 
 
 def test_an_image_is_resized_and_put_into_the_axes_of_the_input(tmp_path: Path) -> None:

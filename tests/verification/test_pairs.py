@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+import irconv
 from irconv import api
 from irconv.options import ReadOptions
 from irconv.verification.check import Request, check
 from irconv.verification.process import Processes
+from tests.helpers import golden
 from tests.verification.pairs import CNN, FAULTS, PAIRS, RIGHT, Pair
 
 
@@ -60,3 +62,16 @@ def test_where_irconv_reads_another_function_the_layers_of_the_framework_itself_
     assert report.layers.parting.layer == FAULTS[0].first
     assert f"{CNN}: irconv reads another function than keras" in report.warnings[-1]
     assert [row.layer for row in report.layers.rows if row.agrees] == ["conv1", "bn1", "act1", "pool1"]
+
+
+@pytest.mark.parametrize(("case", "own"), [("tf2.15-activations", False), ("tf2.15-batch_norm_4d", True)])
+def test_what_another_keras_wrote_is_judged_by_todays_where_both_agree_and_else_as_it_is_read(
+    case: str, own: bool, processes: Processes, tmp_path: Path
+) -> None:
+    model = golden(case).model
+    irconv.convert(model, tmp_path / "m.onnx")
+    sides = [api._side(path, ReadOptions()) for path in (model, tmp_path / "m.onnx")]
+    report = check(*sides, Request(), processes)
+    assert (report.agree, report.a.own) == (True, own)
+    said = "runs it as another function than irconv reads; Keras 2.15.0 wrote it, and was not asked"
+    assert any(said in warning for warning in report.warnings) == (not own)

@@ -40,6 +40,16 @@ def listed(found: Any) -> Any:
     return list(found) if isinstance(found, (list, tuple)) else [found]
 
 
+def own_operations(keras: Any) -> Any:
+    """Every operation of Keras 3 itself that no layer shares its name with, by the name that a file has for it."""
+    found = {}
+    for module in ("core", "image", "linalg", "math", "nn", "numpy"):
+        for name, kind in vars(import_module("keras.src.ops." + module)).items():
+            if isinstance(kind, type) and issubclass(kind, keras.Operation) and not hasattr(keras.layers, name):
+                found[name] = kind
+    return found
+
+
 class Side:
     """The model of one file."""
 
@@ -51,7 +61,7 @@ class Side:
         self.major = int(self.version.split(".")[0])
         with suppress(Exception):  # not every backend of every version has a session
             keras.backend.clear_session()
-        self._model = keras.models.load_model(path, **({"compile": False} if self.major > 1 else {}))
+        self._model = self._opened(path)
         inputs, outputs = listed(self._model.inputs), listed(self._model.outputs)
         names = [getattr(self._model, f"{kind}_names", None) or [] for kind in ("input", "output")]
         names = [
@@ -62,6 +72,18 @@ class Side:
         self.outputs = [described(name, tensor) for name, tensor in zip(names[1], outputs)]
         kinds = [str(getattr(layer, "compute_dtype", "float32")) for layer in self._model.layers]
         self.precision = next((kind for kind in _LEAST if kind in kinds), "float32")
+
+    def _opened(self, path: str) -> Any:
+        """The model; HDF5 files of Keras 3 name its own operations, which it only finds when they are given to it."""
+        load, options = self._keras.models.load_model, {"compile": False} if self.major > 1 else {}
+        if self.major < 3 or path.endswith(".keras"):
+            return load(path, **options)
+        try:
+            return load(path, **options)
+        except ValueError as error:
+            if "Unknown layer" not in str(error):
+                raise
+            return load(path, custom_objects=own_operations(self._keras), **options)
 
     def _predicted(self, model: Any, arrays: Any) -> Any:
         if self.major < 3 and "tensorflow" not in self._keras.__name__:
