@@ -15,6 +15,8 @@ STATE = "checkpoint"
 """The file in which TensorFlow notes the newest checkpoint of a folder."""
 OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
 """The key of the graph of objects, in the checkpoints of `tf.train.Checkpoint`."""
+_ALL_SHARDS = re.compile(r"-\?{5}-of-\d{5}\Z")
+"""What a state file says of a checkpoint of the first version in several files."""
 _MOST_STATE = 1 << 20
 _SHARD = re.compile(r"(?P<prefix>.+)\.data-(?P<number>\d{5})-of-\d{5}\Z")
 _OLD_SHARD = re.compile(r"(?P<prefix>.+)-\d{5}-of-(?P<count>\d{5})\Z")
@@ -43,9 +45,10 @@ def standing_for(path: Path) -> Path:
     """A file of the checkpoint that a name without a suffix means, where there is no file of that name itself."""
     if path.exists():
         return path
-    names = [f"{path.name}.index", f"{path.name}.meta"]
-    found = next((file for name in names if (file := path.parent / name).is_file()), None)
-    return found or next(iter(sorted(path.parent.glob(f"{_escaped(path.name)}-00000-of-?????"))), path)
+    for pattern in (".index", "-00000-of-?????", ".meta"):
+        if found := sorted(path.parent.glob(f"{_escaped(path.name)}{pattern}")):
+            return found[0]
+    return path
 
 
 def find(path: Path) -> CheckpointFiles | None:
@@ -105,7 +108,7 @@ def _stated(path: Path) -> CheckpointFiles:
     if path.stat().st_size > _MOST_STATE:
         raise DamagedFile(where, f"expected the name of a checkpoint, got {path.stat().st_size} bytes")
     state = messages.parse_text("tensorflow", "CheckpointState", path.read_bytes(), where)
-    name = Path(state.model_checkpoint_path.replace("\\", "/")).name
+    name = _ALL_SHARDS.sub("", Path(state.model_checkpoint_path.replace("\\", "/")).name)
     beside = standing_for(path.parent / name)
     found = find(beside) if name and beside != path and beside.is_file() else None
     if found is None:

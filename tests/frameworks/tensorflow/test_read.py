@@ -205,6 +205,20 @@ def test_a_name_that_means_nothing_is_said_to_be_missing(tmp_path: Path) -> None
     assert text == f"{tmp_path / 'model.ckpt'}: there is no such file or folder."
 
 
+@pytest.mark.parametrize("given", ["v1-sharded.ckpt", "v1-sharded.ckpt-00001-of-00002", "checkpoint"])
+def test_a_checkpoint_of_the_first_version_may_lie_in_several_files(tmp_path: Path, given: str) -> None:
+    for file in (FOLDER / "checkpoints").glob("v1-sharded.*"):
+        shutil.copy(file, tmp_path)
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "v1-sharded.ckpt-?????-of-00002"\n')
+    found = irconv.read(tmp_path / given).source_tensors()
+    with np.load(FOLDER / "checkpoints" / "values.npz") as values:
+        assert found.keys() == set(values.files) - {"types/bfloat16"}
+        assert all(found[name].numpy().tobytes() == values[name].tobytes() for name in found)
+    (tmp_path / "v1-sharded.ckpt-00000-of-00002").unlink()
+    text = rejection(lambda: irconv.read(tmp_path / "v1-sharded.ckpt-00001-of-00002"), DamagedFile)
+    assert "expected 2 files of this checkpoint, got 1. Put all of them into one folder." in text
+
+
 @pytest.mark.parametrize("left", ["index", "data-00000-of-00001"])
 def test_half_a_checkpoint_is_refused(copy: Path, left: str) -> None:
     for file in copy.glob("*"):
