@@ -110,7 +110,8 @@ def test_reading_a_theano_file_as_tensorflows_gives_clearly_other_predictions() 
     read = irconv.read(THEANO.model, irconv.ReadOptions(backend="tensorflow"))
     got = irconv.run(read, THEANO.inputs, runtime="numpy")
     assert error(list(got.values()), THEANO.outputs) > 0.05
-    assert [(fact.value, fact.evidence) for fact in read.source.facts[:1]] == [("tensorflow", "given by the user")]
+    told = "given by the user, against theano: the file's attribute 'backend'"
+    assert [(fact.value, fact.evidence) for fact in read.source.facts[:1]] == [("tensorflow", told)]
 
 
 @pytest.mark.parametrize("case", LENET_WEIGHTS, ids=name_of)

@@ -42,7 +42,7 @@ def test_bilinear_is_that_of_the_tensorflow_that_wrote_the_file(
     release: str, ragged: bool | None, word: str, refused: list[str]
 ) -> None:
     problems: list[str] = []
-    assert interpolation(Facts("m.h5", "tensorflow", 2, release, ragged), "bilinear", problems.append) == word
+    assert interpolation(Facts("m.h5", "tensorflow", 2, release, ragged), "bilinear", False, problems.append) == word
     assert problems == refused
 
 

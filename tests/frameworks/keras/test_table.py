@@ -32,13 +32,13 @@ class Seen:
     """A native layer that was decoded, and what came of it."""
 
     native: Native
-    given: Sequence[Given]
+    given: Sequence[Given | None]
     layer: Layer
     draft: Draft
 
     @property
     def rank(self) -> int:
-        return len(self.given[0].shape) if self.given else 0
+        return len(self.given[0].type.shape) if self.given and self.given[0] else 0
 
     @property
     def codec(self) -> Codec:
@@ -51,7 +51,7 @@ def layers_of(case: Case) -> tuple[Seen, ...]:
     found: list[Seen] = []
     decode = Table.decode
 
-    def watched(table: Table, native: Native, given: Sequence[Given], where: str) -> tuple[Layer, Draft]:
+    def watched(table: Table, native: Native, given: Sequence[Given | None], where: str) -> tuple[Layer, Draft]:
         layer, draft = decode(table, native, given, where)
         found.append(Seen(native, given, layer, draft))
         return layer, draft
@@ -64,7 +64,7 @@ def layers_of(case: Case) -> tuple[Seen, ...]:
 def encoded(seen: Seen) -> Native:
     """The native layer that the same codec makes of the IR layer."""
     data: dict[str, NativeWeight] = {}
-    types = dict(zip(seen.layer.SLOTS, (value.type for value in seen.given), strict=False))
+    types = {slot: value.type for slot, value in zip(seen.layer.SLOTS, seen.given, strict=False) if value is not None}
     for slot in list(types):
         for before in seen.draft.before.get(slot, ()):
             types[slot] = before.infer({"x": types[slot]})["y"]
@@ -179,7 +179,7 @@ def test_a_tensor_that_no_row_knows_is_refused(case: Case) -> None:
 def test_every_field_and_every_operand_comes_from_exactly_one_row(case: Case) -> None:
     for seen in layers_of(case):
         work = Workpiece(dict(seen.native.config), dict(seen.native.tensors))
-        draft = Draft(seen.codec.layer, "here", given=[value.type for value in seen.given])
+        draft = Draft(seen.codec.layer, "here", given=[value.type for value in seen.given if value is not None])
         fields: list[str] = []
         roles: list[str] = []
         for row in seen.codec.rows:
