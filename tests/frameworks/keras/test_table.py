@@ -202,6 +202,8 @@ def described(codec: Codec) -> str:
 #: Codecs that no golden file reaches, each with the test of this file that reaches it through an edited file.
 WITHOUT_A_FILE = {
     "ReLU(max_value=None, threshold=0.0) -> LeakyRelu": "the golden ReLU layers all have settings",
+    "Resizing(antialias=False, interpolation='bicubic_of_torch') -> Resize": "test_backends has its golden file",
+    "UpSampling2D(interpolation='bicubic_of_torch') -> Resize": "test_backends has its golden file",
 }
 
 

@@ -220,7 +220,6 @@ def test_a_folder_of_shards_is_read_as_one_state_dict(safe: bool, tmp_path: Path
     [
         (("m/data.pkl", "m/constants.pkl", "m/code/m.py", "m/version"), "a TorchScript program"),
         (("m/model.json", "m/tensors/0", "m/code/m.py"), "a TorchScript program"),
-        (("m/archive_format", "m/models/model.json", "m/version"), "a program of torch.export"),
     ],
 )
 def test_programs_are_refused_by_name(members: tuple[str, ...], kind: str, tmp_path: Path) -> None:
