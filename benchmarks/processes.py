@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
+import json
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,19 +41,28 @@ class Failed(Exception):
     """A command ended with an error; the text is what it said last."""
 
 
+_LAUNCH = """
+import json, os, subprocess, sys, time
+start = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=2)
+_, status, usage = os.wait4(process.pid, 0)
+wall = time.perf_counter() - start
+process.returncode = os.waitstatus_to_exitcode(status)
+print(json.dumps([process.returncode, usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss]))
+"""
+
+
 def measured(command: Sequence[str]) -> Run:
     """Run a command to its end. Raises `Failed`.
 
-    This process stays small and loads no library, as a child begins with the peak of its parent.
+    A small process starts it and measures, as a child begins with the peak of the process that started it.
     """
+    launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, *command]
     with tempfile.TemporaryFile() as said:
-        start = time.perf_counter()
-        process = subprocess.Popen(command, stdout=said, stderr=said)
-        _, status, usage = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - start
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        launched = subprocess.run(launch, stdout=subprocess.PIPE, stderr=said, check=False)
+        code, cpu, wall, peak = json.loads(launched.stdout) if launched.returncode == 0 else (1, 0.0, 0.0, 0)
+        if code:
             said.seek(0)
             raise Failed(said.read().decode(errors="replace").strip()[-3000:])
     unit = 2**20 if sys.platform == "darwin" else 2**10
-    return Run(usage.ru_utime + usage.ru_stime, wall, usage.ru_maxrss / unit)
+    return Run(cpu, wall, peak / unit)

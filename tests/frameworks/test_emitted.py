@@ -140,6 +140,8 @@ def unlike(words: list[str]) -> list[str]:
         first = next(i for i, letter in enumerate(shape) if letter != "_")
         plain = "".join(letter if letter == "_" else "q" for letter in shape)
         found = f"{plain[:first]}{letters[number % 50]}{plain[first + 1 :]}"
+        if word.startswith("__"):  # no identifier begins so, but files whose names do are spelled in another way
+            found = f"_{found}"
         made.append(found if found not in made else f"{found[:-1]}{letters[number % 50]}")
     assert len(set(made)) == len(made)
     return made
