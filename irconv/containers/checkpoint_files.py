@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from irconv.containers import messages, sstable, tensor_bundle, tensor_bundle_v1
-from irconv.containers.graph_def_read import kind_of
-from irconv.containers.tensor_bundle import Checkpoint
+from irconv.containers import sstable
+from irconv.containers.graph_def_kind import kind_of
 from irconv.errors import DamagedFile, MissingFact
+
+if TYPE_CHECKING:  # every file is asked whether it is a checkpoint's; few are read
+    from irconv.containers.tensor_bundle import Checkpoint
 
 STATE = "checkpoint"
 """The file in which TensorFlow notes the newest checkpoint of a folder."""
@@ -36,6 +39,8 @@ class CheckpointFiles:
 
     def read(self) -> Checkpoint:
         """The variables. Raises `DamagedFile`."""
+        from irconv.containers import tensor_bundle, tensor_bundle_v1
+
         if self.version == "V2":
             return tensor_bundle.read(self.prefix)
         return tensor_bundle_v1.read(*_old_shards(self.prefix))
@@ -72,9 +77,9 @@ def find(path: Path) -> CheckpointFiles | None:
         if Path(f"{prefix}.index").is_file():
             return _files(prefix, "V2", "is the graph of a checkpoint")
         old = standing_for(prefix)
-        version = "V1" if old.is_file() and old != path and tensor_bundle_v1.recognises(old) else ""
+        version = "V1" if old.is_file() and old != path and _is_old(old) else ""
         return CheckpointFiles(old if version else prefix, version, path, "is the graph of a checkpoint")
-    if tensor_bundle_v1.recognises(path):
+    if _is_old(path):
         return _files(path, "V1", "is a table of variables, a checkpoint of the first version")
     return None
 
@@ -97,6 +102,15 @@ def _old_shards(path: Path) -> list[Path]:
     return found
 
 
+def _is_old(path: Path) -> bool:
+    """Whether a file is a checkpoint of the first version, or part of one."""
+    if not sstable.recognises(path):
+        return False
+    from irconv.containers import tensor_bundle_v1
+
+    return tensor_bundle_v1.recognises(path)
+
+
 def _is_state(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(22) == b"model_checkpoint_path:"
@@ -107,6 +121,8 @@ def _stated(path: Path) -> CheckpointFiles:
     where = str(path)
     if path.stat().st_size > _MOST_STATE:
         raise DamagedFile(where, f"expected the name of a checkpoint, got {path.stat().st_size} bytes")
+    from irconv.containers import messages
+
     state = messages.parse_text("tensorflow", "CheckpointState", path.read_bytes(), where)
     name = _ALL_SHARDS.sub("", Path(state.model_checkpoint_path.replace("\\", "/")).name)
     beside = standing_for(path.parent / name)

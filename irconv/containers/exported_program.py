@@ -55,11 +55,6 @@ class Program:
     constants: Mapping[str, LazyTensor]
 
 
-def is_one(path: Path) -> bool:
-    """Whether a zip is an archive of an exported program."""
-    return any(name.rsplit("/", 1)[-1] == "archive_format" for name in Archive(path).members)
-
-
 def read(path: Path) -> Program:
     """The program of an archive. Raises `DamagedFile`, and `Refused` for archives of several models or of old ones."""
     archive = Archive(path)

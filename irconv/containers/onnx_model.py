@@ -18,7 +18,6 @@ from google.protobuf.message import DecodeError
 from onnx import helper, numpy_helper
 
 from irconv.containers.files import FileBytes, SourceFile
-from irconv.containers.graph_def_read import kind_of
 from irconv.containers.graph_def_scan import Scheme, without_constants
 from irconv.containers.varints import varint
 from irconv.errors import DamagedFile, Refused
@@ -117,19 +116,6 @@ def read(path: Path) -> OnnxFile:
     except (DecodeError, RecursionError) as error:
         raise DamagedFile(str(path), f"expected a model of ONNX, got bytes that are none: {error}") from error
     return OnnxFile(path, model, file)
-
-
-def looks_like_one(path: Path) -> bool:
-    """Whether a file begins as ONNX models do: with the number of the format, then a producer or a graph."""
-    with path.open("rb") as file:
-        head = file.read(3)
-    # ir_version (field 1, a number of one byte), then another field of ModelProto; a SavedModel of TensorFlow has a
-    # version, too, and then a message where ONNX has a text
-    begins = len(head) == 3 and head[0] == 0x08 and 0 < head[1] < 0x40 and head[2] in _NEXT_TAGS
-    return begins and kind_of(path) != "SavedModel"
-
-
-_NEXT_TAGS = frozenset(number << 3 | kind for number, kind in ((2, 2), (3, 2), (4, 2), (5, 0), (6, 2), (7, 2), (8, 2)))
 
 
 def _element_type(message: Any, where: str) -> str:

@@ -12,8 +12,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import crc32c
-
 from irconv.containers import snappy
 from irconv.containers.files import SourceFile
 from irconv.containers.varints import read_varint, varint
@@ -52,6 +50,8 @@ def unmasked(stored: int) -> int:
 
 def checksum(data: memoryview | bytes, before: int = 0) -> int:
     """The CRC32C of some bytes, going on from that of what is before them."""
+    import crc32c  # every file is asked whether it is a table; few are read
+
     return int(crc32c.crc32c(data, before))
 
 

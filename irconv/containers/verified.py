@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
-from irconv.containers.files import SourceFile, sha256
+from irconv.containers.files import SourceFile
 from irconv.errors import DamagedFile
 
 BLOCK = 2**20
@@ -69,10 +69,9 @@ class VerifiedFile(SourceFile):
             self._prove_read(buffer, offset)
 
     def place(self, start: int, count: int) -> tuple[int, int] | None:
-        """See `SourceFile.place`; the bytes are proved before."""
-        for block in self._touched(start, count) if count else ():
-            self._prove(block)
-        return super().place(start, count)
+        """See `SourceFile.place`; what is yet to be proved has to be read, so it is not left to the system to copy."""
+        proved = all(self._proved[block] for block in self._touched(start, count)) if count else True
+        return super().place(start, count) if proved else None
 
     def problems(self, describe: Callable[[int, int], str]) -> list[tuple[str, str]]:
         """The place and fault of every block that is not what it is to be; `describe` says what lies between two bytes.
@@ -135,12 +134,13 @@ class VerifiedFile(SourceFile):
 
 
 def digests(path: Path, with_crc: bool) -> Digests:
-    """The digests of a file, of its blocks and of all of it on two cores at once."""
+    """The digests of a file, which is read once: of its blocks and of all of it on two cores at once."""
     blocks: list[str] = []
-    crc = 0
+    whole, crc = hashlib.sha256(), 0
     with ThreadPoolExecutor(1) as pool, path.open("rb") as file:
-        whole = pool.submit(sha256, path)
         while content := file.read(BLOCK):
+            beside = pool.submit(whole.update, content)
             blocks.append(hashlib.sha256(content).hexdigest())
             crc = zlib.crc32(content, crc) if with_crc else 0
-        return Digests(BLOCK, tuple(blocks), whole.result(), crc if with_crc else None)
+            beside.result()
+        return Digests(BLOCK, tuple(blocks), whole.hexdigest(), crc if with_crc else None)

@@ -114,6 +114,7 @@ READERS = (
         f"{_HERE}.torch.read_program",
         "PyTorch exported programs (.pt2)",
         graphs=True,
+        recogniser=f"{_HERE}.torch.program_files",
         options=("plugins",),
     ),
     Reader(
@@ -135,6 +136,7 @@ READERS = (
         f"{_HERE}.onnx.read",
         "ONNX models, opsets 7 and later, weights inside or beside them",
         graphs=True,
+        recogniser=f"{_HERE}.onnx.files",
         options=("outputs", "fix", "plugins"),
     ),
     Reader(

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from irconv.containers import graph_def_read, graph_def_scan, messages
+from irconv.containers import graph_def_scan, messages
 from irconv.containers.files import FileBytes
 from irconv.containers.graph_def import FunctionName, GraphDef, TensorInfo
-from irconv.containers.graph_def_read import kind_of, read_graph, read_meta_graph, read_objects, read_saved_model
+from irconv.containers.graph_def_kind import SAVED_MODEL, kind_of
+from irconv.containers.graph_def_read import read_graph, read_meta_graph, read_objects, read_saved_model
 from irconv.containers.tensor_protos import StringTensor
 from irconv.errors import DamagedFile
 from irconv.ir.tensors import LazyTensor
@@ -258,4 +259,4 @@ def test_no_file_of_another_framework_is_taken_for_a_graph(tmp_path: Path) -> No
 def test_a_saved_model_without_variables_has_none(tmp_path: Path) -> None:
     shutil.copy(FOLDER / "saved" / "saved_model.pb", tmp_path)
     assert read_saved_model(tmp_path).variables is None
-    assert graph_def_read.SAVED_MODEL == ("saved_model.pb", "saved_model.pbtxt")
+    assert SAVED_MODEL == ("saved_model.pb", "saved_model.pbtxt")

@@ -28,8 +28,8 @@ READING = {
 #: By the suffix that is written, from a graph in memory. A conversion may do the sum of both.
 WRITING = {
     ".irconv": Steps(types=2, passes=5),
-    ".onnx": Steps(types=5, passes=27),
-    ".py": Steps(types=4, passes=22),
+    ".onnx": Steps(types=5, passes=28),
+    ".py": Steps(types=4, passes=23),
     ".keras": Steps(types=13, passes=57),
     ".h5": Steps(types=13, passes=57),
     ".theano": Steps(types=5, passes=22),
@@ -69,20 +69,21 @@ _ONNX = frozenset({"onnx", "google", "ml_dtypes"})
 _HDF5 = frozenset({"h5py", "cython_runtime"})
 
 #: (suffix read, suffix written), or (suffix read, "") for `inspect`. The process is the one of the HDF5 library.
+#: Every reader is asked about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it.
 STARTS = {
-    (".irconv", ""): Starts(70, _TABLES),
-    (".keras", ""): Starts(170, _TABLES, processes=1),
-    (".h5", ""): Starts(170, _TABLES, processes=1),
-    (".pt", ""): Starts(60, _TABLES),
-    (".safetensors", ""): Starts(60, _TABLES),
-    (".irconv", ".irconv"): Starts(70),
-    (".irconv", ".onnx"): Starts(140, _ONNX),
-    (".irconv", ".py"): Starts(150),
-    (".irconv", ".h5"): Starts(190, _HDF5),
-    (".h5", ".irconv"): Starts(170, processes=1),
-    (".h5", ".onnx"): Starts(210, _ONNX, processes=1),
-    (".h5", ".py"): Starts(210, processes=1),
-    (".h5", ".keras"): Starts(200, _HDF5, processes=1),
-    (".pt", ".safetensors"): Starts(60),
-    (".safetensors", ".pt"): Starts(60),
+    (".irconv", ""): Starts(100, _TABLES),
+    (".keras", ""): Starts(200, _TABLES, processes=1),
+    (".h5", ""): Starts(200, _TABLES, processes=1),
+    (".pt", ""): Starts(90, _TABLES),
+    (".safetensors", ""): Starts(90, _TABLES),
+    (".irconv", ".irconv"): Starts(100),
+    (".irconv", ".onnx"): Starts(160, _ONNX),
+    (".irconv", ".py"): Starts(170),
+    (".irconv", ".h5"): Starts(210, _HDF5),
+    (".h5", ".irconv"): Starts(200, processes=1),
+    (".h5", ".onnx"): Starts(230, _ONNX, processes=1),
+    (".h5", ".py"): Starts(240, processes=1),
+    (".h5", ".keras"): Starts(220, _HDF5, processes=1),
+    (".pt", ".safetensors"): Starts(90),
+    (".safetensors", ".pt"): Starts(90),
 }

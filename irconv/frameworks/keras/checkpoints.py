@@ -17,7 +17,6 @@ from irconv.codec import NativeWeight
 from irconv.containers import checkpoint_files
 from irconv.containers.checkpoint_files import OBJECTS, CheckpointFiles
 from irconv.containers.graph_def import ObjectGraph
-from irconv.containers.graph_def_read import read_objects
 from irconv.errors import DamagedFile, IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.keras.variables import MODELS, Child, Tree
 from irconv.ir.manifest import Omitted
@@ -180,6 +179,8 @@ def read(path: Path) -> Placed:
         raise DamagedFile(str(path), "expected a checkpoint of a Keras model")
     checkpoint = files.read()
     where = str(files.prefix)
+    from irconv.containers.graph_def_read import read_objects  # only to read: every file is asked whether it is one
+
     graph = read_objects(checkpoint.strings[OBJECTS].values[0], f"{where}: {OBJECTS}")
     models = _models(graph)
     if len(models) != 1:

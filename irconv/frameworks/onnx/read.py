@@ -12,13 +12,6 @@ from irconv.ir.manifest import SourceFile, SourceRecord
 from irconv.options import ReadOptions
 
 
-def recognises(path: Path) -> str:
-    """Why a file is a model of ONNX; see `irconv.frameworks.Reader`."""
-    if not path.is_file() or not onnx_model.looks_like_one(path):
-        return ""
-    return "begins as a ModelProto of ONNX does"
-
-
 def read(path: Path, options: ReadOptions) -> Bundle:
     """The model's graph, naively.
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 from irconv.containers import checkpoint_files
 from irconv.containers.checkpoint_files import CheckpointFiles
-from irconv.containers.graph_def_read import SAVED_MODEL, kind_of
+from irconv.containers.graph_def_kind import SAVED_MODEL, kind_of
 from irconv.errors import DamagedFile, IrconvError
 
 _HEAD = 1 << 16

@@ -6,25 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers import exported_program
-from irconv.containers import zip as zips
-from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.torch.aten.program import ProgramReader
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import SourceFile, SourceRecord
 from irconv.options import ReadOptions
-
-
-def recognises(path: Path) -> str:
-    """Why a file is an exported program; see `irconv.frameworks.Reader`."""
-    if not path.is_file():
-        return ""
-    with path.open("rb") as file:
-        if file.read(4) != zips.SIGNATURE:
-            return ""
-    try:
-        return "is an archive of torch.export with archive_format" if exported_program.is_one(path) else ""
-    except (DamagedFile, Refused):
-        return ""
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
