@@ -77,15 +77,26 @@ class Window:
     """How a convolution, a pool or a padding goes over the spatial axes, in words that all frameworks have."""
 
     kind: str
-    """``conv``, ``maxpool``, ``averagepool`` or ``pad``."""
+    """``conv``, ``convtranspose``, ``maxpool``, ``averagepool`` or ``pad``."""
     kernel: tuple[int, ...] = ()
     stride: tuple[int, ...] = ()
     padding: tuple[tuple[int, int], ...] | str = ()
-    """Before and after each axis; a rule where the size of the input is not known."""
+    """Before and after each axis (of a transposed convolution: what is taken off); a rule where the size of the input
+    is not known."""
     dilation: tuple[int, ...] = ()
     counts_padding: bool = False
     """Of a mean: whether the padding is part of it."""
     ceil_mode: bool = False
+
+
+@dataclass(frozen=True)
+class Step:
+    """An op of one value on the way, in words that all frameworks have."""
+
+    kind: str
+    """An activation of `irconv.align.skeleton`, ``resize``, or ``mean`` and ``max`` over whole axes."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """What changes its function, by the names of the IR's fields, as far as it is known."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +112,8 @@ class Edge:
     """Everything on the way, with settings, in the words of this network's own side."""
     windows: tuple[Window, ...] = field(default=(), compare=False)
     """The pools and paddings on the way."""
+    steps: tuple[Step, ...] = field(default=(), compare=False)
+    """What else on the way has settings that both sides have words for."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,8 @@ class Node:
     """The name of its result in the graph."""
     window: Window | None = field(default=None, compare=False)
     """Of a use of a convolution."""
+    settings: Mapping[str, object] = field(default_factory=dict, compare=False)
+    """Of an op that joins values: what changes its function, by the names of the IR's fields."""
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
 from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit, Window
 from irconv.align.norms import taker
+from irconv.align.settings import label_of, plain
 from irconv.align.skeleton import Skeleton, without_units
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node as Use
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
-from irconv.ir.layers.convolution import Conv
+from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import explicit_padding
@@ -89,7 +91,8 @@ class _Made:
         if layer.type in ("MultiHeadAttention", "GroupedQueryAttention") and parts:
             self._attention(node, layer, parts, exact)
         elif layer.type in ("DotProductAttention", "AdditiveAttention"):
-            self.skeleton.attention(node.inputs["query"], node.inputs["key"], node.inputs["value"], outputs[0], exact)
+            query, key, value = (node.inputs[slot] for slot in ("query", "key", "value"))
+            self.skeleton.attention(query, key, value, outputs[0], exact, layer.settings())
         elif layer.type == "Constant":
             if parts:
                 self.skeleton.constant(outputs[0], self._unit(node.layer, layer, parts))
@@ -99,10 +102,11 @@ class _Made:
             for output in outputs[1:]:
                 self.skeleton.alias(outputs[0], output)
         elif len(inputs) == 1:
+            label, settings = label_of(layer) or _common(layer.type), plain(layer, self._rank(inputs[0]))
             window = self._window(node, layer)
-            self.skeleton.pass_through(_common(layer.type), inputs[0], outputs, exact, window=window)
+            self.skeleton.pass_through(label, inputs[0], outputs, exact, window=window, settings=settings)
         elif inputs:
-            self.skeleton.join(_common(layer.type), inputs, outputs, exact)
+            self.skeleton.join(_common(layer.type), inputs, outputs, exact, plain(layer, self._rank(inputs[0])))
 
     def _attention(self, node: Use, layer: Layer, parts: Mapping[str, Part], exact: str) -> None:
         units = {}
@@ -116,15 +120,18 @@ class _Made:
         y = node.outputs["y"]
         for tag, slot in (("q", "query"), ("k", "key"), ("v", "value")):
             self.skeleton.unit(units[tag], [node.inputs.get(slot, node.inputs["query"])], f"{y}/{tag}")
-        self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", f"{y}/attended", exact)
+        self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", f"{y}/attended", exact, layer.settings())
         self.skeleton.unit(units["o"], [f"{y}/attended"], y)
 
     def _unit(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> int:
         found = self.known.setdefault((name, ""), len(self.units))
         if found == len(self.units):
             family = FAMILIES.get(layer.type, layer.type)
-            self.units.append(Unit(name, family, parts, layer.type, "", layer.settings()))
+            self.units.append(Unit(name, family, parts, layer.type, "", plain(layer, None)))
         return found
+
+    def _rank(self, value: str) -> int | None:
+        return len(self.types[value].shape) if value in self.types else None
 
     def _window(self, node: Use, layer: Layer) -> Window | None:
         """How a layer goes over the spatial axes."""
@@ -135,6 +142,8 @@ class _Made:
         if isinstance(layer, Conv):
             kernel = self.bundle.operand_types(layer)["kernel"].shape[2:]
             return self._padded(node, "conv", layer, tuple(size for size in kernel if isinstance(size, int)))
+        if isinstance(layer, ConvTranspose):
+            return self._cropped(node, layer)
         if isinstance(layer, MaxPool | AveragePool):
             return self._padded(node, layer.type.lower(), layer, layer.kernel)
         return None
@@ -149,6 +158,15 @@ class _Made:
         counted = isinstance(layer, AveragePool) and layer.count_padding
         ceil_mode = not isinstance(layer, Conv) and layer.ceil_mode
         return Window(kind, kernel, layer.stride, padding, dilation, counted, ceil_mode)
+
+    def _cropped(self, node: Use, layer: ConvTranspose) -> Window:
+        kernel = self.bundle.operand_types(layer)["kernel"].shape[2:]
+        x = self.types.get(node.inputs["x"])
+        padding: tuple[tuple[int, int], ...] | str = str(layer.padding)
+        with suppress(ValueError):
+            padding = layer.crops(x.shape[2:] if x else ("S",) * len(kernel), kernel)
+        window = tuple(size for size in kernel if isinstance(size, int))
+        return Window("convtranspose", window, layer.stride, padding, layer.dilation)
 
     @cached_property
     def types(self) -> Mapping[str, ValueType]:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from irconv.align.network import Edge, Node, Window
+from irconv.align.network import Edge, Node, Step, Window
 
 COMMUTE = frozenset({"add", "mul", "max", "min", "mean"})
 """Joining ops whose inputs may stand in any order."""
@@ -25,6 +25,9 @@ ACTIVATIONS = frozenset(
 )
 """Ops that all frameworks have and name alike: evidence on the way between two nodes."""
 
+STEPS = ACTIVATIONS | {"resize", "mean", "max"}
+"""Ops on the way whose settings are kept."""
+
 
 @dataclass(frozen=True)
 class _Value:
@@ -34,6 +37,7 @@ class _Value:
     branch: int | None = None
     """Which of the results of the last op with several, such as Split."""
     windows: tuple[Window, ...] = ()
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass
@@ -72,6 +76,7 @@ class Skeleton:
         exact: str,
         branch: int | None = None,
         window: Window | None = None,
+        settings: Mapping[str, object] | None = None,
     ) -> None:
         """An op of one value without parameters. Its results are that value, on a longer trail.
 
@@ -85,10 +90,18 @@ class Skeleton:
             branch = number if len(outputs) > 1 else value.branch if branch is None else branch
             step = f"{exact}[{number}]" if len(outputs) > 1 else exact
             windows = value.windows if window is None else (*value.windows, window)
-            exacts = (*value.exact, step)
-            self.values[output] = replace(value, trail=trail, exact=exacts, branch=branch, windows=windows)
+            found = _Value(value.source, trail, (*value.exact, step), branch, windows, value.steps)
+            own = (Step(label, settings or {}),) if label in STEPS else ()
+            self.values[output] = replace(found, steps=(*value.steps, *own))
 
-    def join(self, label: str, inputs: Sequence[str], outputs: Sequence[str], exact: str) -> None:
+    def join(
+        self,
+        label: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        exact: str,
+        settings: Mapping[str, object] | None = None,
+    ) -> None:
         """An op of several values without parameters."""
         known = [value for value in inputs if value in self.values]
         if len(known) < 2:  # the others are numbers
@@ -100,14 +113,18 @@ class Skeleton:
         edges = self._edges(known, ports)
         if label in ("add", "concat"):
             edges = self._flattened(label, exact, edges)
-        index = self._place(Node(label, edges, exact=exact, value=outputs[0]), outputs[0])
+        node = Node(label, edges, exact=exact, value=outputs[0], settings=settings or {})
+        index = self._place(node, outputs[0])
         for number, output in enumerate(outputs):
             branch = number if len(outputs) > 1 else None
             self.values[output] = _Value(index, branch=branch, exact=(f"[{number}]",) if branch is not None else ())
 
-    def attention(self, query: str, key: str, value: str, output: str, exact: str) -> None:
-        """A weighted average of values: the product of queries and keys, and that of it and the values."""
-        self.join("matmul", (query, key), (f"{output}/scores",), exact)
+    def attention(
+        self, query: str, key: str, value: str, output: str, exact: str, settings: Mapping[str, object] | None = None
+    ) -> None:
+        """A weighted average of values: the product of queries and keys, which has the settings, and that of it and the
+        values."""
+        self.join("matmul", (query, key), (f"{output}/scores",), exact, settings)
         self.join("matmul", (f"{output}/scores", value), (output,), exact)
 
     def alias(self, output: str, other: str) -> None:
@@ -127,7 +144,7 @@ class Skeleton:
                 continue
             value = self.values[name]
             source = self.branches.get((value.source, value.branch or 0), value.source)
-            found.append(Edge(source, port, value.trail, value.exact, value.windows))
+            found.append(Edge(source, port, value.trail, value.exact, value.windows, value.steps))
         return tuple(found)
 
     def _flattened(self, label: str, exact: str, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
@@ -192,7 +209,8 @@ def without_units(nodes: Sequence[Node], gone: Mapping[int, int | None]) -> tupl
                 inputs.append(replace(edge, source=place[edge.source]))
             else:
                 trail, exact = (*through.trail, *edge.trail), (*through.exact, *edge.exact)
-                inputs.append(Edge(through.source, edge.port, trail, exact, (*through.windows, *edge.windows)))
+                windows, steps = (*through.windows, *edge.windows), (*through.steps, *edge.steps)
+                inputs.append(Edge(through.source, edge.port, trail, exact, windows, steps))
         if node.unit is not None and gone[node.unit] is None and inputs:
             stands[index] = inputs[0]
             kept[inputs[0].source] = replace(kept[inputs[0].source], value=node.value)

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from irconv.align.network import Network, Unit, Window
 from irconv.align.skeleton import Skeleton
 from irconv.frameworks.torch.live import import_torch
+from irconv.frameworks.torch.settings import of_call, of_module
 from irconv.frameworks.torch.units import units_of
 from irconv.frameworks.torch.windows import windowed
 from irconv.layout import Array
@@ -44,6 +46,10 @@ _COMMON = {
     "log_softmax": "logsoftmax",
     "hard_sigmoid": "hardsigmoid",
     "clamp": "clip",
+    "interpolate": "resize",
+    **{f"adaptive_avg_pool{rank}d": "mean" for rank in (1, 2, 3)},
+    **{f"adaptive_max_pool{rank}d": "max" for rank in (1, 2, 3)},
+    "amax": "max",
 }
 
 _KINDS = {
@@ -55,16 +61,6 @@ _KINDS = {
     "SyncBatchNorm": "BatchNorm",
 }
 """Classes of ``torch.nn`` -> types of the IR."""
-
-_SETTINGS = {
-    "stride": "stride",
-    "padding": "padding",
-    "dilation": "dilation",
-    "groups": "groups",
-    "output_padding": "output_padding",
-    "eps": "epsilon",
-    "num_groups": "groups",
-}
 
 
 def shapes_of(module: Module) -> dict[str, tuple[int, ...]]:
@@ -109,13 +105,15 @@ def _shapes(sample: Sequence[Tensor]) -> str:
 
 
 def _with_settings(unit: Unit, module: Module) -> Unit:
-    """The unit with the settings of its module, in the words of the IR."""
-    try:
-        part = module.get_submodule(unit.name)
-    except AttributeError:
-        return unit
-    found = {word: getattr(part, name) for name, word in _SETTINGS.items() if hasattr(part, name)}
-    return Unit(unit.name, unit.family, unit.parts, unit.kind, unit.tag, found)
+    """The unit with the settings of its module, in the words of the IR. A module may be several units, which have a
+    word more in their names."""
+    for path in (unit.name, unit.name.rpartition(".")[0]):
+        try:
+            part = module.get_submodule(path)
+        except AttributeError:
+            continue
+        return replace(unit, settings=of_module(part, unit.name))
+    return unit
 
 
 class _Trace:
@@ -168,13 +166,13 @@ class _Trace:
         name = _common(getattr(func, "__name__", ""))
         used = [self.names[id(tensor)] for tensor in given if id(tensor) in self.names]
         exact = f"{name} {self._arguments(args)} {self._arguments(kwargs)}"
-        window = windowed(name, args, kwargs)
+        window, settings = windowed(name, args, kwargs), of_call(name, args, kwargs)
         if name in ("multi_head_attention_forward", "native_multi_head_attention") and used:
-            self._attention(given, used, outputs, exact)
+            self._attention(given, used, outputs, exact, settings)
         elif name in _LAYERS and used:
             self._layer(given, used, outputs, exact, window)
         else:
-            self._op(name, given, outputs, exact, args, window)
+            self._op(name, given, outputs, exact, args, window, settings)
 
     def _layer(self, given: list[Any], used: list[str], outputs: list[Any], exact: str, window: Window | None) -> None:
         data = [self.values[id(tensor)] for tensor in given if id(tensor) in self.values]
@@ -189,26 +187,35 @@ class _Trace:
         for other in names[1:]:
             self.skeleton.alias(names[0], other)
 
-    def _attention(self, given: list[Any], used: list[str], outputs: list[Any], exact: str) -> None:
+    def _attention(
+        self, given: list[Any], used: list[str], outputs: list[Any], exact: str, settings: Mapping[str, object]
+    ) -> None:
         units = dict.fromkeys(index for name in used for index in self.of_parameter[name])
         by_tag = {self.units[index].tag: index for index in units}
         data = [self.values[id(tensor)] for tensor in given if id(tensor) in self.values]
         if not {"q", "k", "v"} <= by_tag.keys() or not data:
-            self._op("attention", given, outputs, exact, (), None)
+            self._op("attention", given, outputs, exact, (), None, settings)
             return
         y = self._name(outputs[0])
         inputs = [*data[:3], *data[-1:] * 3]
         for tag, value in zip("qkv", inputs, strict=False):
             self.skeleton.unit(by_tag[tag], [value], f"{y}/{tag}")
         last = f"{y}/attended" if "o" in by_tag else y
-        self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", last, exact)
+        self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", last, exact, settings)
         if "o" in by_tag:
             self.skeleton.unit(by_tag["o"], [last], y)
         for other in outputs[1:]:
             self.skeleton.alias(y, self._name(other))
 
     def _op(
-        self, name: str, given: list[Any], outputs: list[Any], exact: str, args: Any, window: Window | None
+        self,
+        name: str,
+        given: list[Any],
+        outputs: list[Any],
+        exact: str,
+        args: Any,
+        window: Window | None,
+        settings: Mapping[str, object],
     ) -> None:
         inputs = []
         for tensor in given:
@@ -220,11 +227,11 @@ class _Trace:
         branch = self._branch(name, given, args)
         names = [self._name(tensor) for tensor in outputs]
         if name == "scaled_dot_product_attention" and len(inputs) >= 3:
-            self.skeleton.attention(inputs[0], inputs[1], inputs[2], names[0], exact)
+            self.skeleton.attention(inputs[0], inputs[1], inputs[2], names[0], exact, settings)
         elif len(inputs) == 1:
-            self.skeleton.pass_through(name, inputs[0], names, exact, branch, window)
+            self.skeleton.pass_through(name, inputs[0], names, exact, branch, window, settings)
         elif inputs:
-            self.skeleton.join(name, inputs, names, exact)
+            self.skeleton.join(name, inputs, names, exact, settings)
 
     def _branch(self, name: str, given: list[Any], args: Any) -> int | None:
         """Which third a subscript takes of a value of three: ``qkv[0]``, ``qkv[:, :, 1]``."""

@@ -26,12 +26,22 @@ _MEAN: dict[str, Any] = {
     "count_include_pad": True,
 }
 _PAD: dict[str, Any] = {"pad": (), "mode": "constant", "value": None}
-_FUNCTIONS = {"conv": _CONV, "max_pool": _MAX, "avg_pool": _MEAN, "pad": _PAD}
+_TRANSPOSE: dict[str, Any] = {
+    "weight": None,
+    "bias": None,
+    "stride": 1,
+    "padding": 0,
+    "output_padding": 0,
+    "groups": 1,
+    "dilation": 1,
+}
+_FUNCTIONS = {"conv": _CONV, "conv_transpose": _TRANSPOSE, "max_pool": _MAX, "avg_pool": _MEAN, "pad": _PAD}
 
 
 def windowed(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Window | None:
-    """The window of a call of ``conv2d``, ``max_pool2d``, ``avg_pool2d`` or ``pad``; None for any other."""
-    match = re.fullmatch(r"(conv|max_pool|avg_pool|pad)([123]d)?", name)
+    """The window of a call of ``conv2d``, ``conv_transpose2d``, ``max_pool2d``, ``avg_pool2d`` or ``pad``; None for any
+    other."""
+    match = re.fullmatch(r"(conv|conv_transpose|max_pool|avg_pool|pad)([123]d)?", name)
     if match is None or not args or not hasattr(args[0], "ndim"):
         return None
     kind, rank = match[1], args[0].ndim - 2
@@ -39,11 +49,14 @@ def windowed(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Windo
     given = {**defaults, **dict(zip(defaults, args[1:], strict=False)), **kwargs}
     if kind == "pad":
         return _pad(given, rank)
-    kernel = tuple(given["weight"].shape[2:]) if kind == "conv" else _each(given["kernel_size"], rank)
+    kernel = tuple(given["weight"].shape[2:]) if "conv" in kind else _each(given["kernel_size"], rank)
     dilation = _each(given.get("dilation", 1), rank)
     stride = _each(given["stride"], rank) if given["stride"] not in (None, [], ()) else kernel
     padding = _padding(given["padding"], kernel, dilation, rank)
-    word = {"conv": "conv", "max_pool": "maxpool", "avg_pool": "averagepool"}[kind]
+    if kind == "conv_transpose" and not isinstance(padding, str):
+        more = _each(given["output_padding"], rank)
+        padding = tuple((before, after - extra) for (before, after), extra in zip(padding, more, strict=True))
+    word = {"max_pool": "maxpool", "avg_pool": "averagepool"}.get(kind, kind.replace("_", ""))
     counted = bool(given.get("count_include_pad", False))
     return Window(word, kernel, stride, padding, dilation, counted, bool(given.get("ceil_mode", False)))
 
