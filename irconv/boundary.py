@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
+from threading import Lock
 from typing import ParamSpec, TypeVar
 
 from irconv.errors import DamagedFile, Fault, IrconvError, Refused
@@ -24,13 +27,36 @@ def bounded(function: Callable[_P, _R]) -> Callable[_P, _R]:
     @wraps(function)
     def inner(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
-            return function(*args, **kwargs)
+            with _deep_enough():
+                return function(*args, **kwargs)
         except IrconvError:
             raise
         except Exception as error:
             raise within(error) from error
 
     return inner
+
+
+_CALLS = 4000
+"""Calls within calls: a model in a model takes about five of them, and 1000, Python's own limit, are soon used up."""
+_lock = Lock()
+_inside: list[int] = []
+"""What the limit was, once for each call that is going on, of any thread."""
+
+
+@contextmanager
+def _deep_enough() -> Iterator[None]:
+    """Room for models that are nested some hundreds deep; the limit is what it was when the last call has ended."""
+    with _lock:
+        _inside.append(_inside[0] if _inside else sys.getrecursionlimit())
+        sys.setrecursionlimit(max(_inside[0], _CALLS))
+    try:
+        yield
+    finally:
+        with _lock:
+            usual = _inside.pop()
+            if not _inside:
+                sys.setrecursionlimit(usual)
 
 
 def within(error: Exception) -> IrconvError:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import h5py
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -147,3 +150,44 @@ def test_a_missing_plugin_is_still_a_missing_fact(tmp_path: Path) -> None:
     model = golden("keras2.3.1-custom_layer").model
     options = ReadOptions(plugins=(tmp_path / "none.py",))
     assert "expected a Python file that defines CODECS" in rejection(lambda: irconv.read(model, options), MissingFact)
+
+
+def nested(depth: int, path: Path) -> Path:
+    """A Keras model in a model, and so on; Keras 2 keeps all weights in one group."""
+    model: dict[str, object] = {}
+    for level in range(depth):
+        name, inner = f"x{level}", "fc" if level == 0 else f"m{level - 1}"
+        taken = {"name": name, "batch_input_shape": [None, 6], "dtype": "float32", "sparse": False}
+        dense = {"name": "fc", "units": 5, "activation": "relu", "use_bias": True}
+        entry = {"class_name": "Dense", "config": dense} if level == 0 else model
+        layers = [
+            {"class_name": "InputLayer", "name": name, "config": taken, "inbound_nodes": []},
+            {**entry, "name": inner, "inbound_nodes": [[[name, 0, 0, {}]]]},
+        ]
+        ends = {"input_layers": [[name, 0, 0]], "output_layers": [[inner, 1 if level else 0, 0]]}
+        model = {"class_name": "Model", "config": {"name": f"m{level}", "layers": layers, **ends}}
+    with h5py.File(path, "w") as file:
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.2.4"
+        file.attrs["model_config"] = json.dumps(model).encode()
+        weights = file.create_group("model_weights")
+        first = f"m{depth - 2}"
+        weights.attrs["layer_names"] = [f"x{depth - 1}".encode(), first.encode()]
+        weights.create_group(f"x{depth - 1}").attrs["weight_names"] = np.array([], "S1")
+        weights.create_group(first).attrs["weight_names"] = [b"fc/kernel:0", b"fc/bias:0"]
+        weights[f"{first}/fc/kernel:0"], weights[f"{first}/fc/bias:0"] = numbers(6, 5), numbers(5)
+    return path
+
+
+@pytest.mark.parametrize("target", ["m.onnx", "m.py", "m.irconv", "m.keras", "m.h5", "m.theano", "m.pt"])
+def test_models_in_models_300_deep_are_read_and_written(target: str, tmp_path: Path) -> None:
+    usual = sys.getrecursionlimit()
+    irconv.convert(nested(300, tmp_path / "in.h5"), tmp_path / target)
+    assert sys.getrecursionlimit() == usual
+
+
+def test_lists_100000_deep_are_refused(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "m.h5", "w") as file:
+        file.attrs["backend"], file.attrs["keras_version"] = b"tensorflow", b"2.2.4"
+        file.attrs["model_config"] = "[" * 60_000
+    with pytest.raises(irconv.IrconvError):
+        irconv.read(tmp_path / "m.h5")

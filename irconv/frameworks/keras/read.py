@@ -73,7 +73,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
             model = normalise(found.config, found.tensors, facts)
         kept = structure.facts(found.config, file.settings)
         problems.raise_any()
-    except (*MALFORMED, RecursionError) as error:
+    except MALFORMED as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
     source = source.model_copy(update={"facts": (*source.facts, *found.facts, *kept)})

@@ -6,7 +6,7 @@ numbers; the backend, which becomes the knob ``kernel_order`` of every layer who
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from irconv.frameworks.keras.facts import Facts
@@ -152,25 +152,29 @@ def _entries(key: Any) -> list[Any]:
 
 def says_ragged(config: Any) -> bool | None:
     """Whether the InputLayers of a model, at any depth, have the setting `ragged`; None where there are none."""
-    if isinstance(config, Mapping) and config.get("class_name") == "InputLayer":
-        return "ragged" in (config.get("config") or {})
-    inner = config.values() if isinstance(config, Mapping) else config if isinstance(config, list) else ()
-    found = [said for part in inner if (said := says_ragged(part)) is not None]
-    return any(found) if found else None
+    found = [part for part in _mappings(config) if part.get("class_name") == "InputLayer"]
+    settings = [part.get("config") for part in found]
+    return any(isinstance(part, Mapping) and "ragged" in part for part in settings) if found else None
 
 
 def differing(config: Any) -> str:
     """The class of a layer, at any depth, that Keras 3 computes otherwise on some backends; empty for none."""
+    for part in _mappings(config):
+        kind, settings = str(part.get("class_name")), part.get("config")
+        if isinstance(settings, Mapping):
+            same = kind in SAME_ON_TORCH and settings.get("padding") == "same"
+            if same or (kind in INTERPOLATED and settings.get("interpolation") == "bicubic"):
+                return kind
+    return ""
+
+
+def _mappings(config: Any) -> Iterator[Mapping[str, Any]]:
+    """Every mapping in a config, at any depth: models may be nested deeper than Python's own calls."""
     waiting: list[Any] = [config]
     while waiting:
         part = waiting.pop()
         if isinstance(part, Mapping):
-            kind, settings = str(part.get("class_name")), part.get("config")
-            if isinstance(settings, Mapping):
-                same = kind in SAME_ON_TORCH and settings.get("padding") == "same"
-                if same or (kind in INTERPOLATED and settings.get("interpolation") == "bicubic"):
-                    return kind
+            yield part
             waiting += part.values()
         elif isinstance(part, list):
             waiting += part
-    return ""
