@@ -313,6 +313,8 @@ class Importer:
     def bundle(self, source: SourceRecord, outputs: Sequence[Port]) -> Bundle:
         """All that the outputs need, as a bundle. Raises the problems that were noted, all at once."""
         self.problems.raise_any()
+        for port in outputs:
+            self.settle(port.value)
         graph = Graph(inputs=self._resized(self.inputs), outputs=self.typed(outputs), nodes=tuple(self.nodes))
         if self.same:
             met = "they meet in one value"
@@ -541,14 +543,20 @@ class Importer:
         if folds and known is not None and numeric(known) and known.size <= _LITERAL:
             alone = f"{value}/known"
             value = alone if alone in self.types else self.constant(alone, known)
+        self.settle(value)
+        return value
+
+    def settle(self, value: str) -> None:
+        """See that a value is made by a node, as one that a graph or a body gives has to be; a tensor of the file is
+        none until something takes it. Raises `Unknown` where the op that makes it could not be read."""
+        self.type_of(value)
         pending = self._pending.pop(value, None)
         if pending is None:
-            return value
+            return
         name = self.free(value)
         operand = self._store(name, "value", MappedTensor(pending.weight, "*a", ()), Constant)
         self.layers[name] = Constant(operands={"value": operand})
         self.nodes.append(Node(layer=name, scope=pending.scope, inputs={}, outputs={"y": value}))
-        return value
 
 
 def _count(weight: NativeWeight) -> int:

@@ -51,8 +51,7 @@ def difference(a: Array, b: Array) -> Difference:
     with np.errstate(invalid="ignore", over="ignore"):
         apart = np.abs(x - y)
     same = (x == y) | (np.isnan(x) & np.isnan(y))  # two infinities of one sign, and two that are no numbers
-    apart[same] = 0.0
-    apart[np.isnan(apart)] = np.inf
+    apart = np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
     largest = _counted(np.abs(x), same)
     if not apart.size:
         return Difference(0.0, 0.0, 0.0, 1.0, (), (0.0, 0.0), (), (a.shape, b.shape))
@@ -76,7 +75,8 @@ def _counted(magnitudes: Array, same: Array) -> float:
     large = finite[finite >= _FILL]
     if not large.size or large.size == finite.size:
         return float(finite.max(initial=0.0))
-    gap = int(np.argmax(large / np.concatenate([finite[-large.size - 1 : -large.size], large[:-1]])))
+    with np.errstate(divide="ignore"):  # beside zeros every number is far
+        gap = int(np.argmax(large / np.concatenate([finite[-large.size - 1 : -large.size], large[:-1]])))
     rest = float(finite[finite.size - large.size + gap - 1])
     far = large[gap] >= _FAR * rest
     return rest if far and rest and bool(same[magnitudes > rest].all()) else float(finite[-1])

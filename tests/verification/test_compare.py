@@ -17,6 +17,17 @@ def test_a_difference_is_relative_to_the_largest_value_of_the_first_side() -> No
     assert (found.where, found.pair) == ((1, 0), (2.0, 2.5))
 
 
+def test_single_numbers_are_compared() -> None:
+    found = difference(np.float32(4.0).reshape(()), np.float32(3.0).reshape(()))
+    assert (found.max_abs, found.relative, found.where) == (1.0, 0.25, ())
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_a_mask_fills_in_may_stand_beside_zeros_alone() -> None:
+    a = np.array([0.0, 0.0, 1e9], np.float32)
+    assert difference(a, a).max_abs == 0.0
+
+
 def test_values_are_compared_in_their_places_and_not_sorted() -> None:
     a = np.arange(6, dtype=np.float32)
     assert difference(a, a[::-1]).max_abs == 5.0

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
@@ -68,6 +69,29 @@ def test_an_output_may_be_a_value_inside_the_graph() -> None:
     assert [port.name for port in bundle.graph.outputs] == [name]
     text = rejection(lambda: irconv.read(path, ReadOptions(outputs=("nosuch",))), MissingFact)
     assert text == "model.onnx: output nosuch: the graph has no value of this name. `irconv inspect` lists them."
+
+
+def test_a_graph_may_give_what_it_holds(tmp_path: Path) -> None:
+    """A tensor that is an output as it lies, one that a node makes, and one that the steps of a loop give."""
+    held = numpy_helper.from_array(np.array([[1.5, -2.0, 3.0]], np.float32), "held")
+    step = numpy_helper.from_array(np.array([4.0, -5.0], np.float32), "step")
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in [
+        ("x", [4, 3]), ("held", [1, 3]), ("made", [2]), ("all", [4, 2]), ("y", [4, 3]),
+    ]]  # fmt: skip
+    row = helper.make_tensor_value_info("row", TensorProto.FLOAT, [3])
+    given = helper.make_tensor_value_info("step", TensorProto.FLOAT, [2])
+    body = helper.make_graph([], "body", [row], [given], [step])
+    nodes = [
+        helper.make_node("Constant", [], ["made"], value=numpy_helper.from_array(np.array([7.0, 8.5], np.float32))),
+        helper.make_node("Scan", ["x"], ["all"], body=body, num_scan_inputs=1),
+        helper.make_node("Add", ["x", "held"], ["y"]),
+    ]
+    graph = helper.make_graph(nodes, "g", ports[:1], ports[1:], [held])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    found = irconv.run(irconv.read(tmp_path / "m.onnx"), {"x": x})
+    wanted = onnxruntime.InferenceSession(tmp_path / "m.onnx").run(None, {"x": x})
+    assert [found[name].tolist() for name in ("held", "made", "all", "y")] == [value.tolist() for value in wanted]
 
 
 def test_external_data_leads_nowhere_else(tmp_path: Path) -> None:

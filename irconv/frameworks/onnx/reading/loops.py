@@ -40,6 +40,8 @@ class _Body:
                 zip(graph.input, (*op.inputs[:states], *scanned), strict=True))]  # fmt: skip
             reader.body(graph)
             results = [reader.values.get(port.name, port.name) for port in graph.output]
+            for value in results:
+                inner.settle(value)
             typed = [_port(value, inner.type_of(value)) for value in results]
         finally:
             reader.importer, reader.values = outer, values

@@ -99,6 +99,8 @@ class _Loop:
         captured = [self._typed(body, value) for value in inner.captured]
         ins = (*carried, *captured, *(port for port, _ in scanned))
         outs = [*nexts, *(port.value for port in captured), *written.values()]
+        for value in outs:
+            inner.settle(value)
         graph = Graph(inputs=ins, outputs=tuple(self._typed(body, value) for value in outs), nodes=tuple(inner.nodes))
         count = len(carried) + len(captured)
         layer = Scan(body=graph, carried=count, scanned=len(scanned), reverse=False, order="time")
