@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from irconv.errors import MissingFact
 from irconv.frameworks.torch import live, trace
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
+from irconv.layout import Array
 
 if TYPE_CHECKING:
     from irconv.frameworks.torch.live import Module, Tensor
@@ -62,6 +64,21 @@ class ModuleTarget:
             elif name in self.wanted.kept:
                 found[name] = LazyTensor.of(state[name].detach().cpu().numpy())
         return found
+
+    @property
+    def shapes(self) -> Sequence[Sequence[int | str]] | None:
+        """See `irconv.adoption.verify.Runs`."""
+        return None if self.sample is None else [tuple(tensor.shape) for tensor in self.sample]
+
+    def run(
+        self, feeds: Sequence[Array], tensors: Mapping[str, LazyTensor], wanted: Sequence[str]
+    ) -> tuple[Mapping[str, Array], Sequence[Array]]:
+        """See `irconv.adoption.verify.Runs`: a copy is run."""
+        torch, module = live.import_torch(), copy.deepcopy(self.module)
+        replace(self, module=module).load(tensors)
+        given = zip(feeds, self.sample or (), strict=True)
+        values, results = trace.run(module, [torch.from_numpy(array).to(like.dtype) for array, like in given])
+        return {name: values[name] for name in wanted if name in values}, results
 
     def load(self, tensors: Mapping[str, LazyTensor]) -> None:
         """Put the values into the module; what was not found stays as it is."""

@@ -14,7 +14,7 @@ from irconv.adoption.result import Adoption
 from irconv.adoption.sides import BundleTarget, source_of
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged
-from irconv.errors import MissingFact, Refused, UnusedOption
+from irconv.errors import Refused, UnusedOption
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
 from irconv.options import AdoptOptions, ReadOptions, WriteOptions
@@ -60,8 +60,8 @@ def sides(
 ) -> Sides:
     """Read both sides and align them. Raises what reading raises."""
     files = tuple(Path(side) for side in (source, *_files(target), options.map) if isinstance(side, str | Path))
-    bundle = source if isinstance(source, Bundle) else _read_source(source, reading, read)
-    side = _target(target, bundle, reading.input_shape, read)
+    bundle, used = (source, False) if isinstance(source, Bundle) else _read_source(source, reading, read)
+    side = _target(target, bundle, reading.input_shape, used, read)
     told = mapfile.read(options.map, options.rename)
     return Sides(bundle, side, aligned(source_of(bundle, reading.ema), side.weights, told), files)
 
@@ -100,23 +100,19 @@ def plan(found: Sides, output: Path, writing: WriteOptions) -> tuple[str, ...]:
 
 
 def _verified(found: Sides, result: Adoption) -> Adoption:
-    from irconv.adoption.modules import ModuleTarget
     from irconv.adoption.verify import compared
 
-    if not isinstance(found.target, ModuleTarget):
-        what = "the target is a file; only a module of PyTorch's is run here"
-        raise MissingFact("--verify", what, "Compare the files with `irconv verify SRC OUT`.")
     return replace(result, checked=compared(found.bundle, found.target, found.aligned.alignment, result.tensors))
 
 
-def _read_source(path: str | Path, options: ReadOptions, read: Read) -> Bundle:
-    """The source; a shape that it has no use for may be the target's."""
+def _read_source(path: str | Path, options: ReadOptions, read: Read) -> tuple[Bundle, bool]:
+    """The source, and whether it used the shapes of inputs: what it has no use for may be the target's."""
     try:
-        return read(path, options)
+        return read(path, options), bool(options.input_shape)
     except UnusedOption:
         if not options.input_shape:
             raise
-        return read(path, replace(options, input_shape=()))
+        return read(path, replace(options, input_shape=())), False
 
 
 def _files(target: object) -> list[str | Path]:
@@ -128,22 +124,25 @@ def _files(target: object) -> list[str | Path]:
 
 
 def _target(
-    target: str | Path | Bundle | Module, source: Bundle, shapes: Sequence[str], read: Read
+    target: str | Path | Bundle | Module, source: Bundle, shapes: Sequence[str], used: bool, read: Read
 ) -> BundleTarget | ModuleTarget:
     from irconv.frameworks.torch import live
 
     if isinstance(target, Bundle):
-        return BundleTarget.of(target)
+        return _file(BundleTarget.of(target), () if used else shapes)
     if isinstance(target, str | Path):
         named = live.splits(str(target))
         if named is None:
-            side = BundleTarget.of(read(target), Path(target))
-            side.check_shapes(shapes if source.graph is None else ())
-            return side
+            return _file(BundleTarget.of(read(target), Path(target)), () if used else shapes)
         target = live.build(*named)
     from irconv.adoption.modules import ModuleTarget
 
     return ModuleTarget.of(target, source, shapes)
+
+
+def _file(side: BundleTarget, shapes: Sequence[str]) -> BundleTarget:
+    side.check_shapes(shapes)
+    return side
 
 
 def _write(

@@ -13,6 +13,7 @@ from irconv.errors import MissingFact, UnusedOption
 from irconv.frameworks.networks import network_of
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.tensors import LazyTensor
+from irconv.layout import Array
 
 _AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?|shadow)(_|\d*$)")
 _CHANNELS_LAST = ("keras", "tensorflow")
@@ -85,6 +86,10 @@ def _read_averaged(bundle: Bundle) -> bool:
     return counted or any(_AVERAGED.search(step.lower()) for key in keys for step in key.split("."))
 
 
+def _size(size: object) -> int | str:
+    return size if isinstance(size, int) else str(size)
+
+
 @dataclass(frozen=True)
 class BundleTarget:
     """A file whose names, shapes and layouts are wanted: a Keras model, a state dict, any that irconv reads."""
@@ -117,6 +122,24 @@ class BundleTarget:
             if len(sizes) != len(wanted) or not all(known):
                 got = ", ".join(map(str, wanted))
                 raise MissingFact(f"--input-shape {text}", f"the target's input {ports[number].name} is ({got})")
+
+    @property
+    def shapes(self) -> Sequence[Sequence[int | str]] | None:
+        """See `irconv.adoption.verify.Runs`."""
+        graph = self.bundle.graph
+        return None if graph is None else [[_size(size) for size in port.shape] for port in graph.inputs]
+
+    def run(
+        self, feeds: Sequence[Array], tensors: Mapping[str, LazyTensor], wanted: Sequence[str]
+    ) -> tuple[Mapping[str, Array], Sequence[Array]]:
+        """See `irconv.adoption.verify.Runs`."""
+        from irconv.adoption.verify import computed
+
+        filled = self.filled(tensors)
+        assert filled.graph is not None, "the caller has looked"
+        ports = filled.graph.inputs
+        values = computed(filled, {port.name: array for port, array in zip(ports, feeds, strict=True)}, wanted)
+        return values, [values[port.value] for port in filled.graph.outputs]
 
     def filled(self, tensors: Mapping[str, LazyTensor]) -> Bundle:
         """The bundle with other values in the places that were found, under the names that its file has."""

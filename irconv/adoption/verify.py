@@ -1,14 +1,13 @@
 """Source and target on the same random inputs, value by value: where they first part, and whether they end alike.
 
-The module runs as a copy with the new weights, the source as irconv reads it.
+A module runs as a copy with the new weights; files run as irconv reads them.
 """
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 import numpy as np
 
@@ -17,38 +16,46 @@ from irconv.align import Alignment
 from irconv.align.network import KERNEL, MATRIX
 from irconv.errors import MissingFact
 from irconv.execute import execute
-from irconv.frameworks.torch import live, trace
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.inference import infer_types
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 
-if TYPE_CHECKING:
-    from irconv.adoption.modules import ModuleTarget
-
 _SEED = 20
 _MOST_INDEX = 8
 """Random indices are below this: every table is larger."""
 
+Values = Mapping[str, Array]
+
+
+class Runs(Protocol):
+    """A target that can be run with the weights that were found."""
+
+    @property
+    def shapes(self) -> Sequence[Sequence[int | str]] | None:
+        """Those of its inputs, a name for a size that is free; None where it cannot be run."""
+
+    def run(
+        self, feeds: Sequence[Array], tensors: Mapping[str, LazyTensor], wanted: Sequence[str]
+    ) -> tuple[Values, Sequence[Array]]:
+        """Some of its values by the names of its nodes, and its outputs."""
+
 
 def compared(
-    source: Bundle, target: ModuleTarget, alignment: Alignment, tensors: Mapping[str, LazyTensor]
+    source: Bundle, target: Runs, alignment: Alignment, tensors: Mapping[str, LazyTensor]
 ) -> tuple[Checked, ...]:
     """Every value that both compute, in the target's order, the outputs last.
 
     Raises `MissingFact` where one of them cannot be run.
     """
-    if source.graph is None or target.sample is None:
+    if source.graph is None or target.shapes is None:
         who = "the source has no graph" if source.graph is None else "; ".join(alignment.target.notes[:1])
-        raise MissingFact("--verify", f"both have to run: {who or 'the target was not run'}", "Leave it out.")
-    feeds = _feeds(source, target.sample)
-    module = copy.deepcopy(target.module)
-    replace(target, module=module).load(tensors)
-    torch = live.import_torch()
-    values, results = trace.run(module, [torch.from_numpy(array) for array in feeds.values()])
+        raise MissingFact("--verify", f"both have to run: {who or 'the target has no graph'}", "Leave it out.")
+    feeds = _feeds(source, target.shapes)
     pairs = _pairs(alignment)
-    there = _computed(source, feeds, [value for _, _, value in pairs])
+    values, results = target.run([*feeds.values()], tensors, [value for _, value, _ in pairs])
+    there = computed(source, feeds, [value for _, _, value in pairs])
     found = [
         Checked(name, value, _error(values[mine], there[value]))
         for name, mine, value in pairs
@@ -60,17 +67,22 @@ def compared(
     return tuple(found)
 
 
-def _feeds(source: Bundle, sample: Sequence[Any]) -> dict[str, Array]:
+def _feeds(source: Bundle, shapes: Sequence[Sequence[int | str]]) -> dict[str, Array]:
+    """Random inputs; a size is the target's, else the source's, else a small one that is the same for one name."""
     assert source.graph is not None, "the caller has looked"
     ports = source.graph.inputs
-    if len(ports) != len(sample):
-        raise MissingFact("--verify", f"the source has {len(ports)} inputs, the target {len(sample)}")
-    rng = np.random.default_rng(_SEED)
+    if len(ports) != len(shapes):
+        raise MissingFact("--verify", f"the source has {len(ports)} inputs, the target {len(shapes)}")
+    rng, free = np.random.default_rng(_SEED), dict[str, int]()
     found: dict[str, Array] = {}
-    for port, tensor in zip(ports, sample, strict=True):
-        shape = tuple(tensor.shape)
-        if tensor.is_floating_point():
-            found[port.name] = rng.random(shape, np.float32)
+    for port, wanted in zip(ports, shapes, strict=True):
+        if len(port.shape) != len(wanted):
+            raise MissingFact("--verify", f"the source's input {port.name} is {port.shape}, the target's {wanted}")
+        both = zip(wanted, port.shape, strict=True)
+        sizes = [next((size for size in pair if isinstance(size, int)), str(pair[0])) for pair in both]
+        shape = [free.setdefault(size, 2 + len(free) * 5) if isinstance(size, str) else size for size in sizes]
+        if port.dtype.startswith("float"):
+            found[port.name] = rng.random(shape, np.float32).astype(port.dtype)
         else:
             found[port.name] = rng.integers(0, _MOST_INDEX, shape).astype(port.dtype)
     return found
@@ -97,8 +109,8 @@ def _pairs(alignment: Alignment) -> list[tuple[str, str, str]]:
     return found
 
 
-def _computed(source: Bundle, feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
-    """The values of the source's graph by name, those of its outputs among them."""
+def computed(source: Bundle, feeds: Mapping[str, Array], wanted: Sequence[str]) -> dict[str, Array]:
+    """The values of a bundle's graph by name, those of its outputs among them."""
     assert source.graph is not None, "the caller has looked"
     types = infer_types(source)
     values = dict.fromkeys([*wanted, *(port.value for port in source.graph.outputs)])
