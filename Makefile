@@ -36,9 +36,11 @@ checked: .venv/installed
 bench: .venv/installed
 	.venv/bin/python -m benchmarks.bench --write
 
-# every Keras case as .keras in Keras 3, and emitted Theano sources under a Python 3.7 with Theano 1.0.5, where IRCONV_THEANO_PYTHON or the path has one
+# every Keras case as .keras in Keras 3; emitted Theano sources under a Python 3.7 with Theano 1.0.5, and graphs for TensorFlow under one
+# with TensorFlow 1.15, where IRCONV_THEANO_PYTHON and IRCONV_TENSORFLOW_PYTHON or the path have one
 test-legacy: .venv/installed
 	.venv/bin/python -m tests.legacy.theano_models
+	.venv/bin/python -m tests.legacy.tf1_models
 	.venv/bin/python -m tests.legacy.keras_models
 
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite

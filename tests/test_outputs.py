@@ -72,7 +72,7 @@ def test_force_keeps_folders_of_the_user_under_every_name_an_output_has(
         assert sorted(out.rglob("*")) == before
 
 
-@pytest.mark.parametrize("suffix", [".irconv", ".theano"])
+@pytest.mark.parametrize("suffix", [".irconv", ".theano", ".savedmodel"])
 @pytest.mark.parametrize("more", ["file", "folder", "link"])
 def test_a_folder_that_irconv_wrote_is_kept_where_it_holds_more(
     suffix: str, more: str, source: Path, tmp_path: Path

@@ -14,6 +14,18 @@ from typing import Any, TypeAlias
 Shape: TypeAlias = tuple[int | None, ...] | None
 
 
+class ElementType(str):
+    """An attribute to be written that names an element type, as against text; what is read has plain text."""
+
+    __slots__ = ()
+
+
+class Sizes(tuple[int, ...]):
+    """An attribute to be written that is a shape, as against a list of numbers; a size that is not known is -1."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True)
 class FunctionName:
     """An attribute that names a function of the library, with the attributes it is called with."""

@@ -39,9 +39,18 @@ def write(
     said = "".join(f"# {mark}: {value}\n" for mark, value in (marks or {}).items())
     output.path(state).write_bytes(state_text(prefix.name) + said.encode())
     entries = _data(output.path(data), tensors, strings or {}, types or {}, progress)
-    content = table(iter([(b"", _header()), *sorted((name.encode(), entry) for name, entry in entries.items())]))
-    output.path(index).write_bytes(content)
+    output.path(index).write_bytes(_index(entries))
     return [data, index, state]
+
+
+def write_pair(prefix: Path, tensors: Mapping[str, LazyTensor], progress: Progress | None = None) -> None:
+    """Write ``PREFIX.data-00000-of-00001`` and ``PREFIX.index`` as they stand in a SavedModel."""
+    entries = _data(Path(f"{prefix}.data-00000-of-00001"), tensors, {}, {}, progress)
+    Path(f"{prefix}.index").write_bytes(_index(entries))
+
+
+def _index(entries: Mapping[str, bytes]) -> bytes:
+    return table(iter([(b"", _header()), *sorted((name.encode(), entry) for name, entry in entries.items())]))
 
 
 def state_text(name: str) -> bytes:

@@ -231,8 +231,27 @@ WRITERS = (
         (".ckpt",),
         f"{_HERE}.tensorflow.write",
         "write_checkpoint",
-        "TensorFlow checkpoint of variables: .index, .data and checkpoint",
+        "TensorFlow checkpoint: .index, .data, checkpoint, and the graph in .meta",
         channels_first=False,
+        options=("io",),
+    ),
+    Writer(
+        "tensorflow-saved-model",
+        (".savedmodel",),
+        f"{_HERE}.tensorflow.write",
+        "write_saved_model",
+        "TensorFlow SavedModel, for TensorFlow 1 and 2",
+        channels_first=False,
+        options=("io",),
+    ),
+    Writer(
+        "tensorflow-graph",
+        (".pb",),
+        f"{_HERE}.tensorflow.write",
+        "write_graph",
+        "TensorFlow frozen graph, weights inside",
+        channels_first=False,
+        options=("io",),
     ),
     # .h5 ends other names, too: it stands last
     Writer(

@@ -27,6 +27,7 @@ def documents() -> dict[str, str]:
     from irconv.frameworks.theano.architecture import schema
     from irconv.frameworks.theano.table import TABLE as THEANO
     from irconv.frameworks.torch.table import TABLE as TORCH
+    from irconv.vocabularies.tensorflow import TABLE as TENSORFLOW
 
     return {
         "schemas/manifest.schema.json": json.dumps(manifest_schema(), indent=1) + "\n",
@@ -35,6 +36,7 @@ def documents() -> dict[str, str]:
         "docs/layers.md": layers_page(),
         "docs/support/keras.md": support_page(KERAS, "read from Keras 2 and tf.keras files"),
         "docs/support/onnx.md": support_page(ONNX, "written to ONNX"),
+        "docs/support/tensorflow.md": support_page(TENSORFLOW, "read from TensorFlow's graphs, and written to them"),
         "docs/support/theano.md": support_page(THEANO, "read with an architecture, and written to Theano"),
         "docs/support/torch.md": support_page(TORCH, "written to PyTorch"),
     }

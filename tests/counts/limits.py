@@ -33,6 +33,9 @@ WRITING = {
     ".keras": Steps(types=13, passes=57),
     ".h5": Steps(types=13, passes=57),
     ".theano": Steps(types=5, passes=22),
+    ".ckpt": Steps(types=11, passes=51),
+    ".pb": Steps(types=11, passes=51),
+    ".savedmodel": Steps(types=11, passes=51),
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an

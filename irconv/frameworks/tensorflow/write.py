@@ -1,29 +1,176 @@
-"""Writes TensorFlow's checkpoints of variables."""
+"""Writes TensorFlow: frozen graphs, checkpoints with their graph, SavedModels, and checkpoints of variables alone."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from irconv.containers import tensor_bundle_write
+from irconv import __version__
+from irconv.containers import graph_def_write, protobuf, tensor_bundle_write
 from irconv.containers.files import Progress
+from irconv.containers.graph_def import GraphDef, MetaGraph, Signature, TensorInfo
 from irconv.containers.outputs import Output
 from irconv.errors import Problems, Refused
+from irconv.frameworks import Made
+from irconv.frameworks.tensorflow.emit import Emitted, emit
+from irconv.frameworks.tensorflow.interface import DEFAULT_SIGNATURE
+from irconv.frameworks.tensorflow.lower import lower
+from irconv.frameworks.tensorflow.naming import Naming
+from irconv.frameworks.tensorflow.own import GRAPH, MADE_BY, VARIABLES, own_files
+from irconv.frameworks.tensorflow.saver import add_initializers, add_saver, definition
 from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
+from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
+from irconv.translate import encode
+from irconv.vocabularies.tensorflow import TABLE
+
+_PRODUCER = 134
+"""TensorFlow's number for graphs of 1.15; newer ones take them, too."""
+_VERSION = "1.15.5"
+"""The version that graphs are spelt for."""
+_MADE_BY = f"{MADE_BY} {__version__}"
+
+
+def write_graph(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write a frozen graph: one GraphDef with the weights as constants.
+
+    Raises `Refused` naming every layer that TensorFlow cannot express.
+    """
+    model = _model(bundle, options, frozen=True)
+    pieces = graph_def_write.graph_pieces(_graph(model.made))
+    _check_size(bundle, pieces)
+    protobuf.write(output.path(destination), pieces, progress)
+    return Made([destination], ports=model.ports)
+
+
+def write_saved_model(
+    bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
+) -> list[Path]:
+    """Write a folder that TensorFlow's loaders of both versions take, and TensorFlow Serving below a number.
+
+    Raises as `write_graph`.
+    """
+    model = _model(bundle, options, frozen=False)
+    pieces = graph_def_write.saved_model_pieces([_meta_graph(model, ("serve",))], _MADE_BY)
+    _check_size(bundle, pieces)
+    folder = output.folder(destination, own_files)
+    protobuf.write(folder / GRAPH, pieces)
+    if model.made.variables:
+        (folder / VARIABLES).parent.mkdir()
+        tensor_bundle_write.write_pair(folder / VARIABLES, _tensors(model.made), progress)
+    return Made([destination], ports=model.ports)
 
 
 def write_checkpoint(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
-    """Write the variables of TensorFlow's own file under the names they have there, bit for bit; training included.
+    """Write a model as a checkpoint with its graph in ``.meta``; the variables of TensorFlow's own file without a graph
+    under the names they have there, bit for bit, training included.
 
-    Raises `Refused` for models, and for another framework's weights, whose axes are not known.
+    Raises `Refused` as `write_graph`, and for another framework's weights without a graph, whose axes are not known.
     """
-    source = bundle.source
-    names = ", ".join(file.name for file in source.files)
-    if bundle.graph is not None:
-        what = "is a model, and a checkpoint holds variables without a graph"
-        raise Refused(names, what, "Write .onnx, .py or .keras; irconv does not write graphs of TensorFlow yet.")
+    if bundle.graph is None:
+        return _write_variables(bundle, output, destination, progress)
+    model = _model(bundle, options, frozen=False)
+    if not model.made.variables:
+        what = "has no weights, and a checkpoint is there to hold them"
+        raise Refused(_names(bundle), what, "Write .pb or .savedmodel.")
+    pieces = graph_def_write.meta_graph_pieces(_meta_graph(model, ()), _MADE_BY)
+    _check_size(bundle, pieces)
+    meta = Path(f"{destination}.meta")
+    protobuf.write(output.path(meta), pieces)
+    files = tensor_bundle_write.write(
+        output, destination, _tensors(model.made), progress=progress, marks=bundle.source.marks()
+    )
+    return Made([*files, meta], ports=model.ports)
+
+
+@dataclass(frozen=True)
+class _Model:
+    """A model as nodes, and its ports as they are written."""
+
+    made: Emitted
+    naming: Naming
+    ports: tuple[tuple[Port, ...], tuple[Port, ...]]
+
+
+def _model(bundle: Bundle, options: WriteOptions, frozen: bool) -> _Model:
+    """The nodes of a model. Raises `Refused` naming every layer that TensorFlow cannot express."""
+    if bundle.graph is None:
+        what = "holds weights without a graph, and this format is one"
+        raise Refused(
+            _names(bundle), what, bundle.graph_remedy("Write .ckpt or .irconv, or read the model's own file.")
+        )
+    lowered = lower(bundle, options.io == "native")
+    assert lowered.graph is not None, "passes keep it"
+    naming = Naming(bundle)
+    made = emit(lowered, encode(lowered, TABLE), naming, frozen)
+    if marks := bundle.source.marks():
+        said = {f"_irconv_{name}": value for name, value in marks.items()}
+        made.nodes[0] = replace(made.nodes[0], attrs={**made.nodes[0].attrs, **said})
+    return _Model(made, naming, (lowered.graph.inputs, lowered.graph.outputs))
+
+
+def _graph(made: Emitted) -> GraphDef:
+    return GraphDef(tuple(made.nodes), {}, _PRODUCER)
+
+
+def _meta_graph(model: _Model, tags: tuple[str, ...]) -> MetaGraph:
+    """The graph with what saves and restores its variables, and how it is called."""
+    made, saver = model.made, None
+    if made.variables:
+        add_initializers(made)
+        saver = add_saver(made, model.naming.names)
+    variables = tuple(map(definition, made.variables))
+    trained = tuple(variable for variable in variables if variable.trainable)
+    collections = {"variables": variables, "trainable_variables": trained}
+    inputs, outputs = model.ports
+    signature = Signature(
+        _infos(inputs, [made.values[port.value] for port in inputs]),
+        _infos(outputs, made.outputs),
+        "tensorflow/serving/predict",
+    )
+    return MetaGraph(
+        _graph(made),
+        tags,
+        {DEFAULT_SIGNATURE: signature},
+        {name: found for name, found in collections.items() if found},
+        saver=saver,
+        version=_VERSION,
+    )
+
+
+def _infos(ports: Sequence[Port], values: Sequence[str]) -> dict[str, TensorInfo]:
+    return {
+        port.name: TensorInfo(
+            value if ":" in value else f"{value}:0",
+            port.dtype,
+            tuple(size if isinstance(size, int) else None for size in port.shape),
+        )
+        for port, value in zip(ports, values, strict=True)
+    }
+
+
+def _tensors(made: Emitted) -> dict[str, LazyTensor]:
+    return {variable.name: variable.data for variable in made.variables}
+
+
+def _check_size(bundle: Bundle, pieces: protobuf.Pieces) -> None:
+    if (size := protobuf.size(pieces)) > graph_def_write.LARGEST:
+        what = f"needs a graph of {size} bytes, and a message holds {graph_def_write.LARGEST} at most"
+        raise Refused(_names(bundle), what, "Write .ckpt or .savedmodel, which keep weights beside the graph.")
+
+
+def _names(bundle: Bundle) -> str:
+    return ", ".join(file.name for file in bundle.source.files) or "model"
+
+
+def _write_variables(bundle: Bundle, output: Output, destination: Path, progress: Progress | None) -> list[Path]:
+    source, names = bundle.source, _names(bundle)
     if source.framework != "tensorflow":
         what = "holds weights without a graph, so that their axes are not known"
         raise Refused(names, what, bundle.graph_remedy("Write .irconv, or read the model's own file."))

@@ -40,6 +40,7 @@ CODECS: list[Codec] = [
     op("FloorMod", "Mod", Input("x0"), Input("x1"), Only("sign", "divisor"), types="T=x0"),
     op("TruncateMod", "Mod", Input("x0"), Input("x1"), Only("sign", "dividend"), types="T=x0"),
     op("Mod", "Mod", Input("x0"), Input("x1"), Only("sign", "dividend"), types="T=x0"),
+    op("Identity", "Identity", Input("x")),
     op("LogicalNot", "Not", Input("x"), types=""),
     op("Invert", "BitwiseNot", Input("x")),
     op("Relu6", "Clip", Input("x"), Only("low", 0.0), Only("high", 6.0)),

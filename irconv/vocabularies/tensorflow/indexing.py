@@ -78,6 +78,7 @@ def _look_up(native: str, *rows: Row, types: str) -> Codec:
 
 
 CODECS: list[Codec] = [
+    op("Const", "Constant", Weight("value", "value", "*a"), types="dtype=value"),
     _look_up(
         "GatherV2",
         _FirstAxis("axis", "axis"),

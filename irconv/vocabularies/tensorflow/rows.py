@@ -9,6 +9,7 @@ from typing import Any, Literal
 import numpy as np
 
 from irconv.codec import Codec, Draft, NativeWeight, Row, Workpiece
+from irconv.containers.graph_def import ElementType
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import Layer, ValueType
@@ -19,12 +20,6 @@ from irconv.rows import SAME, Iso, known_input
 FLOAT32 = Iso(shortest_float32, SAME.encode)
 IMAGE = {"NHWC": "n *s c", "NCHW": "n c *s"}
 VOLUME = {"NDHWC": "n *s c", "NCDHW": "n c *s"}
-
-
-class ElementType(str):
-    """An attribute that names an element type, as against text."""
-
-    __slots__ = ()
 
 
 @dataclass(frozen=True)

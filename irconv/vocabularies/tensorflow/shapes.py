@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.containers.graph_def import ElementType
 from irconv.rows import Attribute, Axes, Fixed, Input, Inputs, Only, choices
 from irconv.vocabularies.tensorflow.rows import (
     IMAGE,
     AxesInput,
     AxisInput,
-    ElementType,
     FloatInput,
     NumbersInput,
     PadsInput,

@@ -13,7 +13,7 @@ from irconv.containers import tensor_bundle, tensor_bundle_write
 from irconv.containers.outputs import whole_output
 from irconv.errors import Refused
 from irconv.ir.tensors import LazyTensor
-from tests.helpers import LENET, ROOT, rejection
+from tests.helpers import ROOT, rejection
 
 FOLDER = ROOT / "fixtures" / "tensorflow"
 ADAM = FOLDER / "training" / "adam.ckpt"
@@ -57,13 +57,6 @@ def test_tensors_are_written_in_the_order_of_their_names_whatever_their_layout(t
         tensor_bundle_write.write(output, tmp_path / "m", tensors)
     raw = (tmp_path / "m.data-00000-of-00001").read_bytes()
     assert raw == np.float16([1, 2]).tobytes() + np.arange(6, dtype="int64").tobytes()
-
-
-def test_a_model_is_refused_by_name(tmp_path: Path) -> None:
-    model = next(path for path in sorted(LENET.rglob("*.h5")))
-    text = rejection(lambda: irconv.convert(model, tmp_path / "m.ckpt"), Refused)
-    assert "is a model, and a checkpoint holds variables without a graph" in text
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_other_frameworks_weights_are_refused_by_name(tmp_path: Path) -> None:
