@@ -63,6 +63,8 @@ def _in_onnxruntime(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
         raise MissingFact("onnxruntime", what, "Install irconv[onnxruntime], or give --runtime numpy.") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # its optimiser otherwise rounds the inputs of products with quantised weights to eight bits
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
     session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))

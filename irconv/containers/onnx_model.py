@@ -19,6 +19,7 @@ from onnx import helper, numpy_helper
 
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.graph_def_scan import Scheme, without_constants
+from irconv.containers.nibbles import Nibbles
 from irconv.containers.varints import varint
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name
@@ -47,6 +48,9 @@ def _mark(offset: int, size: int) -> bytes:
     return b"".join(_entry(key, value) for key, value in entries.items()) + varint(14 << 3) + varint(1)
 
 
+NARROW = {onnx.TensorProto.INT4: "int8", onnx.TensorProto.UINT4: "uint8"}
+"""Types of four bits, and those of the bytes that they are read as."""
+
 _SCHEME = Scheme(_INNER, frozenset((9,)), {}, _mark)
 
 
@@ -69,6 +73,8 @@ class OnnxFile:
         shape = tuple(message.dims)
         if any(size < 0 for size in shape):
             raise DamagedFile(where, f"expected sizes of at least 0, got {shape}")
+        if message.data_type in NARROW:
+            return self._narrow(message, shape, where)
         dtype = _element_type(message, where)
         if message.data_location == onnx.TensorProto.EXTERNAL:
             return self._external(message, dtype, shape, where)
@@ -79,6 +85,19 @@ class OnnxFile:
             return LazyTensor.of(np.ascontiguousarray(numpy_helper.to_array(message)).reshape(shape))
         except (ValueError, TypeError) as error:
             raise DamagedFile(where, f"expected {count} elements of {dtype}: {error}") from error
+
+    def _narrow(self, message: Any, shape: tuple[int, ...], where: str) -> LazyTensor:
+        """Numbers of four bits as bytes."""
+        size = -(-prod(shape) // 2)
+        if message.data_location == onnx.TensorProto.EXTERNAL:
+            packed = self._external(message, "uint8", (size,), where)
+        elif message.HasField("raw_data"):
+            packed = LazyTensor.of(np.frombuffer(message.raw_data, np.uint8))
+        else:
+            packed = LazyTensor.of(np.asarray(message.int32_data, np.int64).astype(np.uint8))
+        if packed.shape != (size,):
+            raise DamagedFile(where, f"expected {size} bytes, got {packed.shape[0]}")
+        return LazyTensor(Nibbles(packed, NARROW[message.data_type], shape))
 
     def _external(self, message: Any, dtype: str, shape: tuple[int, ...], where: str) -> LazyTensor:
         entries = {entry.key: entry.value for entry in message.external_data}

@@ -42,6 +42,7 @@ class Side:
     def _opened(self, model: Any) -> Any:
         options = self._library.SessionOptions()
         options.log_severity_level = 3
+        options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")  # floating, as the model says
         if isinstance(model, bytes):
             folder = os.path.dirname(os.path.abspath(self._path))
             options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)

@@ -19,18 +19,7 @@ from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
 FILES = golden_files("onnx", "*.onnx")
 #: What is not read yet, refused by name.
 REFUSED = {
-    "onnx-audio-1": "irconv has no rule for ONNX's HannWindow",
-    "onnx-int4-1": "holds elements of type INT4, which irconv does not read",
-    "onnx-ms-activations": "irconv has no rule for Gelu of com.microsoft",
-    "onnx-ms-attention-1": "irconv has no rule for Attention of com.microsoft",
-    "onnx-ms-fused-bert-1": "irconv has no rule for EmbedLayerNormalization of com.microsoft",
-    "onnx-ms-norms": "irconv has no rule for SkipLayerNormalization of com.microsoft",
-    "onnx-ms-rotary-1": "irconv has no rule for RotaryEmbedding of com.microsoft",
     "onnx-nms-tail-1": "irconv has no rule for ONNX's NonMaxSuppression",
-    "onnx-quant-nbits-1": "irconv has no rule for MatMulNBits of com.microsoft",
-    "onnx-quant-qop-1": "irconv has no rule for QLinearAveragePool of com.microsoft",
-    "onnx-roialign-1": "irconv has no rule for ONNX's RoiAlign",
-    "onnx-sequence-1": "irconv has no rule for ONNX's SplitToSequence",
 }
 
 

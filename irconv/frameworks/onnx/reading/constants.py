@@ -11,14 +11,14 @@ from irconv.frameworks.onnx.reading.model import ModelReader, Op, element_type
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.normalisation import Dropout
-from irconv.ir.layers.shape_ops import Full
+from irconv.ir.layers.shape_ops import Expand, Full
 from irconv.ir.tensors import LazyTensor
 
 
 def _constant(reader: ModelReader, op: Op) -> None:
     ((form, value),) = [(key, found) for key, found in op.attributes.items() if key != "sparse_value" or found]
     if form == "value":
-        reader.gives(op, reader.weight(op.outputs[0], reader.file.tensor(value, op.where)))
+        reader.gives(op, reader.stored(op.outputs[0], value, op.where))
     elif form == "sparse_value":
         reader.gives(op, reader.weight(op.outputs[0], LazyTensor.of(_dense(reader, op, value))))
     elif form in ("value_float", "value_floats", "value_int", "value_ints"):
@@ -51,7 +51,11 @@ def _filled(reader: ModelReader, op: Op) -> None:
     shape, value = reader.dimensions(op, 0), op.attribute("value")
     array = np.zeros(1, np.float32) if value is None else reader.file.tensor(value, op.where).numpy()
     dtype = reader.file.tensor(value, op.where).dtype if value is not None else "float32"
-    reader.place(op, Full(shape=shape or (), value=array.reshape(-1)[0].item(), dtype=dtype))
+    number = array.reshape(-1)[0].item()
+    if isinstance(number, float) and not np.isfinite(number):  # which no setting can be
+        reader.place(op, Expand(shape=shape or ()), x=reader.constant(op, array.reshape(-1)[0], "number", dtype))
+        return
+    reader.place(op, Full(shape=shape or (), value=number, dtype=dtype))
 
 
 def _same(reader: ModelReader, op: Op) -> None:

@@ -6,6 +6,29 @@ from collections.abc import Mapping
 
 from irconv.frameworks.onnx.reading import (
     arithmetic,
+    attention,
+    audio,
+    constants,
+    control,
+    fused,
+    loops,
+    misc,
+    products,
+    quantisation,
+    quantised_ops,
+    recurrent,
+    reductions,
+    regions,
+    sequences,
+    shapes,
+    windows,
+)
+from irconv.frameworks.onnx.reading.model import Handler
+
+_MODULES = (
+    arithmetic,
+    attention,
+    audio,
     constants,
     control,
     loops,
@@ -14,13 +37,15 @@ from irconv.frameworks.onnx.reading import (
     quantisation,
     recurrent,
     reductions,
+    regions,
+    sequences,
     shapes,
     windows,
 )
-from irconv.frameworks.onnx.reading.model import Handler
-
-_MODULES = (arithmetic, constants, control, loops, misc, products, quantisation, recurrent, reductions, shapes, windows)
+_FUSED = (attention.FUSED, fused.HANDLERS, quantised_ops.HANDLERS)
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
-    ("", name): handler for module in _MODULES for name, handler in module.HANDLERS.items()
+    **{("", name): handler for module in _MODULES for name, handler in module.HANDLERS.items()},
+    **{("com.microsoft", name): handler for found in _FUSED for name, handler in found.items()},
+    ("", "SimplifiedLayerNormalization"): fused.HANDLERS["SimplifiedLayerNormalization"],
 }

@@ -12,7 +12,7 @@ from onnx import defs, helper
 
 from irconv import edits
 from irconv.codec import Native, NativeWeight
-from irconv.containers.onnx_model import OnnxFile
+from irconv.containers.onnx_model import NARROW, OnnxFile
 from irconv.errors import MissingFact, Refused
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.dtypes import logical_name, numpy_dtype
@@ -29,8 +29,10 @@ from irconv.translate.fixed import as_array, given_values
 
 Handler: TypeAlias = "Callable[[ModelReader, Op], None]"
 STANDARD = ("", "ai.onnx")
-UNOFFICIAL = ("Erfc",)
-"""Ops that ONNX has not, but an exporter writes all the same."""
+UNOFFICIAL = ("Erfc", "RMSNormalization", "SimplifiedLayerNormalization")
+"""Ops that ONNX has not, or not in older opsets, but exporters and optimisers write all the same."""
+_NEW_ENOUGH = 17
+"""The opset of what a file without ONNX's own ops means by them."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,10 @@ class ModelReader:
     """The functions of the file that are being read, the outermost first."""
     prefixes: list[str] = field(default_factory=list)
     """What goes before the names of values in the rounds of loops, the innermost last."""
+    sequences: dict[str, list[str]] = field(default_factory=dict)
+    """Names of sequences -> the values that they hold."""
+    narrow: set[str] = field(default_factory=set)
+    """The values that the file keeps in four bits, which are bytes here: what is quantised by their type is bounded."""
     symbols: dict[str, str] = field(default_factory=dict)
     """Names of sizes in the file -> symbols."""
 
@@ -98,6 +104,8 @@ class ModelReader:
             where = f"{self.where}: output {name}"
             with self.importer.reading(where, ()):
                 value = self.values.get(name, name)
+                if name in self.sequences:
+                    raise Refused(where, "is a sequence of tensors, which irconv does not read", "Give them apart.")
                 if self.options.outputs and not (self.importer.has(value) or self.importer.is_unknown(value)):
                     raise MissingFact(where, "the graph has no value of this name", "`irconv inspect` lists them.")
                 self.importer.type_of(value)
@@ -110,7 +118,7 @@ class ModelReader:
             with self.importer.reading(f"{self.where}: initializer {tensor.name}", (tensor.name,)):
                 where = f"{self.where}: initializer {tensor.name}"
                 name = "".join((*self.prefixes[-1:], tensor.name))
-                self.values[tensor.name] = self.weight(name, self.file.tensor(tensor, where))
+                self.values[tensor.name] = self.stored(name, tensor, where)
         for node in graph.node:
             self.node(node)
 
@@ -183,9 +191,7 @@ class ModelReader:
     def _attributes(self, node: Any, domain: str, where: str) -> dict[str, Any]:
         found = {}
         try:
-            schema = defs.get_schema(node.op_type, self.opsets.get(domain, 1), domain)
-            defaults = {key: a.default_value for key, a in schema.attributes.items() if a.default_value.name}
-            found = {key: helper.get_attribute_value(value) for key, value in defaults.items()}
+            found = _defaults(node.op_type, self.opsets.get(domain, 1), domain)
         except defs.SchemaError as error:
             if not domain and node.op_type not in UNOFFICIAL:
                 raise Refused(where, f"opset {self.opsets.get('', 1)} has no such op") from error
@@ -259,11 +265,37 @@ class ModelReader:
         array = np.asarray(array, numpy_dtype(dtype)) if dtype else np.asarray(array)
         return self.importer.constant(f"{op.outputs[0]}/{suffix}", array)
 
+    def stored(self, name: str, message: Any, where: str) -> str:
+        """A TensorProto as a value."""
+        if message.data_type in NARROW:
+            self.narrow.add(name)
+        return self.weight(name, self.file.tensor(message, where))
+
     def weight(self, name: str, tensor: LazyTensor) -> str:
         """A tensor of the file as a value: a weight where it holds several floating numbers, else a constant."""
         if "float" in tensor.dtype and len(tensor.shape) > 0:
             return self.importer.weight(name, NativeWeight(name, tensor))
         return self.importer.weight(name, NativeWeight(name, tensor, literal=True, role="constant"))
+
+    def standard(
+        self, op: Op, name: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Mapping[str, Any]
+    ) -> None:
+        """Read an op of ONNX's own that a node of another domain is, or that is a part of it."""
+        from irconv.frameworks.onnx.reading.handlers import HANDLERS
+
+        version = self.opsets.get("", _NEW_ENOUGH)
+        try:
+            given = {key: _text(value) for key, value in _defaults(name, version, "").items()} | dict(attributes)
+        except defs.SchemaError as error:
+            if name not in UNOFFICIAL:
+                raise Refused(op.where, f"means {name}, which opset {version} has not") from error
+            given = dict(attributes)
+        inner = Op(name, "", outputs[0], tuple(inputs), tuple(outputs), given, version, op.where)
+        handler = HANDLERS.get(("", name))
+        if handler is None:
+            self.add(inner)
+        else:
+            handler(self, inner)
 
     def add(self, op: Op, **changed: Any) -> None:
         """Add a node by its row in the table, with some attributes changed."""
@@ -274,6 +306,13 @@ class ModelReader:
         """How ONNX spells a node, as far as that can be written down."""
         config = {key: value for key, value in op.attributes.items() if _plain(value)}
         return Origin(framework="onnx", type=op.type, name=op.name, config=config, split_from=None)
+
+
+def _defaults(name: str, version: int, domain: str) -> dict[str, Any]:
+    """The attributes that an op has when nobody says them. Raises `SchemaError` for an op that the opset has not."""
+    schema = defs.get_schema(name, version, domain)
+    said = {key: a.default_value for key, a in schema.attributes.items() if a.default_value.name}
+    return {key: helper.get_attribute_value(value) for key, value in said.items()}
 
 
 def element_type(number: int, where: str) -> str:

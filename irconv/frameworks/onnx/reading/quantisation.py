@@ -13,7 +13,8 @@ from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.matrix import MatMul
 from irconv.ir.layers.quantisation import DequantizeLinear, DynamicQuantizeLinear, QuantizeLinear
-from irconv.ir.layers.shape_ops import Unsqueeze
+from irconv.ir.layers.shape_ops import Repeat, Unsqueeze
+from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Mul, Reshape
 
 _FLOAT = "float32"
@@ -43,6 +44,8 @@ def quantised(
     reader: ModelReader, op: Op, x: str, scale: str, zero: str, suffix: str = "", axis: int | None = None
 ) -> str:
     """x as integers of the zero point's type, unsigned bytes without one."""
+    if zero in reader.narrow:
+        raise Refused(op.where, "rounds to numbers of four bits while the model runs, which irconv does not do")
     if axis is None:
         scale = _scalar(reader, op, scale, f"{suffix}scale")
     if not zero:
@@ -77,7 +80,34 @@ def _quantise(reader: ModelReader, op: Op) -> None:
 
 def _dequantise(reader: ModelReader, op: Op) -> None:
     x, scale, zero = op.given(0), op.given(1), op.given(2)
+    if len(reader.shape(scale)) > 1 and len(reader.shape(scale)) == len(reader.shape(x)):
+        _dequantise_blocks(reader, op)
+        return
     dequantised(reader, op, x, scale, zero, axis=_axis(reader, op, scale, x))
+
+
+def _dequantise_blocks(reader: ModelReader, op: Op) -> None:
+    """``(x - zero_point) scale``, both of which a block of elements along an axis shares."""
+    x, scale, zero = op.given(0), op.given(1), op.given(2)
+    axis, dtype = _axis_of(reader, op, x), reader.type_of(scale).dtype
+    size, blocks = reader.shape(x)[axis], reader.shape(scale)[axis]
+    if not isinstance(size, int) or not isinstance(blocks, int):
+        raise Refused(op.where, f"has blocks along an axis of {size}, whose size has to be known")
+    block = int(op.attribute("block_size", 0)) or -(-size // blocks)
+    if -(-size // block) != blocks:
+        raise Refused(op.where, f"expected {-(-size // block)} blocks of {block} along an axis of {size}, got {blocks}")
+
+    def whole(value: str, suffix: str) -> str:
+        repeated = reader.place(op, Repeat(axis=axis, repeats=block), f"{suffix}/repeated", x=value)
+        if blocks * block == size:
+            return repeated
+        return reader.place(op, Slice(axes=(axis,), starts=(0,), ends=(size,), steps=(1,)), suffix, x=repeated)
+
+    value = reader.place(op, Cast(dtype=dtype), "numbers", x=x)
+    if zero:
+        numbers = reader.place(op, Cast(dtype=dtype), "zero/numbers", x=zero)
+        value = reader.place(op, Sub(), "centred", x0=value, x1=whole(numbers, "zero"))
+    reader.place(op, Mul(), x0=value, x1=whole(scale, "scale"))
 
 
 def _dynamic(reader: ModelReader, op: Op) -> None:

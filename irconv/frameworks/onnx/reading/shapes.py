@@ -9,9 +9,10 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
 from irconv.ir.known import numeric
+from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.embedding import Embedding
 from irconv.ir.layers.indexing import Gather, TopK
-from irconv.ir.layers.shape_ops import Expand, Range, ShapeOf, Squeeze, Tile, Unsqueeze
+from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Size, filled, size_product
@@ -145,8 +146,16 @@ def _pad(reader: ModelReader, op: Op) -> None:
     half = len(flat) // 2
     pairs = dict(zip(axes, zip(flat[:half], flat[half:], strict=True), strict=True))
     number = (0.0 if value is None else float(value)) if mode == "constant" else None
-    layer = Pad(pads=tuple(pairs.get(axis, (0, 0)) for axis in range(rank)), mode=mode, value=number)
-    reader.place(op, layer, x=op.given(0))
+    pads = tuple(pairs.get(axis, (0, 0)) for axis in range(rank))
+    if number is None or np.isfinite(number):
+        reader.place(op, Pad(pads=pads, mode=mode, value=number), x=op.given(0))
+        return
+    # a setting is a number that JSON has: what is no such number is put in where zeros were padded to ones
+    (dtype, shape), zeros = reader.type_of(op.given(0)), Pad(pads=pads, mode="constant", value=0.0)
+    ones = reader.place(op, Full(shape=shape, value=1.0, dtype=dtype), "ones")
+    seen = reader.place(op, Cast(dtype="bool"), "inside", x=reader.place(op, zeros, "padded ones", x=ones))
+    padded = reader.place(op, zeros, "padded", x=op.given(0))
+    reader.place(op, Where(), condition=seen, x0=padded, x1=reader.constant(op, number, "outside", dtype))
 
 
 def _expand(reader: ModelReader, op: Op) -> None:
@@ -185,8 +194,6 @@ def _range(reader: ModelReader, op: Op) -> None:
     if dtype == "int64":
         reader.place(op, made)
     else:
-        from irconv.ir.layers.comparisons import Cast
-
         reader.place(op, Cast(dtype=dtype), x=reader.place(op, made, "int64"))
 
 
