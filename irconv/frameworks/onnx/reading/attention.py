@@ -49,9 +49,10 @@ def _standard(reader: ModelReader, op: Op) -> None:
         if index < len(op.outputs) and op.outputs[index]:
             reader.gives(op, found, index)
     causal: Any = ("last" if past else "first") if op.attribute("is_causal") else "none"
-    if causal != "none" and op.given(6):
-        raise Refused(op.where, "is causal and has the number of keys of each sample, which irconv does not read")
     mask = _mask(reader, op, key)
+    if causal != "none" and op.given(6):  # the last of the keys that a sample has is the last query's
+        seen = _before_own(reader, op, reader.shape(query)[2], reader.shape(key)[2])
+        mask, causal = _both(reader, op, mask, seen), "none"
     width = reader.shape(query)[3]
     scale = op.attribute("scale") or (1 / sqrt(width) if isinstance(width, int) else None)
     if scale is None:
@@ -102,13 +103,27 @@ def _mask(reader: ModelReader, op: Op, key: str) -> str:
             mask = reader.place(op, Cast(dtype="bool"), "mask/whole", x=mask)
     if not counts:
         return mask
-    seen = _below(reader, op, counts, keys, "counted")
+    return _both(reader, op, mask, _below(reader, op, counts, keys, "counted"), "mask/both")
+
+
+def _both(reader: ModelReader, op: Op, mask: str, seen: str, suffix: str = "mask/causal") -> str:
+    """A mask that leaves out what is not seen, too."""
     if not mask:
         return seen
     if reader.type_of(mask).dtype == "bool":
-        return reader.place(op, And(), "mask/both", x0=mask, x1=seen)
-    barred = reader.constant(op, float("-inf"), "barred", reader.type_of(mask).dtype)
-    return reader.place(op, Where(), "mask/both", condition=seen, x0=mask, x1=barred)
+        return reader.place(op, And(), suffix, x0=mask, x1=seen)
+    barred = reader.constant(op, float("-inf"), f"{suffix}/barred", reader.type_of(mask).dtype)
+    return reader.place(op, Where(), suffix, condition=seen, x0=mask, x1=barred)
+
+
+def _before_own(reader: ModelReader, op: Op, queries: Dimension, keys: Dimension) -> str:
+    """(n, 1, queries, keys): query i of a sample with c keys attends to those up to ``c - queries + i``."""
+    counts = reader.place(op, Unsqueeze(axes=(1, 2, 3)), "causal/counts", x=_whole(reader, op, op.given(6), "causal"))
+    start = reader.place(op, Range(start=(-Size.of(queries)).dimension, limit=0, step=1), "causal/from the last")
+    column = reader.place(op, Unsqueeze(axes=(1,)), "causal/column", x=start)
+    own = reader.place(op, Add(), "causal/own", x0=counts, x1=column)
+    places = reader.place(op, Range(start=0, limit=keys, step=1), "causal/places")
+    return reader.place(op, LessOrEqual(), "causal/seen", x0=places, x1=own)
 
 
 def _below(reader: ModelReader, op: Op, counts: str, keys: Dimension, suffix: str) -> str:

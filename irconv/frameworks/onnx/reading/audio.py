@@ -8,7 +8,10 @@ from onnx import TensorProto
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
 from irconv.ir.layers.shape_ops import Squeeze
-from irconv.ir.layers.signal import STFT
+from irconv.ir.layers.signal import DFT, STFT
+from irconv.ir.layers.slicing import Slice
+from irconv.ir.layers.tensor_ops import Pad
+from irconv.ir.shapes import Dimension
 from irconv.layout import Array
 
 
@@ -72,7 +75,35 @@ def _transforms(reader: ModelReader, op: Op) -> None:
     reader.place(op, STFT(hop=int(step)), x=x, window=window)
 
 
+def _fourier(reader: ModelReader, op: Op) -> None:
+    """DFT along one axis, which is an attribute before opset 20; cut or padded with zeros to the length it is given."""
+    x, length = op.given(0), int(reader.number(op, 1) or 0) if op.given(1) else None
+    rank = len(reader.shape(x))
+    said = op.attribute("axis", 1) if op.version < 20 else (reader.number(op, 2) if op.given(2) else -2)
+    axis = int(said if said is not None else 1) % rank
+    inverse, onesided = bool(op.attribute("inverse", 0)), bool(op.attribute("onesided", 0))
+    if inverse and onesided:
+        whole = length or 2 * (_known(op, reader.shape(x)[axis]) - 1)
+        reader.place(op, DFT(axis=axis, inverse=True, onesided=True, length=whole), x=x)
+        return
+    if length is not None and reader.shape(x)[axis] != length:
+        size = _known(op, reader.shape(x)[axis])
+        if size > length:
+            x = reader.place(op, Slice(axes=(axis,), starts=(0,), ends=(length,), steps=(1,)), "cut", x=x)
+        else:
+            pads = tuple((0, length - size if i == axis else 0) for i in range(rank))
+            x = reader.place(op, Pad(pads=pads, mode="constant", value=0.0), "padded", x=x)
+    reader.place(op, DFT(axis=axis, inverse=inverse, onesided=onesided, length=None), x=x)
+
+
+def _known(op: Op, size: Dimension) -> int:
+    if not isinstance(size, int):
+        raise Refused(op.where, f"expected an axis of known size, got {size}")
+    return size
+
+
 HANDLERS: dict[str, Handler] = {
+    "DFT": _fourier,
     "HannWindow": _window(0.5, 0.5, 0.0),
     "HammingWindow": _window(25 / 46, 21 / 46, 0.0),
     "BlackmanWindow": _window(0.42, 0.5, 0.08),

@@ -9,13 +9,16 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import shortest_float32
+from irconv.ir.layers.arithmetic import Sub
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Conv, ConvTranspose
+from irconv.ir.layers.elementwise import Reciprocal, Sqrt, Square
 from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm
 from irconv.ir.layers.plain_norms import LocalResponseNorm, UnitNorm
 from irconv.ir.layers.pooling import AveragePool, LpPool, MaxPool, MaxPoolWithIndices
 from irconv.ir.layers.resampling import Resize
-from irconv.ir.layers.tensor_ops import Reduce
+from irconv.ir.layers.shape_ops import Repeat
+from irconv.ir.layers.tensor_ops import Add, Reduce
 from irconv.ir.layers.window import Padding
 from irconv.ir.shapes import static
 
@@ -126,21 +129,42 @@ def _instance_norm(reader: ModelReader, op: Op) -> None:
     reader.place(op, InstanceNorm(epsilon=_float(op, "epsilon")), **roles)
 
 
+def _statistics(reader: ModelReader, op: Op, axes: tuple[int, ...]) -> None:
+    """The second and third result of a LayerNormalization, where they are wanted: mean and inverse deviation."""
+    wanted = (*op.outputs[1:], "", "")[:2]
+    if not any(wanted):
+        return
+    average = Reduce(op="mean", axes=axes, keepdims=True)
+    mean = reader.place(op, average, "mean", x=op.given(0))
+    if wanted[0]:
+        reader.gives(op, mean, 1)
+    if wanted[1]:
+        centred = reader.place(op, Sub(), "centred", x0=op.given(0), x1=mean)
+        variance = reader.place(op, average, "variance", x=reader.place(op, Square(), "squares", x=centred))
+        epsilon = reader.constant(op, _float(op, "epsilon"), "epsilon", reader.type_of(mean).dtype)
+        spread = reader.place(op, Sqrt(), "spread", x=reader.place(op, Add(), "least", x0=variance, x1=epsilon))
+        reader.gives(op, reader.place(op, Reciprocal(), "inverse", x=spread), 2)
+
+
 def _layer_norm(reader: ModelReader, op: Op) -> None:
     rank = len(reader.shape(op.given(0)))
     axes = tuple(range(op.attributes["axis"] % rank, rank))
-    if any(op.outputs[1:]):
-        raise Refused(op.where, "gives the statistics, too, which irconv does not")
+    _statistics(reader, op, axes)
     roles = dict(zip(("x", "gamma", "beta"), op.inputs, strict=False))
     reader.place(op, LayerNorm(axes=axes, epsilon=_float(op, "epsilon")), **roles)
 
 
 def _group_norm(reader: ModelReader, op: Op) -> None:
     """Before opset 21 gamma and beta are one for each group."""
-    groups = op.attributes["num_groups"]
-    if reader.shape(op.given(1)) == (groups,) and reader.shape(op.given(0))[1] != groups:
-        raise Refused(op.where, "has one scale for each group, as before opset 21, which irconv does not read")
+    groups, channels = op.attributes["num_groups"], reader.shape(op.given(0))[1]
     roles = dict(zip(("x", "gamma", "beta"), op.inputs, strict=False))
+    if reader.shape(op.given(1)) == (groups,) and channels != groups:
+        if not isinstance(channels, int):
+            raise Refused(
+                op.where, f"has one scale for each group, and {channels} channels, which have to be known"
+            )
+        each = Repeat(axis=0, repeats=channels // groups)
+        roles |= {role: reader.place(op, each, role, x=roles[role]) for role in ("gamma", "beta")}
     reader.place(op, GroupNorm(groups=groups, epsilon=_float(op, "epsilon")), **roles)
 
 
