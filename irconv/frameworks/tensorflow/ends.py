@@ -60,7 +60,8 @@ def infer_outputs(nodes: Nodes, starts: Sequence[str]) -> tuple[str, ...]:
     training lies behind the model, and where there are none."""
     reached = _reached(nodes, starts)
     taken_by = consumers(reached.values())
-    ends = [name for name, node in reached.items() if _is_end(node, taken_by.get(name, ()))]
+    in_loops = _in_loops(reached, taken_by)
+    ends = [name for name, node in reached.items() if _is_end(node, taken_by.get(name, ())) and name not in in_loops]
     ends = [name for name in ends if reached[name].op != "Exit"] or ends
     trains = [name for name, node in reached.items() if _trains(node)]
     if ends and not trains:
@@ -78,6 +79,18 @@ def _is_end(node: NodeDef, consuming: Sequence[NodeDef]) -> bool:
     if _INNER.search(node.name) or _KEEPERS.search(node.name) or node.op in PLACEHOLDERS:
         return False
     return all(_REPORTS.fullmatch(other.op) for other in consuming)
+
+
+def _in_loops(reached: Mapping[str, NodeDef], taken_by: Mapping[str, Sequence[NodeDef]]) -> set[str]:
+    """The nodes between where loops are entered and where they are left: what nothing takes there is no result."""
+    found: set[str] = set()
+    waiting = [name for name, node in reached.items() if node.op in ("Enter", "RefEnter")]
+    while waiting:
+        name = waiting.pop()
+        if name not in found and reached[name].op not in ("Exit", "RefExit"):
+            found.add(name)
+            waiting += [other.name for other in taken_by.get(name, ())]
+    return found
 
 
 def _trains(node: NodeDef) -> bool:

@@ -120,7 +120,10 @@ class GraphReader:
 
     def __post_init__(self) -> None:
         self.importer = Importer(edits.with_plugins(TABLE, self.options), self.graph.where)
+        fixed = {Reference.of(name) for name in self.fixed}
         for feed in self.graph.feeds:
+            if Reference.of(feed.value) in fixed:
+                continue
             value = str(Reference.of(feed.value))
             port = Port(name=feed.name, value=value, dtype=feed.dtype, shape=feed.shape, axes="", source_axes="")
             self.values[Reference.of(feed.value)] = self.importer.input(port)

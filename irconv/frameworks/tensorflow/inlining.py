@@ -14,6 +14,7 @@ from typing import Any
 
 from irconv.containers.graph_def import ArgDef, FunctionDef, FunctionName, GraphDef, NodeDef, Placeholder
 from irconv.errors import DamagedFile, Refused
+from irconv.frameworks.tensorflow import control_flow
 from irconv.frameworks.tensorflow.graph import split
 
 CALLS = ("PartitionedCall", "StatefulPartitionedCall", "TPUPartitionedCall")
@@ -98,13 +99,13 @@ class Inliner:
     def _check_size(self, nodes: Iterable[NodeDef]) -> None:
         """Raise `Refused` where the functions that some nodes call would become too many nodes."""
         sizes: dict[str, int] = {}
-        waiting = [called.name for node in nodes if (called := _called(node, node.attrs, self.functions))]
+        waiting = [name for node in nodes for name in self._calls(node)]
         total = list(waiting)
         opened: set[str] = set()
         while waiting:
             name = waiting[-1]
             body = self.functions[name].nodes if name in self.functions else ()
-            calls = [called.name for node in body if (called := _called(node, node.attrs, self.functions))]
+            calls = [inner for node in body for inner in self._calls(node)]
             unknown = [inner for inner in calls if inner not in sizes and inner not in opened]
             opened.add(name)
             if unknown:
@@ -113,6 +114,13 @@ class Inliner:
             sizes[waiting.pop()] = len(body) + sum(sizes.get(inner, 0) for inner in calls)
         if sum(sizes[name] for name in total) > _MOST:
             raise Refused(self.where, f"has more than {_MOST} nodes when its functions are put in place")
+
+    def _calls(self, node: NodeDef) -> list[str]:
+        """The functions that a node puts in place."""
+        called = _called(node, node.attrs, self.functions)
+        if called is not None:
+            return [called.name]
+        return [found.name for found in control_flow.functions_of(node.op, node.attrs, f"{self.where}: {node.name}")]
 
     def finish(self) -> dict[str, NodeDef]:
         """The flat graph, in which every value that a call gave is what made it."""
@@ -145,14 +153,32 @@ class Inliner:
             attrs = _filled(node.attrs, scope.attrs, f"{self.where}: {name}")
             called = _called(node, attrs, self.functions)
             inputs = [value for text in node.inputs for value in self._values(scope, text)]
-            if called is None:
-                self.nodes[name] = NodeDef(name, node.op, tuple(inputs), attrs, node.device)
-                continue
             data = [value for value in inputs if not value.startswith("^")]
-            prefix = _NAMELESS.sub("", name)
-            where = f"{self.where}: {name} ({called.name})"
-            for index, value in enumerate(self._call(called, prefix, data, scope.stack, where).values()):
-                self.results[f"{name}:{index}"] = value
+            placed = NodeDef(name, node.op, tuple(inputs), attrs, node.device)
+            if called is not None:
+                where = f"{self.where}: {name} ({called.name})"
+                given = list(self._call(called, _NAMELESS.sub("", name), data, scope.stack, where).values())
+            elif node.op in (*control_flow.WHILES, *control_flow.IFS):
+                given = self._lowered(placed, data, scope.stack)
+            else:
+                self.nodes[name] = placed
+                continue
+            self.results |= {f"{name}:{index}": value for index, value in enumerate(given)}
+
+    def _lowered(self, node: NodeDef, data: list[str], stack: tuple[str, ...]) -> list[str]:
+        """A loop or a branch put in place: the value of each of its results."""
+        where = f"{self.where}: {node.name} ({node.op})"
+
+        def call(called: FunctionName, prefix: str, values: list[str]) -> list[str]:
+            return list(self._call(called, prefix, values, stack, where).values())
+
+        def add(made: NodeDef) -> None:
+            if made.name in self._names:
+                raise DamagedFile(where, f"expected no other node of the name {made.name}")
+            self._names.add(made.name)
+            self.nodes[made.name] = made
+
+        return control_flow.lowered(node, data, call, add, where)
 
     def _call(
         self, called: FunctionName, prefix: str, data: list[str], stack: tuple[str, ...], where: str

@@ -130,7 +130,7 @@ def _symbols(shape: Shape, index: int) -> tuple[int | str, ...] | None:
 def _letters(shape: Sequence[int | None]) -> list[str]:
     unknown = tuple(axis for axis, size in enumerate(shape) if size is None and axis)
     known = {(4, (1, 2)): "NHWC", (4, (2, 3)): "NCHW", (3, (1,)): "NTC", (2, (1,)): "NT"}
-    return list(known.get((len(shape), unknown), ["N", *(f"D{axis}" for axis in range(1, len(shape)))]))
+    return list(known.get((len(shape), unknown), [f"D{axis}" if axis else "N" for axis in range(len(shape))]))
 
 
 def _said(given: Iterable[str], name: str, index: int) -> tuple[int | str, ...] | None:

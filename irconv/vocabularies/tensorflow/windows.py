@@ -286,6 +286,7 @@ CODECS: list[Codec] = [
         Weight("b", "kernel", "in out", positional=True),
         Fixed("transpose_a", False),
         Fixed("transpose_b", False),
+        Ignored("grad_a grad_b"),
     ),
     op(
         "MatMul",
@@ -295,6 +296,7 @@ CODECS: list[Codec] = [
         Input("right"),
         Fixed("transpose_a", False),
         Fixed("transpose_b", False),
+        Ignored("grad_a grad_b"),
         types="T=left",
     ),
     *(
@@ -308,6 +310,7 @@ CODECS: list[Codec] = [
                 Weight("b", "kernel", "in out", positional=True),
                 Fixed("adj_x", False),
                 Fixed("adj_y", False),
+                Ignored("grad_x grad_y"),
             ),
             op(
                 native,
@@ -316,6 +319,7 @@ CODECS: list[Codec] = [
                 Input("right"),
                 Fixed("adj_x", False),
                 Fixed("adj_y", False),
+                Ignored("grad_x grad_y"),
                 types="T=left" if native != "BatchMatMulV3" else "Ta=left Tb=left Tout=left",
             ),
         )

@@ -160,9 +160,7 @@ def _group_norm(reader: ModelReader, op: Op) -> None:
     roles = dict(zip(("x", "gamma", "beta"), op.inputs, strict=False))
     if reader.shape(op.given(1)) == (groups,) and channels != groups:
         if not isinstance(channels, int):
-            raise Refused(
-                op.where, f"has one scale for each group, and {channels} channels, which have to be known"
-            )
+            raise Refused(op.where, f"has one scale for each group, and {channels} channels, which have to be known")
         each = Repeat(axis=0, repeats=channels // groups)
         roles |= {role: reader.place(op, each, role, x=roles[role]) for role in ("gamma", "beta")}
     reader.place(op, GroupNorm(groups=groups, epsilon=_float(op, "epsilon")), **roles)

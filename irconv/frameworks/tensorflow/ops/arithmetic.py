@@ -142,7 +142,17 @@ def _one_hot(reader: GraphReader, node: NodeDef) -> None:
     reader.gives(node, value)
 
 
+def _reduced(reader: GraphReader, node: NodeDef) -> None:
+    """A reduction along no axes, as of a number, leaves each element as it is."""
+    axes = reader.importer.known(reader.given(node, 1))
+    if axes is not None and axes.size == 0:
+        reader.gives(node, reader.given(node, 0))
+    else:
+        reader.add(node)
+
+
 HANDLERS = {
+    **dict.fromkeys(("Mean", "Sum", "Max", "Min", "Prod", "Any", "All"), _reduced),
     "SquaredDifference": _difference_squared,
     "DivNoNan": _divided_or_zero,
     "FloorDiv": _floored,

@@ -1,8 +1,10 @@
-"""Loops of TensorFlow 1 (Enter, Merge, Switch, NextIteration, Exit) over TensorArrays, as a `Scan`.
+"""Loops (Enter, Merge, Switch, NextIteration, Exit) over TensorArrays and TensorLists, as a `Scan`.
 
-``tf.nn.dynamic_rnn`` and its like count from 0 to the number of steps, read one step of a TensorArray, and write one.
+``tf.nn.dynamic_rnn`` and its like count from 0 to the number of steps, read one step of an array, and write one.
 Such a loop runs its body once for each step: what the arrays hold is scanned and stacked, what the other loop variables
-hold is carried. Steps come first in a TensorArray and second in a Scan, so that transposes stand around it.
+hold is carried, and those that no step changes are what they were before. Steps come first in an array and second in a
+Scan, so that transposes stand around it. Loops of TensorFlow 2 come in the same words; see
+`irconv.frameworks.tensorflow.control_flow`.
 """
 
 from __future__ import annotations
@@ -14,15 +16,19 @@ import numpy as np
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.frameworks.tensorflow.ops import arrays
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Port
 from irconv.ir.known import numeric
 from irconv.ir.layers.control import Scan
+from irconv.ir.layers.shape_ops import Range, Unsqueeze
+from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Transpose
 from irconv.ir.shapes import Dimension, Size
 
-_ARRAYS = ("TensorArrayV3", "TensorArrayV2", "TensorArray")
-_PASSED = ("Identity", "Enter", "Switch", "Merge")
+_SWITCHES = ("Switch", "RefSwitch")
+_MERGES = ("Merge", "RefMerge")
+_ENTERS = ("Enter", "RefEnter")
 
 
 @dataclass(frozen=True)
@@ -39,14 +45,6 @@ class _Variable:
     def inside(self) -> Reference:
         """Its value in the body."""
         return Reference(self.switch.name, 1)
-
-
-@dataclass
-class Stacked:
-    """A TensorArray after a loop: a value with the steps first."""
-
-    value: str
-    steps: Dimension
 
 
 @dataclass
@@ -77,11 +75,15 @@ def _frame_of(reader: GraphReader, node: NodeDef) -> str:
 class _Loop:
     def __init__(self, reader: GraphReader, node: NodeDef, frame: str) -> None:
         self.reader, self.where, self.frame = reader, reader.where(node), frame
+        self.unchanged: dict[str, _Variable] = {}
+        """Merge or Switch -> the variable that is the same in every step."""
         self.variables = self._variables()
+        same = [v for v in self.variables if self._passed(v.following) == v.inside]
+        self.unchanged = {node.name: v for v in same for node in (v.merge, v.switch)}
         self.counters = [v for v in self.variables if self._is_counter(v)]
-        floats = [v for v in self.variables if v.enter.attrs.get("T") == "float32"]
-        self.flows = {v.enter.name: v for v in floats if self._array_of(v)}
-        self.states = [v for v in self.variables if v not in self.counters and v.enter.name not in self.flows]
+        self.flows = {v.enter.name: v for v in self.variables if self._writes(v)}
+        others = {v.enter.name for v in (*same, *self.counters, *self.flows.values())}
+        self.states = [v for v in self.variables if v.enter.name not in others]
 
     def read(self) -> Frame:
         """The loop as a Scan, with a value for each Exit."""
@@ -89,10 +91,10 @@ class _Loop:
         carried = [self._port(v, body) for v in self.states]
         nexts = [body.value(str(v.following)) for v in self.states]
         written = {name: self._written(v, body) for name, v in self.flows.items()}
-        scanned = list(body.scanned.values())
-        if not scanned:
-            raise Refused(self.where, "is a loop that reads no TensorArray, which irconv does not follow")
         steps = self._steps(body)
+        if not body.scanned:
+            body.count(steps)
+        scanned = list(body.scanned.values())
         inner = body.importer
         carried += [port for _, port, _ in body.counted]
         nexts += [after for _, _, after in body.counted]
@@ -112,13 +114,13 @@ class _Loop:
 
     def _variables(self) -> list[_Variable]:
         reader, found = self.reader, []
-        switches = {reader.inputs(n)[0].node: n for n in reader.graph.nodes.values() if n.op in ("Switch", "RefSwitch")}
+        switches = {reader.inputs(n)[0].node: n for n in reader.graph.nodes.values() if n.op in _SWITCHES}
         for merge in reader.graph.nodes.values():
-            inputs = reader.inputs(merge) if merge.op in ("Merge", "RefMerge") else []
+            inputs = reader.inputs(merge) if merge.op in _MERGES else []
             if len(inputs) != 2:
                 continue
             enter, following = (reader.graph.nodes.get(taken.node) for taken in inputs)
-            if enter is None or following is None or enter.op not in ("Enter", "RefEnter"):
+            if enter is None or following is None or enter.op not in _ENTERS:
                 continue
             if enter.attrs.get("frame_name") == self.frame and merge.name in switches:
                 after = reader.inputs(following)[0]
@@ -126,60 +128,71 @@ class _Loop:
         return found
 
     def _passed(self, reference: Reference) -> Reference:
-        """A result seen through the nodes that pass it on inside the loop."""
-        node = self.reader.node(reference.node)
-        while node.op in ("Identity", "Enter", "RefEnter") or (node.op == "Switch" and reference.index == 1):
-            if node.op == "Switch":
+        """A result seen through the nodes that pass it on, out of the loop where no step changes it."""
+        for _ in range(len(self.reader.graph.nodes) + 1):
+            node = self.reader.node(reference.node)
+            if node.name in self.unchanged:
+                node = self.unchanged[node.name].enter
+            elif node.op not in ("Identity", *_ENTERS):
                 return reference
             reference = self.reader.inputs(node)[0]
-            node = self.reader.node(reference.node)
-        return reference
+        raise Refused(self.where, f"{reference} is what gives itself on")
 
     def _is_counter(self, variable: _Variable) -> bool:
         """Whether it counts up by one."""
-        node = self.reader.node(variable.following.node)
+        node = self.reader.node(self._passed(variable.following).node)
         if node.op not in ("Add", "AddV2") or variable.enter.attrs.get("T") not in ("int32", "int64"):
             return False
         left, right = self.reader.inputs(node)
-        one = self.reader.node(right.node)
+        one = self.reader.node(self._passed(right).node)
         return self._passed(left) == variable.inside and _number(one) == 1
 
-    def _array_of(self, variable: _Variable) -> NodeDef | None:
-        """The TensorArray whose flow a variable is."""
+    def _writes(self, variable: _Variable) -> arrays.Written | None:
+        """What a step writes, where the variable is the flow of an array or a list."""
         node = self.reader.node(self._passed(variable.following).node)
-        return self.array(self.reader.inputs(node)[0]) if node.op == "TensorArrayWriteV3" else None
+        written = arrays.written(self.reader, node)
+        if written is not None and self._passed(written.array) != variable.inside:
+            self.array(written.array)
+        return written
 
     def array(self, reference: Reference) -> NodeDef:
-        """The TensorArray that a handle belongs to."""
+        """The array that a handle belongs to. Raises `Refused` where it is none."""
         node = self.reader.node(self._passed(reference).node)
-        if node.op not in _ARRAYS:
-            raise Refused(self.where, f"uses a TensorArray that {node.name} ({node.op}) gives")
+        if node.op not in arrays.CREATED:
+            raise Refused(self.where, f"uses an array that {node.name} ({node.op}) gives")
         return node
 
     def is_step(self, reference: Reference) -> bool:
         """Whether an index is the number of the step, from 0."""
         for variable in self.counters:
-            if self._passed(reference) == variable.inside:
+            if self._passed(reference) in (variable.inside, Reference(variable.merge.name, 0)):
                 start = self.reader.importer.known(self.reader.value(str(self.reader.inputs(variable.enter)[0])))
                 return start is not None and numeric(start) and start.item() == 0
         return False
 
-    def scattered(self, handle: Reference, flow: Reference) -> str:
-        """The value whose steps a TensorArray holds when the loop begins, steps first."""
-        array = self.array(handle)
-        node = self.reader.node(self._passed(flow).node)
-        if node.op != "TensorArrayScatterV3":
-            raise Refused(self.where, f"reads the TensorArray {array.name}, which {node.name} ({node.op}) fills")
-        return self.reader.value(str(self.reader.inputs(node)[2]))
+    def scattered(self, node: NodeDef) -> tuple[str, str]:
+        """The array that a node reads, by name, and the value of all its steps when the loop begins, steps first."""
+        inputs = self.reader.inputs(node)
+        filler = self.reader.node(self._passed(inputs[2 if node.op == "TensorArrayReadV3" else 0]).node)
+        name = self.array(inputs[0]).name if node.op == "TensorArrayReadV3" else filler.name
+        value = arrays.filled(self.reader, filler)
+        if value is None:
+            raise Refused(self.where, f"reads the array {name}, which {filler.name} ({filler.op}) fills")
+        return name, self.reader.value(str(value))
 
     def _steps(self, body: BodyReader) -> Dimension:
         """How many steps there are: the length of what is read, which the limit of a counter has to be."""
         sizes = {self.reader.type_of(value).shape[1] for _, value in body.scanned.values()}
-        if len(sizes) != 1:
+        if len(sizes) > 1:
             raise Refused(self.where, f"reads arrays of different lengths, {sorted(map(str, sizes))}")
-        (steps,) = sizes
         condition = self.reader.node(self.reader.inputs(self.variables[0].switch)[1].node)
-        for limit in self._limits(self.reader.inputs(condition)[0]):
+        limits = self._limits(self.reader.inputs(condition)[0])
+        if not sizes:
+            sizes = {size for limit in limits if (size := self._size(limit)) is not None}
+        if len(sizes) != 1:
+            raise Refused(self.where, "goes on for a number of steps that only running the model would tell")
+        (steps,) = sizes
+        for limit in limits:
             if not self._is_length(limit, steps):
                 raise Refused(self.where, f"expected a loop over all {steps} steps, got one up to {limit}")
         return steps
@@ -189,8 +202,10 @@ class _Loop:
         node = self.reader.node(self._passed(reference).node)
         if node.op == "LogicalAnd":
             return [limit for taken in self.reader.inputs(node) for limit in self._limits(taken)]
-        if node.op != "Less":
-            raise Refused(self.where, f"goes on while {node.name} ({node.op}) holds, and not up to a number of steps")
+        if node.op != "Less" or not self.is_step(self.reader.inputs(node)[0]):
+            raise Refused(
+                self.where, f"goes on for as long as {node.name} ({node.op}) holds, and not up to a number of steps"
+            )
         return [self.reader.inputs(node)[1]]
 
     def _is_length(self, limit: Reference, steps: Dimension) -> bool:
@@ -200,13 +215,15 @@ class _Loop:
         node = self.reader.node(outer.node)
         if node.op == "Minimum":
             return any(self._is_length(taken, steps) for taken in self.reader.inputs(node))
-        if node.op in ("Max", "Maximum"):
-            return False
-        known = self.reader.importer.known(self.reader.value(str(outer)))
+        return self._size(outer) == steps
+
+    def _size(self, limit: Reference) -> Dimension | None:
+        """A limit as a size, where it is known."""
+        known = self.reader.importer.known(self.reader.value(str(self._passed(limit))))
         found = None if known is None or known.size != 1 else known.reshape(-1)[0]
         if found is None:
-            return False
-        return (found.dimension if isinstance(found, Size) else int(found)) == steps
+            return None
+        return found.dimension if isinstance(found, Size) else int(found)
 
     # what it becomes
 
@@ -226,11 +243,24 @@ class _Loop:
         return port
 
     def _written(self, variable: _Variable, body: BodyReader) -> str:
-        node = self.reader.node(self._passed(variable.following).node)
-        _, index, value, _ = self.reader.inputs(node)
-        if not self.is_step(index):
-            raise Refused(self.where, f"writes {node.name} at an index that is not the number of the step")
-        return body.value(str(value))
+        written = self._writes(variable)
+        assert written is not None, "only flows are asked for"
+        start = self._passed(self.reader.inputs(variable.enter)[0])
+        if variable.enter.attrs.get("T") == "variant" and self.reader.node(start.node).op not in arrays.CREATED:
+            raise Refused(self.where, f"writes into {start}, which is no empty list")
+        if written.index is not None and not self.is_step(written.index) and not self._is_single(variable):
+            what = f"writes {variable.following} at an index that is not the number of the step"
+            raise Refused(self.where, what)
+        return body.value(str(written.value))
+
+    def _is_single(self, variable: _Variable) -> bool:
+        """Whether every step is written over the one before: a list for one step alone, written at 0."""
+        written = self._writes(variable)
+        if written is None or written.index is None or variable.enter.attrs.get("T") != "variant":
+            return False
+        empty = self.reader.node(self._passed(self.reader.inputs(variable.enter)[0]).node)
+        index = _number(self.reader.node(self._passed(written.index).node))
+        return index == 0 and arrays.length(self.reader, empty) == 1
 
     def _typed(self, body: BodyReader, value: str) -> Port:
         dtype, shape = body.type_of(value)
@@ -249,12 +279,18 @@ class _Loop:
         self.reader.importer.use(layer, inputs, outputs, self.frame, where=self.where)
         results = {v.enter.name: name for v, name in zip(self.states, names, strict=True)}
         for name, value in zip(written, stacked, strict=True):
-            results[name] = _first(self.reader, value, f"{value}/first", self.where)
+            kept = value
+            if self._is_single(self.flows[name]):
+                last = Slice(axes=(1,), starts=(-1,), ends=(None,), steps=(1,))
+                (kept,) = self.reader.importer.place(last, {"x": value}, [f"{value}/last"], where=self.where)
+            results[name] = _first(self.reader, kept, f"{value}/first", self.where)
         frame, owners = Frame(), {v.switch.name: v for v in self.variables}
         for node in self.reader.graph.nodes.values():
             owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
             if owner is not None and owner.enter.name in results:
                 frame.results[node.name] = results[owner.enter.name]
+            elif owner is not None and owner.merge.name in self.unchanged:
+                frame.results[node.name] = self._start(owner)
             elif owner in self.counters and isinstance(steps, int):
                 steps_done = np.asarray(steps, np.int32)
                 frame.results[node.name] = self.reader.importer.constant(f"{node.name}/count", steps_done)
@@ -278,11 +314,14 @@ class BodyReader(GraphReader):
 
     def handled(self, node: NodeDef) -> bool:
         """Read a node of the loop's own kinds; False for any other."""
-        if node.op in ("Enter", "RefEnter"):
+        if node.op in _ENTERS:
             self.gives(node, self.outer.value(str(self.inputs(node)[0])))
-        elif node.op == "TensorArrayReadV3":
+        elif node.op in arrays.READS:
             self.gives(node, self._step(node))
-        elif node.op in ("Switch", "Merge"):
+        elif node.name in self.loop.unchanged:
+            value = self.outer.value(str(self.inputs(self.loop.unchanged[node.name].enter)[0]))
+            self.gives(node, value, value)
+        elif node.op in (*_SWITCHES, *_MERGES):
             counter = next((v for v in self.loop.counters if v.switch.name == node.name), None)
             if counter is None:
                 return False
@@ -293,23 +332,31 @@ class BodyReader(GraphReader):
 
     def needs(self, node: NodeDef) -> list[Reference] | None:
         """What a node of the loop's own kinds needs of the body; None for any other."""
-        own = node.op in ("Enter", "RefEnter", "TensorArrayReadV3")
+        own = node.op in (*_ENTERS, *arrays.READS) or node.name in self.loop.unchanged
         counter = any(v.switch.name == node.name for v in self.loop.counters)
         return [] if own or counter else None
 
     def _step(self, node: NodeDef) -> str:
-        handle, index, flow = self.inputs(node)
-        array = self.loop.array(handle)
-        if not self.loop.is_step(index):
+        if not self.loop.is_step(self.inputs(node)[1]):
             raise Refused(self.where(node), "reads at an index that is not the number of the step")
-        if array.name not in self.scanned:
-            whole = self.loop.scattered(handle, flow)
-            turned = _first(self.outer, whole, f"{array.name}/steps", self.where(node))
+        name, whole = self.loop.scattered(node)
+        if name not in self.scanned:
+            turned = _first(self.outer, whole, f"{name}/steps", self.where(node))
             dtype, (batch, _, *rest) = self.outer.type_of(turned)
-            port = Port(name=array.name, value=node.name, dtype=dtype, shape=(batch, *rest), axes="", source_axes="")
-            self.scanned[array.name] = (port, turned)
+            port = Port(name=name, value=node.name, dtype=dtype, shape=(batch, *rest), axes="", source_axes="")
+            self.scanned[name] = (port, turned)
             self.importer.input(port)
-        return self.scanned[array.name][0].value
+        return self.scanned[name][0].value
+
+    def count(self, steps: Dimension) -> None:
+        """Scan the numbers of the steps, where nothing else says how many there are."""
+        name = f"{self.loop.frame}/steps"
+        (numbers,) = self.outer.importer.place(Range(start=0, limit=steps, step=1), {}, [name])
+        (row,) = self.outer.importer.place(Unsqueeze(axes=(0,)), {"x": numbers}, [f"{name}/row"])
+        dtype, (batch, _) = self.outer.type_of(row)
+        port = Port(name=name, value=f"{name}/step", dtype=dtype, shape=(batch,), axes="", source_axes="")
+        self.scanned[name] = (port, row)
+        self.importer.input(port)
 
     def _counted(self, variable: _Variable) -> str:
         start = self.outer.value(str(self.outer.inputs(variable.enter)[0]))
@@ -335,48 +382,9 @@ def _number(node: NodeDef) -> float | None:
     return None if tensor is None or tensor.shape != () else float(tensor.numpy())
 
 
-def _gathered(reader: GraphReader, node: NodeDef) -> None:
-    """All steps of an array after a loop, which its flow stands for."""
-    reader.gives(node, reader.given(node, 2))
-
-
-def _flow_alone(reader: GraphReader, node: NodeDef) -> list[Reference]:
-    return [reader.inputs(node)[2]]
-
-
-def _size_of_array(reader: GraphReader, node: NodeDef) -> None:
-    """The number of steps, by the value that stands for the flow."""
-    value = reader.given(node, 1)
-    steps = reader.type_of(value).shape[0]
-    if not isinstance(steps, int):
-        from irconv.ir.layers.comparisons import Cast
-        from irconv.ir.layers.shape_ops import ShapeOf
-        from irconv.ir.layers.slicing import Select
-
-        shape = reader.place(node, ShapeOf(), "shape", x=value)
-        steps64 = reader.place(node, Select(axis=0, index=0), "steps", x=shape)
-        reader.gives(node, reader.place(node, Cast(dtype="int32"), x=steps64))
-        return
-    reader.gives(node, reader.number(node, steps, "int32", "steps"))
-
-
-def _only_flow(reader: GraphReader, node: NodeDef) -> list[Reference]:
-    return [reader.inputs(node)[1]]
-
-
 def _nothing(reader: GraphReader, node: NodeDef) -> list[Reference]:
     return []
 
 
-HANDLERS = {
-    "Exit": _exit,
-    "RefExit": _exit,
-    "TensorArrayGatherV3": _gathered,
-    "TensorArraySizeV3": _size_of_array,
-}
-NEEDS = {
-    "Exit": _nothing,
-    "RefExit": _nothing,
-    "TensorArrayGatherV3": _flow_alone,
-    "TensorArraySizeV3": _only_flow,
-}
+HANDLERS = {**arrays.HANDLERS, "Exit": _exit, "RefExit": _exit}
+NEEDS = {**arrays.NEEDS, "Exit": _nothing, "RefExit": _nothing}
