@@ -199,7 +199,7 @@ def convert(
     from irconv.verification.conversion import judge
     from irconv.verification.sides import Given
 
-    given = Given(path, bundle, reader=reader.name, edited=_edits(reading))
+    given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
     judging = judge(given, Path(destination), writer, read)
     return _write(bundle, Path(destination), writing, progress, sources, judging)
 
@@ -247,20 +247,20 @@ def _side(path: Path, options: ReadOptions) -> Given:
     reader = _reader(path, options.source_format)
     _refuse([*_unread(reader, options)])
     try:
-        return Given(path, _read(reader, path, options), reader=reader.name, edited=_edits(options))
+        return Given(path, _read(reader, path, options), "", reader.name, options, _edits(options))
     except IrconvError as error:
         if _edits(options):
             raise
         unread = "; ".join(str(problem).rstrip(".") for problem in error.problems[:3])
-        return Given(path, None, unread, reader.name)
+        return Given(path, None, unread, reader.name, options)
 
 
 #: The facts of reading that choose another function than the one that the file's framework runs.
 _EDITS = ("until", "replace", "plugins", "key", "ema", "inputs", "outputs", "signature", "tags", "fix", "arch")
 
 
-def _edits(options: ReadOptions) -> str:
-    return ", ".join(flag(name) for name in given(options) if name in _EDITS)
+def _edits(options: ReadOptions) -> tuple[str, ...]:
+    return tuple(name for name in given(options) if name in _EDITS)
 
 
 @bounded

@@ -9,9 +9,10 @@ import numpy as np
 
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
-from irconv.ir.graph import Node, Port
+from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.control import Scan
 
 _BYTES = 1 / 64
 """A factor at most this large on an image says that the image has bytes."""
@@ -37,6 +38,9 @@ _PASSED = frozenset(
 )
 
 
+_COMPARISONS = frozenset({"Greater", "GreaterOrEqual", "Less", "LessOrEqual"})
+
+
 def domains(bundle: Bundle) -> dict[str, Domain]:
     """The domain of each input, by its name."""
     graph = bundle.graph
@@ -46,26 +50,19 @@ def domains(bundle: Bundle) -> dict[str, Domain]:
         types: Mapping[str, ValueType] = infer_types(bundle)
     except IrconvError:
         types = {}
-    uses: dict[str, list[tuple[Node, str]]] = {}
-    for node in graph.nodes:
-        for slot, value in node.inputs.items():
-            uses.setdefault(value, []).append((node, slot))
-    return {port.name: _domain(bundle, port, uses, types) for port in graph.inputs}
+    return {port.name: _domain(bundle, port, graph, types) for port in graph.inputs}
 
 
-def _domain(
-    bundle: Bundle, port: Port, uses: Mapping[str, list[tuple[Node, str]]], types: Mapping[str, ValueType]
-) -> Domain:
+def _domain(bundle: Bundle, port: Port, graph: Graph, types: Mapping[str, ValueType]) -> Domain:
     bounds: list[int] = []
     lengths = False
     factors: list[float] = []
-    for node, slot in _reached(bundle, port.value, uses):
+    for node, slot in _reached(bundle, port.value, graph):
         layer = bundle.layers[node.layer]
         if layer.type == "Mul":
             factors += [factor for value in node.inputs.values() if (factor := _constant(bundle, value)) is not None]
-        if layer.type == "ReverseSequence" and slot == "lengths":
-            size = types[node.inputs["x"]].shape[layer.settings()["time_axis"]] if types else None
-            bounds, lengths = [*bounds, *([size + 1] if isinstance(size, int) else [])], True
+        if (steps := _steps(bundle, port, node, slot, types)) is not None:
+            bounds, lengths = [*bounds, *([steps + 1] if steps else [])], True
         elif (bound := _bound(bundle, layer, node, slot, types)) is not None:
             bounds.append(bound)
     space = sum(letter in "DHW" for letter in port.axes)
@@ -74,8 +71,40 @@ def _domain(
     return Domain(min(bounds, default=None), lengths, image, scale)
 
 
-def _reached(bundle: Bundle, value: str, uses: Mapping[str, list[tuple[Node, str]]]) -> Iterator[tuple[Node, str]]:
-    """Every use of a value, also after layers that only hand it on."""
+def _steps(bundle: Bundle, port: Port, node: Node, slot: str, types: Mapping[str, ValueType]) -> int | None:
+    """How many steps the sequences have whose lengths an input says here; 0 where that is not known, None where it says
+    no lengths: these order a sequence, or are compared with its places, one after the other or all at once."""
+    layer = bundle.layers[node.layer]
+    if layer.type == "ReverseSequence" and slot == "lengths":
+        return _size(types, node.inputs["x"], layer.settings()["time_axis"])
+    if not port.dtype.startswith(("int", "uint")) or len([size for size in port.shape if size != 1]) > 1:
+        return None
+    if isinstance(layer, Scan):
+        if not slot.startswith("carried"):
+            return None
+        entered = layer.body.inputs[int(slot.removeprefix("carried"))].value
+        compared = any(
+            bundle.layers[used.layer].type in _COMPARISONS for used, _ in _reached(bundle, entered, layer.body)
+        )
+        return _size(types, node.inputs["scanned0"], 1) if compared else None
+    result = next(iter(node.outputs.values()), "")
+    if layer.type in _COMPARISONS and result in types and len(types[result].shape) > 1:
+        return _size(types, result, -1)
+    return None
+
+
+def _size(types: Mapping[str, ValueType], value: str, axis: int) -> int:
+    """The size of an axis; 0 where it is not known."""
+    size = types[value].shape[axis] if value in types else None
+    return size if isinstance(size, int) else 0
+
+
+def _reached(bundle: Bundle, value: str, graph: Graph) -> Iterator[tuple[Node, str]]:
+    """Every use of a value in a graph, also after layers that only hand it on."""
+    uses: dict[str, list[tuple[Node, str]]] = {}
+    for user in graph.nodes:
+        for slot, taken in user.inputs.items():
+            uses.setdefault(taken, []).append((user, slot))
     waiting, seen = [value], {value}
     while waiting:
         for node, slot in uses.get(waiting.pop(), ()):

@@ -43,11 +43,12 @@ def random_feeds(slots: Sequence[Slot], domains: Mapping[str, Domain], seeds: in
     symbols: dict[str, int] = {}
     batch, size = ATTEMPTS[attempt]
     shapes = [_shape(slot, symbols, batch, size) for slot in slots]
+    steps = min((shape[1] for shape in shapes if len(shape) > 2), default=1)
     feeds = []
     for seed in range(seeds):
         rng = np.random.default_rng(seed)
         made = [
-            _random(rng, slot, shape, domains.get(slot.name, Domain()), seed)
+            _random(rng, slot, shape, domains.get(slot.name, Domain()), seed, steps)
             for slot, shape in zip(slots, shapes, strict=True)
         ]
         feeds.append(Feed(f"seed {seed}", tuple(made)))
@@ -74,7 +75,10 @@ def _shape(slot: Slot, symbols: dict[str, int], batch: int, open_sizes: tuple[in
     return tuple(shape)
 
 
-def _random(rng: np.random.Generator, slot: Slot, shape: tuple[int, ...], domain: Domain, seed: int) -> Array:
+def _random(
+    rng: np.random.Generator, slot: Slot, shape: tuple[int, ...], domain: Domain, seed: int, steps: int
+) -> Array:
+    """Random numbers for one input; `steps` is how long a sequence is where the graph does not say it."""
     dtype = numpy_dtype(slot.dtype)
     mask = "mask" in slot.name.lower() and domain.bound is None
     if slot.dtype == "bool" or (mask and slot.dtype.startswith(("int", "uint"))):
@@ -82,7 +86,7 @@ def _random(rng: np.random.Generator, slot: Slot, shape: tuple[int, ...], domain
         if shape:
             found[..., 0] = True
     elif domain.lengths:
-        found = rng.integers(1, domain.bound or 2, shape)
+        found = rng.integers(1, domain.bound or steps + 1, shape)
     elif domain.bound is not None:
         found = _tokens(rng, shape, domain.bound)
     elif slot.dtype == "uint8":

@@ -61,6 +61,10 @@ RUNTIMES: Mapping[str, Runtime] = {
         Runtime("numpy", "numpy_side", "onnx", "numpy", install="irconv"),
         Runtime("torch", "torch_side", "torch", "torch", install="irconv[torch]"),
         Runtime("keras", "keras_side", "keras", "keras", "IRCONV_KERAS_PYTHON", "irconv[tensorflow]"),
+        Runtime(
+            *("tensorflow", "tensorflow_side", "tensorflow", "tensorflow", "IRCONV_TENSORFLOW1_PYTHON"),
+            install="irconv[tensorflow]",
+        ),
         Runtime("theano", "theano_side", "theano", "Theano", "IRCONV_THEANO_PYTHON"),
     )
 }

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from irconv.containers.outputs import whole_output
-from irconv.errors import MissingFact, Problems
+from irconv.errors import IrconvError, MissingFact, Problems
 from irconv.frameworks.onnx import write as onnx_write
+from irconv.frameworks.tensorflow import running
 from irconv.ir.bundle import Bundle
-from irconv.options import WriteOptions
+from irconv.options import ReadOptions, WriteOptions, flag
 from irconv.verification import emitted
 from irconv.verification.process import Declared, Loaded, Processes, SideFailed
 from irconv.verification.runtimes import RUNTIMES, Runtime
@@ -36,8 +37,10 @@ class Given:
     """Why not."""
     reader: str = ""
     """The reader that recognises it."""
-    edited: str = ""
-    """The options by which it was read as another function than the file's own; empty where it is the file's."""
+    options: ReadOptions = field(default_factory=ReadOptions)
+    """How it was read."""
+    edited: tuple[str, ...] = ()
+    """Those of the options that read it as another function than the file alone says."""
     ports: tuple[Slots, Slots] | None = None
     """Its inputs and outputs, where whoever wrote it says them."""
     final: Path | None = None
@@ -100,6 +103,8 @@ class Kind:
     recognises: Callable[[Given], bool]
     ways: Callable[[Given, Problems], list[Way]]
     """How; what stands in the way of others is added to the problems."""
+    honours: frozenset[str] = frozenset()
+    """The options that choose one of the functions that the file itself has."""
 
 
 def opened(given: Given, processes: Processes, slot: int, own: bool = True) -> Side:
@@ -146,8 +151,9 @@ def _missing(given: Given, runtime: Runtime, problems: Problems) -> None:
 def _ways(given: Given, problems: Problems, path: Path, own: bool) -> Iterator[Way]:
     """The file in its own framework, then what irconv has read, written as ONNX to a path: in onnxruntime, in numpy."""
     kind = next((one for one in KINDS if one.recognises(given)), None)
-    if given.edited:
-        what = f"runs as irconv reads it with {given.edited}, which the file alone does not say"
+    edited = [flag(name) for name in given.edited if kind is None or name not in kind.honours]
+    if edited:
+        what = f"runs as irconv reads it with {', '.join(edited)}, which the file alone does not say"
         problems.add(given.name, what, kind=MissingFact)
     elif kind is not None and own:
         yield from kind.ways(given, problems)
@@ -251,12 +257,60 @@ def _unpickled(given: Given, problems: Problems) -> list[Way]:
     return []
 
 
+def _is_tensorflow(given: Given) -> bool:
+    bundle = given.bundle
+    graph = bundle is None or bundle.graph is not None or any(fact.name == "graph" for fact in bundle.source.facts)
+    return given.reader == "tensorflow" and graph
+
+
+def _tensorflow(given: Given, problems: Problems) -> list[Way]:
+    """In a configured TensorFlow 1, and in this Python's, which has sessions of TensorFlow 1; first in the generation
+    that wrote the graph."""
+    runtime = RUNTIMES["tensorflow"]
+    if not runtime.pythons():
+        _missing(given, runtime, problems)
+        return []
+    try:
+        found = running.entry(given.path, given.options)
+    except IrconvError as error:
+        for problem in error.problems:
+            problems.add(given.name, f"does not say what {runtime.name} is to run: {problem.what}", problem.remedy)
+        return []
+    graph = given.bundle.graph if given.bundle is not None else None
+    ports = source_slots(graph) if graph is not None else ((), ())
+    pythons = runtime.pythons() if not found.version.startswith("2") else runtime.pythons()[::-1]
+    return [Way(runtime, python, found.graph, _entered(found), *ports) for python in pythons]
+
+
+def _entered(found: running.Entry) -> dict[str, Any]:
+    """How a graph is entered, for the worker."""
+    feeds = [
+        {
+            "name": feed.name,
+            "value": feed.value,
+            "dtype": feed.dtype,
+            "shape": [size if isinstance(size, int) else None for size in feed.shape],
+            "symbols": ["" if isinstance(size, int) else size for size in feed.shape],
+        }
+        for feed in found.feeds
+    ]
+    return {
+        "kind": found.kind,
+        "tags": list(found.tags),
+        "checkpoint": str(found.checkpoint.absolute()) if found.checkpoint else None,
+        "feeds": feeds,
+        "fetches": [{"name": fetch.name, "value": fetch.value} for fetch in found.fetches],
+        "fixed": dict(found.fixed),
+    }
+
+
 KINDS = (
     Kind("onnx", _is_onnx, _onnx),
     Kind("keras", _is_keras, _keras),
     Kind("theano source", _defines("build"), _theano),  # which defines load as well
     Kind("torch source", _defines("load"), _torch),
     Kind("torch", _is_torch, _unpickled),
+    Kind("tensorflow", _is_tensorflow, _tensorflow, running.HONOURED),
 )
 """Every kind of file that a framework runs as it is, and who runs it; what is none of these runs as irconv reads it."""
 

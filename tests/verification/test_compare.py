@@ -45,6 +45,11 @@ def test_arrays_of_other_shapes_are_apart_without_a_number() -> None:
     assert (found.max_abs, found.relative, found.shapes) == (None, float("inf"), ((2, 3), (3, 2)))
 
 
+def test_single_numbers_are_compared_too() -> None:
+    found = difference(np.array(2.0, np.float32), np.array(2.5, np.float32))
+    assert (found.max_abs, found.relative, found.where) == (0.5, 0.25, ())
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_on_one_side_alone_is_infinitely_far(wrong: float) -> None:
     a = numbers(4)

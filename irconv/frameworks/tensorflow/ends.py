@@ -29,6 +29,8 @@ _TRAINING = re.compile(
 """Operations that serve training alone."""
 _MODELS = ("Conv2DBackpropInput", "Conv3DBackpropInputV2", "DepthwiseConv2dNativeBackpropInput")
 """Transposed convolutions, which are named as gradients."""
+_SWITCHES = ("is_training", "training", "phase", "phase_train", "train", "train_phase", "learning_phase", "train_mode")
+"""What people call the switch between training and inference."""
 _REPORTS = re.compile(r"\w*Summary(V2)?|Print(V2)?")
 _KEEPING = re.compile(r"Assign\w*|(Resource)?Scatter\w+|Assert|NoOp|Save\w*|Restore\w*|Queue\w+|Shape|ShapeN|Size|Rank")
 """Operations that are no part of a model's result: they keep averages, check, or look at sizes alone."""
@@ -38,6 +40,12 @@ _KEEPERS = re.compile(r"(^|/)(save|AssignMovingAvg|report_uninitialized_variable
 _INNER = re.compile(r"(^|/)(switch_[tf]|pred_id)(_\d+)?$")
 _RESULTS = ("Softmax", "LogSoftmax", "Sigmoid", "Tanh", "BiasAdd", "MatMul", "Identity", "ArgMax", "Reshape", "Squeeze")
 _MOST_NAMED = 12
+
+
+def is_switch(name: str) -> bool:
+    """Whether a placeholder of a truth value switches training, by its name."""
+    last = name.rsplit("/", 1)[-1].lower().rstrip("_0123456789")
+    return last in _SWITCHES or any(word in last for word in ("is_train", "learning_phase", "phase_train"))
 
 
 def infer_inputs(nodes: Nodes, outputs: Sequence[str]) -> tuple[str, ...]:

@@ -37,7 +37,7 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     """
     assert found.graph is not None
     where = str(found.graph)
-    meta = _meta(found, options)
+    meta = graph_of(found, options)
     inliner = flattened(meta.graph, where)
     objects = kept_in(checkpoint)
     captured: dict[str, int] = {}
@@ -48,7 +48,7 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
         how = interface.of_signature(f"{options.signature}, a function", signature, nodes, options)
     else:
         nodes = Nodes(inliner.finish(), where)
-        how = _interface(meta, nodes, found, options)
+        how = interface_of(meta, nodes, found, options)
     fetches = tuple(replace(fetch, value=inliner.resolved(fetch.value)) for fetch in how.fetches)
     training = of_objects(objects, "") if objects is not None else of_graph(meta)
     variables = classify(checkpoint.tensors, training) if checkpoint else {}
@@ -64,13 +64,16 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     if averages:
         facts.append(Fact(name="weights", value="moving averages", evidence="--ema"))
     graph = FlatGraph(nodes.by_name, how.feeds, fetches, where)
-    bundle = imported(graph, resolver, _source(paths, meta.version, facts), options, _fixed(options, nodes))
+    bundle = imported(graph, resolver, _source(paths, meta.version, facts), options, fixed_values(options, nodes))
     omitted = _omitted(resolver.read, checkpoint, variables, averages)
     return replace(bundle, omitted=(*bundle.omitted, *omitted), paths=paths)
 
 
-def _interface(meta: MetaGraph, nodes: Nodes, found: TensorFlowFiles, options: ReadOptions) -> interface.Interface:
-    """By names where the user gives any, else by the signature; other graphs than SavedModels may have none."""
+def interface_of(meta: MetaGraph, nodes: Nodes, found: TensorFlowFiles, options: ReadOptions) -> interface.Interface:
+    """By names where the user gives any, else by the signature; other graphs than SavedModels may have none.
+
+    Raises `MissingFact` where neither tells.
+    """
     named = bool(options.inputs or options.outputs)
     signature = None if named else interface.signature_of(meta, options, nodes.where)
     if signature is not None:
@@ -87,7 +90,8 @@ def _trained(variables: Mapping[str, Variable]) -> frozenset[str] | None:
     return frozenset(name for name, variable in variables.items() if variable.trainable)
 
 
-def _meta(found: TensorFlowFiles, options: ReadOptions) -> MetaGraph:
+def graph_of(found: TensorFlowFiles, options: ReadOptions) -> MetaGraph:
+    """The graph that is meant, of a SavedModel by its tags. Raises `MissingFact` where these do not tell."""
     assert found.graph is not None
     if found.kind == "graph":
         return MetaGraph(read_graph(found.graph))
@@ -149,8 +153,8 @@ def _source(paths: tuple[Path, ...], version: str, facts: list[Fact]) -> SourceR
     return SourceRecord(framework="tensorflow", version=version, files=records, facts=tuple(facts))
 
 
-def _fixed(options: ReadOptions, nodes: Nodes) -> dict[str, Array]:
-    """The values that the user gives numbers for: ``is_training=false``, ``keep_prob=1.0``."""
+def fixed_values(options: ReadOptions, nodes: Nodes) -> dict[str, Array]:
+    """The values that the user gives numbers for: ``is_training=false``, ``keep_prob=1.0``. Raises `MissingFact`."""
     found: dict[str, Array] = {}
     for text in options.fix:
         name, _, value = text.rpartition("=")

@@ -9,11 +9,10 @@ import numpy as np
 from irconv.codec import NativeWeight
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
+from irconv.frameworks.tensorflow.ends import is_switch
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference, constant
 
 _LITERAL = 64
-_TRAINING = ("is_training", "training", "phase", "phase_train", "train", "train_phase", "learning_phase", "train_mode")
-"""What people call the switch between training and inference."""
 
 
 def _constant(reader: GraphReader, node: NodeDef) -> None:
@@ -42,18 +41,13 @@ def _all_the_same(reader: GraphReader, node: NodeDef) -> None:
 
 def _placeholder(reader: GraphReader, node: NodeDef) -> None:
     """A placeholder that is no input: the switch of training is off, everything else has to be said."""
-    if node.attrs.get("dtype") == "bool" and _is_switch(node.name):
+    if node.attrs.get("dtype") == "bool" and is_switch(node.name):
         reader.gives(node, reader.number(node, False, "bool", "off"))
         reader.assume(node.name, "False", "a switch of training, which is off at inference; --fix says otherwise")
         return
     what = "is fed when the model runs, and is not among the inputs"
     remedy = f"Name it in --inputs, or say its value: --fix {node.name}=VALUE."
     raise reader.missing(node, what, remedy)
-
-
-def _is_switch(name: str) -> bool:
-    last = name.rsplit("/", 1)[-1].lower().rstrip("_0123456789")
-    return last in _TRAINING or any(word in last for word in ("is_train", "learning_phase", "phase_train"))
 
 
 def _with_default(reader: GraphReader, node: NodeDef) -> None:
