@@ -49,7 +49,7 @@ def difference(a: Array, b: Array) -> Difference:
         return Difference(None, _largest(a), float("inf"), 0.0, (), (0.0, 0.0), (), (a.shape, b.shape))
     x, y = _numbers(a), _numbers(b)
     with np.errstate(invalid="ignore", over="ignore"):
-        apart = np.asarray(np.abs(x - y))  # of one number numpy makes no array
+        apart = np.abs(x - y)
     same = (x == y) | (np.isnan(x) & np.isnan(y))  # two infinities of one sign, and two that are no numbers
     apart = np.where(same, 0.0, np.where(np.isnan(apart), np.inf, apart))
     largest = _counted(np.abs(x), same)
