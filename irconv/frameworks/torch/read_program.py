@@ -21,5 +21,5 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     reader = ProgramReader(program, options, path.name)
     outputs = reader.read()
     files = (SourceFile(name=path.name, size=path.stat().st_size, sha256=""),)
-    source = SourceRecord(framework="torch", version=program.version, files=files, facts=())
+    source = SourceRecord(framework="torch", version=program.version, files=files, facts=reader.facts())
     return replace(reader.importer.bundle(source, outputs), paths=(path,))

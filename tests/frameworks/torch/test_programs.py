@@ -10,22 +10,12 @@ from tests.helpers import rejection
 from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
 
 FILES = golden_files("torch-programs", "*.pt2")
-#: Writes through views of memory that is read again, refused by name.
-REFUSED = {
-    "torch213-bug-mask-put-1": "irconv has no rule for torch.ops.aten.index_put_.default",
-    "torch213-bug-select-copy": "irconv has no rule for torch.ops.aten.copy_.default",
-    "torch213-bug-slice-write-1": "irconv has no rule for torch.ops.aten.fill_.Tensor",
-    "torch213-bug-slice-write-2": "irconv has no rule for torch.ops.aten.copy_.default",
-}
 
 
 @pytest.mark.parametrize("file", FILES, ids=str)
 def test_a_program_gives_the_recorded_outputs_or_is_refused_by_name(file: GoldenFile) -> None:
-    case = file.path.parent.name
     if file.expected == "refuse":
         assert rejection(lambda: irconv.read(file.path), Refused)
-    elif case in REFUSED:
-        assert REFUSED[case] in rejection(lambda: irconv.read(file.path), Refused)
     else:
         assert file.error() < 2e-6
 
@@ -40,3 +30,26 @@ def test_a_tied_weight_is_one_tensor() -> None:
     bundle = irconv.read(FIXTURES / "torch-programs" / "torch213-tied" / "tied.pt2")
     sources = [tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source]
     assert len(sources) == len(set(sources))
+
+
+def test_an_input_that_is_written_to_is_a_fact_of_the_bundle() -> None:
+    folder = FIXTURES / "torch-programs" / "torch213-writes-given"
+    for file in ("model.pt2", "decomposed.pt2"):
+        (fact,) = irconv.read(folder / file).source.facts
+        assert (fact.name, fact.value) == ("written input", "x")
+
+
+def test_what_a_program_may_not_write_to_is_refused_by_name() -> None:
+    folder = FIXTURES / "torch-programs"
+    kept = rejection(lambda: irconv.read(folder / "torch213-writes-kept" / "model.pt2"), Refused)
+    assert "add_ (add_.Tensor): writes into the buffer seen, which the module keeps for its next call" in kept
+    strided = rejection(lambda: irconv.read(folder / "torch213-writes-strided" / "model.pt2"), Refused)
+    assert "reshape may share or have copied: reshape depends on strides" in strided
+    assert "Export the module with .clone() there" in strided
+
+
+def test_what_works_as_in_training_is_refused_with_its_module() -> None:
+    file = FIXTURES / "torch-programs" / "torch213-bug-bn-train" / "model.pt2"
+    assert "(batch_norm.default in b): normalises by the statistics of the batch" in rejection(
+        lambda: irconv.read(file), Refused
+    )

@@ -51,6 +51,10 @@ def _words(text: str) -> list[tuple[str, str]]:
     return [(op, layer) for op, _, layer in (word.partition("=") for word in text.split())]
 
 
+UNARY = _words(_UNARY)
+"""Ops of one tensor without settings, and their layers."""
+
+
 def one(layer: Callable[[Call], Layer], argument: str = "self") -> Handler:
     """An op of one tensor that is a layer with settings from its arguments."""
 
@@ -232,7 +236,7 @@ def _softplus(call: Call) -> Layer:
 
 
 HANDLERS: dict[str, Handler] = {
-    **{f"{op}.default": _of_type(layer) for op, layer in _words(_UNARY)},
+    **{f"{op}.default": _of_type(layer) for op, layer in UNARY},
     **{f"{op}.{form}": _named(layer) for op, layer in _words(_COMPARED) for form in ("Tensor", "Scalar")},
     **{f"{op}.default": _named(layer) for op, layer in _words(_LOGIC)},
     **{f"add.{form}": _scaled(Add) for form in ("Tensor", "Scalar")},

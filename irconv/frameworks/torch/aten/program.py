@@ -1,13 +1,12 @@
 """A program while it is read: its values, its sizes, what writes in place, and the ways in which handlers add to it.
 
-An op that writes in place gives a new version of its tensor, which all later reads of that tensor see. Where other
-tensors share its memory and are read later, the write is refused by name.
+What writes in place gives new values to all that shares the memory (`aten.aliases`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,12 +15,14 @@ from irconv import edits
 from irconv.codec import NativeWeight
 from irconv.containers.exported_program import ELEMENT_TYPES, Program
 from irconv.errors import Refused
+from irconv.frameworks.torch.aten.aliases import Aliases, View
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.dtypes import FLOATS, item_size, numpy_dtype
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, Origin, ValueType
 from irconv.ir.layers.comparisons import Cast
-from irconv.ir.shapes import Dimension, Size
+from irconv.ir.manifest import Fact
+from irconv.ir.shapes import Dimension, Size, size_product
 from irconv.options import ReadOptions
 from irconv.translate import Importer
 
@@ -47,6 +48,12 @@ class Call:
     module: str
     """The module it was called in, by dotted name."""
 
+    @property
+    def source(self) -> Tensor | None:
+        """The tensor that a view is of, or that is written to."""
+        found = self.arguments.get("self", self.arguments.get("input"))
+        return found if isinstance(found, Tensor) else None
+
     def get(self, name: str, absent: Any = None) -> Any:
         """An argument; `absent` where it is left out."""
         found = self.arguments.get(name)
@@ -65,10 +72,14 @@ class ProgramReader:
     """Names of the program -> values of the importer."""
     sizes: dict[str, Dimension] = field(default_factory=dict)
     """Names of sizes -> what they are."""
-    memory: dict[str, int] = field(default_factory=dict)
-    """Names of tensors -> the memory that they share."""
-    last_read: dict[str, int] = field(default_factory=dict)
+    aliases: Aliases = field(default_factory=lambda: Aliases({}))
+    masked: dict[str, tuple[str, int]] = field(default_factory=dict)
+    """Names of elements that a mask took -> the mask, and its first axis; their value is all elements, in their
+    places."""
+    written: dict[str, str] = field(default_factory=dict)
+    """Names of inputs that are written to -> where."""
     at: int = 0
+    _meta: Mapping[str, Any] = field(default_factory=dict)
 
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
@@ -77,18 +88,21 @@ class ProgramReader:
             self.program.module["graph_module"]["graph"],
             self.program.module["graph_module"]["signature"],
         )
-        for spec in signature["input_specs"]:
-            self._input(spec, graph)
+        self._meta = graph["tensor_values"]
+        last_read: dict[str, int] = {}
         for number, node in enumerate(graph["nodes"]):
             for entry in node["inputs"]:
-                self.last_read |= dict.fromkeys(_names(entry["arg"]), number)
+                last_read |= dict.fromkeys(_names(entry["arg"]), number)
         for spec in signature["output_specs"]:
-            self.last_read |= dict.fromkeys(_names(next(iter(spec.values()))["arg"]), len(graph["nodes"]))
+            last_read |= dict.fromkeys(_names(next(iter(spec.values()))["arg"]), len(graph["nodes"]))
+        self.aliases = Aliases(last_read)
+        for spec in signature["input_specs"]:
+            self._input(spec)
         for self.at, node in enumerate(graph["nodes"]):
             self._node(node)
         return [port for spec in signature["output_specs"] for port in self._output(spec)]
 
-    def _input(self, spec: Mapping[str, Any], graph: Mapping[str, Any]) -> None:
+    def _input(self, spec: Mapping[str, Any]) -> None:
         ((kind, entry),) = spec.items()
         if kind in ("parameter", "buffer", "tensor_constant"):
             name, given = entry["arg"]["name"], entry.get(f"{kind}_name") or entry["tensor_constant_name"]
@@ -100,18 +114,17 @@ class ProgramReader:
             trainable = given in self.program.trainable if kind == "parameter" else False
             weight = NativeWeight(given, data, trainable, number, role="constant" if number else "parameter")
             self.values[name] = self.importer.weight(given, weight)
-            self.memory[name] = len(self.memory)
+            self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return
         name = next(iter(_names(entry["arg"])), "")
         where = f"{self.file}: input {name}"
         with self.importer.reading(where, (name,)):
             if kind != "user_input" or not name:
                 raise Refused(where, f"is of the kind {kind}, which irconv does not read")
-            meta = graph["tensor_values"][name]
+            meta = self._meta[name]
             shape = tuple(_dimension(size) for size in meta["sizes"])
             port = Port(name=name, value=name, dtype=ELEMENT_TYPES[meta["dtype"]], shape=shape, axes="", source_axes="")
             self.values[name] = self.importer.input(port)
-            self.memory[name] = len(self.memory)
 
     def _output(self, spec: Mapping[str, Any]) -> list[Port]:
         ((kind, entry),) = spec.items()
@@ -119,61 +132,102 @@ class ProgramReader:
         where = f"{self.file}: output {', '.join(names)}"
         made: list[Port] = []
         with self.importer.reading(where, ()):
+            if kind == "user_input_mutation":
+                self.written[entry["user_input_name"]] = kind
+                return []
             if kind != "user_output":
-                raise Refused(where, f"is a {kind}: the program changes what it is given")
+                changed = next((str(entry[key]) for key in entry if key.endswith("_name")), "")
+                what = f"is a {kind}: the module changes {changed or 'something'}, which it keeps for its next call"
+                raise Refused(where, what)
             for name in names:
                 value = self.value(name)
+                if name in self.masked:
+                    raise Refused(where, "has as many elements as a mask chose, which irconv does not read")
                 made.append(Port(name=name, value=value, dtype="", shape=(), axes="", source_axes=""))
         return made
+
+    def facts(self) -> tuple[Fact, ...]:
+        """The inputs that the module writes to: a bundle leaves them as they are."""
+        return tuple(Fact(name="written input", value=name, evidence=op) for name, op in self.written.items())
 
     # nodes
 
     def _node(self, node: Mapping[str, Any]) -> None:
-        from irconv.frameworks.torch.aten.handlers import HANDLERS, SCALARS
+        from irconv.frameworks.torch.aten.handlers import GUARDS, HANDLERS, SCALARS
 
         op = node["target"].removeprefix("torch.ops.aten.")
         outputs = tuple(name for output in node["outputs"] for name in _names(output))
-        label = outputs[0] if outputs else op
-        where = f"{self.file}: {label} ({op})"
-        with self.importer.reading(where, ()):
+        label, module = outputs[0] if outputs else op, _module(node)
+        where = f"{self.file}: {label} ({op}{f' in {module}' if module else ''})"
+        with self.importer.reading(where, outputs):
+            if op in GUARDS:
+                self.sizes[outputs[0]] = 1
+                return
             arguments = {entry["name"]: self._argument(entry["arg"]) for entry in node["inputs"]}
-            call = Call(op, arguments, outputs, where, _module(node))
-            plain = op.replace("_.", ".") if op.replace("_.", ".") in HANDLERS and op not in HANDLERS else op
-            handler = HANDLERS.get(plain)
+            call = Call(op, arguments, outputs, where, module)
             if op in SCALARS:
                 self.sizes[outputs[0]] = SCALARS[op](*arguments.values())
-            elif handler is None:
-                raise Refused(where, f"irconv has no rule for {node['target']}")
+            elif op in HANDLERS or op.replace("_.", ".") not in HANDLERS:
+                self._plain(call)
             else:
-                handler(self, call)
-                self._remember(call, in_place=plain != op)
+                self._in_place(replace(call, op=op.replace("_.", ".")))
 
-    def _remember(self, call: Call, in_place: bool) -> None:
-        """Which memory the results lie in, and what a write in place means for the tensor it writes to."""
-        from irconv.frameworks.torch.aten.handlers import VIEWS
+    def _plain(self, call: Call) -> None:
+        from irconv.frameworks.torch.aten.views import is_view
 
-        first = next((a for a in call.arguments.values() if isinstance(a, Tensor)), None)
-        for name in call.outputs:
-            shares = first is not None and (in_place or call.op in VIEWS)
-            self.memory[name] = self.memory[first.name] if shares and first is not None else len(self.memory) + 10**6
-        if in_place and first is not None:
-            self._written(call, first)
+        if self._takes_masked(call):
+            return
+        self.run(call)
+        for output in call.outputs:
+            if output in self.values and (view := is_view(self, call, output)) is not None:
+                self.aliases.add(output, view)
 
-    def _written(self, call: Call, tensor: Tensor) -> None:
-        shared = self.memory[tensor.name]
-        others = [
-            name
-            for name, memory in self.memory.items()
-            if memory == shared and name not in (tensor.name, *call.outputs) and self.last_read.get(name, -1) > self.at
-        ]
-        same = [name for name in others if self.values.get(name) == self.values.get(tensor.name)]
-        if len(same) < len(others):
-            raise Refused(
-                call.where, f"writes into memory that {', '.join(others)} sees, too, which irconv does not follow"
-            )
-        made = self.values[call.outputs[0]]
-        for name in (tensor.name, *same):
-            self.values[name] = made
+    def _in_place(self, call: Call) -> None:
+        """A write: what the op gives is what its first tensor holds from now on."""
+        from irconv.frameworks.torch.aten.views import MOVES, UNCHANGED
+
+        source = call.source
+        if source is None or call.op in MOVES:
+            raise Refused(call.where, "changes the shape of its tensor in place, which irconv does not follow")
+        dtype = self.type_of(source).dtype
+        if not self._takes_masked(call):
+            self.run(call)
+        if call.op not in UNCHANGED:
+            made = self.cast(call, self.values[call.outputs[0]], dtype, "kept_type")
+            self.aliases.write(self, call, source.name, made)
+            owner = self.aliases.owner(source.name)
+            if any(port.value == owner for port in self.importer.inputs):
+                self.written.setdefault(owner, call.op)
+        self.values[call.outputs[0]] = self.values[source.name]
+        self.aliases.add(call.outputs[0], View(source.name, None))
+
+    def _takes_masked(self, call: Call) -> bool:
+        """Apply an op of single elements to what a mask took, as to all elements in their places; false where the op
+        takes no such elements."""
+        from irconv.frameworks.torch.aten.handlers import BY_ELEMENT
+
+        taken = [name for name in _tensors(call.arguments) if name in self.masked]
+        if not taken or (call.op == "index_put.default" and taken == [call.arguments["values"].name]):
+            return False
+        if call.op == "sym_size.int":
+            return True
+        others = [name for name in _tensors(call.arguments) if name not in self.masked and self.shape(name) != ()]
+        masks = {self.masked[name] for name in taken}
+        if call.op not in BY_ELEMENT or others or len(masks) > 1:
+            what = "takes elements that a mask chose, as many as the values say, which irconv reads for single elements"
+            raise Refused(call.where, what)
+        self.run(call)
+        (self.masked[call.outputs[0]],) = masks
+        return True
+
+    def run(self, call: Call) -> None:
+        """The op of a call, as its handler reads it. Raises `Refused` where there is none."""
+        from irconv.frameworks.torch.aten.handlers import HANDLERS
+
+        handler = HANDLERS.get(call.op)
+        if handler is None:
+            raise Refused(call.where, f"irconv has no rule for torch.ops.aten.{call.op}")
+        handler(self, call)
 
     def _argument(self, given: Mapping[str, Any]) -> Any:
         ((kind, value),) = list(given.items())[:1]
@@ -207,6 +261,7 @@ class ProgramReader:
         if tensor is None:
             return ""
         name = tensor.name if isinstance(tensor, Tensor) else tensor
+        self.aliases.refresh(self, name)
         value = self.values.get(name, name)
         self.importer.type_of(value)
         return value
@@ -218,6 +273,15 @@ class ProgramReader:
     def shape(self, tensor: Tensor | str) -> tuple[Dimension, ...]:
         """The shape of a tensor."""
         return self.type_of(tensor).shape
+
+    def contiguous(self, name: str) -> bool:
+        """Whether a tensor lies in its own order, as far as the program says."""
+        meta = self._meta.get(name)
+        if meta is None:
+            return False
+        shape, strides = (tuple(_dimension(size) for size in meta[key]) for key in ("sizes", "strides"))
+        after = (size_product(shape[i + 1 :]).dimension for i in range(len(shape)))
+        return all(n == 1 or stride == want for n, stride, want in zip(shape, strides, after, strict=True))
 
     def place(self, call: Call, layer: Layer, suffix: str = "", **inputs: str) -> str:
         """A layer as part of a call, the last of them without a suffix; its one result. Empty inputs are left out."""
@@ -311,6 +375,14 @@ def _module(node: Mapping[str, Any]) -> str:
     stack = str(node.get("metadata", {}).get("nn_module_stack", ""))
     parts = stack.rsplit(";", maxsplit=1)[-1].split(",") if stack else []
     return parts[1] if len(parts) > 2 else ""
+
+
+def _tensors(given: Any) -> list[str]:
+    """The names of the tensors among arguments."""
+    if isinstance(given, Tensor):
+        return [given.name]
+    parts = given.values() if isinstance(given, Mapping) else given if isinstance(given, list) else ()
+    return [name for part in parts for name in _tensors(part)]
 
 
 def _names(arg: Any) -> list[str]:

@@ -17,7 +17,7 @@ from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.shape_ops import Expand, Full, Range, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Roll, Select, Slice, Split, Stack, Unstack
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reshape, Transpose
-from irconv.ir.shapes import Dimension, Size, filled, size_product
+from irconv.ir.shapes import Dimension, Shape, Size, filled, size_product
 
 _OPEN = 2**62
 
@@ -55,17 +55,18 @@ def _unflattened(reader: ProgramReader, call: Call) -> None:
     reader.place(call, layer, x=reader.value(call.arguments["self"]))
 
 
-def _swapped(reader: ProgramReader, call: Call) -> None:
-    rank = len(reader.shape(call.arguments["self"]))
+def permutation_of(call: Call, rank: int) -> tuple[int, ...]:
+    """The order of axes that a transposing op makes."""
+    if "dims" in call.arguments:
+        return tuple(axis % rank for axis in call.arguments["dims"])
     first, second = (call.get(name, place) % rank for name, place in (("dim0", 0), ("dim1", 1)))
     order = list(range(rank))
     order[first], order[second] = order[second], order[first]
-    reader.place(call, Transpose(permutation=tuple(order)), x=reader.value(call.arguments["self"]))
+    return tuple(order)
 
 
-def _permuted(reader: ProgramReader, call: Call) -> None:
-    rank = len(reader.shape(call.arguments["self"]))
-    order = tuple(axis % rank for axis in call.arguments["dims"])
+def _transposed(reader: ProgramReader, call: Call) -> None:
+    order = permutation_of(call, len(reader.shape(call.arguments["self"])))
     reader.place(call, Transpose(permutation=order), x=reader.value(call.arguments["self"]))
 
 
@@ -94,11 +95,17 @@ def _selected(reader: ProgramReader, call: Call) -> None:
     reader.place(call, layer, x=reader.value(call.arguments["self"]))
 
 
-def _sliced(reader: ProgramReader, call: Call) -> None:
-    shape, value = reader.shape(call.arguments["self"]), reader.value(call.arguments["self"])
+def slice_bounds(call: Call, shape: Shape) -> tuple[int, Dimension, Dimension | None, int]:
+    """Axis, start, end (None: open) and step of a slice."""
     axis = call.get("dim", 0) % len(shape)
     start, end, step = call.get("start", 0), call.get("end"), call.get("step", 1)
     end = None if end is None or (isinstance(end, int) and end > _OPEN) or end == shape[axis] else end
+    return axis, start, end, step
+
+
+def _sliced(reader: ProgramReader, call: Call) -> None:
+    value = reader.value(call.arguments["self"])
+    axis, start, end, step = slice_bounds(call, reader.shape(call.arguments["self"]))
     if (start, end, step) == (0, None, 1):
         reader.gives(call, value)
         return
@@ -161,13 +168,17 @@ def _looked_up(reader: ProgramReader, call: Call) -> None:
 
 
 def _indexed(reader: ProgramReader, call: Call) -> None:
-    """One tensor of indices, along one axis."""
-    indices = call.arguments["indices"]
+    """One tensor of indices, along one axis; or one mask, whose elements may be changed and put back."""
+    indices, value = call.arguments["indices"], reader.value(call.arguments["self"])
     given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
-    if len(given) != 1 or reader.type_of(given[0][1]).dtype == "bool":
-        raise Refused(call.where, "takes elements by several indices, or by a mask, which irconv does not read")
-    (axis, index), value = given[0], reader.value(call.arguments["self"])
-    reader.place(call, Gather(axis=axis), x=value, indices=reader.value(index))
+    if len(given) != 1:
+        raise Refused(call.where, "takes elements by several indices, which irconv does not read")
+    ((axis, index),) = given
+    if reader.type_of(index).dtype == "bool":
+        reader.masked[call.outputs[0]] = (reader.value(index), axis)
+        reader.gives(call, value)
+    else:
+        reader.place(call, Gather(axis=axis), x=value, indices=reader.value(index))
 
 
 def _index_select(reader: ProgramReader, call: Call) -> None:
@@ -290,9 +301,9 @@ HANDLERS: dict[str, Handler] = {
     "reshape.default": _reshaped("shape"),
     "flatten.using_ints": _flattened,
     "unflatten.int": _unflattened,
-    "transpose.int": _swapped,
-    "t.default": _swapped,
-    "permute.default": _permuted,
+    "transpose.int": _transposed,
+    "t.default": _transposed,
+    "permute.default": _transposed,
     "unsqueeze.default": _unsqueezed,
     "squeeze.dim": _squeezed,
     "squeeze.dims": _squeezed,

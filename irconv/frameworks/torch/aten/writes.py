@@ -1,0 +1,134 @@
+"""What is put into tensors: numbers, copies, fillings, and elements at indices or where a mask holds."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from irconv.errors import Refused
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, Tensor
+from irconv.frameworks.torch.aten.views import put
+from irconv.ir.known import numeric
+from irconv.ir.layers.comparisons import Where
+from irconv.ir.layers.indexing import Combination, ScatterND
+from irconv.ir.layers.shape_ops import Expand, Full, Unsqueeze
+from irconv.ir.layers.slicing import Stack
+from irconv.ir.layers.tensor_ops import Transpose
+from irconv.ir.shapes import Shape
+
+
+def _fitted(reader: ProgramReader, call: Call, value: str, shape: Shape, dtype: str, suffix: str) -> str:
+    """A value in the element type and shape of what it is put into."""
+    value = reader.cast(call, value, dtype, f"{suffix}/typed")
+    if reader.importer.type_of(value).shape == shape:
+        return value
+    return reader.place(call, Expand(shape=shape), f"{suffix}/spread", x=value)
+
+
+def _copied(reader: ProgramReader, call: Call) -> None:
+    dtype, shape = reader.type_of(call.arguments["self"])
+    reader.gives(call, _fitted(reader, call, reader.value(call.arguments["src"]), shape, dtype, "source"))
+
+
+def _filled(reader: ProgramReader, call: Call) -> None:
+    dtype, shape = reader.type_of(call.arguments["self"])
+    given = call.get("value", 0)
+    if isinstance(given, Tensor):
+        value = reader.value(given)
+        known = reader.importer.known(value)
+        if known is None or not numeric(known):
+            reader.gives(call, _fitted(reader, call, value, shape, dtype, "value"))
+            return
+        given = known.item()
+    number = bool(given) if dtype == "bool" else float(given) if "float" in dtype else int(given)
+    reader.place(call, Full(shape=shape, value=number, dtype=dtype))
+
+
+def _single(reader: ProgramReader, call: Call) -> None:
+    """A number as a tensor without axes."""
+    dtype = call.get("dtype", "float32")
+    reader.gives(call, reader.number(call, call.arguments["s"], dtype, "number"))
+
+
+def _put(reader: ProgramReader, call: Call) -> None:
+    """``self[indices] = values``."""
+    indices = call.arguments["indices"]
+    given = [axis for axis, index in enumerate(indices) if index is not None]
+    masks = [axis for axis in given if reader.type_of(indices[axis]).dtype == "bool"]
+    if len(given) == 1 and masks:
+        _put_where(reader, call, masks[0])
+    elif not masks and (len(given) == 1 or given == list(range(len(given)))):
+        _put_at(reader, call, given)
+    else:
+        what = f"writes to indices of axes {given}, {len(masks)} of them masks, which irconv does not follow"
+        raise Refused(call.where, what)
+
+
+def _put_where(reader: ProgramReader, call: Call, axis: int) -> None:
+    """A mask over one or several axes, from `axis` on."""
+    tensor, mask = call.arguments["self"], reader.value(call.arguments["indices"][axis])
+    dtype, shape = reader.type_of(tensor)
+    covered = len(reader.importer.type_of(mask).shape)
+    after = len(shape) - axis - covered
+    values = call.arguments["values"]
+    value = reader.value(values)
+    if values.name in reader.masked:
+        if reader.masked[values.name] != (mask, axis):
+            raise Refused(call.where, "writes elements that were taken by another mask, which irconv does not follow")
+    elif len(_trimmed(reader.importer.type_of(value).shape)) > after:
+        what = f"writes {reader.importer.type_of(value).shape} where a mask holds: one value for each place"
+        raise Refused(call.where, f"{what}, which irconv does not follow")
+    if after:
+        mask = reader.place(call, Unsqueeze(axes=tuple(range(covered, covered + after))), "mask", x=mask)
+    value, old = reader.cast(call, value, dtype, "typed"), reader.value(tensor)
+    if call.get("accumulate"):
+        raise Refused(call.where, "adds to elements where a mask holds, which irconv does not follow")
+    reader.place(call, Where(), condition=mask, x0=value, x1=old)
+
+
+def _trimmed(shape: Shape) -> Shape:
+    """A shape without the axes in front that broadcast."""
+    while shape and shape[0] == 1:
+        shape = shape[1:]
+    return shape
+
+
+def _put_at(reader: ProgramReader, call: Call, axes: list[int]) -> None:
+    """Places named by one index, or by one for each of the first axes."""
+    tensor, indices = call.arguments["self"], [reader.value(call.arguments["indices"][axis]) for axis in axes]
+    dtype, shape = reader.type_of(tensor)
+    first, rank = axes[0], len(shape)
+    shapes = [reader.importer.type_of(index).shape for index in indices]
+    named = max(shapes, key=len)
+    if any(found != named for found in shapes):
+        raise Refused(call.where, f"writes to indices of the shapes {shapes}, which irconv does not follow")
+    rest = (*shape[:first], *shape[first + len(axes) :])
+    value = reader.value(call.arguments["values"])
+    value = _fitted(reader, call, value, (*shape[:first], *named, *shape[first + len(axes) :]), dtype, "values")
+    old = reader.value(tensor)
+    if first:
+        count = len(named)
+        order = (*range(first, first + count), *range(first), *range(first + count, count + len(rest)))
+        value = reader.place(call, Transpose(permutation=order), "values/first", x=value)
+        order = (first, *range(first), *range(first + 1, rank))
+        old = reader.place(call, Transpose(permutation=order), "first", x=old)
+    places = reader.place(call, Stack(axis=len(named)), "places", **{f"x{i}": index for i, index in enumerate(indices)})
+    reduction: Combination = "add" if call.get("accumulate") else "none"
+    layer = ScatterND(reduction=reduction)
+    if not first:
+        reader.place(call, layer, x=old, indices=places, updates=value)
+        return
+    made = reader.place(call, layer, "put", x=old, indices=places, updates=value)
+    back = tuple(int(axis) for axis in np.argsort((first, *range(first), *range(first + 1, rank))))
+    reader.place(call, Transpose(permutation=back), x=made)
+
+
+HANDLERS: dict[str, Handler] = {
+    "scalar_tensor.default": _single,
+    "copy.default": _copied,
+    "fill.Scalar": _filled,
+    "fill.Tensor": _filled,
+    "zero.default": _filled,
+    "index_put.default": _put,
+    "slice_scatter.default": put("slice.Tensor", "src"),
+    "select_scatter.default": put("select.int", "src"),
+}
