@@ -65,6 +65,8 @@ class Way:
     outputs: tuple[Slot, ...] = ()
     own: bool = True
     """Whether the file runs as it is, and not as irconv has read it."""
+    side: str = ""
+    """The module in `irconv.verification.workers`, where it is not the runtime's own."""
     variant: str = ""
     """What a process cannot change once it has begun, such as the backend of Keras."""
 
@@ -116,7 +118,9 @@ def opened(given: Given, processes: Processes, slot: int, own: bool = True) -> S
     problems = Problems()
     for way in _ways(given, problems, processes.folder / f"read{slot}.onnx", own):
         try:
-            loaded = processes.get(way.python, way.runtime.side, slot, way.variant).load(way.path, way.options)
+            loaded = processes.get(way.python, way.side or way.runtime.side, slot, way.variant).load(
+                way.path, way.options
+            )
         except SideFailed as error:
             problems.add(given.name, f"{_where(way)} could not load it: {error}", kind=MissingFact)
             continue
@@ -257,6 +261,21 @@ def _unpickled(given: Given, problems: Problems) -> list[Way]:
     return []
 
 
+def _is_program(given: Given) -> bool:
+    return given.reader == "torch-program"
+
+
+def _program(given: Given, problems: Problems) -> list[Way]:
+    """In PyTorch, which gets a copy without anything that it would execute."""
+    runtime = RUNTIMES["torch"]
+    if not runtime.installed:
+        _missing(given, runtime, problems)
+        return []
+    graph = given.bundle.graph if given.bundle is not None else None
+    ports = source_slots(graph) if graph is not None else ((), ())
+    return [Way(runtime, sys.executable, given.path, {}, *ports, side="program_side")]
+
+
 def _is_tensorflow(given: Given) -> bool:
     bundle = given.bundle
     graph = bundle is None or bundle.graph is not None or any(fact.name == "graph" for fact in bundle.source.facts)
@@ -310,6 +329,7 @@ KINDS = (
     Kind("theano source", _defines("build"), _theano),  # which defines load as well
     Kind("torch source", _defines("load"), _torch),
     Kind("torch", _is_torch, _unpickled),
+    Kind("torch program", _is_program, _program),
     Kind("tensorflow", _is_tensorflow, _tensorflow, running.HONOURED),
 )
 """Every kind of file that a framework runs as it is, and who runs it; what is none of these runs as irconv reads it."""
