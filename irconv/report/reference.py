@@ -15,6 +15,7 @@ from irconv.codec import Table
 from irconv.ir.layers import MODULES, layer_class
 from irconv.ir.layers.base import Layer
 from irconv.ir.manifest import manifest_schema
+from irconv.report.onnx_support import onnx_page
 
 _GENERATED = "<!-- Made from the code by `make docs`; edit the code. -->"
 
@@ -35,7 +36,7 @@ def documents() -> dict[str, str]:
         "schemas/theano-arch.schema.json": json.dumps(schema(), indent=1) + "\n",
         "docs/layers.md": layers_page(),
         "docs/support/keras.md": support_page(KERAS, "read from Keras 2 and tf.keras files"),
-        "docs/support/onnx.md": support_page(ONNX, "written to ONNX"),
+        "docs/support/onnx.md": onnx_page(_GENERATED) + "\n" + _rows_of(ONNX),
         "docs/support/tensorflow.md": support_page(TENSORFLOW, "read from TensorFlow's graphs, and written to them"),
         "docs/support/theano.md": support_page(THEANO, "read with an architecture, and written to Theano"),
         "docs/support/torch.md": support_page(TORCH, "written to PyTorch"),
@@ -72,8 +73,11 @@ def _layer(layer: type[Layer]) -> list[str]:
 
 def support_page(table: Table, verb: str) -> str:
     """What a table maps, row by row."""
-    lines = [f"# {table.framework}: what is {verb}", "", _GENERATED, ""]
-    lines += [f"| {table.framework} | only where | irconv |", "| --- | --- | --- |"]
+    return f"# {table.framework}: what is {verb}\n\n{_GENERATED}\n\n{_rows_of(table)}"
+
+
+def _rows_of(table: Table) -> str:
+    lines = [f"| {table.framework} | only where | irconv |", "| --- | --- | --- |"]
     for codec in table.codecs:
         selecting: Mapping[str, object] = dict(row.selecting for row in codec.rows if row.selecting is not None)
         where = ", ".join(f"`{knob}={value!r}`" for knob, value in selecting.items())

@@ -61,6 +61,7 @@ X, IMAGE = numbers(2, 5, 12), numbers(2, 3, 7, 6)
 KERNEL, MIXED = numbers(12, 36, seed=3), numbers(36, seed=4)
 
 FUSED: dict[str, tuple[Any, dict[str, Array], dict[str, Array]]] = {
+    "a norm over all places": (helper.make_node("GlobalLpPool", ["x"], ["y"], p=3), {"x": IMAGE}, {}),
     "a convolution with an activation": (
         _fused("FusedConv", ["x", "k", "b"], activation="LeakyRelu", activation_params=[0.3], strides=[2, 1]),
         {"x": IMAGE},
@@ -228,3 +229,46 @@ def test_blocks_of_elements_have_their_own_scale(tmp_path: Path) -> None:
     (found,) = irconv.run(irconv.read(tmp_path / "m.onnx"), {}).values()
     scale, zero = (np.repeat(held[name].astype(np.float32), 3, 1)[:, :8] for name in "sz")
     assert np.allclose(found, (held["x"] - zero) * scale, rtol=1e-6)
+
+
+INDICES = np.array([[0, -1, 3], [7, 2, -9]], np.int64)
+COMPOSED: dict[str, tuple[Any, dict[str, Array], dict[str, Array], int]] = {
+    "a new axis in the middle with values of its own": (
+        helper.make_node("OneHot", ["x", "depth", "values"], ["y"], axis=1),
+        {"x": INDICES},
+        {"depth": np.array(5, np.int64), "values": np.array([-2.5, 4.0], np.float32)},
+        13,
+    ),
+    "a new last axis of ones": (
+        helper.make_node("OneHot", ["x", "depth", "values"], ["y"]),
+        {"x": INDICES},
+        {"depth": np.array(4, np.int64), "values": np.array([0, 1], np.float32)},
+        11,
+    ),
+    "a centre that is cut and padded": (
+        helper.make_node("CenterCropPad", ["x", "shape"], ["y"], axes=[-1, 2]),
+        {"x": IMAGE},
+        {"shape": np.array([9, 4], np.int64)},
+        18,
+    ),
+    "statistics of a norm": (
+        helper.make_node("LayerNormalization", ["x", "gamma", "beta"], ["y", "mean", "inverse"], axis=1, epsilon=0.02),
+        {"x": IMAGE},
+        {"gamma": numbers(3, 7, 6, seed=5), "beta": numbers(3, 7, 6, seed=6)},
+        17,
+    ),
+    "a scale for each group": (
+        helper.make_node("GroupNormalization", ["x", "gamma", "beta"], ["y"], num_groups=2),
+        {"x": numbers(2, 6, 4, 3)},
+        {"gamma": numbers(2, seed=5), "beta": numbers(2, seed=6)},
+        18,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", COMPOSED)
+def test_an_op_without_a_row_of_its_own_gives_what_the_reference_gives(name: str, tmp_path: Path) -> None:
+    node, given, held, opset = COMPOSED[name]
+    model = _model([node], given, held, list(node.output), opset)
+    wanted = [np.asarray(a) for a in ReferenceEvaluator(onnx.load_from_string(model)).run(list(node.output), given)]
+    assert _worst(tmp_path / "m.onnx", model, given, wanted) < 2e-6

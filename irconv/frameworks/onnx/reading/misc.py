@@ -6,18 +6,21 @@ from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
 from irconv.frameworks.onnx.reading.shapes import axis_of
 from irconv.ir.dtypes import shortest_float32
+from irconv.ir.known import numeric
 from irconv.ir.layers.activations import Elu, Selu, Silu
+from irconv.ir.layers.arithmetic import Mod, Pow
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import And, Cast, Greater
+from irconv.ir.layers.comparisons import And, Cast, Equal, Greater, GreaterOrEqual, Less, Where
 from irconv.ir.layers.composite_activations import Swish
-from irconv.ir.layers.elementwise import IsInf, Neg
+from irconv.ir.layers.elementwise import Abs, IsInf, Neg
 from irconv.ir.layers.embedding import OneHot
 from irconv.ir.layers.indexing import ArgMax, GatherND, ReverseSequence, ScatterElements, ScatterND
 from irconv.ir.layers.matrix import Trilu
 from irconv.ir.layers.normalisation import RMSNorm
 from irconv.ir.layers.plain_norms import MeanVarianceNorm
 from irconv.ir.layers.shape_ops import EyeLike
-from irconv.ir.layers.tensor_ops import Mul, Transpose
+from irconv.ir.layers.slicing import Slice, Split
+from irconv.ir.layers.tensor_ops import Mul, Pad, Reduce, Transpose
 
 _SELU = (1.67326319217681884765625, 1.05070102214813232421875)
 
@@ -110,12 +113,83 @@ def _scatter_places(reader: ModelReader, op: Op) -> None:
     reader.place(op, layer, x=op.given(0), indices=op.given(1), updates=op.given(2))
 
 
+def _one_hot(reader: ModelReader, op: Op) -> None:
+    """``on`` at the index, ``off`` elsewhere, along a new axis; negative indices count from the end."""
+    indices, values = op.given(0), op.given(2)
+    (dtype, shape), depth = reader.type_of(indices), int(reader.number(op, 1) or 0)
+    made, found = reader.type_of(values).dtype, reader.known(op, 2)
+    if dtype != "int64":
+        indices = reader.place(op, Cast(dtype="int64"), "indices", x=indices)
+    size = reader.constant(op, depth, "depth", "int64")
+    counted = reader.place(op, Mod(sign="divisor"), "counted", x0=indices, x1=size)
+    inside = reader.place(op, GreaterOrEqual(), "inside", x0=indices, x1=reader.constant(op, -depth, "low", "int64"))
+    below = reader.place(op, Less(), "below", x0=indices, x1=size)
+    inside = reader.place(op, And(), "there", x0=inside, x1=below)
+    place = reader.place(
+        op, Where(), "place", condition=inside, x0=counted, x1=reader.constant(op, depth, "nowhere", "int64")
+    )
+    rank = len(shape)
+    axis = axis_of(op, op.attribute("axis", -1), rank + 1)
+    plain = found is not None and numeric(found) and found.reshape(-1).tolist() == [0, 1]
+    last = axis == rank
+    flags = reader.place(op, OneHot(depth=depth, dtype=made), "" if plain and last else "flags", x=place)
+    if not last:
+        order = (*range(axis), rank, *range(axis, rank))
+        flags = reader.place(op, Transpose(permutation=order), "" if plain else "turned", x=flags)
+    if not plain:
+        names = [f"{op.outputs[0]}/off", f"{op.outputs[0]}/on"]
+        reader.importer.place(Split(axis=0, sizes=(1, 1)), {"x": values}, names, f"{op.name}/values", "", op.where)
+        one = reader.constant(op, 1, "one", made)
+        reader.place(
+            op, Where(), condition=reader.place(op, Equal(), "hot", x0=flags, x1=one), x0=names[1], x1=names[0]
+        )
+
+
+def _global_norm(reader: ModelReader, op: Op) -> None:
+    """GlobalLpPool: ``(sum of abs(x) ** p) ** (1 / p)`` over all places."""
+    dtype, shape = reader.type_of(op.given(0))
+    power = float(op.attribute("p", 2))
+    raised = reader.place(
+        op,
+        Pow(),
+        "raised",
+        x0=reader.place(op, Abs(), "size", x=op.given(0)),
+        x1=reader.constant(op, power, "power", dtype),
+    )
+    total = reader.place(op, Reduce(op="sum", axes=tuple(range(2, len(shape))), keepdims=True), "sum", x=raised)
+    reader.place(op, Pow(), x0=total, x1=reader.constant(op, 1 / power, "root", dtype))
+
+
+def _centred(reader: ModelReader, op: Op) -> None:
+    """CenterCropPad: each axis cut or padded with zeros on both sides to its wanted size, the larger half behind."""
+    value, shape = op.given(0), reader.shape(op.given(0))
+    axes = [axis_of(op, axis, len(shape)) for axis in op.attribute("axes") or range(len(shape))]
+    wanted = dict(zip(axes, reader.numbers(op, 1) or (), strict=True))
+    pads, cuts = [(0, 0)] * len(shape), {}
+    for axis, size in wanted.items():
+        found = shape[axis]
+        if not isinstance(found, int):
+            raise Refused(op.where, f"centres an axis of {found}, whose size has to be known")
+        if found > size:
+            cuts[axis] = ((found - size) // 2, (found - size) // 2 + size)
+        elif found < size:
+            pads[axis] = ((size - found) // 2, size - found - (size - found) // 2)
+    if cuts:
+        starts, ends = zip(*cuts.values(), strict=True)
+        layer = Slice(axes=tuple(cuts), starts=starts, ends=ends, steps=(1,) * len(cuts))
+        value = reader.place(op, layer, "cut", x=value)
+    reader.place(op, Pad(pads=tuple(pads), mode="constant", value=0.0), x=value)
+
+
 def _reversed(reader: ModelReader, op: Op) -> None:
     layer = ReverseSequence(batch_axis=op.attribute("batch_axis", 1), time_axis=op.attribute("time_axis", 0))
     reader.place(op, layer, x=op.given(0), lengths=op.given(1))
 
 
 HANDLERS: dict[str, Handler] = {
+    "OneHot": _one_hot,
+    "GlobalLpPool": _global_norm,
+    "CenterCropPad": _centred,
     "Hardmax": _hardmax,
     "Selu": _selu,
     "Swish": _swish,
