@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 import irconv
+from irconv.layout import Array
 from irconv.options import ReadOptions
 
 FIXTURES = Path(__file__).parent.parent / "fixtures"
@@ -36,14 +37,15 @@ class GoldenFile:
         flags = self.record.get("flags") or []
         return ReadOptions(fix=tuple(flags[i + 1] for i, flag in enumerate(flags) if flag == "--fix"))
 
+    def arrays(self, ports: str) -> list[Array]:
+        """The recorded ``inputs`` or ``outputs``, in order."""
+        return [np.load(self.path.parent / port["file"]) for port in self.record[ports]]
+
     def error(self) -> float:
         """The largest difference from the recorded outputs, relative to the largest of each."""
-        folder = self.path.parent
-        inputs = [np.load(folder / port["file"]) for port in self.record["inputs"]]
-        found = irconv.run(irconv.read(self.path, self.options), inputs)
+        found = irconv.run(irconv.read(self.path, self.options), self.arrays("inputs"))
         errors = []
-        for port, got in zip(self.record["outputs"], found.values(), strict=True):
-            want = np.load(folder / port["file"])
+        for want, got in zip(self.arrays("outputs"), found.values(), strict=True):
             assert got.shape == want.shape
             scale = max(float(np.abs(want.astype(np.float64)).max(initial=0.0)), 1e-9)
             errors.append(float(np.abs(got.astype(np.float64) - want.astype(np.float64)).max(initial=0.0)) / scale)

@@ -16,6 +16,7 @@ from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
+from irconv.passes import bodies
 
 Evaluate: TypeAlias = Callable[[Bundle], Mapping[str, Array]]
 """Runs a bundle that has no inputs; its outputs by port name."""
@@ -44,12 +45,19 @@ def run(bundle: Bundle, evaluate: Evaluate) -> Bundle:
 
 
 def _known(bundle: Bundle, graph: Graph) -> set[str]:
-    """The values that depend on no input."""
+    """The values that depend on no input, nor on its sizes."""
     known: set[str] = set()
     for node in graph.nodes:
-        if all(value in known for value in node.inputs.values()):
+        if all(value in known for value in node.inputs.values()) and not _sized(bundle.layers[node.layer]):
             known |= set(node.outputs.values())
     return known
+
+
+def _sized(layer: Layer) -> bool:
+    """Whether a layer has a size that only an input tells, such as the length of a Range."""
+    found = (getattr(layer, name) for name in layer.SIZES)
+    sizes = (size for field in found for size in (field if isinstance(field, tuple) else (field,)))
+    return any(isinstance(size, str) for size in sizes)
 
 
 def _subgraph(bundle: Bundle, graph: Graph, known: set[str], results: list[str]) -> Bundle:
@@ -90,7 +98,7 @@ def _without_unused(bundle: Bundle, graph: Graph, nodes: list[Node]) -> Bundle:
     """The graph without constants, layers and tensors that nothing uses any more."""
     used = {value for node in nodes for value in node.inputs.values()} | {port.value for port in graph.outputs}
     nodes = [n for n in nodes if not isinstance(bundle.layers[n.layer], Constant) or n.outputs["y"] in used]
-    names = {node.layer for node in nodes}
+    names = set(bodies.used(bundle.layers, graph.model_copy(update={"nodes": tuple(nodes)})))
     layers = {name: layer for name, layer in bundle.layers.items() if name in names}
     stored = (o for layer in layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand))
     keys = {operand.tensor for operand in stored}

@@ -20,7 +20,7 @@ from irconv.ir.layers.elementwise import Sqrt
 from irconv.ir.layers.tensor_ops import Add, Constant, Mul, Reshape
 from irconv.ir.shapes import static
 from irconv.layout import Array
-from irconv.passes import bodies, fold_constants
+from irconv.passes import fold_constants
 
 _Rule = Callable[[Any, list[Array]], Array]
 
@@ -32,7 +32,7 @@ class _Left(Exception):
 def fold(bundle: Bundle) -> Bundle:
     """The bundle with all such values as constants, or unchanged where one of them needs another layer."""
     try:
-        return bodies.keep(bundle, fold_constants.run(bundle, _evaluate))
+        return fold_constants.run(bundle, _evaluate)
     except _Left:
         return bundle
 

@@ -22,7 +22,7 @@ from irconv.ir.layers.embedding import Discretization
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
-from irconv.ir.layers.recurrent import LSTM, RNN
+from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
 from irconv.ir.manifest import TensorRecord
@@ -159,10 +159,10 @@ def _with_momentum(bundle: Bundle) -> Bundle:
 
 def _with_one_bias(bundle: Bundle) -> Bundle:
     """LSTM and RNN of Keras have one bias where others have one for each kernel; they are added to each other, and so
-    is the number that some add to the gate of forgetting. A GRU keeps both, its candidate needs them apart."""
+    is the number that some add to the gate of forgetting. A GRU that resets after the product needs them apart."""
     layers, tensors = dict(bundle.layers), dict(bundle.tensors)
     for name, layer in bundle.layers.items():
-        if not isinstance(layer, LSTM | RNN):
+        if not isinstance(layer, LSTM | RNN) and not (isinstance(layer, GRU) and not layer.reset_after):
             continue
         stored = {role: operand for role, operand in layer.operands.items() if role in ("bias_input", "bias_recurrent")}
         forget = layer.forget_bias if isinstance(layer, LSTM) else 0.0

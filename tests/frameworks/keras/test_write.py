@@ -30,6 +30,7 @@ from tests.helpers import (
     rejection,
     turned,
 )
+from tests.helpers_cases import golden_files
 
 WEIGHTS_ALONE = [case for case in CASES if "-weights-" in case.folder.name]
 
@@ -205,3 +206,18 @@ def test_parameters_that_no_layer_holds_become_weights_of_layers(tmp_path: Path)
     made = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
     assert made == sum(array.size for array in datasets(case.model, "model_weights").values())
     keras.backend.clear_session()
+
+
+@pytest.mark.parametrize("name", ["onnx-gru-1", "onnx-keras-export-3", "onnx-tf2onnx-keras-12"])
+def test_steps_before_samples_and_states_for_each_sample_load_and_predict_the_same(name: str, tmp_path: Path) -> None:
+    """Axes that move the samples, a GRU with two biases that resets before the product, zeros as initial states."""
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    (file,) = [found for found in golden_files("onnx", "*.onnx") if found.path.parent.name == name]
+    written = irconv.write(irconv.read(file.path), tmp_path / "m.keras")
+    model = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    inputs = turned(file.arrays("inputs"), written.inputs, "native")
+    outputs = model.predict_on_batch(inputs if len(inputs) > 1 else inputs[0])
+    keras.backend.clear_session()
+    listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+    got = turned([np.asarray(output) for output in listed], written.outputs, "source")
+    assert error(got, file.arrays("outputs")) < GOLDEN_ERROR

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from irconv.codec import Codec
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from irconv.codec import Codec, Row
 from irconv.frameworks.keras.table.rows import (
     EVERY_LAYER,
     IMAGE,
@@ -14,7 +17,7 @@ from irconv.frameworks.keras.table.rows import (
     spatial_pairs,
 )
 from irconv.ir.layers.arithmetic import Maximum, Mean, Minimum, Sub
-from irconv.ir.layers.base import Layer
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.matrix import Dot
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reshape, Transpose
@@ -62,6 +65,15 @@ def _merge(native: str, layer: type[Layer]) -> Codec:
     return Codec(native, layer, EVERY_LAYER, MergedRanks())
 
 
+@dataclass(frozen=True)
+class _BatchFirst(Row):
+    """The native layer leaves the first axis where it is."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return isinstance(layer, Transpose) and layer.permutation[:1] == (0,)
+
+
 #: Permute counts the axes from 1 and leaves out the batch.
 _PERMUTED = Iso(lambda dims: (0, *dims), lambda order: list(order[1:]))
 
@@ -75,7 +87,7 @@ CODECS: list[Codec] = [
         Only("start_axis", 1),
     ),
     Codec("Reshape", Reshape, EVERY_LAYER, TargetShape()),
-    Codec("Permute", Transpose, EVERY_LAYER, Attribute("dims", "permutation", _PERMUTED)),
+    Codec("Permute", Transpose, EVERY_LAYER, _BatchFirst(), Attribute("dims", "permutation", _PERMUTED)),
     *(_merge(*named) for named in _MERGES),
     Codec("Dot", Dot, EVERY_LAYER, Fixed("normalize", False), AxisOfEach("axes")),
     Codec("Concatenate", Concat, EVERY_LAYER, AxisNumber("axis")),
