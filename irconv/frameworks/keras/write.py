@@ -175,7 +175,7 @@ def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[LazyTensor]]
             found[node.outputs["y"]] = source.relayout(relayout(" ".join(names), order, source.shape))
         elif source is not None and isinstance(layer, Reshape) and (shape := static(layer.shape)) is not None:
             found[node.outputs["y"]] = LazyTensor.of(source.numpy().reshape(shape))
-        if node.inputs.get("x") in trained and node.outputs["y"] in found:
+        if node.inputs.get("x") in trained and node.outputs.get("y") in found:
             trained.add(node.outputs["y"])
     return found, [found[value] for value in found if value in trained]
 

@@ -213,7 +213,7 @@ def test_steps_before_samples_and_states_for_each_sample_load_and_predict_the_sa
     """Axes that move the samples, a GRU with two biases that resets before the product, zeros as initial states."""
     keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
     (file,) = [found for found in golden_files("onnx", "*.onnx") if found.path.parent.name == name]
-    written = irconv.write(irconv.read(file.path), tmp_path / "m.keras")
+    written = irconv.write(irconv.read(file.path), tmp_path / "m.keras", WriteOptions(merge=True))
     model = keras.models.load_model(tmp_path / "m.keras", compile=False)
     inputs = turned(file.arrays("inputs"), written.inputs, "native")
     outputs = model.predict_on_batch(inputs if len(inputs) > 1 else inputs[0])
