@@ -131,6 +131,15 @@ class SizeOf(NamedTuple):
     axis: int | None
 
 
+class NumbersOf(NamedTuple):
+    """In the config of a native layer, at any depth of its lists: the numbers and sizes that some value holds.
+
+    They are filled in before decoding, and have to follow from the file and from the sizes of values.
+    """
+
+    value: str
+
+
 @dataclass(frozen=True)
 class NativeUse:
     """One call of a native layer: the values it takes and gives, in the layer's own order; empty for those absent."""

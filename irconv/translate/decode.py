@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from irconv import edits
 from irconv.codec import NativeModel, Table
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
 from irconv.ir.layers import is_known
-from irconv.ir.manifest import SourceRecord
+from irconv.ir.manifest import Omitted, SourceRecord
 from irconv.options import ReadOptions
-from irconv.passes import decompose
+from irconv.passes import decompose, unused
 from irconv.translate.importer import Importer
+from irconv.translate.references import referred
 
 
 def decode(
@@ -40,4 +43,14 @@ def decode(
         tensors=importer.tensors,
         omitted=tuple(importer.omitted),
     )
+    if any(referred(layer.config) for layer in model.layers.values()):
+        bundle = _without_what_only_sized(bundle)
     return decompose.run(bundle, is_known) if options.plugins else bundle
+
+
+def _without_what_only_sized(bundle: Bundle) -> Bundle:
+    """The bundle without nodes of which only sizes were taken; weights among them are noted."""
+    whole = unused.run(bundle)
+    left = [tensor.record.source for key, tensor in bundle.tensors.items() if key not in whole.tensors]
+    noted = [Omitted(name=source.name, reason="the result of its layer is not used") for source in left if source]
+    return replace(whole, omitted=(*whole.omitted, *noted))

@@ -18,10 +18,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
+from typing import Any
 
 import numpy as np
 
-from irconv.codec import Draft, Given, MappedTensor, Native, NativeUse, NativeWeight, SizeOf, Table
+from irconv.codec import (
+    Draft,
+    Given,
+    MappedTensor,
+    Native,
+    NativeUse,
+    NativeWeight,
+    NumbersOf,
+    SizeOf,
+    Table,
+)
 from irconv.errors import MALFORMED, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import logical_name, numpy_dtype
@@ -34,7 +45,7 @@ from irconv.ir.shapes import Dimension, Shape, substituted, symbols
 from irconv.ir.tensors import LazyTensor, cut
 from irconv.layout import Array, customary, permutation, regrouped, relayout
 from irconv.passes import unused
-from irconv.translate import precision
+from irconv.translate import precision, references
 from irconv.translate.movement import moved
 from irconv.translate.sizes import resized
 
@@ -74,6 +85,8 @@ class Importer:
         self.types: dict[str, ValueType] = {}
         self.numbers: set[str] = set()
         """The values that are numbers of the native model."""
+        self.whole: set[str] = set()
+        """Those of them that were written as integers."""
         self.computed: dict[str, dict[str, str]] = {}
         """Layer -> role -> the value that is its operand, for operands that the graph computes."""
         self._drafts: dict[str, Draft] = {}
@@ -173,7 +186,7 @@ class Importer:
         if native.name in self._failed:
             self._unknown |= set(outputs)
             return tuple(outputs)
-        taken = [value for value in inputs if value]
+        taken = [*filter(None, inputs), *references.referred(native.config)]
         try:
             if not all(map(self._sees, taken)):
                 self.table.supports(native, where)
@@ -361,7 +374,7 @@ class Importer:
         name = native.name
         given = [self._given(value) for value in use.inputs]
         if name not in self.layers:
-            layer, draft = self.table.decode(self._sized(native), given, where)
+            layer, draft = self.table.decode(self._sized(native, where), given, where)
             operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
             operands |= {role: self._store(name, role, found, draft.layer) for role, found in draft.mapped.items()}
             layer = layer.model_copy(update={"operands": operands})
@@ -379,16 +392,23 @@ class Importer:
             raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
         return self.layers[name], draft
 
-    def _sized(self, native: Native) -> Native:
-        """The layer with sizes in the place of references to them."""
-        if not any(isinstance(setting, SizeOf) for setting in native.config.values()):
+    def _sized(self, native: Native, where: str) -> Native:
+        """The layer with sizes and numbers in the place of references to them. Raises `Refused` for numbers that only
+        running the model would tell."""
+        if not references.referred(native.config):
             return native
-        filled = {key: self._size(s) if isinstance(s, SizeOf) else s for key, s in native.config.items()}
-        return replace(native, config=filled)
 
-    def _size(self, wanted: SizeOf) -> Dimension | Shape:
-        shape = self.types[wanted.value].shape
-        return shape if wanted.axis is None else shape[wanted.axis]
+        def look_up(wanted: SizeOf | NumbersOf) -> Any:
+            if isinstance(wanted, SizeOf):
+                shape = self.types[wanted.value].shape
+                return shape if wanted.axis is None else shape[wanted.axis]
+            numbers = Given(wanted.value, self.types[wanted.value], lambda: self.known(wanted.value)).elements()
+            if numbers is None:
+                what = f"expected {wanted.value} to be known before the model runs, but it is computed of the input"
+                raise Refused(where, what)
+            return numbers
+
+        return replace(native, config={key: references.filled(s, look_up) for key, s in native.config.items()})
 
     def _store(self, name: str, role: str, found: MappedTensor, layer: type[Layer]) -> StoredOperand | LiteralOperand:
         """The tensor in the bundle, once for each layout; small numbers of the graph are written out."""
@@ -449,8 +469,11 @@ class Importer:
             inputs = {slot: value for slot, value in zip(slots, values, strict=False) if value}
         inputs |= self.computed.get(use.layer, {})
         first = next(iter(inputs.values()), "")
-        if isinstance(layer, Constant) and isinstance(layer.operands.get("value"), LiteralOperand):
+        number = layer.operands.get("value") if isinstance(layer, Constant) else None
+        if isinstance(number, LiteralOperand):
             self.numbers |= set(use.outputs)
+            if _whole(number.literal):
+                self.whole |= set(use.outputs)
         for slot, layers in draft.before.items():
             inputs[slot] = self.through(layers, inputs[slot], f"{use.outputs[0]}/{slot}", use.scope, where)
         for slot, (native, canonical) in draft.input_axes.items():
@@ -557,6 +580,13 @@ class Importer:
         operand = self._store(name, "value", MappedTensor(pending.weight, "*a", ()), Constant)
         self.layers[name] = Constant(operands={"value": operand})
         self.nodes.append(Node(layer=name, scope=pending.scope, inputs={}, outputs={"y": value}))
+
+
+def _whole(literal: object) -> bool:
+    """Whether a number, or all in nested lists of them, is written as an integer."""
+    if isinstance(literal, list):
+        return all(map(_whole, literal))
+    return isinstance(literal, int) and not isinstance(literal, bool)
 
 
 def _count(weight: NativeWeight) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from irconv.codec import Draft, NativeUse, Precision
@@ -18,10 +19,15 @@ if TYPE_CHECKING:
 
 
 def cast_inputs(importer: Importer, use: NativeUse, precision: Precision, where: str) -> tuple[str, ...]:
-    """The inputs of a use in the type that its layer computes in."""
+    """The inputs of a use in the type that its layer computes in.
+
+    Numbers take the floating type of the values beside them; whole ones among integers alone take theirs.
+    """
     kinds = {value: importer.types[value].dtype for value in use.inputs if value}
     beside = {kind for value, kind in kinds.items() if kind in FLOATS and value not in importer.numbers}
     wanted = precision.inputs or (beside.pop() if len(beside) == 1 else "")
+    if not precision.inputs and not beside and not wanted:
+        wanted = _common_integer(importer, kinds)
     taken = []
     for i, value in enumerate(use.inputs):
         follows = value in kinds and kinds[value] in FLOATS and (precision.inputs or value in importer.numbers)
@@ -31,6 +37,16 @@ def cast_inputs(importer: Importer, use: NativeUse, precision: Precision, where:
         else:
             taken.append(value)
     return tuple(taken)
+
+
+def _common_integer(importer: Importer, kinds: Mapping[str, str]) -> str:
+    """The one integer type of all values that are no numbers, where all numbers are whole; empty for none."""
+    others = {kind for value, kind in kinds.items() if value not in importer.numbers}
+    numbers = [value for value in kinds if value in importer.numbers]
+    if len(others) != 1 or not numbers or not all(value in importer.whole for value in numbers):
+        return ""
+    kind = others.pop()
+    return kind if kind in ("int32", "int64") else ""
 
 
 def cast_weights(

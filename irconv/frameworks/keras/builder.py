@@ -13,6 +13,7 @@ from irconv.frameworks.keras.precision import precision
 from irconv.frameworks.keras.spelling import spelling
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
+from irconv.ir.manifest import Omitted
 from irconv.translate import NativeUse
 
 
@@ -38,6 +39,8 @@ class KerasCall:
     """The arguments by name that are not None: `Value` (or lists with such) where they are tensors, else plain data."""
     arguments: tuple[Any, ...] = ()
     """The positional arguments as they were given: `Value`, plain data, nested lists and mappings of these."""
+    results: int = 1
+    """How many results other layers take of it, by the highest of them."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,8 @@ class Builder:
     where: dict[str, str] = field(default_factory=dict)
     """The place of each layer in its file, for messages."""
     inputs: dict[str, Port] = field(default_factory=dict)
+    omitted: list[Omitted] = field(default_factory=list)
+    """Tensors that inference does not use."""
     scope: str = ""
     """Of the uses being added: the nested model they are in."""
     compute: str = ""

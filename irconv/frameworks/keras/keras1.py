@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from irconv.codec import NativeWeight
-from irconv.errors import MissingFact, Problems
+from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile
 from irconv.frameworks.keras.keras1_spelling import DATA_FORMATS, KINDS, MERGES, converted, names_of
@@ -23,6 +23,7 @@ from irconv.ir.manifest import Fact, given_fact
 
 #: ``running_std`` of BatchNormalization is a standard deviation before, a variance from here on.
 _VARIANCE_SINCE = (1, 0, 7)
+_MODE_1_READ_SINCE = (1, 2)
 _STATISTICS = ("moving_mean", "moving_variance", "moving_deviation")
 
 _ORDERED = ("ZeroPadding2D", "ZeroPadding3D", "Cropping2D", "Cropping3D", "UpSampling2D", "UpSampling3D")
@@ -165,6 +166,11 @@ def _layer(entry: Mapping[str, Any], ordering: Fact | None, facts: Facts, proble
     with problems.collect():
         default = DATA_FORMATS[ordering.value] if ordering else None
         spelt = converted(kind, config, default, facts.backend == "theano", where)
+        if kind == "BatchNormalization" and config.get("mode", 0) == 1:
+            kind = "NormalizedSamples"
+            if _number(facts.release) < _MODE_1_READ_SINCE:
+                what = f"normalises samples (mode 1) by the formula of Keras {facts.release or 'before 1.2'}"
+                raise Refused(where, f"{what}, and irconv knows that of Keras 1.2")
         return {**entry, "class_name": KINDS.get(kind, kind), "config": spelt}
     return dict(entry)
 
@@ -180,6 +186,8 @@ def _merge(entry: Mapping[str, Any], config: dict[str, Any], where: str, problem
     settings: dict[str, Any] = {"name": config["name"], "trainable": True}
     if mode == "concat":
         settings["axis"] = config.get("concat_axis", -1)
+    if mode == "cos":
+        settings["axes"] = config.get("dot_axes", -1)
     if mode == "dot":
         settings |= {"axes": config.get("dot_axes", -1), "normalize": False}
     return {**entry, "class_name": MERGES[mode], "config": settings}

@@ -24,6 +24,7 @@ KINDS: Mapping[str, str] = {
 MERGES: Mapping[str, str] = {
     "ave": "Average",
     "concat": "Concatenate",
+    "cos": "CosineMerge",
     "dot": "Dot",
     "max": "Maximum",
     "mul": "Multiply",
@@ -105,16 +106,19 @@ def names_of(kind: str, name: str) -> str | None:
     return name if kind in ("Highway", "MaxoutDense") else None
 
 
+_NORMALISED = {
+    "gamma": "gamma",
+    "beta": "beta",
+    "running_mean": "moving_mean",
+    "running_std": "moving_variance",
+}
+
 _OWN_NAMES: Mapping[str, Mapping[str, str]] = {
-    "BatchNormalization": {
-        "gamma": "gamma",
-        "beta": "beta",
-        "running_mean": "moving_mean",
-        "running_std": "moving_variance",
-    },
+    "BatchNormalization": _NORMALISED,
     "Embedding": {"W": "embeddings"},
     "Highway": {name: name for name in ("W", "W_carry", "b", "b_carry")},
     "MaxoutDense": {name: name for name in ("W", "b")},
+    "NormalizedSamples": _NORMALISED,
     "PReLU": {"alphas": "alpha"},
     "SeparableConv2D": {"depthwise_kernel": "depthwise_kernel", "pointwise_kernel": "pointwise_kernel", "b": "bias"},
 }
@@ -131,8 +135,9 @@ def _kernel_order(kind: str, spelt: Mapping[str, Any], theano: bool) -> str:
 
 
 def _batch_norm(spelt: dict[str, Any], config: Mapping[str, Any], default: str | None, where: str) -> None:
-    if config.get("mode", 0) != 0:
-        raise Refused(where, f"expected mode 0, the running statistics of each channel, got mode {config['mode']}")
+    if config.get("mode", 0) not in (0, 1):
+        what = "expected mode 0, the running statistics of each channel, or 1, each sample's own"
+        raise Refused(where, f"{what}, got mode {config['mode']}")
     spelt |= {"scale": True, "center": True}
 
 

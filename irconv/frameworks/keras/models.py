@@ -59,6 +59,7 @@ class _Functional:
         self.first = self._first_calls()
         self.outputs = [self._as_listed(output) for output in self.outputs]
         self.parts = _split(layer.tensors, self.entries)
+        self.results = self._results()
         self.made: dict[tuple[str, int, int], Outputs] = {}
         """(layer, call, call of this model) -> values."""
 
@@ -91,6 +92,13 @@ class _Functional:
             for name, entry in self.entries.items()
         }
 
+    def _results(self) -> dict[str, int]:
+        """How many results each layer has, as far as others take them."""
+        found: dict[str, int] = {}
+        for reference in [r for calls in self.calls.values() for call in calls for r in call.references] + self.outputs:
+            found[reference.layer] = max(found.get(reference.layer, 1), reference.output + 1)
+        return found
+
     def _as_listed(self, output: Reference) -> Reference:
         """Keras 3 counts the calls of a Functional from 1 among the outputs, and from 0 everywhere else."""
         entry = self.entries[output.layer]
@@ -120,7 +128,7 @@ class _Functional:
             return done
         many, first = len(self.calls[name]), self.first[name]
         places = [(outer.index, done + i) for outer in self.layer.calls for i in range(ready)]
-        taken = [self._resolved(self.calls[name][i], outer, outer * many + i) for outer, i in places]
+        taken = [self._resolved(name, self.calls[name][i], outer, outer * many + i) for outer, i in places]
         self._without_numbers(name, taken)
         placed = _inner(self.builder, self.layer, self.entries[name], self.parts[name], taken)
         for (outer, i), values in zip(places, self.builder.add(placed), strict=True):
@@ -150,10 +158,11 @@ class _Functional:
         self.builder.problem(inner, what)
         return value_name(inner, reference.call, reference.output)
 
-    def _resolved(self, call: Call, outer: int, index: int) -> KerasCall:
+    def _resolved(self, name: str, call: Call, outer: int, index: int) -> KerasCall:
         arguments = tuple(self._filled(argument, outer) for argument in call.arguments)
         values = tuple(leaf for leaf in leaves(arguments) if isinstance(leaf, Value))
-        return KerasCall(index, values, self._filled(call.keywords, outer), arguments)
+        keywords = self._filled(call.keywords, outer)
+        return KerasCall(index, values, keywords, arguments, self.results.get(name, 1))
 
     def _filled(self, value: Any, outer: int) -> Any:
         """Arguments with values in the place of references."""

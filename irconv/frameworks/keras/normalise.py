@@ -39,7 +39,12 @@ def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], fa
     _all_taken(builder, layers_of(body), tensors)
     builder.problems.raise_any()
     return NativeModel(
-        builder.layers, tuple(builder.uses), tuple(builder.inputs.values()), _ports(outputs), builder.where
+        builder.layers,
+        tuple(builder.uses),
+        tuple(builder.inputs.values()),
+        _ports(outputs),
+        builder.where,
+        tuple(builder.omitted),
     )
 
 

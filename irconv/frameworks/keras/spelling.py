@@ -48,7 +48,7 @@ ADDED: Mapping[str, dict[str, Any]] = {
     **{f"{pool}Pooling{n}D": _IMAGE_LAST for pool in ("Max", "Average") for n in (1, 2, 3)},
     **{f"Global{pool}Pooling{n}D": _GLOBAL_POOL for pool in ("Max", "Average") for n in (1, 2, 3)},
     "GRU": {"reset_after": False},
-    "Normalization": {"invert": False},
+    "Normalization": {"invert": False, "mean": None, "variance": None},
     "ReLU": {"max_value": None, "negative_slope": 0.0, "threshold": 0.0},
 }
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Value, value_name
 from irconv.frameworks.keras.composites.fused import plain, refuse_keywords
+from irconv.frameworks.keras.composites.operators import add
 
 
 def _prelu(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
@@ -42,4 +43,29 @@ def _softmax(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
     return [(value,) for value in values]
 
 
-EXPANSIONS = {"PReLU": _prelu, "Softmax": _softmax}
+def _relu(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
+    """Below 0 a threshold t is legal before Keras 3, and what Keras computes is not what it documents:
+    ``clip(x [x > t], 0, max_value) - negative_slope max(t - x, 0)``, without the clip where there is no `max_value`.
+    """
+    threshold, slope = layer.config.get("threshold") or 0.0, layer.config.get("negative_slope") or 0.0
+    if threshold >= 0:
+        return plain(builder, layer)
+    refuse_keywords(builder, layer)
+    top, made = layer.config.get("max_value"), []
+    for call in layer.calls:
+        ((x,), index) = call.inputs, call.index
+        (passes,) = add(builder, layer, index, "Greater", [x, threshold], {}, "passes")
+        above = add(builder, layer, index, "Where", [passes, x, 0.0], {}, "above" if slope or top is not None else "")
+        if top is not None:
+            settings = {"x_min": 0.0, "x_max": top}
+            above = add(builder, layer, index, "Clip", above, settings, "clipped" if slope else "")
+        if slope:
+            below = add(builder, layer, index, "Subtract", [threshold, x], {}, "below")
+            rest = add(builder, layer, index, "Relu", below, {}, "rest")
+            sloping = add(builder, layer, index, "Multiply", [*rest, slope], {}, "sloping")
+            above = add(builder, layer, index, "Subtract", [*above, *sloping], {})
+        made.append(above)
+    return made
+
+
+EXPANSIONS = {"PReLU": _prelu, "ReLU": _relu, "Softmax": _softmax}

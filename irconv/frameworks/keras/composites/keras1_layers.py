@@ -6,9 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, value_name
+from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.composites.fused import activate, before_activation, refuse_keywords
 from irconv.frameworks.keras.composites.operators import add
+from irconv.ir.manifest import Omitted
+
+_EPSILON = 1e-7
+"""What Keras calls its fuzz factor."""
 
 
 def _maxout(builder: Builder, layer: KerasLayer) -> list[Outputs]:
@@ -73,4 +77,60 @@ def _deconvolution(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     return outputs
 
 
-EXPANSIONS: Mapping[str, Any] = {"Deconvolution2D": _deconvolution, "Highway": _highway, "MaxoutDense": _maxout}
+def _cosine(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """``a . b / max(sqrt((a . a) (b . b)), 1e-7)`` along an axis of each, with a new axis after the batch."""
+    refuse_keywords(builder, layer)
+    names = {pair: f"{layer.name}.{''.join(pair)}" for pair in (("a", "b"), ("a", "a"), ("b", "b"))}
+    for name in names.values():
+        config = {"axes": layer.config["axes"], "normalize": False, "name": name}
+        builder.place("Dot", name, config, origin=layer.part, of=layer.name)
+    made = []
+    for call in layer.calls:
+        index, sides = call.index, dict(zip("ab", call.inputs, strict=True))
+        products = {pair: value_name(name, index) for pair, name in names.items()}
+        for (first, second), value in products.items():
+            builder.use(names[first, second], (sides[first], sides[second]), (value,))
+        product, *norms = products.values()
+        squares = add(builder, layer, index, "Multiply", norms, {}, "squares")
+        norm = add(builder, layer, index, "Sqrt", squares, {}, "norm")
+        least = add(builder, layer, index, "Maximum", [*norm, _EPSILON], {}, "least")
+        cosine = add(builder, layer, index, "TrueDivide", [product, *least], {}, "cosine")
+        made.append(add(builder, layer, index, "ExpandDims", cosine, {"axis": 1}))
+    return made
+
+
+def _normalised_samples(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """BatchNormalization of mode 1, which normalises every sample along an axis, its statistics unused:
+    ``gamma (x - mean) / (sqrt(variance + epsilon) + epsilon) + beta``."""
+    refuse_keywords(builder, layer)
+    unused = [weight for name, weight in layer.tensors.items() if name not in ("gamma", "beta")]
+    builder.omitted += [Omitted(name=weight.path, reason="mode 1 does not use running statistics") for weight in unused]
+    along, epsilon = {"axis": [layer.config["axis"]], "keepdims": True}, layer.config["epsilon"]
+    affine = {role: f"{layer.name}.{role}" for role in ("gamma", "beta")}
+    for role, name in affine.items():
+        builder.place("variable", name, {"name": name}, {"value": layer.tensors[role]}, layer.part, of=layer.name)
+        builder.use(name, (), (name,))
+    gamma, beta = (Value(name) for name in affine.values())
+    made = []
+    for call in layer.calls:
+        index, (x,) = call.index, call.inputs
+        mean = add(builder, layer, index, "Mean", [x], along, "mean")
+        centred = add(builder, layer, index, "Subtract", [x, *mean], {}, "centred")
+        squares = add(builder, layer, index, "Square", centred, {}, "squares")
+        variance = add(builder, layer, index, "Mean", squares, along, "variance")
+        above = add(builder, layer, index, "Add", [*variance, epsilon], {}, "above")
+        root = add(builder, layer, index, "Sqrt", above, {}, "root")
+        spread = add(builder, layer, index, "Add", [*root, epsilon], {}, "spread")
+        normed = add(builder, layer, index, "TrueDivide", [*centred, *spread], {}, "normed")
+        scaled = add(builder, layer, index, "Multiply", [*normed, gamma], {}, "scaled")
+        made.append(add(builder, layer, index, "Add", [*scaled, beta], {}))
+    return made
+
+
+EXPANSIONS: Mapping[str, Any] = {
+    "CosineMerge": _cosine,
+    "NormalizedSamples": _normalised_samples,
+    "Deconvolution2D": _deconvolution,
+    "Highway": _highway,
+    "MaxoutDense": _maxout,
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from irconv.codec import NumbersOf
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.calls import leaves
 
@@ -88,6 +89,7 @@ def add(
     """
     if kind == "DivideNoNan":
         return _divide_no_nan(builder, layer, call, tensors, part)
+    settings = {key: _numbers(value) for key, value in settings.items()}
     name = layer.name + (f".{part}" if part else "")
     origin, before = layer.part if part else layer.origin, builder.layers.get(name)
     if kind == "GetItem":  # a key of new axes alone takes nothing away
@@ -135,6 +137,15 @@ def _value(builder: Builder, layer: KerasLayer, name: str, given: Any) -> Value:
         return Value("")
     short = f"constant_{given!r}" if isinstance(given, int | float) else f"constant_{name}"
     return builder.constant(short, given)
+
+
+def _numbers(setting: Any) -> Any:
+    """A setting in which values of the graph stand for the numbers that they hold."""
+    if isinstance(setting, Value):
+        return NumbersOf(setting)
+    if isinstance(setting, Mapping):
+        return {key: _numbers(part) for key, part in setting.items()}
+    return [_numbers(part) for part in setting] if isinstance(setting, list) else setting
 
 
 def _count(kind: str, settings: Mapping[str, Any]) -> int:

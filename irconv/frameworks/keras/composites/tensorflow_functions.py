@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import accumulate
-from typing import Any, TypeAlias
+from typing import Any
 
-from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs
-from irconv.frameworks.keras.composites.operators import add
-
-Arguments: TypeAlias = dict[str, Any]
-Steps: TypeAlias = Callable[["Call", Arguments], Outputs]
-
-
-@dataclass(frozen=True)
-class Call:
-    """One call of an operator while it is placed."""
-
-    builder: Builder
-    layer: KerasLayer
-    index: int
-
-    def add(self, kind: str, *tensors: Any, part: str = "", results: int = 0, **settings: Any) -> Outputs:
-        """Place an operator of Keras; one that is a step on the way is a `part`."""
-        return add(self.builder, self.layer, self.index, kind, tensors, settings, part, results)
+from irconv.frameworks.keras.builder import Outputs, Value
+from irconv.frameworks.keras.calls import leaves
+from irconv.frameworks.keras.composites import tensorflow_sizes as sizes
+from irconv.frameworks.keras.composites.tensorflow_call import Arguments, Call, Steps
 
 
 @dataclass(frozen=True)
@@ -41,8 +27,23 @@ class Function:
 
     def __call__(self, call: Call, given: Arguments) -> Outputs:
         tensors = [given.pop(name, None) for name in self.tensors]
+        if self.kind not in _OF_LISTS:
+            tensors = [_stacked(call, name, given) for name, given in zip(self.tensors, tensors, strict=True)]
         settings = {key: given.pop(name, self.absent.get(name)) for key, name in self.settings.items()}
         return call.add(self.kind, *tensors, **settings)
+
+
+#: Operators that take a list of tensors; elsewhere a list is one tensor with an axis more.
+_OF_LISTS = {"Concatenate", "Stack", "AddN"}
+
+
+def _stacked(call: Call, name: str, given: Any) -> Any:
+    """A tensor, where it is given as a list of them stacked along a new first axis."""
+    if isinstance(given, list) and any(isinstance(leaf, Value) for leaf in leaves(given)):
+        return call.add(
+            "Stack", *(_stacked(call, f"{name}{i}", part) for i, part in enumerate(given)), part=name, axis=0
+        )[0]
+    return given
 
 
 def _one(kind: str, tensor: str = "x", settings: str = "", **absent: Any) -> Function:
@@ -56,23 +57,34 @@ def _two(kind: str, tensors: str = "x y") -> Function:
 
 
 def _split(call: Call, given: Arguments) -> Outputs:
-    sizes = given.pop("num_or_size_splits")
-    parts = sizes if isinstance(sizes, int) else list(accumulate(sizes))[:-1]
+    wanted = given.pop("num_or_size_splits")
+    parts = wanted if isinstance(wanted, int) else _cuts(wanted)
     axis = given.pop("axis", None) or 0
     return call.add("Split", given.pop("value"), indices_or_sections=parts, axis=axis)
 
 
+def _cuts(sizes: list[int]) -> list[int]:
+    """The places between pieces of these sizes; behind the one whose size is -1, what is left, they count from the
+    end."""
+    if -1 not in sizes:
+        return list(accumulate(sizes))[:-1]
+    open_one = sizes.index(-1)
+    after = [-size for size in accumulate(reversed(sizes[open_one + 1 :]))]
+    return [*accumulate(sizes[:open_one]), *reversed(after)]
+
+
 def _unstack(call: Call, given: Arguments) -> Outputs:
     count = given.pop("num", None)
-    if count is None:
-        count = _results(call)
-    return call.add("Unstack", given.pop("value"), num=count, axis=given.pop("axis", None) or 0, results=count)
+    value, axis = _stacked(call, "value", given.pop("value")), given.pop("axis", None) or 0
+    return call.add("Unstack", value, num=count, axis=axis, results=count or call.results)
 
 
-def _results(call: Call) -> int:
-    """How many results a later layer may take of an operator whose settings do not say: as many as it may have."""
-    call.builder.problem(call.layer.name, "does not say how many results it has")
-    return 1
+def _add_n(call: Call, given: Arguments) -> Outputs:
+    """The sum of a list, from the first on."""
+    first, *rest = given.pop("inputs")
+    for i, value in enumerate(rest):
+        first = call.add("Add", first, value, part=f"sum{i}" if i < len(rest) - 1 else "")[0]
+    return (first,)
 
 
 def _matmul(call: Call, given: Arguments) -> Outputs:
@@ -301,15 +313,19 @@ FUNCTIONS: Mapping[str, Steps] = {
     "__operators__.ne": _two("NotEqual", "self other"),
     "__operators__.getitem": _getitem,
     "broadcast_to": _one("BroadcastTo", "input", "shape"),
+    "add_n": _add_n,
     "cast": _one("Cast", "x", "dtype"),
     "clip_by_value": _clip,
     "concat": _one("Concatenate", "values", "axis", axis=0),
     "expand_dims": _one("ExpandDims", "input", "axis"),
+    "fill": sizes.filled(),
+    "floor_div": _two("FloorDivide"),
     "gather": _gather,
     "identity": _one("Copy", "input"),
     "image.resize": _resize,
     "linalg.l2_normalize": _l2_normalize,
     "linalg.matmul": _matmul,
+    "math.add_n": _add_n,
     "math.argmax": _argument("Argmax"),
     "math.argmin": _argument("Argmin"),
     "math.atan2": _two("Arctan2", "y x"),
@@ -331,12 +347,17 @@ FUNCTIONS: Mapping[str, Steps] = {
     "nn.softmax": _one("Softmax", "logits", "axis", axis=-1),
     "nn.space_to_depth": _one("SpaceToDepth", "input", "block_size"),
     "one_hot": _one_hot,
+    "ones": sizes.filled(1.0),
     "ones_like": _one("OnesLike", "input"),
     "pad": _pad,
+    "range": sizes.counted,
+    "rank": sizes.rank,
     "repeat": _one("Repeat", "input", "repeats axis"),
     "reshape": _one("Reshape", "tensor", "newshape=shape"),
     "reverse": _one("Flip", "tensor", "axis"),
     "roll": _one("Roll", "input", "shift axis"),
+    "shape": sizes.shape,
+    "size": sizes.size,
     "slice": _slice,
     "split": _split,
     "squeeze": _one("Squeeze", "input", "axis"),
@@ -348,5 +369,6 @@ FUNCTIONS: Mapping[str, Steps] = {
     "transpose": _one("Transpose", "a", "axes=perm"),
     "unstack": _unstack,
     "where": Function("Where", ("condition", "x", "y")),
+    "zeros": sizes.filled(0.0),
     "zeros_like": _one("ZerosLike", "input"),
 }

@@ -14,7 +14,8 @@ from typing import Any
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, value_name
 from irconv.frameworks.keras.calls import leaves
 from irconv.frameworks.keras.composites.graph_ops import GRAPH_OPS, GraphOp
-from irconv.frameworks.keras.composites.tensorflow_functions import FUNCTIONS, Arguments, Call, Function, Steps
+from irconv.frameworks.keras.composites.tensorflow_call import Arguments, Call, Steps
+from irconv.frameworks.keras.composites.tensorflow_functions import FUNCTIONS, Function
 
 #: Arguments that change nothing here: names, checks, and what TensorFlow works out for itself.
 _WITHOUT_EFFECT = {"name", "validate_indices", "conjugate", "dtype_hint", "use_cudnn_on_gpu", "explicit_paddings"}
@@ -52,17 +53,22 @@ def _first_parameter(name: str, steps: Steps) -> str:
 
 _FIRST = {
     "__operators__.getitem": "tensor",
+    **dict.fromkeys(("add_n", "math.add_n"), "inputs"),
     "clip_by_value": "t",
+    "fill": "dims",
     "image.resize": "images",
     **dict.fromkeys(("linalg.l2_normalize", "math.l2_normalize", "nn.l2_normalize"), "x"),
     **dict.fromkeys(("nn.avg_pool2d", "nn.max_pool2d"), "input"),
+    "range": "start",
+    **dict.fromkeys(("rank", "shape", "size"), "input"),
+    **dict.fromkeys(("ones", "zeros"), "shape"),
     "split": "value",
     "unstack": "value",
 }
 
 
 def _placed(builder: Builder, layer: KerasLayer, call: KerasCall, steps: Steps, given: Arguments) -> Outputs:
-    outputs = steps(Call(builder, layer, call.index), given)
+    outputs = steps(Call(builder, layer, call.index, call.results), given)
     left = {key: value for key, value in given.items() if value not in (None, False) and key not in _WITHOUT_EFFECT}
     if left:
         builder.problem(layer.name, f"is called with the arguments {left}, which irconv does not read")

@@ -18,6 +18,7 @@ from irconv.frameworks.keras.table import (
     ops_products,
     ops_reductions,
     ops_shapes,
+    ops_sizes,
     ops_windows,
     pooling,
     preprocessing,
@@ -31,16 +32,18 @@ from irconv.frameworks.keras.table import (
 _FAMILIES = (
     *(activations, convolution, normalisation, pooling, resampling, tensor_ops),
     *(attention, embedding, identity, preprocessing, recurrent, steps),
-    *(ops_elementwise, ops_reductions, ops_shapes, ops_products, ops_windows),
+    *(ops_elementwise, ops_reductions, ops_shapes, ops_products, ops_windows, ops_sizes),
 )
 
 TABLE = Table("Keras", [codec for family in _FAMILIES for codec in family.CODECS])
 """Every Keras layer irconv reads, one codec each; several where a setting decides what it is."""
 
+_WRITABLE = [codec for codec in TABLE.codecs if codec not in ops_sizes.CODECS]
+
 WRITTEN = [
-    *(codec for codec in TABLE.codecs if not codec.native.startswith("ops.")),
+    *(codec for codec in _WRITABLE if not codec.native.startswith("ops.")),
     *written.LAYERS,
-    *(codec for codec in TABLE.codecs if codec.native.startswith("ops.")),
+    *(codec for codec in _WRITABLE if codec.native.startswith("ops.")),
     *written.OPERATORS,
 ]
 """The same and the spellings that only the way out needs, layers before operators."""

@@ -29,7 +29,7 @@ from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.shape_ops import Expand, Repeat, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Roll, Slice, Split, Stack, Unstack
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reshape, Transpose
-from irconv.ir.shapes import Dimension, Size, size_product
+from irconv.ir.shapes import Dimension, Size, filled, size_product
 from irconv.rows import Attribute, Axes, AxisNumber, Fixed, Ignored, Only, Selects
 
 _Given = Sequence[ValueType]
@@ -44,6 +44,8 @@ def _newshape(given: _Given, newshape: Any) -> tuple[Dimension, ...]:
     unknown = [i for i, size in enumerate(wanted) if size is None or size == -1]
     if not unknown:
         return tuple(_known(size) for size in wanted)
+    if any(isinstance(size, str) for size in wanted):
+        return filled([-1 if i in unknown else _known(size) for i, size in enumerate(wanted)], sizes)
     if len(unknown) > 1:  # several unknown sizes are those of the input, in their places
         if any(i >= len(sizes) for i in unknown):
             raise ValueError(f"several unknown sizes in {wanted}")
@@ -66,7 +68,9 @@ def _one_unknown(shape: Sequence[Dimension]) -> tuple[list[int]]:
     return ([size if isinstance(size, int) else -1 for size in shape],)
 
 
-def _known(size: Any) -> int:
+def _known(size: Any) -> Dimension:
+    if isinstance(size, str):
+        return size
     if isinstance(size, bool) or not isinstance(size, int) or size < 0:
         raise ValueError(f"expected sizes, got {size!r}")
     return size
@@ -123,11 +127,11 @@ def _pieces(given: _Given, indices_or_sections: int | Sequence[int], axis: int =
     size = size_along(given, axis or 0)
     if isinstance(indices_or_sections, int):
         return (Size.of(size).floor_divide(indices_or_sections).dimension,) * indices_or_sections
-    ends = [0, *indices_or_sections]
-    inner = [end - start for start, end in pairwise(ends)]
-    if any(n < 0 for n in inner):
-        raise ValueError(f"expected rising places, got {indices_or_sections}")
-    return (*inner, (Size.of(size) - ends[-1]).dimension)
+    places = [place if place >= 0 else (Size.of(size) + place).dimension for place in indices_or_sections]
+    pieces = [(Size.of(end) - start).dimension for start, end in pairwise([0, *places, size])]
+    if any(isinstance(piece, int) and piece < 0 for piece in pieces):
+        raise ValueError(f"expected rising places, got {indices_or_sections} along an axis of {size}")
+    return tuple(pieces)
 
 
 def _pads(given: _Given, pad_width: Any) -> tuple[tuple[int, int], ...]:
@@ -264,6 +268,10 @@ class Key(Row):
                 cuts.append((axis, entry, entry + 1 or None, 1))
                 gone.append(axis)
                 axis += 1
+            elif isinstance(entry, str):  # an index that is a size
+                cuts.append((axis, entry, (Size.of(entry) + 1).dimension, 1))
+                gone.append(axis)
+                axis += 1
             elif isinstance(entry, dict) and set(entry) <= {"start", "stop", "step"}:
                 start, stop, step = (entry.get(name) for name in ("start", "stop", "step"))
                 if (start, stop, step) != (None, None, None):
@@ -271,7 +279,9 @@ class Key(Row):
                 axis, result = axis + 1, result + 1
             else:
                 raise draft.refuse(f"irconv does not read the entry {entry!r} of the key")
-        if any(not isinstance(n, int | None) for cut in cuts for n in cut):
+        if any(not isinstance(n, int | str | None) for cut in cuts for n in cut) or any(
+            isinstance(step, str) for *_, step in cuts
+        ):
             raise draft.refuse(f"expected whole numbers in the key, got {key}")
         self._check(draft, shape, cuts, gone)
         names = ("axes", "starts", "ends", "steps")
@@ -287,7 +297,7 @@ class Key(Row):
     ) -> None:
         for axis, start, *_ in cuts:
             size = shape[axis]
-            if axis in gone and isinstance(size, int) and not -size <= start < size:
+            if axis in gone and isinstance(size, int) and isinstance(start, int) and not -size <= start < size:
                 raise draft.refuse(f"index {start} is outside axis {axis} of {draft.given[0].shape}")
 
     def encode(self, draft: Draft, native: Workpiece) -> None:

@@ -1,0 +1,31 @@
+"""Files of the kinds that users reported, as the real Keras wrote them, with what it predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.ir.validate import validate
+from tests.helpers import GOLDEN_ERROR, ROOT, error
+
+FOLDER = ROOT / "fixtures" / "keras_reports"
+CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith("_"))
+
+
+def file_of(folder: Path) -> Path:
+    return next(folder.glob("model.*"))
+
+
+def arrays(folder: Path, kind: str) -> list[np.ndarray]:
+    return [np.load(path) for path in sorted(folder.glob(f"{kind}_*.npy"))]
+
+
+@pytest.mark.parametrize("folder", CASES, ids=lambda folder: folder.name)
+def test_what_users_reported_predicts_what_keras_predicted(folder: Path) -> None:
+    bundle = irconv.read(file_of(folder))
+    assert not list(validate(bundle).all())
+    got = irconv.run(bundle, arrays(folder, "x"))
+    assert error(list(got.values()), arrays(folder, "y")) < GOLDEN_ERROR
