@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from irconv.boundary import bounded
+from irconv.containers import first_bytes
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
 from irconv.errors import IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
-from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, writers
+from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, refuse_unmerged, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
@@ -136,6 +137,8 @@ def _write(
             return execute(part, {}, "numpy")
 
         bundle = merged_groups(fold_constants.run(bundle, evaluate), evaluate)
+    else:
+        refuse_unmerged(bundle)
     if options.io == "source" and not writer.archives:
         from irconv.passes import boundary
 
@@ -480,6 +483,9 @@ def _reader(path: Path, name: str | None) -> Reader:
             raise UnknownFormat(str(path), f"expected one reader to claim it, got {said}", remedy)
         if claims:
             return next(reader for reader, _ in claims.values())
+    seems, remedy = first_bytes.described(path)
+    if seems:
+        raise UnknownFormat(str(path), f"{seems}, which irconv does not read", remedy)
     known = "; ".join(reader.description for reader in readers())
     raise UnknownFormat(str(path), "no reader recognises its content", f"irconv reads: {known}.")
 

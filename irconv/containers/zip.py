@@ -6,6 +6,7 @@ Nothing is extracted, so that a name such as ``../x`` can do no harm; it is refu
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from threading import Lock
+from typing import Any
 
 from irconv.containers.budget import unpacked
 from irconv.containers.checked import CheckedRegion
@@ -50,14 +52,14 @@ class Archive:
     compression other than deflate.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
+        """`start` and `size` say which part of the file the archive is; all of it unless they do."""
+        self.path, self.file = path, SourceFile(path, start, size)
         try:
-            with zipfile.ZipFile(path) as archive:
+            with zipfile.ZipFile(path if size is None else _Window(self.file)) as archive:
                 listed = archive.infolist()
         except MALFORMED as error:
             raise DamagedFile(str(path), f"expected a zip archive, got {error}") from error
-        self.file = SourceFile(path)
         checked = any(info.CRC for info in listed)
         self.members: dict[str, Member] = {}
         for info in listed:
@@ -133,6 +135,37 @@ class Archive:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(raw), count)
         except zlib.error as error:
             raise DamagedFile(f"{self.path}: {name}", f"cannot be inflated: {error}") from error
+
+
+class _Window(io.RawIOBase):
+    """A region of a file as Python's zip library reads it."""
+
+    def __init__(self, file: SourceFile) -> None:
+        self._file, self._at = file, 0
+
+    def readable(self) -> bool:
+        """See `io.IOBase`."""
+        return True
+
+    def seekable(self) -> bool:
+        """See `io.IOBase`."""
+        return True
+
+    def tell(self) -> int:
+        """See `io.IOBase`."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """See `io.IOBase`."""
+        self._at = max({io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._file.size}[whence] + offset, 0)
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        """See `io.RawIOBase`."""
+        view = memoryview(buffer)[: max(self._file.size - self._at, 0)]
+        self._file.read_into(view, self._at)
+        self._at += len(view)
+        return len(view)
 
 
 class _Stored(CheckedRegion):

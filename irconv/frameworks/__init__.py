@@ -282,7 +282,14 @@ def merged_groups(bundle: Bundle, evaluate: Callable[[Bundle], Any]) -> Bundle:
     if bundle.graph is not None or bundle.source.framework != "torch":
         return bundle
     merged: Callable[[Bundle, Callable[[Bundle], Any]], Bundle] = import_module(f"{_HERE}.torch.merge").merged
-    return merged(bundle, evaluate)
+    adapted: Callable[[Bundle], Bundle] = import_module(f"{_HERE}.torch.adapters").merged
+    return merged(adapted(bundle), evaluate)
+
+
+def refuse_unmerged(bundle: Bundle) -> None:
+    """Raise `Refused` for weights that mean nothing without those that they are to be merged with."""
+    if bundle.graph is None and bundle.source.framework == "torch":
+        import_module(f"{_HERE}.torch.adapters").refuse_unmerged(bundle)
 
 
 @cache

@@ -14,11 +14,12 @@ from irconv.containers import safetensors
 from irconv.containers.files import SourceFile as OpenFile
 from irconv.containers.watch import note
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
-from irconv.frameworks.torch import read_files
+from irconv.frameworks.torch import adapters, distributed, packed, read_files
+from irconv.frameworks.torch.chunked import Chunked
 from irconv.frameworks.torch.groups import Weight, read_groups
 from irconv.frameworks.torch.modules import Module, described, walk
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
-from irconv.frameworks.torch.read_select import Selection, select
+from irconv.frameworks.torch.read_select import Selection, select, unwrapped
 from irconv.frameworks.torch.state_dict import FORMATS, IN_PARTS, TIED
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
@@ -33,7 +34,7 @@ _FOLDER_FILES = (
     "pytorch_model.bin",
     "diffusion_pytorch_model.safetensors.index.json",
     "diffusion_pytorch_model.safetensors",
-    "adapter_model.safetensors",
+    *adapters.FILES,
 )
 """What a folder of Hugging Face keeps its weights in; the first that is there counts, as in their own loader."""
 _MAX_INDEX = 1 << 28
@@ -46,7 +47,7 @@ def recognises(path: Path) -> str:
     empty where it is none."""
     if path.is_dir():
         found = next((name for name in _FOLDER_FILES if (path / name).is_file()), "")
-        return f"is a folder with {found}" if found else ""
+        return f"is a folder with {found}" if found else distributed.recognises(path)
     if path.name.endswith(_INDEX):
         shards = next((kind for kind in (".safetensors", ".bin") if path.name.endswith(kind + _INDEX)), "")
         return f"is an index of {shards} shards" if shards else ""
@@ -66,23 +67,78 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     Raises `DamagedFile`, `MissingFact` (which of several state dicts) and `Refused`, naming every tensor that cannot
     be kept.
     """
+    if path.is_dir() and not any((path / name).is_file() for name in _FOLDER_FILES):
+        return _read_distributed(path, options)
+    adapter = adapters.beside(path) if path.is_dir() else None
     if path.is_dir():
         path = next(path / name for name in _FOLDER_FILES if (path / name).is_file())
+    if adapter is not None and adapter != path:
+        refuse_unused(options, (*_OF_CHECKPOINTS, *_OF_MODULES), "the folder holds a base and an adapter of it")
+        return _read_adapted(path, adapter)
     paths = _shards(path) if path.name.endswith(_INDEX) else (path,)
     if _is_safetensors(paths[0]):
         refuse_unused(options, (*_OF_CHECKPOINTS, *_OF_MODULES), "safetensors hold tensors by name and nothing else")
         return _read_safetensors(paths)
     if options.key:
         refuse_unused(options, ("ema",), "--key says which weights are read")
-    found = [read_files.read(part) for part in paths]
-    key, averaged = options.key, options.ema
+    saved = [read_files.read(part) for part in paths]
+    return _selected(paths, [(str(one.path), one.value, one.sources) for one in saved], options)
+
+
+def _selected(
+    paths: Sequence[Path], saved: Sequence[tuple[str, Any, Mapping[str, str]]], options: ReadOptions
+) -> Bundle:
+    """The weights of pickled values, each with its place and the sources of its classes."""
     try:
-        selections = [select(saved.value, saved.sources, str(saved.path), key, averaged) for saved in found]
+        selections = [select(value, sources, where, options.key, options.ema) for where, value, sources in saved]
         return _bundle(paths, selections, options)
     except MALFORMED as error:
         if isinstance(error, IrconvError):
             raise
-        raise DamagedFile(str(path), f"expected what PyTorch writes, got something else: {error!r}") from error
+        raise DamagedFile(str(paths[0]), f"expected what PyTorch writes, got something else: {error!r}") from error
+
+
+def _read_distributed(folder: Path, options: ReadOptions) -> Bundle:
+    """A distributed checkpoint, whose one value is in many files."""
+    try:
+        value = distributed.read(folder)
+    except MALFORMED as error:
+        if isinstance(error, IrconvError):
+            raise
+        what = f"expected a distributed checkpoint of PyTorch, got something else: {error!r}"
+        raise DamagedFile(str(folder), what) from error
+    paths = distributed.files(folder)
+    bundle = _selected(paths[:1], [(str(folder), value, {})], options)
+    source = bundle.source.model_copy(update={"files": _source(paths, ()).files})
+    return replace(bundle, source=source, paths=paths)
+
+
+def _read_adapted(base: Path, adapter: Path) -> Bundle:
+    """A base and the low-rank adapter beside it, to be merged when they are written."""
+    fact = adapters.settings(adapter.parent)
+    whole, pieces = (_plain_weights(path) for path in (base, adapter))
+    paths = (*(_shards(base) if base.name.endswith(_INDEX) else (base,)), adapter, adapter.parent / adapters.CONFIG)
+    tensors, groups, ties = read_groups(adapters.joined(whole, pieces, adapter))
+    return Bundle(_source(paths, (fact, *ties)), tensors=tensors, groups=groups, paths=paths)
+
+
+def _plain_weights(path: Path) -> dict[str, Weight]:
+    """The weights of a state dict by name, in one file or in shards."""
+    bundle = read_state_dict(path)
+    return {
+        f"{group.name}.{local}".lstrip("."): Weight(key, path.name, bundle.tensors[key].data, key)
+        for group in bundle.groups
+        for local, key in group.tensors.items()
+    }
+
+
+def read_state_dict(path: Path) -> Bundle:
+    """A state dict in one file or in shards, as it is."""
+    paths = _shards(path) if path.name.endswith(_INDEX) else (path,)
+    if _is_safetensors(paths[-1]):
+        return _read_safetensors(paths, alone=False)
+    saved = [read_files.read(part) for part in paths]
+    return _selected(paths, [(str(one.path), one.value, one.sources) for one in saved], ReadOptions())
 
 
 def _shards(index: Path) -> tuple[Path, ...]:
@@ -109,7 +165,8 @@ def _source(paths: Sequence[Path], facts: Sequence[Fact], framework: str = "torc
     return SourceRecord(framework=framework, version="", files=files, facts=tuple(facts))
 
 
-def _read_safetensors(paths: Sequence[Path]) -> Bundle:
+def _read_safetensors(paths: Sequence[Path], alone: bool = True) -> Bundle:
+    """The tensors of all files; `alone` refuses low-rank pieces without their base."""
     weights: dict[str, Weight] = {}
     facts: list[Fact] = []
     framework = "torch"
@@ -126,8 +183,12 @@ def _read_safetensors(paths: Sequence[Path]) -> Bundle:
                 weights[name] = Weight(kept, path.name, tensors[kept], kept)
         stated = [(key, value) for key, value in metadata.items() if key not in weights]
         facts += [Fact(name=key, value=value, evidence="the file's metadata") for key, value in stated]
-    made, groups, ties = read_groups(weights)
-    return Bundle(_source(paths, (*facts, *ties), framework), tensors=made, groups=groups, paths=tuple(paths))
+    packed.refuse_packed(weights.keys(), paths[0])
+    if alone:
+        adapters.refuse_alone(weights, paths[0])
+    named, told = unwrapped(weights)
+    made, groups, ties = read_groups({name: weight for name, (_, weight) in named.items()})
+    return Bundle(_source(paths, (*facts, *told, *ties), framework), tensors=made, groups=groups, paths=tuple(paths))
 
 
 def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: ReadOptions) -> Bundle:
@@ -149,6 +210,7 @@ def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: Rea
         omitted += selection.omitted
         classes |= _classes(selection.module)
     problems.raise_any()
+    packed.refuse_packed(weights.keys(), paths[0])
     if len(selections) == 1 and selections[0].module is not None and not any(f.name == IN_PARTS for f in facts):
         # Whole modules alone need the layer classes and the table, whose import takes longer than reading weights.
         from irconv.frameworks.torch.read_model import NoGraph, read_model
@@ -177,6 +239,8 @@ def _weight(full: str, value: Any, path: Path, module: Module | None) -> Weight:
     where = f"{path}: {full}"
     if isinstance(value, Unreadable):
         raise Refused(where, f"is {value.kind}, which irconv does not keep", "Save it as a plain tensor.")
+    if isinstance(value, Chunked):
+        return Weight(full, path.name, value.tensor(where), id(value), True if value.trainable else None)
     if isinstance(value, PickledTensor):
         # In a plain state dict every tensor is detached: only a parameter that says yes says anything.
         trainable = value.trainable if module is not None or value.trainable else None

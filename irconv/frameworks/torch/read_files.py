@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,8 @@ _PROTOCOL = 1001
 _MAX_PICKLE = 1 << 31
 _TAR_MAGIC = b"ustar"
 _HEAD = 1 << 16
+_NAMES = re.compile(rb"[A-Za-z_]\w*(?:\.\w+)*\.(?:weight|bias|running_mean|running_var|num_batches_tracked)(?!s)")
+"""Names of a state dict, as the model zoos of detectron2 pickle them with numpy's arrays."""
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,11 @@ def recognises(path: Path) -> str:
         return "is a tar archive with sys_info, as PyTorch 0.1 wrote" if b"sys_info" in head else ""
     if _is_legacy(head):
         return "begins with the magic number of torch.save"
-    pickled = head[:1] in (b"\x80", b"(", b"c", b"}", b"]") and b"torch" in head
-    return "is a pickle that names torch" if pickled else ""
+    pickled = head[:1] in (b"\x80", b"(", b"c", b"}", b"]")
+    if pickled and b"torch" in head:
+        return "is a pickle that names torch"
+    of_arrays = pickled and b"numpy" in head and len(set(_NAMES.findall(head))) > 1
+    return "is a pickle of numpy arrays with the names of a state dict" if of_arrays else ""
 
 
 def _is_legacy(head: bytes) -> bool:
@@ -73,7 +79,7 @@ def read(path: Path) -> Saved:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if head[:4] == ZIP_SIGNATURE:
-        return _read_archive(path)
+        return read_archive(path, Archive(path))
     if head[257:262] == _TAR_MAGIC:
         what = "is a tar archive of PyTorch 0.1, which irconv does not read"
         raise Refused(str(path), what, "Load it with PyTorch 0.4 to 2.x and save it again.")
@@ -86,8 +92,8 @@ def read(path: Path) -> Saved:
     return Saved(path, unpickle(Stream(SourceFile(path)), where, rules), storages.sources)
 
 
-def _read_archive(path: Path) -> Saved:
-    archive = Archive(path)
+def read_archive(path: Path, archive: Archive) -> Saved:
+    """The pickled value of a zip of ``torch.save``, which may be a part of the file."""
     names = sorted((name for name in archive.members if PurePosixPath(name).name == "data.pkl"), key=len)
     root = str(PurePosixPath(names[0]).parent) if names else ""
     root = "" if root == "." else f"{root}/"

@@ -11,6 +11,7 @@ import numpy as np
 
 from irconv.containers.pickle import Instance
 from irconv.errors import DamagedFile, MissingFact
+from irconv.frameworks.torch.chunked import Chunked
 from irconv.frameworks.torch.modules import Module, is_module, module_tree, state_dict, unsaved
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.ir.dtypes import logical_name
@@ -27,11 +28,13 @@ _TRAINING = re.compile(
 )
 _PREFIXES = "module.", "_orig_mod.", "_fsdp_wrapped_module."
 """What DataParallel, torch.compile and FSDP put in front of every name."""
+_WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
+"""What torch.compile, FSDP and activation checkpointing put into names wherever they wrap a module."""
 _LIGHTNING = "pytorch-lightning_version"
 _DEEPEST = 64
 _MOST = 200_000
 
-_TENSOR = (PickledTensor, InParts, Unreadable, np.ndarray)
+_TENSOR = (PickledTensor, InParts, Unreadable, Chunked, np.ndarray)
 
 
 @dataclass(frozen=True)
@@ -57,9 +60,9 @@ def select(value: Any, sources: Mapping[str, str], where: str, key: str | None, 
     if not named:
         raise MissingFact(f"{where}: {path or 'the saved value'}", "has no tensors", _remedy(value))
     facts = [given_fact("key", path) if key else Fact(name="key", value=path, evidence="its name")] if path else []
-    stripped, prefix = _without_prefix(named, value)
-    if prefix:
-        facts.append(Fact(name="prefix", value=prefix, evidence="in front of every name; left out"))
+    stripped, told = unwrapped(named, isinstance(value, dict) and _LIGHTNING in value)
+    facts += told
+    prefix = any(fact.name == "prefix" for fact in told)
     omitted: list[Omitted] = []
     for name, item in rest.items():
         inner = [Omitted(name=full, reason="optimizer state") for full, _ in _tensors(name, item)]
@@ -89,12 +92,30 @@ def _choose(value: Any, path: str, where: str, averaged: bool, depth: int = 0) -
         return path, value
     copies = {name for name in nested if _AVERAGED.search(name.lower())}
     pool = [name for name in nested if (name in copies) == averaged] or ([] if averaged else list(copies))
+    if _is_tree(nested, entries):
+        return path, value
     if direct and not any(_WEIGHTS.search(name.lower()) or name in copies for name in pool):
         return path, value
     if len(pool) != 1:
         what = "holds no averaged copy of the weights" if not pool else f"holds tensors under {', '.join(pool)}"
         raise MissingFact(where + (f": {path}" if path else ""), what, _choices(path, pool or list(nested)))
     return _choose(nested[pool[0]], f"{path}.{pool[0]}".lstrip("."), where, averaged, depth + 1)
+
+
+def _is_tree(nested: Mapping[str, Any], entries: Mapping[str, Any]) -> bool:
+    """Whether several dictionaries are the modules of one network: no name in them, at any depth, has a dot, and there
+    is nothing but tensors and such dictionaries."""
+    if len(nested) < 2 or len(nested) < len(entries):
+        return False
+    if any(_WEIGHTS.search(name.lower()) or _AVERAGED.search(name.lower()) for name in nested):
+        return False
+    waiting: list[tuple[Any, int]] = [(dict(nested), 0)]
+    while waiting:
+        part, depth = waiting.pop()
+        if not isinstance(part, dict) or depth > _DEEPEST or any("." in str(name) for name in part):
+            return False
+        waiting += [(item, depth + 1) for item in part.values() if not _is_tensor(item)]
+    return True
 
 
 def _is_averaged(path: str, chosen: Any) -> bool:
@@ -193,6 +214,8 @@ def _is_tensor(value: Any) -> bool:
 def _rank(value: Any) -> int:
     if isinstance(value, PickledTensor):
         return len(value.view.shape)
+    if isinstance(value, Chunked):
+        return len(value.shape)
     return value.ndim if isinstance(value, np.ndarray) else 1
 
 
@@ -243,14 +266,22 @@ def _reason(name: str, path: str) -> str:
     return f"not part of {path}"
 
 
-def _without_prefix(named: Mapping[str, Any], value: Any) -> tuple[dict[str, tuple[str, Any]], str]:
-    """The names without what a wrapper put in front of all of them."""
+def unwrapped(named: Mapping[str, Any], lightning: bool = False) -> tuple[dict[str, tuple[str, Any]], list[Fact]]:
+    """The names without what wrappers put in front of all of them, or into them; and what was left out."""
     prefix = ""
     while found := next((p for p in _PREFIXES if _all_begin(named, prefix + p)), None):
         prefix += found
-    if isinstance(value, dict) and _LIGHTNING in value and _all_begin(named, f"{prefix}model."):
+    if lightning and _all_begin(named, f"{prefix}model."):
         prefix += "model."
-    return {name.removeprefix(prefix): (name, item) for name, item in named.items()}, prefix
+    facts = [Fact(name="prefix", value=prefix, evidence="in front of every name; left out")] if prefix else []
+    plain = {name: name.removeprefix(prefix) for name in named}
+    within = sorted({step for name in plain.values() for step in name.split(".") if step in _WRAPPERS})
+    if within:
+        shorter = {name: ".".join(s for s in local.split(".") if s not in _WRAPPERS) for name, local in plain.items()}
+        if len(set(shorter.values())) == len(shorter):  # else two modules would share their names
+            plain = shorter
+            facts.append(Fact(name="wrappers", value=", ".join(within), evidence="in names; left out"))
+    return {plain[name]: (name, item) for name, item in named.items()}, facts
 
 
 def _all_begin(named: Mapping[str, Any], prefix: str) -> bool:

@@ -1,0 +1,69 @@
+"""What a file is that no reader takes, by its first bytes: said in refusals."""
+
+from __future__ import annotations
+
+import zipfile
+from pathlib import Path
+
+_HEAD = 512
+
+#: First bytes (and where they stand) -> what the file is, and what to do.
+_MARKS: tuple[tuple[int, bytes, str, str], ...] = (
+    (
+        0,
+        b"GGUF",
+        "is a GGUF file, whose weights are mostly packed by llama.cpp's own rules",
+        "Take the original weights.",
+    ),
+    (0, b"lmgg", "is a GGML file of llama.cpp", "Take the original weights."),
+    (0, b"tjgg", "is a GGML file of llama.cpp", "Take the original weights."),
+    (4, b"TFL3", "is a TensorFlow Lite model", "Take the SavedModel or Keras file that it was made of."),
+    (0, b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "Fetch it with `git lfs pull`."),
+    (0, b"\x1f\x8b", "is compressed with gzip", "Unpack it with gunzip first."),
+    (0, b"\x04\x22\x4d\x18", "is compressed with lz4", "Unpack it with lz4 first."),
+    (0, b"BZh", "is compressed with bzip2", "Unpack it with bunzip2 first."),
+    (0, b"\xfd7zXZ", "is compressed with xz", "Unpack it with unxz first."),
+    (0, b"\x28\xb5\x2f\xfd", "is compressed with zstd", "Unpack it with unzstd first."),
+    (0, b"7z\xbc\xaf", "is a 7z archive", "Unpack it first."),
+    (0, b"Rar!", "is a RAR archive", "Unpack it first."),
+    (0, b"\x7fELF", "is a program", ""),
+    (0, b"%PDF", "is a PDF document", ""),
+    (0, b"\x89PNG", "is a picture", ""),
+    (257, b"ustar", "is a tar archive", "Unpack it, and give what is in it."),
+)
+_PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head")
+_MODELS = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".onnx", ".pb", ".safetensors", ".npz", ".pkl", ".bin", ".ckpt")
+
+
+def described(path: Path) -> tuple[str, str]:
+    """What a file seems to be, and what to do about it; both empty where nothing is known."""
+    if not path.is_file():
+        return "", ""
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if not head:
+        return "is empty", "Fetch it again."
+    if head.lstrip()[:20].lower().startswith(_PAGES):
+        return "is a web page, not the file that it was to be", "Fetch it again: the download gave a page of text."
+    if head[:4] == b"PK\x03\x04":
+        return _zip(path)
+    if head.startswith((b"http://", b"https://")) and b"\n" not in head.strip():
+        return "holds an address, not what is found there", "Fetch that first."
+    if path.suffix == ".mlmodel":
+        return "is a Core ML model", "Take the model that it was made of."
+    return next(((what, remedy) for at, mark, what, remedy in _MARKS if head[at:].startswith(mark)), ("", ""))
+
+
+def _zip(path: Path) -> tuple[str, str]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name for name in archive.namelist() if not name.endswith("/")]
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
+        return "is a damaged zip archive", "Fetch it again."
+    if any(name.endswith("Manifest.json") and "mlpackage" in str(path) for name in names):
+        return "is a Core ML package", "Take the model that it was made of."
+    models = [name for name in names if name.lower().endswith(_MODELS)]
+    if models:
+        listed = ", ".join(models[:3]) + (", ..." if len(models) > 3 else "")
+        return f"is a zip archive with {listed} in it", "Unpack it, and give that file."
+    return "is a zip archive of something else", ""

@@ -1,0 +1,139 @@
+"""Checkpoints as today's tools write them: wrappers in names, trees, numpy's arrays, distributed ones, adapters."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.errors import DamagedFile, MissingFact, Refused, UnknownFormat
+from irconv.options import ReadOptions, WriteOptions
+from tests.helpers import ROOT, rejection
+
+FOLDER = ROOT / "fixtures" / "torch-checkpoints"
+PLAIN = ("arrays", "compiled-inside", "distributed", "distributed-sharded", "tree")
+
+
+def expected(name: str) -> dict[str, np.ndarray]:
+    with np.load(FOLDER / name / "expected.npz") as arrays:
+        return {key: arrays[key] for key in arrays.files}
+
+
+def model(name: str) -> Path:
+    return next((FOLDER / name).glob("model*"))
+
+
+def weights(bundle: irconv.Bundle) -> dict[str, np.ndarray]:
+    members = ((group.name, local, key) for group in bundle.groups for local, key in group.tensors.items())
+    return {f"{group}.{local}".lstrip("."): bundle.tensors[key].data.numpy() for group, local, key in members}
+
+
+def same(got: dict[str, np.ndarray], wanted: dict[str, np.ndarray]) -> bool:
+    return got.keys() == wanted.keys() and all(np.array_equal(got[key], wanted[key]) for key in wanted)
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_every_weight_arrives_under_its_own_name_bit_for_bit(name: str) -> None:
+    bundle = irconv.read(model(name))
+    assert bundle.source.framework == "torch"
+    assert same(weights(bundle), expected(name))
+
+
+def test_what_wrappers_put_into_names_is_told() -> None:
+    facts = {fact.name: fact.value for fact in irconv.read(model("compiled-inside")).source.facts}
+    assert facts["wrappers"] == "_orig_mod"
+
+
+def test_what_stands_beside_the_weights_of_a_distributed_checkpoint_is_listed() -> None:
+    omitted = {omitted.name for omitted in irconv.read(model("distributed")).omitted}
+    assert {name.partition(".")[0] for name in omitted} == {"optimizer"}
+    assert [omitted.name for omitted in irconv.read(model("distributed-sharded")).omitted] == ["step"]
+
+
+def test_a_distributed_checkpoint_without_one_of_its_files_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(model("distributed-sharded"), tmp_path / "ckpt")
+    (tmp_path / "ckpt" / "__1_0.distcp").unlink()
+    assert "expected the file '__1_0.distcp' in the folder, which is missing" in str(
+        rejection(lambda: irconv.read(tmp_path / "ckpt"), DamagedFile)
+    )
+
+
+def test_networks_beside_each_other_are_not_taken_for_one(tmp_path: Path) -> None:
+    import torch
+
+    value = {name: {"conv.weight": torch.ones(2, 3)} for name in ("generator", "discriminator")}
+    torch.save(value, tmp_path / "gan.pt")
+    assert "Give --key with one of them: generator, discriminator." in str(
+        rejection(lambda: irconv.read(tmp_path / "gan.pt"), MissingFact)
+    )
+
+
+def test_an_adapter_is_added_to_its_base_where_it_is_asked_for(tmp_path: Path) -> None:
+    irconv.convert(model("lora"), tmp_path / "m.safetensors", None, WriteOptions(merge=True))
+    got, wanted = weights(irconv.read(tmp_path / "m.safetensors")), expected("lora")
+    assert got.keys() == wanted.keys()
+    assert all(np.allclose(got[key], wanted[key], rtol=1e-6, atol=1e-7) for key in wanted)
+
+
+def test_a_base_is_not_written_without_its_adapter(tmp_path: Path) -> None:
+    for name in ("m.safetensors", "m.irconv"):
+        message = str(rejection(lambda name=name: irconv.convert(model("lora"), tmp_path / name), Refused))
+        assert "holds a base and a low-rank adapter beside it" in message
+        assert not (tmp_path / name).exists()
+
+
+def test_an_adapter_alone_is_refused(tmp_path: Path) -> None:
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        shutil.copy(model("lora") / name, tmp_path / name)
+    for path in (tmp_path, tmp_path / "adapter_model.safetensors"):
+        assert "of a base that is not here" in str(rejection(lambda path=path: irconv.read(path), Refused))
+
+
+def test_adapters_of_another_kind_are_refused_by_name(tmp_path: Path) -> None:
+    shutil.copytree(model("lora"), tmp_path / "dora")
+    config = json.loads((tmp_path / "dora" / "adapter_config.json").read_text())
+    (tmp_path / "dora" / "adapter_config.json").write_text(json.dumps(config | {"use_dora": True}))
+    assert "is an adapter of the kind LORA with use_dora, which irconv cannot merge" in str(
+        rejection(lambda: irconv.read(tmp_path / "dora"), Refused)
+    )
+
+
+@pytest.mark.parametrize(("name", "tool"), [("gptq", "GPTQ"), ("bitsandbytes", "bitsandbytes")])
+def test_packed_weights_are_refused_by_the_tool_that_packed_them(name: str, tool: str) -> None:
+    for path in (FOLDER / name, FOLDER / name / "model.safetensors"):
+        message = str(rejection(lambda path=path: irconv.read(path), Refused))
+        assert f"holds weights packed by {tool} (" in message
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is empty"),
+        ((FOLDER / "gguf" / "model.gguf").read_bytes(), "is a GGUF file"),
+        (b"<!DOCTYPE html>\n<html>", "is a web page, not the file that it was to be"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "is a Git LFS pointer"),
+        (b"\x1f\x8b\x08\x00rest", "is compressed with gzip"),
+        (b"\x04\x22\x4d\x18rest", "is compressed with lz4"),
+        (b"\x1c\x00\x00\x00TFL3rest", "is a TensorFlow Lite model"),
+        (b"https://example.org/m.h5\n", "holds an address, not what is found there"),
+    ],
+    ids=["empty", "gguf", "page", "pointer", "gzip", "lz4", "tflite", "address"],
+)
+def test_unknown_content_is_named_by_its_first_bytes(tmp_path: Path, content: bytes, what: str) -> None:
+    path = tmp_path / "model.bin"
+    path.write_bytes(content)
+    assert what in str(rejection(lambda: irconv.read(path, ReadOptions()), UnknownFormat))
+
+
+def test_a_zip_that_holds_a_model_is_named(tmp_path: Path) -> None:
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "m.zip", "w") as archive:
+        archive.writestr("inside/model.h5", b"x")
+    assert "is a zip archive with inside/model.h5 in it" in str(
+        rejection(lambda: irconv.read(tmp_path / "m.zip"), UnknownFormat)
+    )
