@@ -165,6 +165,8 @@ class NativeModel:
     """The place of each layer in its file, for messages."""
     omitted: tuple[Omitted, ...] = ()
     """On the way in: tensors that the user chose to leave out."""
+    types: Mapping[str, ValueType] = field(default_factory=dict)
+    """On the way out: the types of the values of `uses`, as they lie there."""
     bodies: Mapping[str, NativeModel] = field(default_factory=dict)
     """On the way out: layer -> the graph nested in it; its layers stand among those of the outermost model."""
 

@@ -17,15 +17,22 @@ from irconv.translate.references import referred
 
 
 def decode(
-    model: NativeModel, table: Table, source: SourceRecord, file: str, options: ReadOptions | None = None
+    model: NativeModel,
+    table: Table,
+    source: SourceRecord,
+    file: str,
+    options: ReadOptions | None = None,
+    folds: bool = False,
 ) -> Bundle:
     """The model as a bundle, naively: every Transpose still there, and what the user asks to change is changed.
+
+    `folds`: values that follow from sizes are constants where they are used.
 
     Raises one error that names every layer which cannot be carried over.
     """
     options = options or ReadOptions()
     model = edits.run(model, options)
-    importer = Importer(edits.with_plugins(table, options), file, folds=False)
+    importer = Importer(edits.with_plugins(table, options), file, folds=folds)
     importer.omitted += model.omitted
     for port in model.inputs:
         importer.input(port)
@@ -43,7 +50,7 @@ def decode(
         tensors=importer.tensors,
         omitted=tuple(importer.omitted),
     )
-    if any(referred(layer.config) for layer in model.layers.values()):
+    if folds or any(referred(layer.config) for layer in model.layers.values()):
         bundle = _without_what_only_sized(bundle)
     return decompose.run(bundle, is_known) if options.plugins else bundle
 

@@ -51,15 +51,18 @@ class _Encoder:
         turns = {name: (native.input_axes, native.output_axes) for name, native in self.natives.items()}
         spelled = to_channels_last.taken_in(self.bundle, graph, turns)
         assert spelled.graph is not None, "it was given one"
+        added: dict[str, ValueType] = {}
         for node in spelled.graph.nodes:
             layer = spelled.layers[node.layer]
             if isinstance(layer, Transpose):
-                self._encode(spelled, node, to_channels_last.ends(node, layer, types))
+                ends = to_channels_last.ends(node, layer, types)
+                added |= {value: ends[value] for value in ends.keys() - types.keys()}
+                self._encode(spelled, node, ends)
             if node.layer in self.natives:
                 uses.append(self._use(node))
             if isinstance(layer, Scan):
                 bodies[node.layer] = self.graph(layer.body)
-        return NativeModel({}, tuple(uses), graph.inputs, graph.outputs, bodies=bodies)
+        return NativeModel({}, tuple(uses), graph.inputs, graph.outputs, types={**types, **added}, bodies=bodies)
 
     def _encode(self, bundle: Bundle, node: Node, types: Mapping[str, ValueType]) -> None:
         """The node's layer, once; what its framework cannot express is noted."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 
@@ -52,6 +53,15 @@ def _one(axes: Any) -> Any:
     return axes[0] if isinstance(axes, list) and len(axes) == 1 else axes
 
 
+def _sizes(pieces: Any) -> Any:
+    """So many equal pieces, or the sizes between the places of the cuts, of which the last is what is left."""
+    if isinstance(pieces, int):
+        return pieces
+    return [*(end - start for start, end in pairwise([0, *pieces])), -1]
+
+
+_WORDS = {"data_format": lambda word: "NHWC" if word == "channels_last" else "NCHW"}
+
 _FUNCTIONS: Mapping[str, Function] = {
     **{kind: Function(name) for kind, name in _pairs(_UNARY)},
     **{kind: Function(name, ("features",)) for kind, name in _pairs(_FEATURES)},
@@ -83,6 +93,17 @@ _FUNCTIONS: Mapping[str, Function] = {
     "Clip": Function("clip_by_value", ("t",), {"x_min": "clip_value_min", "x_max": "clip_value_max"}),
     "Take": Function("gather", ("params", "indices"), {"axis": "axis"}),
     "OneHot": Function("one_hot", ("indices",), {"num_classes": "depth", "dtype": "dtype"}),
+    "Split": Function(
+        "split",
+        ("value",),
+        {"indices_or_sections": "num_or_size_splits", "axis": "axis"},
+        {"indices_or_sections": _sizes},
+    ),
+    "Unstack": Function("unstack", ("value",), {"num": "num", "axis": "axis"}),
+    **{
+        kind: Function(name, ("input",), {"block_size": "block_size", "data_format": "data_format"}, _WORDS)
+        for kind, name in (("DepthToSpace", "nn.depth_to_space"), ("SpaceToDepth", "nn.space_to_depth"))
+    },
     "GetItem": Function("__operators__.getitem", ("tensor",), {"key": "slice_spec"}),
 }
 

@@ -251,6 +251,22 @@ def _graph_input(builder: Builder, entry: Mapping[str, Any]) -> Value:
     return value_name(name)
 
 
+def _entrance(model: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The settings of what says the shape of a model's one input: an InputLayer, or the first layer of a chain."""
+    config, entries = model["config"], layers_of(model["config"])
+    if model.get("class_name") in MODELS and isinstance(config, Mapping) and config.get("input_layers"):
+        named = references(config["input_layers"])[0].layer
+        entries = [entry for entry in entries if _name(entry) == named]
+    if not entries:
+        return {}
+    first = entries[0]
+    if first.get("class_name") in MODELS and not (first.get("config") or {}):
+        return {}
+    if first.get("class_name") in MODELS:
+        return _entrance(first)
+    return first["config"] if isinstance(first.get("config"), Mapping) else {}
+
+
 def _with_input(builder: Builder, layer: KerasLayer, entries: list[Any]) -> list[Any]:
     """The layers of the outermost Sequential, the first of which is an InputLayer (there is none before 2.2.5)."""
     first = entries[0]
@@ -258,8 +274,7 @@ def _with_input(builder: Builder, layer: KerasLayer, entries: list[Any]) -> list
         return entries
     settings = first["config"] if isinstance(first["config"], Mapping) else {}
     if first.get("class_name") in MODELS:
-        inner = layers_of(first["config"])[0]
-        settings = inner["config"] if inner.get("class_name") == "InputLayer" else settings
+        settings = _entrance(first) or settings
     body = layer.config if isinstance(layer.config, Mapping) else {}
     shape = settings.get("batch_input_shape") or settings.get("batch_shape") or body.get("build_input_shape")
     name, dtype = f"{_name(first)}_input", settings.get("dtype", "float32")

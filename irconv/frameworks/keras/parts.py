@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any, TypeAlias, cast
 
+from irconv.frameworks.keras.interpolation import by_matrices
 from irconv.frameworks.keras.lower_layers import with_dense_products
 from irconv.ir.layers.activations import (
     Clip,
@@ -23,7 +24,9 @@ from irconv.ir.layers.base import Decomposition, Layer, ValueType
 from irconv.ir.layers.convolution import ConvTranspose
 from irconv.ir.layers.elementwise import Erf
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
+from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Reshape
@@ -135,7 +138,8 @@ def _resize(layer: Any, given: _Given) -> Decomposition | None:
     whole = layer.scales is not None and all(float(scale).is_integer() and scale >= 1 for scale in layer.scales)
     shape = given["x"].shape
     if layer.mode != "linear" or layer.coordinates != "asymmetric" or not whole:
-        return cast("Decomposition | None", layer.decompose(given))
+        found = cast("Decomposition | None", layer.decompose(given))
+        return by_matrices(layer, given) if found is None else found
     f, value, sizes = Formula(layer, given), "x", list(shape)
     factors = [(axis, int(n)) for axis, n in enumerate(layer.scales, len(shape) - len(layer.scales)) if n != 1]
     for axis, times in factors:
@@ -151,14 +155,36 @@ def _resize(layer: Any, given: _Given) -> Decomposition | None:
     return f.ends(Identity(), value)
 
 
+def _depth_to_space(layer: Any, given: _Given) -> Decomposition | None:
+    """PyTorch's order of channels, ``c b b + i b + j``, brought to TensorFlow's, ``(i b + j) C + c``."""
+    channels, blocks = given["x"].shape[1], layer.block**2
+    if layer.mode == "DCR" or not isinstance(channels, int):
+        return None
+    f, each = Formula(layer, given), channels // blocks
+    places = [c * blocks + ij for ij in range(blocks) for c in range(each)]
+    return f.ends(DepthToSpace(block=layer.block, mode="DCR"), f(Gather(axis=1), "x", f.number(places, "int64")))
+
+
+def _space_to_depth(layer: Any, given: _Given) -> Decomposition | None:
+    """TensorFlow's order of channels brought to PyTorch's."""
+    channels, blocks = given["x"].shape[1], layer.block**2
+    if layer.mode == "DCR" or not isinstance(channels, int):
+        return None
+    f = Formula(layer, given)
+    places = [ij * channels + c for c in range(channels) for ij in range(blocks)]
+    return f.ends(Gather(axis=1), f(SpaceToDepth(block=layer.block, mode="DCR"), "x"), f.number(places, "int64"))
+
+
 _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Clip: _clip,
     ConvTranspose: _conv_transpose,
+    DepthToSpace: _depth_to_space,
     Einsum: with_dense_products,
     Gelu: _gelu,
     HardSigmoid: _hard_sigmoid,
     HardSwish: _hard_swish,
     Mish: _mish,
     Resize: _resize,
+    SpaceToDepth: _space_to_depth,
     ThresholdedRelu: _thresholded,
 }

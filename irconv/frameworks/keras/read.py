@@ -19,6 +19,7 @@ from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import normalise
 from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.table import TABLE
+from irconv.frameworks.keras.table.ops_sizes import OF_SIZES
 from irconv.frameworks.keras.unknown import unknown_classes, with_all_else
 from irconv.frameworks.keras.variables import KINDS, Tree, segment, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
@@ -119,7 +120,8 @@ def _decoded(model: NativeModel, source: SourceRecord, name: str, options: ReadO
     """The model through the table. What it has no rule for is said once for each class, with weights and settings."""
     unknown = unknown_classes(edits.run(model, options), edits.with_plugins(TABLE, options))
     try:
-        return decode(model, TABLE, source, name, options)
+        sized = any(layer.type in OF_SIZES for layer in model.layers.values())
+        return decode(model, TABLE, source, name, options, folds=sized)
     except IrconvError as error:
         raise (with_all_else(unknown, error) if unknown else error) from error
 

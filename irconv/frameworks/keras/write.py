@@ -30,7 +30,6 @@ from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alon
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
-from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.shapes import static
@@ -131,7 +130,7 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     assert turned.graph is not None, "passes keep it"
     native = encode(turned, dialect.table)
     constants, trained = _constants(turned)
-    model = outline(_name(bundle), native, infer_types(turned), constants)
+    model = outline(_name(bundle), native, native.types, constants)
     joins.join(model, dialect)
     if dialect.is_keras_3:
         give_layers(model, trained)

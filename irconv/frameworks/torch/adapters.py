@@ -166,9 +166,8 @@ def _of_pattern(pattern: Any, module: str, usual: float) -> float:
 
 def _added(weight: Tensor, down: Tensor, up: Tensor, update: _Update, config: Mapping[str, Any]) -> Tensor:
     w, a, b = (tensor.data.numpy().astype(np.float32) for tensor in (weight, down, up))
-    delta = b.reshape(b.shape[0], -1) @ a.reshape(a.shape[0], -1)
     turned = update.embedding or config["fan_in_fan_out"]
-    delta = delta.T if turned else delta
+    delta = np.einsum("or,ri->io" if turned else "or,ri->oi", b.reshape(b.shape[0], -1), a.reshape(a.shape[0], -1))
     if delta.size != w.size or (w.ndim == 2 and delta.shape != w.shape):
         what = f"expected an update of shape {w.shape}, got {b.shape} times {a.shape}"
         raise Refused(update.weight, what)

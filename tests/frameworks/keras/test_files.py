@@ -264,10 +264,10 @@ def edited_config(case: KindOfFile, path: Path, old: str, new: str, count: int =
         (
             "merges",
             '"mode": "sum"',
-            '"mode": "cos"',
-            "layer sum (Merge): expected a mode of ave, concat, dot, max, mul, sum",
+            '"mode": "own"',
+            "layer sum (Merge): expected a mode of ave, concat, cos, dot, max, mul, sum",
         ),
-        ("images_tf", '"mode": 0', '"mode": 2', "expected mode 0, the running statistics of each channel, got mode 2"),
+        ("images_tf", '"mode": 0', '"mode": 2', "or 1, each sample's own, got mode 2"),
         ("images_tf", '"border_mode": "same"', '"border_mode": "full"', "pads with border_mode='full'"),
         ("transposed_tf", "[2, 7, 5, 6]", "[2, 8, 5, 6]", "layer plain (Deconvolution2D): "),
     ],

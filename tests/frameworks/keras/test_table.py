@@ -204,6 +204,7 @@ WITHOUT_A_FILE = {
     "ReLU(max_value=None, threshold=0.0) -> LeakyRelu": "the golden ReLU layers all have settings",
     "Resizing(antialias=False, interpolation='bicubic_of_torch') -> Resize": "test_backends has its golden file",
     "UpSampling2D(interpolation='bicubic_of_torch') -> Resize": "test_backends has its golden file",
+    **dict.fromkeys(("ops.Shape() -> ShapeOf", "ops.Arange() -> Range", "ops.Full() -> Full"), "test_reports has them"),
 }
 
 

@@ -20,6 +20,7 @@ from tests.frameworks.keras.test_files import CASES, KindOfFile, stored_arrays
 from tests.helpers import (
     GOLDEN,
     GOLDEN_ERROR,
+    ROOT,
     Array,
     Case,
     datasets,
@@ -221,3 +222,44 @@ def test_steps_before_samples_and_states_for_each_sample_load_and_predict_the_sa
     listed = outputs if isinstance(outputs, list | tuple) else [outputs]
     got = turned([np.asarray(output) for output in listed], written.outputs, "source")
     assert error(got, file.arrays("outputs")) < GOLDEN_ERROR
+
+
+#: Programs of PyTorch with what Keras spells otherwise: PReLU, InstanceNorm, PixelShuffle, aligned corners, transposed
+#: convolutions in groups or with steps and holes, averages that count their padding and round up.
+PROGRAMS = (
+    "bug-avgpool-ceil-1",
+    "bug-in-stats",
+    "bug-resize-one",
+    "deconvs",
+    "mobile-norms",
+    "shuffle",
+    "unet-upsample",
+)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_keras_3_predicts_what_pytorch_predicted(name: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    folder = ROOT / "fixtures" / "torch-programs" / f"torch213-{name}"
+    given, wanted = ([np.load(path) for path in sorted(folder.glob(f"{kind}_*.npy"))] for kind in ("x", "y"))
+    written = irconv.convert(folder / "model.pt2", tmp_path / "m.keras")
+    model = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    inputs = turned(given, written.inputs, "native")
+    outputs = model.predict_on_batch(inputs if len(inputs) > 1 else inputs[0])
+    listed = outputs if isinstance(outputs, list | tuple) else [outputs]
+    keras.backend.clear_session()
+    got = turned([np.asarray(output) for output in listed], written.outputs, "source")
+    assert error(got, wanted) < GOLDEN_ERROR
+
+
+def test_operators_of_tensorflow_go_back_to_hdf5_as_functions_of_it(tmp_path: Path) -> None:
+    folder = ROOT / "fixtures" / "keras_reports" / "tf2.15-pieces"
+    written = irconv.convert(folder / "model.h5", tmp_path / "m.h5")
+    with h5py.File(tmp_path / "m.h5") as file:
+        layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+    nodes = [layer["inbound_nodes"][0] for layer in layers if layer["config"].get("function") == "split"]
+    cuts = [keywords["num_or_size_splits"] for *_, keywords in nodes]
+    assert sorted(cuts) == [[1, -1], [2, 3, -1], [4, 2, -1]]
+    got = irconv.run(tmp_path / "m.h5", [np.load(folder / "x_0.npy")])
+    assert error(list(got.values()), [np.load(folder / f"y_{i}.npy") for i in range(2)]) < GOLDEN_ERROR
+    assert written.dialect

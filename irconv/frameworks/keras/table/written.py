@@ -9,12 +9,13 @@ from typing import Any
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.keras.table.op_rows import EVERY_OP
 from irconv.frameworks.keras.table.ops_shapes import PadMode
-from irconv.frameworks.keras.table.rows import EVERY_LAYER, CropBounds
+from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, CropBounds
 from irconv.ir.layers.indexing import TopK
+from irconv.ir.layers.normalisation import InstanceNorm
 from irconv.ir.layers.shape_ops import Expand, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Flatten, Pad, Reduce, Reshape, Transpose
-from irconv.rows import TUPLE, Attribute, Fixed, Iso, LastAxis, Only, Output, Rank
+from irconv.rows import TUPLE, Attribute, ChannelAxis, Fixed, Iso, LastAxis, Only, Output, Present, Rank, Weight
 
 _RANKS = (1, 2, 3)
 _LAST = Fixed("data_format", "channels_last")
@@ -76,6 +77,18 @@ LAYERS: list[Codec] = [
     *(_zero_padding(spatial) for spatial in _RANKS),
     *(_cropping(spatial) for spatial in _RANKS),
     Codec("Flatten", Flatten, EVERY_LAYER, _LAST, Only("start_axis", 1)),
+    Codec(
+        "GroupNormalization",
+        InstanceNorm,
+        EVERY_LAYER,
+        Fixed("groups", -1),
+        ChannelAxis("axis"),
+        Attribute("epsilon", iso=FLOAT32),
+        Weight("gamma", "gamma", "c"),
+        Weight("beta", "beta", "c"),
+        Present("scale", "gamma"),
+        Present("center", "beta"),
+    ),
 ]
 
 OPERATORS: list[Codec] = [

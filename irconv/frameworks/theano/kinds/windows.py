@@ -73,6 +73,7 @@ class SeparableConv2d(_Filtered):
 
     kind: Literal["separable_conv2d"]
     num_channels: Positive
+    dilation: list[Positive] = Field([], description="Of the depthwise filters.")
 
 
 class _ConvTranspose(_Filtered):
