@@ -16,8 +16,14 @@ def everywhere(bundle: Bundle, change: Callable[[Bundle], Bundle]) -> Bundle:
 
     Where a body's use of a layer ends up with other settings than its other uses, it gets a layer of its own.
     """
+    bundle = inside(bundle, change)
+    return keep(bundle, change(bundle))
+
+
+def inside(bundle: Bundle, change: Callable[[Bundle], Bundle]) -> Bundle:
+    """The same with `change` made to the bodies alone."""
     if bundle.graph is None:
-        return change(bundle)
+        return bundle
     for name in scans(bundle.layers, bundle.graph):
         scan = bundle.layers[name]
         assert isinstance(scan, Scan)
@@ -30,7 +36,7 @@ def everywhere(bundle: Bundle, change: Callable[[Bundle], Bundle]) -> Bundle:
         changed = {own.get(n, n): layer for n, layer in done.layers.items()}
         layers = {**bundle.layers, **changed, name: scan.model_copy(update={"body": body})}
         bundle = replace(bundle, layers=layers, tensors={**bundle.tensors, **done.tensors})
-    return keep(bundle, change(bundle))
+    return bundle
 
 
 def keep(before: Bundle, after: Bundle) -> Bundle:

@@ -1,7 +1,9 @@
-"""Operands made of stored arrays by Cast and Concat alone become stored themselves, for targets that need them so.
+"""Operands made of stored arrays by Cast, Concat, cuts and turns alone become stored themselves, for targets that need
+them so.
 
-Readers keep an array as its file has it: a matrix a gate (Theano, Keras 1), float64 weights of a float32 model. What is
-made here has no source any more, so a bundle is never kept like this; the arrays are put together when they are read.
+Readers keep an array as its file has it: a matrix a gate (Theano, Keras 1), one matrix for input and state (TensorFlow
+1), float64 weights of a float32 model. What is made here has no source any more, so a bundle is never kept like this;
+the arrays are put together when they are read.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import numpy as np
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
-from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Concat, Constant
 from irconv.ir.manifest import TensorRecord
+from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box
 from irconv.passes import bodies
@@ -70,6 +74,51 @@ class _Joined:
         return np.concatenate([part.numpy() for part in self.parts], self.axis)
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A result of a layer that cuts or turns a tensor. A `irconv.ir.tensors.Source`."""
+
+    layer: Layer
+    tensor: LazyTensor
+    slot: str
+    shape: tuple[int, ...]
+
+    @property
+    def dtype(self) -> str:
+        return self.tensor.dtype
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `irconv.ir.tensors.Source.read`."""
+        return take_box(self._whole.reshape(atoms), box)
+
+    @cached_property
+    def _whole(self) -> Array:
+        folded = self.layer.fold({"x": _type(self.tensor)}, {"x": self.tensor.numpy()})
+        assert folded is not None, "cuts and turns fold"
+        return np.ascontiguousarray(folded[self.slot])
+
+
+@dataclass(frozen=True)
+class _Zeros:
+    """Nothing but one number. A `irconv.ir.tensors.Source`."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    value: float
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `irconv.ir.tensors.Source.read`."""
+        return np.full([stop - start for start, stop in box], self.value, numpy_dtype(self.dtype))
+
+
+_PARTS = ("Slice", "Split", "Transpose", "Unstack", "Select", "Squeeze", "Reshape")
+"""Layers of one input that cut or turn it."""
+
+
+def _type(tensor: LazyTensor) -> ValueType:
+    return ValueType(tensor.dtype, tensor.shape)
+
+
 def run(bundle: Bundle) -> Bundle:
     """The same function; only operands and Constants are changed, other computations stay in the graph."""
     if bundle.graph is None:
@@ -95,7 +144,7 @@ def run(bundle: Bundle) -> Bundle:
 
 
 def _made(bundle: Bundle) -> dict[str, LazyTensor]:
-    """Every value that Cast and Concat make of stored Constants, those themselves included."""
+    """Every value that Cast, Concat, cuts and turns make of stored Constants, those themselves included."""
     assert bundle.graph is not None, "the caller has looked"
     found: dict[str, LazyTensor] = {}
     for node in bundle.graph.nodes:
@@ -103,12 +152,18 @@ def _made(bundle: Bundle) -> dict[str, LazyTensor]:
         known = tuple(part for part in parts if part is not None)
         if isinstance(layer, Constant) and isinstance(operand := layer.operands["value"], StoredOperand):
             found[node.outputs["y"]] = bundle.tensors[operand.tensor].data
+        elif isinstance(layer, Full) and (shape := static(layer.shape)) is not None and len(shape) == 1:
+            found[node.outputs["y"]] = LazyTensor(_Zeros(layer.dtype, shape, layer.value))
         elif not known or len(known) < len(parts):
             continue
         elif isinstance(layer, Cast):
             found[node.outputs["y"]] = LazyTensor(_CastTo(known[0], layer.dtype))
         elif isinstance(layer, Concat):
             found[node.outputs["y"]] = LazyTensor(_Joined(known, layer.axis))
+        elif layer.type in _PARTS and list(node.inputs) == ["x"]:
+            for slot, value in layer.infer({"x": _type(known[0])}).items():
+                if slot in node.outputs and (size := static(value.shape)) is not None:
+                    found[node.outputs[slot]] = LazyTensor(_Part(layer, known[0], slot, size))
     return found
 
 
@@ -135,14 +190,15 @@ def _tidy(
 ) -> Bundle:
     """Without the computations that nothing needs; one that is needed as a value becomes a Constant."""
     assert bundle.graph is not None, "the caller has looked"
-    rest = [node for node in nodes if node.outputs.get("y") not in found]
+    rest = [node for node in nodes if not set(node.outputs.values()) <= found.keys()]
     wanted = {value for node in rest for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
     kept: list[Node] = []
     for node in nodes:
-        value = node.outputs.get("y", "")
-        if value not in found or (value in wanted and isinstance(layers[node.layer], Constant)):
+        made = [value for value in node.outputs.values() if value in found and value in wanted]
+        if not set(node.outputs.values()) <= found.keys() or (made and isinstance(layers[node.layer], Constant)):
             kept.append(node)
-        elif value in wanted:
+            continue
+        for value in made:
             name = f"{value}.stored"
             tensors[name] = _tensor(found[value], "*a")
             layers[name] = Constant(operands={"value": StoredOperand(tensor=name)})

@@ -15,16 +15,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from irconv.ir.bundle import Bundle
-from irconv.passes import unused
+from irconv.passes import bodies, unused
+from irconv.passes.recompose import directions, recurrence, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
+from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
 from irconv.passes.recompose.matcher import Rule, Work
 from irconv.passes.recompose.norms import NORMS
 
-RULES: Sequence[Rule] = (*LINEAR, *NORMS, *ACTIVATIONS)
-_BY_ROOT: Mapping[str, list[Rule]] = {
-    root: [rule for rule in RULES if root in rule.roots] for root in {root for rule in RULES for root in rule.roots}
-}
+RULES: Sequence[Rule] = (*LINEAR, *NORMS, *ACTIVATIONS, *CUTS)
+
+
+def _by_root(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:
+    roots = {root for rule in rules for root in rule.roots}
+    return {root: [rule for rule in rules if root in rule.roots] for root in roots}
+
+
+_BY_ROOT = _by_root(RULES)
+_IN_LOOPS = _by_root(ACTIVATIONS)
+"""What is looked for in the bodies of loops, which then become layers themselves."""
 _ROUNDS = 8
 """More than any composite is nested deep."""
 
@@ -33,9 +42,15 @@ def run(bundle: Bundle) -> Bundle:
     """The same function with as many whole layers as the rules find."""
     if bundle.graph is None:
         return bundle
+    if bodies.scans(bundle.layers, bundle.graph):
+        bundle = recurrence.run(bodies.inside(_by_rules(bundle, _BY_ROOT), lambda body: _by_rules(body, _IN_LOOPS)))
+    return directions.run(unrolled.run(_by_rules(bundle, _BY_ROOT)))
+
+
+def _by_rules(bundle: Bundle, rules: Mapping[str, Sequence[Rule]]) -> Bundle:
     for _ in range(_ROUNDS):
         work = Work.of(bundle)
-        if not work.apply(_BY_ROOT):
+        if not work.apply(rules):
             break
         bundle = unused.run(work.bundle())
     return bundle

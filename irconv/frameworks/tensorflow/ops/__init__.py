@@ -7,7 +7,17 @@ from typing import TypeAlias
 
 from irconv.containers.graph_def import NodeDef
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
-from irconv.frameworks.tensorflow.ops import arithmetic, branches, loops, parts, plain, products, shapes, windows
+from irconv.frameworks.tensorflow.ops import (
+    arithmetic,
+    branches,
+    loops,
+    parts,
+    plain,
+    products,
+    recurrent,
+    shapes,
+    windows,
+)
 
 Handler: TypeAlias = Callable[[GraphReader, NodeDef], None]
 Needs: TypeAlias = Callable[[GraphReader, NodeDef], Sequence[Reference]]
@@ -21,6 +31,7 @@ HANDLERS: Mapping[str, Handler] = {
     **branches.HANDLERS,
     **loops.HANDLERS,
     **parts.HANDLERS,
+    **recurrent.HANDLERS,
 }
 NEEDS: Mapping[str, Needs] = {
     **plain.NEEDS,

@@ -1,0 +1,57 @@
+"""One index of an axis, taken on the way through cuts and turns."""
+
+from __future__ import annotations
+
+from irconv.ir.layers.slicing import Flip, Select
+from irconv.ir.layers.tensor_ops import Identity
+from irconv.passes.recompose.matcher import Made, Match, Rule, Var, op
+
+X = Var("x")
+
+
+def _turned(match: Match) -> Made | None:
+    """Of a turned value the index of the axis that was turned there, where the others stay in their order."""
+    order = match.settings("turn")["permutation"]
+    axis = match.settings("taken")["axis"]
+    rest = [place for i, place in enumerate(order) if i != axis]
+    if rest != sorted(rest):
+        return None
+    return Made(Select(axis=order[axis], index=match.settings("taken")["index"]), {"x": match.values["x"]})
+
+
+def _last(match: Match) -> Made | None:
+    """The only index of a stretch that is the last one."""
+    cut, taken = match.settings("cut"), match.settings("taken")
+    alone = cut["axes"] == (taken["axis"],) and cut["starts"] == (-1,) and cut["ends"] == (None,)
+    if not alone or taken["index"] not in (0, -1):
+        return None
+    return Made(Select(axis=taken["axis"], index=-1), {"x": match.values["x"]})
+
+
+def _same(match: Match) -> Made | None:
+    """An axis of length 1 that is put in and taken out again."""
+    if match.settings("in")["axes"] != match.settings("out")["axes"]:
+        return None
+    return Made(Identity(), {"x": match.values["x"]})
+
+
+def _flipped(match: Match) -> Made | None:
+    """The same around a turn of other axes."""
+    if match.settings("in")["axes"] != match.settings("out")["axes"]:
+        return None
+    axes = match.settings("flip")["axes"]
+    if max(axes) >= min(match.settings("in")["axes"]):
+        return None
+    return Made(Flip(axes=axes), {"x": match.values["x"]})
+
+
+CUTS = [
+    Rule("index behind a turn", op("Select", op("Transpose", X, name="turn"), name="taken"), _turned),
+    Rule("index of the last", op("Select", op("Slice", X, name="cut"), name="taken"), _last),
+    Rule(
+        "axis in and out around a flip",
+        op("Squeeze", op("Flip", op("Unsqueeze", X, name="in"), name="flip"), name="out"),
+        _flipped,
+    ),
+    Rule("axis in and out", op("Squeeze", op("Unsqueeze", X, name="in"), name="out"), _same),
+]
