@@ -7,7 +7,7 @@ filled or dropped where its value means nothing (a bias of zeros, a scale of one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -54,12 +54,13 @@ def filled(
     """
     if fold is not None:
         return _folded(source, unit, target, fold), []
+    unit = _with_role_of(unit, target)
     found: dict[str, Filled] = {}
     missing = []
     for role in target.parts:
         if role in unit.parts:
             part = unit.parts[role]
-            found[role] = Filled(source.canonical(part), (part.name,), _words(part))
+            found[role] = Filled(source.canonical(part), (part.name,), _words(source, part))
         elif role in NEUTRAL:
             value, shape = NEUTRAL[role], target.parts[role].shape
             data = computed(_dtype(source, unit), shape, lambda v=value, s=shape: np.full(s, v))  # type: ignore[misc]
@@ -68,6 +69,16 @@ def filled(
             missing.append(role)
     _without_place(source, unit, target, found, moved_bias)
     return found, missing
+
+
+def _with_role_of(unit: Unit, target: Unit) -> Unit:
+    """The unit with the word that the target has for a table: files without classes do not tell one from a kernel, and
+    both have a row for each output or entry."""
+    words = unit.parts.keys() ^ target.parts.keys()
+    if not words >= {"kernel", "table"}:
+        return unit
+    other = {"kernel": "table", "table": "kernel"}
+    return replace(unit, parts={other.get(role, role): part for role, part in unit.parts.items()})
 
 
 def _without_place(source: Weights, unit: Unit, target: Unit, found: dict[str, Filled], moved_bias: bool) -> None:
@@ -144,6 +155,6 @@ def _dtype(source: Weights, unit: Unit) -> str:
     return source.tensors[next(iter(unit.parts.values())).name].dtype
 
 
-def _words(part: Part) -> tuple[str, ...]:
+def _words(source: Weights, part: Part) -> tuple[str, ...]:
     piece = (f"part {part.piece[0] + 1} of {part.piece[1]} of its rows",) if part.piece else ()
-    return piece + tuple(f"{step.source} -> {step.target}" for step in part.steps)
+    return piece + tuple(f"{step.source} -> {step.target}" for step in source.steps(part))

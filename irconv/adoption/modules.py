@@ -107,8 +107,11 @@ def _samples(module: Module, source: Bundle, shapes: Sequence[str]) -> Iterator[
             if all(isinstance(extent, int) for port in ports for extent in port.shape[1:]):
                 break
     else:
-        for shape in _guessed(trace.network_of(module)[0]):
+        network = trace.network_of(module)[0]
+        for shape in _guessed(network):
             yield [torch.zeros(shape)]
+        if any(unit.kind == "Embedding" for unit in network.units):
+            yield [torch.zeros((_BATCH, 7), dtype=torch.int64)]
 
 
 def _extent(text: str) -> int:

@@ -190,10 +190,12 @@ def _assembled(
     """Every parameter of the target whole, in its own layout and type."""
     pieces: dict[str, dict[int, tuple[LazyTensor, Filled, Match]]] = {}
     counts: dict[str, int] = {}
+    back: dict[str, tuple[str, ...]] = {}
     for (index, role), value in places.values.items():
         part = alignment.target.units[index].parts[role]
         which, count = part.piece or (0, 1)
         counts[part.name] = count
+        back[part.name] = tuple(f"{step.target} -> {step.source}" for step in reversed(target.steps(part)))
         data = native(value.data, part)
         pieces.setdefault(part.name, {})[which] = (data, value, places.matches[index])
     placed, tensors = list[Placed](), dict[str, LazyTensor]()
@@ -209,12 +211,25 @@ def _assembled(
         steps = tuple(dict.fromkeys(step for _, value, _ in ordered for step in value.steps))
         if len(ordered) > 1:
             steps = (*steps, f"{len(ordered)} joined along the first axis")
+        steps = _without_detours((*steps, *back[name]))
         if data.dtype != wanted.dtypes[name]:
             steps = (*steps, f"{data.dtype} -> {wanted.dtypes[name]}")
             data = _cast(data, wanted.dtypes[name])
         tensors[name] = data
         placed.append(_placed(name, data, steps, ordered, alignment, target, source))
     return placed, tensors
+
+
+def _without_detours(steps: tuple[str, ...]) -> tuple[str, ...]:
+    """The steps without pairs of which the second takes the first back."""
+    found: list[str] = []
+    for step in steps:
+        before, arrow, after = step.partition(" -> ")
+        if arrow and found and found[-1] == f"{after} -> {before}":
+            found.pop()
+        else:
+            found.append(step)
+    return tuple(found)
 
 
 def _cast(data: LazyTensor, dtype: str) -> LazyTensor:

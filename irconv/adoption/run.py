@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from irconv.adoption.modules import ModuleTarget
     from irconv.frameworks.torch.live import Module
 
+_REFILLED = ("keras", "onnx")
+"""Frameworks whose files can be written again with other values and everything else as it is."""
 _STATE_DICTS = (".pt", ".pth", ".safetensors")
 
 
@@ -172,19 +175,18 @@ def _refilled(
     side: BundleTarget, filled: Bundle, path: Path, options: WriteOptions, sources: Sequence[Path]
 ) -> tuple[str, ...]:
     """The target's own file with other values in it, where its format can be written over; else nothing."""
-    if side.bundle.source.framework != "keras" or options.target_format is not None or not side.path:
+    if side.bundle.source.framework not in _REFILLED or options.target_format is not None or not side.path:
         return ()
-    from irconv.frameworks.keras.refill import can_refill, refill
-
+    refilling = import_module(f"irconv.frameworks.{side.bundle.source.framework}.refill")
     names = {
         tensor.record.source.name
         for key, tensor in filled.tensors.items()
         if tensor.record.source is not None and tensor is not side.bundle.tensors[key]
     }
     values = {name: data for name, data in filled.source_tensors().items() if name in names}
-    if not can_refill(side.path, path, values):
+    if not refilling.can_refill(side.path, path, values):
         return ()
     with whole_output(options.force, options.dry_run, [*sources, *filled.opened]) as output:
-        made = refill(side.path, path, values, output)
+        made = refilling.refill(side.path, path, values, output)
         check_unchanged(filled.opened)
     return tuple(map(str, made))

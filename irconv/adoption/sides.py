@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from irconv.adoption.placing import Wanted
 from irconv.adoption.weights import Weights
+from irconv.align import Unit
 from irconv.errors import MissingFact, UnusedOption
 from irconv.frameworks.networks import network_of
 from irconv.ir.bundle import Bundle, Tensor
@@ -17,6 +19,8 @@ from irconv.layout import Array
 
 _AVERAGED = re.compile(r"(^|_)(ema|swa|averaged?|shadow)(_|\d*$)")
 _CHANNELS_LAST = ("keras", "tensorflow")
+_NAMED = ("onnx", "tensorflow")
+"""Frameworks whose files have a name for every tensor, which their users know."""
 
 
 def source_of(bundle: Bundle, averaged: bool) -> Weights:
@@ -33,12 +37,28 @@ def _weights(bundle: Bundle) -> Weights:
     """The network of a bundle and its tensors by the names of its parts: keys, or for PyTorch the state dict's."""
     network = replace(network_of(bundle), channels_last=bundle.source.framework in _CHANNELS_LAST)
     keys = names_to_keys(bundle)
+    if bundle.graph is not None:  # its network has the keys
+        network = replace(network, units=_renamed(network.units, {key: name for name, key in keys.items()}))
     tensors = {name: bundle.tensors[key].data for name, key in keys.items()}
-    return Weights(network, tensors)
+    return Weights(network, tensors, {name: bundle.tensors[key].record.steps for name, key in keys.items()})
+
+
+def _renamed(units: Sequence[Unit], names: Mapping[str, str]) -> tuple[Unit, ...]:
+    return tuple(
+        replace(unit, parts={role: replace(part, name=names[part.name]) for role, part in unit.parts.items()})
+        for unit in units
+    )
 
 
 def names_to_keys(bundle: Bundle) -> dict[str, str]:
-    """Name that a `Part` has -> key of the tensor. A tied tensor has its first name alone."""
+    """Name that a `Part` has -> key of the tensor: the file's own where its framework gives names, else the key. A tied
+    tensor has its first name alone."""
+    if bundle.graph is not None and bundle.source.framework in _NAMED:
+        named = {key: tensor.record.source for key, tensor in bundle.tensors.items()}
+        whole = {key: said.name for key, said in named.items() if said and not said.piece and not said.members}
+        once = Counter(whole.values())
+        unique = {key: name for key, name in whole.items() if once[name] == 1 and name not in bundle.tensors}
+        return {unique.get(key, key): key for key in bundle.tensors}
     if bundle.graph is not None or bundle.source.framework != "torch":
         return {key: key for key in bundle.tensors}
     found: dict[str, str] = {}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce
 
 import numpy as np
 
 from irconv.align import Network, Part, Unit
 from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.manifest import LayoutStep
 from irconv.ir.tensors import LazyTensor, cut, take_box
 from irconv.layout import Array, Box, relayout
 
@@ -21,6 +22,12 @@ class Weights:
     network: Network
     tensors: Mapping[str, LazyTensor]
     """In the layout that the parts' steps begin with."""
+    moves: Mapping[str, tuple[LayoutStep, ...]] = field(default_factory=dict)
+    """The changes of layout that a tensor has gone through since its file."""
+
+    def steps(self, part: Part) -> tuple[LayoutStep, ...]:
+        """All changes of layout from the file's to the canonical one."""
+        return (*self.moves.get(part.name, ()), *part.steps)
 
     def canonical(self, part: Part) -> LazyTensor:
         """A part in canonical axes, unread."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irconv.ir.layers.base import Layer
+from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.tensor_ops import Reduce
 
 _LABELS = {"mean": "mean", "max": "max"}
@@ -18,6 +19,8 @@ def label_of(layer: Layer) -> str | None:
 def plain(layer: Layer, rank: int | None) -> Mapping[str, object]:
     """The settings of a layer: activations as their types with settings, an axis counted from the front."""
     found = {name: _plain(value) for name, value in layer.settings().items()}
+    if isinstance(layer, Resize) and layer.scales is None:  # it says sizes, and how many those are is not known before
+        del found["scales"]
     axis = found.get("axis")
     if isinstance(axis, int) and axis < 0:
         if rank is None:

@@ -11,6 +11,8 @@ from irconv.align.network import KERNEL, MATRIX, NORM, Network
 from irconv.align.partition import Partition
 from irconv.align.solver import best_pairs
 
+Names = list[tuple[Token, ...]]
+
 _OF_NOTHING: Mapping[int, int] = {}
 _ENOUGH = 0.75
 """The share of their words that two names must have in common."""
@@ -18,15 +20,42 @@ _ENOUGH = 0.75
 
 def same_names(partition: Partition, source: Network, target: Network) -> bool:
     """Cut the classes in which every unit of the target has the name of one of the source, but for what stands in front
-    of all names of a side."""
-    s_names, t_names = _bare(source), _bare(target)
+    of all names of a side; or by the one scope of the larger side in which all of the smaller one is found."""
     changed = False
+    s_bare, t_bare = _bare(source), _bare(target)
     for s_units, t_units in partition.open_among(len(source.units), len(target.units)):
-        s_bare, t_bare = [s_names[unit] for unit in s_units], [t_names[unit] for unit in t_units]
-        unique = len(set(s_bare)) == len(s_bare) and len(set(t_bare)) == len(t_bare)
-        if unique and set(t_bare) <= set(s_bare):
-            changed |= partition.split(s_names, t_names, SAME_NAME, members=(s_units, t_units))
+        s_names, t_names = {s_bare[unit] for unit in s_units}, {t_bare[unit] for unit in t_units}
+        unique = len(s_names) == len(s_units) and len(t_names) == len(t_units)
+        if unique and t_names <= s_names:
+            changed |= partition.split(s_bare, t_bare, SAME_NAME, members=(s_units, t_units))
+    found = _in_a_scope(source, target)
+    if found is not None:
+        s_values = _of_all(found[0], len(partition.source))
+        changed |= partition.split(s_values, _of_all(found[1], len(partition.target)), SAME_NAME)
     return changed
+
+
+def _of_all(names: Names, count: int) -> list[Hashable]:
+    """What is known of things, of which the first are units."""
+    return [*names, *[None] * (count - len(names))]
+
+
+def _in_a_scope(source: Network, target: Network) -> tuple[Names, Names] | None:
+    """The names of both sides as they stand in the larger one; nothing where none or several of its scopes have units
+    of all names, families and sizes of the smaller one, or names are no more than numbers."""
+    sides = [[(tokens(unit.name), unit.label) for unit in network.units] for network in (source, target)]
+    small, large = sorted(sides, key=len)
+    if not small or len(set(small)) < len(small):
+        return None
+    known, (first, label) = set(large), small[0]
+    scopes = {
+        name[: len(name) - len(first)] for name, other in large if other == label and name[-len(first) :] == first
+    }
+    fitting = [scope for scope in scopes if all((scope + name, label) in known for name, label in small)]
+    if len(fitting) != 1 or all(isinstance(token, int) for name, _ in small for token in name):
+        return None
+    scoped, plain = [fitting[0] + name for name, _ in small], [name for name, _ in large]
+    return (plain, scoped) if small is sides[1] else (scoped, plain)
 
 
 def _bare(network: Network) -> list[tuple[Token, ...]]:

@@ -12,13 +12,15 @@ from rich.table import Table
 from irconv.adoption.result import Adoption, Placed
 from irconv.align import Alignment
 
+_WIDE = 200
+"""Columns of a table that goes into a file or another program."""
+
 
 def print_adoption(found: Adoption, dry_run: bool = False) -> None:
     """Every parameter with its source on stdout; what is to be known besides on stderr."""
-    console, errors = (
-        Console(soft_wrap=True, highlight=False),
-        Console(file=sys.stderr, soft_wrap=True, highlight=False),
-    )
+    wide = None if sys.stdout.isatty() else _WIDE
+    console = Console(soft_wrap=True, highlight=False, width=wide)
+    errors = Console(file=sys.stderr, soft_wrap=True, highlight=False)
     table = Table(box=None, pad_edge=False)
     for title in ("target", "shape", "source", "steps", "sure"):
         table.add_column(title, overflow="fold")
@@ -33,6 +35,8 @@ def print_adoption(found: Adoption, dry_run: bool = False) -> None:
         if placed.exchangeable:
             others = ", ".join(placed.exchangeable)
             errors.print(f"{placed.name}: interchangeable with {others}; either placement is right", markup=False)
+    if found.differences:
+        errors.print("by its settings the target is another function than the source:", markup=False)
     for line in (*_differences(found), *found.notes):
         errors.print(line, markup=False)
     if found.checked is not None:
@@ -55,8 +59,9 @@ def _differences(found: Adoption) -> list[str]:
     for difference in found.differences:
         where.setdefault((difference.setting, difference.wanted, difference.got), []).append(difference.target)
     return [
-        f"{setting} is {got}, but {wanted} in the source: {', '.join(names[:3])}"
+        f"  {', '.join(names[:3])}"
         + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        + f": {setting} is {got}, but {wanted} in the source"
         for (setting, wanted, got), names in where.items()
     ]
 

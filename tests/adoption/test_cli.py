@@ -39,9 +39,18 @@ def test_the_table_says_where_each_parameter_is_from_and_how_sure_that_is(tmp_pa
     assert result.exit_code == 0, result.stderr
     rows = [line.split() for line in result.stdout.splitlines()]
     assert rows[0] == ["target", "shape", "source", "steps", "sure"]
-    assert rows[1] == ["conv1.0.weight", "6x1x5x5", "conv2d_1.kernel", "certain"]
+    assert rows[1] == [
+        "conv1.0.weight",
+        "6x1x5x5",
+        "conv2d_1.kernel",
+        *["*k", "in", "out", "->", "out", "in", "*k"],
+        "certain",
+    ]
     assert rows[-1] == ["wrote", str(out)]
-    assert "activations before it is nothing, but softmax in the source: output 0" in result.stderr
+    assert result.stderr.splitlines() == [
+        "by its settings the target is another function than the source:",
+        "  output 0: activations before it is nothing, but softmax in the source",
+    ]
 
 
 def test_json_is_one_document_and_nothing_else_on_stdout(tmp_path: Path) -> None:
@@ -143,7 +152,7 @@ def test_verify_has_exit_code_1_where_the_two_part_and_names_the_first_layer(tmp
     assert same.exit_code == 0, same.stderr
     other = run(FOLDER / "maps.keras", "--like", f"{target}:Maps(groups=4)", "-o", out, "--verify", "--force")
     assert other.exit_code == 1
-    assert "groups is 4, but 2 in the source: norm" in other.stderr
+    assert "  norm: groups is 4, but 2 in the source" in other.stderr.splitlines()
     assert "they part first at norm (norm in the source)" in other.stderr
 
 

@@ -136,3 +136,16 @@ def test_what_the_user_said_is_followed() -> None:
     source, target = listed(conv("a", 8, 8), conv("b", 8, 8)), listed(conv("amber", 8, 8), conv("birch", 8, 8))
     found = align(source, target, told={0: 1})
     assert named(found) == {"amber": "b", "birch": "a"}
+
+
+def under(scope: str, network: Network) -> tuple[Unit, ...]:
+    return tuple(replace(unit, name=f"{scope}/{unit.name}") for unit in network.units)
+
+
+def test_the_one_scope_that_has_all_names_of_the_smaller_side_is_it() -> None:
+    small = listed(conv("layer_0/dense", 8, 8), conv("layer_1/dense", 8, 8), stored=False)
+    large = listed(*under("body", small), conv("head/dense", 8, 8), stored=False)
+    assert named(align(large, small)) == {"layer_0/dense": "body/layer_0/dense", "layer_1/dense": "body/layer_1/dense"}
+    assert named(align(small, large)) == {"body/layer_0/dense": "layer_0/dense", "body/layer_1/dense": "layer_1/dense"}
+    two = listed(*under("encoder", small), *under("decoder", small), stored=False)
+    assert named(align(two, small)) == {}

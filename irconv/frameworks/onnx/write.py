@@ -39,6 +39,13 @@ def write(
     Raises `Refused` naming every layer ONNX cannot express.
     """
     model, initializers = build(bundle, options.opset)
+    return write_model(model, initializers, output, destination, progress)
+
+
+def write_model(
+    model: Any, initializers: dict[str, LazyTensor], output: Output, destination: Path, progress: Progress | None
+) -> list[Path]:
+    """Write a model without its weights, and these by their names: in one file, or large ones beside it."""
     if protobuf.size(_with_data(model, initializers)) < _PROTOBUF_LIMIT:
         protobuf.write(output.path(destination), _with_data(model, initializers), progress)
         return [destination]

@@ -12,12 +12,15 @@ _ROLES = {
     "w": "kernel",
     "bias": "bias",
     "biases": "bias",
+    "output_bias": "bias",
     "b": "bias",
     "gamma": "gamma",
     "beta": "beta",
     "moving_mean": "mean",
     "moving_variance": "variance",
 }
+_ROWS = ("output_weights",)
+"""Matrices with a row for each output, in BERT's code."""
 _DEPTHWISE = ("depthwise_kernel", "depthwise_weights")
 _TABLE = re.compile(r"(.*_)?embeddings?(_table)?")
 
@@ -33,6 +36,8 @@ def stored(kind: str | None, shapes: Shapes) -> dict[str, Stored]:
             found[local] = Stored(local, known=False)
         elif name in _DEPTHWISE and len(shape) > 2:
             found[local] = Stored("kernel", "*k in (m one)", "(in m) one *k", sizes={"one": 1})
+        elif name in _ROWS and len(shape) == 2:
+            found[local] = Stored("kernel", "out in", "out in")
         elif role == "kernel":
             found[local] = Stored(role, "*k in out", "out in *k", known=len(shape) > 1)
         elif _TABLE.fullmatch(name) and len(shape) == 2:

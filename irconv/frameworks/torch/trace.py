@@ -64,9 +64,11 @@ _KINDS = {
 
 
 def shapes_of(module: Module) -> dict[str, tuple[int, ...]]:
-    """The parameters and saved buffers with weights, by name, in the order of the state dict."""
-    state = module.state_dict(keep_vars=True)
-    return {name: tuple(tensor.shape) for name, tensor in state.items() if tensor.is_floating_point()}
+    """The parameters and saved buffers with weights, by name, in the order of the state dict; a tied one by its first
+    name."""
+    state = {name: tensor for name, tensor in module.state_dict(keep_vars=True).items() if tensor.is_floating_point()}
+    first: dict[int, str] = {}
+    return {name: tuple(t.shape) for name, t in state.items() if first.setdefault(id(t), name) == name}
 
 
 def network_of(module: Module, samples: Sequence[Sequence[Tensor]] = ()) -> tuple[Network, Sequence[Tensor] | None]:
