@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs checked bench zoo fuzz clean test-legacy
+.PHONY: demo test test-portable lint schemas docs checked bench zoo adoptions fuzz clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -48,17 +48,29 @@ zoo: .venv/installed
 	.venv/bin/python benchmarks/architectures.py
 	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
 
+# random networks by the hundred, and keras.applications into their namesakes of torchvision and timm: minutes, not part
+# of the suite
+adoptions: .venv-adoptions/installed
+	IRCONV_ADOPTIONS=500 .venv-adoptions/bin/python -m pytest -n auto tests/adoption/test_random_networks.py
+	.venv-adoptions/bin/python benchmarks/adoptions.py
+
 # damaged HDF5 files, and files of TensorFlow, by the thousand: minutes, not part of the suite
 fuzz: .venv/installed
 	IRCONV_FUZZ=2000 .venv/bin/python -m pytest -n auto tests/containers/test_hdf5_fuzz.py tests/frameworks/tensorflow/test_fuzz.py
 
 clean:
-	rm -rf .venv .venv-demo build/bench
+	rm -rf .venv .venv-demo .venv-adoptions build/bench
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install $(PIP_FLAGS) --requirement requirements/test.txt
 	.venv/bin/pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
+.venv-adoptions/installed: pyproject.toml requirements/adoptions.txt requirements/test.txt
+	$(PYTHON) -m venv .venv-adoptions
+	.venv-adoptions/bin/pip install $(PIP_FLAGS) --requirement requirements/adoptions.txt
+	.venv-adoptions/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	touch $@
 
 .venv-demo/installed: pyproject.toml requirements/demo.txt

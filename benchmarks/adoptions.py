@@ -157,8 +157,8 @@ def build(name: str, file: Path) -> None:
 
 def _values(kind: str, now: Any, random: np.random.Generator) -> Any:
     """Values that no default has, but of the preparation of images."""
-    if kind == "gamma":
-        return random.uniform(0.4, 0.8, now.shape).astype(now.dtype)
+    if kind == "gamma":  # large enough for the image to be seen in the output
+        return random.uniform(0.9, 1.3, now.shape).astype(now.dtype)
     if kind == "moving_variance":
         return random.uniform(0.7, 1.3, now.shape).astype(now.dtype)
     if kind in ("beta", "bias", "moving_mean"):

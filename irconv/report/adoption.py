@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from math import inf
 
 from rich.console import Console
 from rich.table import Table
@@ -46,9 +47,8 @@ def print_adoption(found: Adoption, dry_run: bool = False) -> None:
                     f"{value.name} ({value.value}): largest relative difference {value.error:.2g}", markup=False
                 )
         if (first := found.first) is not None:
-            errors.print(
-                f"they part first at {first.name} ({first.value} in the source): {first.error:.2g}", markup=False
-            )
+            how = ", in their sizes" if first.error == inf else f": {first.error:.2g}"
+            errors.print(f"they part first at {first.name} ({first.value} in the source){how}", markup=False)
     for file in found.files:
         console.print(f"{'would write' if dry_run else 'wrote'} {file}", markup=False)
 
