@@ -17,9 +17,10 @@ from irconv.verification.domains import Domain, domains
 from irconv.verification.given import Inputs
 from irconv.verification.inputs import ATTEMPTS, Feed, given_feed, nudged, random_feeds
 from irconv.verification.layers import Layers, parted
+from irconv.verification.pairing import paired_values
 from irconv.verification.process import Processes, SideFailed
 from irconv.verification.report import Output, Ran, Report
-from irconv.verification.sides import Given, Side, opened
+from irconv.verification.sides import Given, Side, opened, refuse_weights
 from irconv.verification.slots import Order, Slot, orders, paired
 from irconv.verification.trace import traced
 
@@ -82,6 +83,7 @@ def check(a: Given, b: Given, request: Request, processes: Processes) -> Report:
 
 def both(a: Given, b: Given, processes: Processes) -> tuple[Side, Side]:
     """Both sides loaded, at the same time. Raises `MissingFact` for both together."""
+    refuse_weights(a, b)
     problems, sides = Problems(), []
     with ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(opened, given, processes, slot) for slot, given in enumerate((a, b))]
@@ -160,7 +162,8 @@ def _layers(a: Side, b: Side, found: _Found, processes: Processes) -> Layers:
     run = next(run for run in found.runs if run.feed.name == worst)
     mine, note = traced(a, processes, 0, run.feed.arrays, run.predicted, allowed)
     other, second = traced(b, processes, 1, run.taken, run.got, allowed)
-    layers = parted(mine, other, allowed, found.agrees)
+    pairs = {} if found.agrees else paired_values(a.given.bundle, b.given.bundle)
+    layers = parted(mine, other, allowed, found.agrees, pairs)
     return replace(layers, notes=tuple(text for text in (note, second) if text))
 
 

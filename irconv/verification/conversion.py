@@ -34,7 +34,9 @@ def judge(
     """
     if writer.name not in _RUN and not writer.archives:
         what = f"expected a format that can be run, and {writer.name} files hold weights or a model, not both"
-        raise MissingFact(f"--verify {destination}", what, "Convert without --verify; `irconv diff` compares weights.")
+        raise MissingFact(
+            f"--verify {destination}", what, "Convert without --verify; `irconv diff` compares the tensors of both."
+        )
 
     def judged(bundle: Bundle, output: Output | None, made: Made) -> tuple[Report, ...]:
         with Processes() as processes:

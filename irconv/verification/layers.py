@@ -33,10 +33,10 @@ class Row:
     layer: str
     value: str
     other: str
-    """The value of B that has its numbers, or else its name; empty where there is neither."""
+    """The value of B that has its numbers, or else its name or place; empty where there is none."""
     agrees: bool
     difference: Difference | None
-    """None where B has no value of this name and size."""
+    """None where B has no value of this name or place and size."""
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,10 @@ def _document(row: Row) -> dict[str, Any]:
     return {"layer": row.layer, "value": row.value, "b": row.other, "agrees": row.agrees, **numbers}
 
 
-def parted(a: Trace, b: Trace, allowed: float, agree: bool) -> Layers:
-    """Compare what both sides make on the way. `agree` says whether their outputs do. Raises `MissingFact`."""
-    search = _Search(a, b, allowed)
+def parted(a: Trace, b: Trace, allowed: float, agree: bool, pairs: Mapping[str, str] | None = None) -> Layers:
+    """Compare what both sides make on the way. `agree` says whether their outputs do; `pairs` which value of B stands
+    in the place of one of A that B has no namesake of. Raises `MissingFact`."""
+    search = _Search(a, b, allowed, pairs or {})
     wanted = list(range(len(a.values)))
     while True:
         search.look_at(_spread(wanted, _AT_ONCE), everything=len(wanted) <= _AT_ONCE)
@@ -106,7 +107,7 @@ def _spread(places: Sequence[int], count: int) -> list[int]:
 class _Search:
     """What is known of the values so far."""
 
-    def __init__(self, a: Trace, b: Trace, allowed: float) -> None:
+    def __init__(self, a: Trace, b: Trace, allowed: float, pairs: Mapping[str, str]) -> None:
         self.a, self.b, self.allowed = a, b, allowed
         self.seen: dict[int, Row] = {}
         self.mine: set[int] = set()
@@ -116,6 +117,11 @@ class _Search:
             for before in value.made_of:
                 self.followers[before].append(place)
         self.by_name = {value.name: place for place, value in enumerate(b.values)}
+        mine = {value.name for value in a.values}
+        paired = {name: other for name, other in pairs.items() if name not in self.by_name and other not in mine}
+        self.others_name = {**{name: name for name in mine}, **paired}
+        """Value of A -> the name of the one of B that stands in its place, if B has it."""
+        self.own_name = {other: name for name, other in self.others_name.items() if other in self.by_name}
 
     def look_at(self, places: Sequence[int], everything: bool) -> None:
         """Compare some values of A with all of B, or with those of their names alone."""
@@ -125,7 +131,7 @@ class _Search:
                 known.add(place, self.a.values[place], array)
         others: Iterable[int] = range(len(self.b.values))
         if not everything:
-            names = [self.a.values[place].name for place in places]
+            names = [self.others_name[self.a.values[place].name] for place in places]
             others = [self.by_name[name] for name in names if name in self.by_name] or others
         namesakes: dict[int, Difference] = {}
         for portion in self.b.fetched(list(others)):
@@ -133,12 +139,12 @@ class _Search:
                 if matches := known.match(array, self.b.values[place].name):
                     self.mine.add(place)
                     known.found(matches, self.b.values[place].name)
-                elif (own := known.named(self.b.values[place].name)) is not None:
+                elif (own := known.named(self.own_name.get(self.b.values[place].name, ""))) is not None:
                     namesakes[own] = _apart(known.arrays[own], array)
         for place in known.arrays:
             value = self.a.values[place]
             agreeing = known.partners.get(place)
-            other = agreeing or (value.name if place in namesakes else "")
+            other = agreeing or (self.others_name[value.name] if place in namesakes else "")
             self.seen[place] = Row(
                 value.layer, value.name, other, agreeing is not None, self._number(known, place, namesakes)
             )
@@ -181,8 +187,8 @@ class _Search:
         return Parting(row.layer, tuple(dict.fromkeys(together)), row, self._others_first())
 
     def _named(self, place: int) -> bool:
-        """Whether B has a value of this name."""
-        return self.a.values[place].name in self.by_name
+        """Whether B has a value of this name, or one that stands in its place."""
+        return self.others_name[self.a.values[place].name] in self.by_name
 
     def _others_first(self) -> str:
         """The first value of B that A does not make and of which nothing that A makes is made."""

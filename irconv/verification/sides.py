@@ -5,6 +5,7 @@ A kind of file is one row of `KINDS`.
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -128,13 +129,26 @@ def opened(given: Given, processes: Processes, slot: int, own: bool = True) -> S
         said = given.ports if given.ports and way.own else (way.inputs, way.outputs)
         return Side(given, loaded, _known(said[0], loaded.inputs), _known(said[1], loaded.outputs), way.own, notes)
     if given.bundle is None and given.unread:
-        problems.add(given.name, f"irconv cannot run it either: {given.unread}", kind=MissingFact)
+        tried = "irconv cannot run it either" if problems else "cannot be run"
+        problems.add(given.name, f"{tried}: {given.unread}", kind=MissingFact)
     elif given.bundle is not None and given.bundle.graph is None:
-        what = "holds weights without a graph, so that there is nothing to run"
-        remedy = given.bundle.graph_remedy("Give the model's own file; `irconv diff` compares weights.")
-        problems.add(given.name, what, remedy, kind=MissingFact)
+        problems.add(given.name, _NOTHING, given.bundle.graph_remedy("Give the model's own file."), kind=MissingFact)
     problems.raise_any()
     raise AssertionError("every way that fails is a problem")
+
+
+def refuse_weights(a: Given, b: Given) -> None:
+    """Raise `MissingFact` where a side holds weights alone, with the command that compares tensors."""
+    problems = Problems()
+    for given in (a, b):
+        if given.bundle is not None and given.bundle.graph is None and not any(k.recognises(given) for k in KINDS):
+            own = given.bundle.graph_remedy("Give the model's own file.").rstrip(".")
+            remedy = f"{own}, or compare the tensors: irconv diff {shlex.quote(a.name)} {shlex.quote(b.name)}"
+            problems.add(given.name, _NOTHING, remedy, kind=MissingFact)
+    problems.raise_any()
+
+
+_NOTHING = "holds weights without a graph, so that there is nothing to run"
 
 
 def _where(way: Way) -> str:
@@ -251,7 +265,7 @@ def _theano(given: Given, problems: Problems) -> list[Way]:
 
 
 def _is_torch(given: Given) -> bool:
-    return given.reader == "torch"
+    return given.reader == "torch" and (given.bundle is None or given.bundle.graph is not None)
 
 
 def _unpickled(given: Given, problems: Problems) -> list[Way]:

@@ -146,6 +146,19 @@ def test_of_a_large_model_only_what_is_needed_is_looked_at(monkeypatch: pytest.M
     assert len(a.loaded.asked) < 40  # type: ignore[attr-defined]
 
 
+def test_values_that_alignment_pairs_are_compared_whatever_their_names() -> None:
+    faulted = with_fault(CHAIN, "b")
+    steps = [
+        ("v" + name, kind, [one if one == "x" else "v" + one for one in takes], s) for name, kind, takes, s in faulted
+    ]
+    pairs = {"a": "va", "b": "vb", "c": "vc"}
+    found = parted(trace(CHAIN), trace(steps), 1e-5, agree=False, pairs=pairs)
+    assert found.parting is not None
+    assert (found.parting.layer, found.parting.row.other, found.rows[2].other) == ("b", "vb", "vc")
+    assert found.parting.row.difference is not None
+    assert found.parting.row.difference.max_abs == pytest.approx(0.1)
+
+
 def test_values_that_are_all_the_same_are_no_evidence() -> None:
     known = Known(1e-5)
     known.add(0, Value("zeros", "zeros", "", ()), np.zeros((4, 5), np.float32))

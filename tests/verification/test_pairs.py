@@ -6,15 +6,18 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import irconv
 from irconv import api
 from irconv.options import ReadOptions
 from irconv.verification.check import Request, check
+from irconv.verification.compare import difference
 from irconv.verification.process import Processes
-from tests.helpers import golden
-from tests.verification.pairs import CNN, FAULTS, PAIRS, RIGHT, Pair
+from irconv.verification.sides import opened
+from tests.helpers import ROOT, golden
+from tests.verification.pairs import CNN, FAULTS, PAIRS, RIGHT, Pair, renamed
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +65,34 @@ def test_where_irconv_reads_another_function_the_layers_of_the_framework_itself_
     assert report.layers.parting.layer == FAULTS[0].first
     assert f"{CNN}: irconv reads another function than keras" in report.warnings[-1]
     assert [row.layer for row in report.layers.rows if row.agrees] == ["conv1", "bn1", "act1", "pool1"]
+
+
+def test_a_fault_in_a_file_whose_names_are_all_others_is_measured_in_its_place(
+    processes: Processes, tmp_path: Path
+) -> None:
+    fault = next(pair for pair in FAULTS if pair.name == "epsilon")
+    a, b = fault.made(tmp_path)
+    renamed(b)
+    report = check(api._side(a, ReadOptions()), api._side(b, ReadOptions()), Request(seeds=1, layers=True), processes)
+    assert report.layers is not None
+    assert report.layers.parting is not None
+    row = report.layers.parting.row
+    assert (report.layers.parting.layer, row.other != "bn1", row.difference is not None) == ("bn1", True, True)
+
+
+def test_the_layers_of_models_inside_a_model_of_keras_are_named_with_what_they_take(processes: Processes) -> None:
+    case = ROOT / "fixtures" / "keras_files" / "keras3.15-nested-keras"
+    side = opened(api._side(case / "model.keras", ReadOptions()), processes, 0)
+    feeds = [np.load(case / f"x_{number}.npy") for number in range(3)]
+    names = dict(side.loaded.names(feeds))
+    assert names["tower/bn"] == ["tower/c"]
+    assert names["tower/bn #2"] == ["tower/c #2"]
+    assert names["pair/deep/d"] == ["tower"]
+    assert names["out"] == ["concatenate_1"]
+    values = dict(side.loaded.values(feeds, ["tower/d #2", "out"]))
+    predicted = side.loaded.run(feeds)
+    assert list(values) == ["tower/d #2", "out"]
+    assert any(difference(values["out"], array).relative < 1e-6 for array in predicted)
 
 
 @pytest.mark.parametrize(("case", "own"), [("tf2.15-activations", False), ("tf2.15-batch_norm_4d", True)])

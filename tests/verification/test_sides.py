@@ -26,6 +26,7 @@ from tests.helpers import LENET, edited, lenet, numbers, rejection
 from tests.verification.pairs import CNN, RNN, graph, weight
 
 THEANO = lenet("keras2.2.4th-lenet4-h5")
+NOTHING = "holds weights without a graph, so that there is nothing to run"
 TORCH = LENET.parent / "torch"
 
 
@@ -112,8 +113,17 @@ def test_a_pickle_of_pytorch_is_never_given_to_pytorch(processes: Processes) -> 
 
 
 def test_weights_without_a_graph_cannot_be_run(processes: Processes) -> None:
-    text = rejection(lambda: opened(given(TORCH / "torch213-state.pt"), processes, 0), MissingFact)
-    assert "holds weights without a graph, so that there is nothing to run" in text
+    state = TORCH / "torch213-state.pt"
+    assert rejection(lambda: opened(given(state), processes, 0), MissingFact).startswith(f"{state}: {NOTHING}.")
+    text = rejection(lambda: check(given(CNN), given(state), Request(), processes), MissingFact)
+    assert text.startswith(f"{state}: {NOTHING}. ")
+    assert text.endswith(f", or compare the tensors: irconv diff {CNN} {state}.")
+
+
+def test_what_nobody_reads_is_refused_by_its_name(processes: Processes, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing")
+    text = rejection(lambda: opened(given(tmp_path / "notes.txt"), processes, 0), MissingFact)
+    assert text == f"{tmp_path / 'notes.txt'}: cannot be run: no reader recognises its content."
 
 
 def test_a_file_read_as_another_function_runs_as_it_is_read(processes: Processes) -> None:

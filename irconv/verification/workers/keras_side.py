@@ -107,11 +107,35 @@ class Side:
         return self._predicted(self._model, arrays)
 
     def names(self, arrays: Any) -> Any:
-        """The layers at the model's outermost level; which takes what of which is not said."""
-        return [(layer.name, None) for layer in self._model.layers]
+        """What the layers give, those of models inside the model among them, and what each takes; where Keras does not
+        run layer by layer, those of the outermost level, of which it does not say what they take."""
+        record = self._recorded(arrays, None)
+        return record.names if record is not None else [(layer.name, None) for layer in self._model.layers]
 
     def values(self, arrays: Any, names: Any) -> Any:
-        """The results of these layers; none of a layer that is used several times, which has no one output."""
+        """The results of these layers."""
+        record = self._recorded(arrays, set(names))
+        if record is not None:
+            return [(name, self._array(tensor)) for name, tensor in record.values]
+        return self._of_a_model(arrays, names)
+
+    def _recorded(self, arrays: Any, wanted: Any) -> Any:
+        """What is made while the model runs; None where Keras first makes a graph of it."""
+        if self.major < 3 and not getattr(import_module("tensorflow"), "executing_eagerly", bool)():
+            return None
+        record = import_module("keras_trace").Record(self._keras, self._model, wanted)
+        convert = self._keras.ops.convert_to_tensor if self.major > 2 else import_module("tensorflow").constant
+        given = [convert(array) for array in arrays]
+        record.given(given)
+        try:
+            with record.watching():
+                self._model(given if len(given) > 1 else given[0], training=False)
+        except Exception:  # a model that takes its inputs by name, or is not run layer by layer
+            return None
+        return record
+
+    def _of_a_model(self, arrays: Any, names: Any) -> Any:
+        """By a model with these results; none of a layer that is used several times, which has no one output."""
         wanted = []
         for layer in self._model.layers:
             if layer.name in names:
