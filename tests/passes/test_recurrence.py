@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -116,6 +117,14 @@ def test_masked_layers_of_keras_are_layers_again(name: str) -> None:
     with np.load(LOOPS / f"{name}.npz") as file:
         (y,) = irconv.run(bundle, [file["masked"]]).values()
         assert float(np.abs(y - file["y"]).max() / np.abs(file["y"]).max()) < GOLDEN_ERROR
+
+
+@pytest.mark.parametrize("name", ["simple", "gru"])
+def test_lengths_are_masks_where_a_target_has_no_lengths(name: str, tmp_path: Path) -> None:
+    irconv.write(read(name), tmp_path / "m.keras")
+    bundle = irconv.read(tmp_path / "m.keras")
+    assert WANTED[name] in [layer.type for layer in layers(bundle)]
+    assert worst(bundle, name) < GOLDEN_ERROR
 
 
 def test_the_pass_changes_nothing_twice() -> None:

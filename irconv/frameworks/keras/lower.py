@@ -10,6 +10,7 @@ import numpy as np
 from irconv.errors import Problems, Refused
 from irconv.frameworks.keras import constants
 from irconv.frameworks.keras.dialect import Dialect
+from irconv.frameworks.keras.lengths import as_masks
 from irconv.frameworks.keras.lower_layers import with_old_gates, with_variances, without_counted_padding
 from irconv.frameworks.keras.lower_operands import laid_out
 from irconv.frameworks.keras.parts import crops_as_keras, split
@@ -40,7 +41,7 @@ _MOMENTUM = 0.99
 
 def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     """The same function in types and paddings that a dialect can write. Raises `Refused`."""
-    bundle = laid_out(without_counted_padding(with_variances(_with_one_bias(bundle))))
+    bundle = laid_out(without_counted_padding(with_variances(_with_one_bias(as_masks(bundle)))))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
     bundle = _without_ceil_mode(without_counted_padding(bundle))
