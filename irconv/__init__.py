@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irconv.api import adopt, check, convert, read, run, verify, write
+    from irconv.api import adopt, check, convert, from_torch, read, run, to_torch, verify, write
     from irconv.errors import IrconvError
     from irconv.ir.bundle import Bundle
     from irconv.options import AdoptOptions, ReadOptions, WriteOptions
@@ -27,8 +27,10 @@ _HOMES = {
     "adopt": "irconv.api",
     "check": "irconv.api",
     "convert": "irconv.api",
+    "from_torch": "irconv.api",
     "read": "irconv.api",
     "run": "irconv.api",
+    "to_torch": "irconv.api",
     "verify": "irconv.api",
     "write": "irconv.api",
 }
@@ -43,8 +45,10 @@ __all__ = [
     "adopt",
     "check",
     "convert",
+    "from_torch",
     "read",
     "run",
+    "to_torch",
     "verify",
     "write",
 ]

@@ -82,13 +82,49 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
         bundle = replace(bundle, checks=())
     if bundle.graph is None or not reader.naive:
         return bundle
+    # only weights with a module of the user's own come from a reader of weights as a graph of calls
+    return _laid_out(bundle, reader.graphs or options.module is not None)
+
+
+def _laid_out(bundle: Bundle, graphs: bool) -> Bundle:
+    """The bundle in one layout, and its arithmetic as layers where it is one that was exported."""
     # The passes need classes of layers, whose import takes longer than reading weights alone.
     from irconv.passes import channels_last, recompose
 
-    if reader.graphs:
+    if graphs:
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
         return recompose.run(channels_last.run(recompose.run(bundle)))
     return channels_last.run(bundle)
+
+
+@bounded
+def from_torch(
+    module: Module,
+    example_inputs: Sequence[object],
+    keywords: Mapping[str, object] | None = None,
+    dynamic_shapes: object = None,
+) -> Bundle:
+    """A live PyTorch module as a bundle, through ``torch.export``: what it computes in evaluation mode.
+
+    `example_inputs`, `keywords` and `dynamic_shapes` are those of ``torch.export.export``. The weights are copied, and
+    the module is left as it is. Raises `MissingFact` where PyTorch is missing, and `Refused` where the export fails,
+    or naming every call that irconv has no rule for.
+    """
+    from irconv.frameworks.torch.live_read import from_module
+
+    return _laid_out(from_module(module, example_inputs, keywords, dynamic_shapes), True)
+
+
+@bounded
+def to_torch(bundle: Bundle) -> Module:
+    """A bundle as a live PyTorch module in evaluation mode, without files; images come channels-first.
+
+    Its state dict has the keys that ``m.py`` would have: those of the source where that was PyTorch's. Raises
+    `MissingFact` where PyTorch is missing, and `Refused` naming every layer that PyTorch cannot express.
+    """
+    from irconv.frameworks.torch.live_write import to_module
+
+    return to_module(bundle)
 
 
 def _noted(bundle: Bundle, reader: Reader, path: Path) -> Bundle:
@@ -259,7 +295,20 @@ def _side(path: Path, options: ReadOptions) -> Given:
 
 
 #: The facts of reading that choose another function than the one that the file's framework runs.
-_EDITS = ("until", "replace", "plugins", "key", "ema", "inputs", "outputs", "signature", "tags", "fix", "arch")
+_EDITS = (
+    "until",
+    "replace",
+    "plugins",
+    "key",
+    "ema",
+    "inputs",
+    "outputs",
+    "signature",
+    "tags",
+    "fix",
+    "arch",
+    "module",
+)
 
 
 def _edits(options: ReadOptions) -> tuple[str, ...]:

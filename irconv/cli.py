@@ -87,6 +87,11 @@ _READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Read a PyTorch class of your own as this module, such as Flatten.",
     ),
     click.option(
+        "--module",
+        metavar="FILE.py:CLASS",
+        help="Your own PyTorch module that the weights are of, or package.module:factory; its code is run.",
+    ),
+    click.option(
         "--inputs", multiple=True, callback=_listed, metavar="A,B", help="The inputs of a graph, by the file's names."
     ),
     click.option(

@@ -49,6 +49,9 @@ class ReadOptions:
     """``[NAME=]N,1,28,28`` for each input whose shape the file does not say (``--input-shape``)."""
     module_map: tuple[str, ...] = ()
     """``CLASS=Flatten``: read a PyTorch class of the user's own as this module (``--module-map``)."""
+    module: str | None = None
+    """``FILE.py:Class`` or ``package.module:factory``: the user's own PyTorch module that the weights are of; its code
+    is run (``--module``)."""
     inputs: tuple[str, ...] = ()
     """The values of a graph that are its inputs, by the file's names (``--inputs``)."""
     outputs: tuple[str, ...] = ()
@@ -66,7 +69,8 @@ class ReadOptions:
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that are named here."""
-        return (*((self.arch,) if self.arch else ()), *self.plugins)
+        own = Path((self.module or "").rpartition(":")[0])
+        return (*((self.arch,) if self.arch else ()), *self.plugins, *((own,) if own.suffix == ".py" else ()))
 
 
 @dataclass(frozen=True)

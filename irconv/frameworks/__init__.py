@@ -121,7 +121,7 @@ READERS = (
         "torch",
         f"{_HERE}.torch.read",
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",
-        options=("key", "ema", "input_shape", "module_map", *EDITS),
+        options=("key", "ema", "input_shape", "module_map", "module", *EDITS),
     ),
     Reader(
         "tensorflow",

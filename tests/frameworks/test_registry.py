@@ -39,6 +39,7 @@ ASKED: dict[str, Any] = {
     "ema": True,
     "input_shape": ("N,1",),
     "module_map": ("A=Flatten",),
+    "module": "a.py:A",
     "inputs": ("a",),
     "outputs": ("b",),
     "signature": "s",

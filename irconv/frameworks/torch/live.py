@@ -6,6 +6,7 @@ Nothing here is needed to read or write a file.
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -30,32 +31,52 @@ def splits(target: str) -> tuple[Path, str] | None:
     return Path(path), expression
 
 
+def build_named(target: str) -> Module:
+    """The module of ``net.py:Net(10)``, or of ``package.module:factory``, which is imported.
+
+    Raises `MissingFact` and `Refused` as `build` does.
+    """
+    if (named := splits(target)) is not None:
+        return build(*named)
+    place, colon, expression = target.rpartition(":")
+    if not colon or not expression or not all(part.isidentifier() for part in place.split(".")):
+        raise MissingFact(f"--module {target}", "expected FILE.py:Class or package.module:factory")
+    with _guarded(target, f"importing {place}"):
+        home = importlib.import_module(place)
+    return _made(home, expression, target)
+
+
 def build(path: Path, expression: str) -> Module:
     """The module that a class, a function or an object of a Python file gives; the file is run.
 
     `expression` is a name, or a name with arguments that are literals: ``Net``, ``Net(10, width=2)``. Raises
     `MissingFact` where PyTorch or the name is missing and `Refused` where the file fails or gives no module.
     """
-    library = import_torch()
+    import_torch()
     if not path.is_file():
         raise MissingFact(str(path), "there is no such file")
-    name, arguments, keywords = _call(path, expression)
+    _call(f"{path}:{expression}", expression)
     with _guarded(f"{path}:{expression}", "running the file"):
-        module = _run(path)
-    found = getattr(module, name, None)
+        home = _run(path)
+    return _made(home, expression, f"{path}:{expression}")
+
+
+def _made(home: Any, expression: str, where: str) -> Module:
+    """What an expression names in a module of Python, built where it is a class or a function."""
+    library = import_torch()
+    name, arguments, keywords = _call(where, expression)
+    found = getattr(home, name, None)
     if found is None:
-        known = ", ".join(key for key, value in vars(module).items() if _makes_modules(value, library))
-        raise MissingFact(
-            f"{path}:{expression}", f"the file has nothing named {name}", f"It has {known or 'no module'}."
-        )
+        known = ", ".join(key for key, value in vars(home).items() if _makes_modules(value, library))
+        raise MissingFact(where, f"the file has nothing named {name}", f"It has {known or 'no module'}.")
     if isinstance(found, library.nn.Module) and arguments is None:
         return cast("Module", found)
     if not callable(found):
-        raise Refused(f"{path}:{expression}", f"expected a class, a function or a module, got {type(found).__name__}")
-    with _guarded(f"{path}:{expression}", f"calling {name}"):
+        raise Refused(where, f"expected a class, a function or a module, got {type(found).__name__}")
+    with _guarded(where, f"calling {name}"):
         made = found(*(arguments or ()), **keywords)
     if not isinstance(made, library.nn.Module):
-        raise Refused(f"{path}:{expression}", f"expected a torch.nn.Module, got {type(made).__name__}")
+        raise Refused(where, f"expected a torch.nn.Module, got {type(made).__name__}")
     return cast("Module", made)
 
 
@@ -69,8 +90,7 @@ def import_torch() -> Any:
     return torch
 
 
-def _call(path: Path, expression: str) -> tuple[str, list[Any] | None, dict[str, Any]]:
-    where = f"{path}:{expression}"
+def _call(where: str, expression: str) -> tuple[str, list[Any] | None, dict[str, Any]]:
     try:
         tree = ast.parse(expression, mode="eval").body
         if isinstance(tree, ast.Name):

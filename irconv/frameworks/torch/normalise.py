@@ -12,6 +12,7 @@ from irconv.errors import MissingFact
 from irconv.frameworks.torch.modules import Module
 from irconv.frameworks.torch.normalise_modules import NATIVES, first_input, native
 from irconv.frameworks.torch.normalise_source import known_form
+from irconv.frameworks.torch.said import said_shape
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
 from irconv.translate import NativeModel, NativeUse
@@ -154,12 +155,7 @@ def _input(chain: _Chain, facts: Facts) -> Port:
 def _said_shape(said: tuple[str, ...]) -> tuple[str, tuple[int | str, ...]]:
     if len(said) != 1:
         raise MissingFact("--input-shape", f"expected one shape, as the module has one input, got {len(said)}")
-    name, _, text = said[0].rpartition("=")
-    sizes = [size.strip() for size in text.strip("()[] ").split(",") if size.strip()]
-    if not sizes or not all(size.isdigit() or size.isidentifier() for size in sizes):
-        what = f"expected sizes such as N,1,28,28, got {text!r}"
-        raise MissingFact("--input-shape", what, "Write N for the batch, or any name for a size that is not known.")
-    return name, tuple(int(size) if size.isdigit() else size for size in sizes)
+    return said_shape(said[0])
 
 
 def _plain(settings: Mapping[str, Any]) -> dict[str, Any]:

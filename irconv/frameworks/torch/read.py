@@ -67,6 +67,12 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     Raises `DamagedFile`, `MissingFact` (which of several state dicts) and `Refused`, naming every tensor that cannot
     be kept.
     """
+    if options.module is not None:
+        refuse_unused(options, ("module_map", "until", "replace"), "--module says what the weights are of")
+        from irconv.frameworks.torch.live_read import read_weights
+
+        weights = read(path, replace(options, module=None, input_shape=(), plugins=()))
+        return read_weights(weights, options)
     if path.is_dir() and not any((path / name).is_file() for name in _FOLDER_FILES):
         return _read_distributed(path, options)
     adapter = adapters.beside(path) if path.is_dir() else None

@@ -6,9 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers import exported_program
+from irconv.containers.exported_program import Program
 from irconv.frameworks.torch.aten.program import ProgramReader
 from irconv.ir.bundle import Bundle
-from irconv.ir.manifest import SourceFile, SourceRecord
+from irconv.ir.manifest import Omitted, SourceFile, SourceRecord
 from irconv.options import ReadOptions
 
 
@@ -17,9 +18,19 @@ def read(path: Path, options: ReadOptions) -> Bundle:
 
     Raises `DamagedFile`, and `Refused` naming every call that cannot be carried over.
     """
-    program = exported_program.read(path)
-    reader = ProgramReader(program, options, path.name)
-    outputs = reader.read()
     files = (SourceFile(name=path.name, size=path.stat().st_size, sha256=""),)
+    return bundle_of(exported_program.read(path), options, path.name, files, (path,))
+
+
+def bundle_of(
+    program: Program, options: ReadOptions, name: str, files: tuple[SourceFile, ...], paths: tuple[Path, ...]
+) -> Bundle:
+    """A program's graph, naively; `name` is that of its file, or what stands for one."""
+    reader = ProgramReader(program, options, name)
+    outputs = reader.read()
     source = SourceRecord(framework="torch", version=program.version, files=files, facts=reader.facts())
-    return replace(reader.importer.bundle(source, outputs), paths=(path,))
+    bundle = reader.importer.bundle(source, outputs)
+    read = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
+    listed = {item.name for item in bundle.omitted} | read
+    unread = [Omitted(name=key, reason="inference does not read it") for key in program.weights if key not in listed]
+    return replace(bundle, paths=paths, omitted=(*bundle.omitted, *unread))

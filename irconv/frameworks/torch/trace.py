@@ -151,7 +151,7 @@ class _Trace:
 
         for number, tensor in enumerate(sample):
             self.skeleton.input(self._name(tensor), number)
-        with _evaluating(self.module, self.torch), Mode():
+        with evaluating(self.module, self.torch), Mode():
             result = self.module(*sample)
         outputs = self._tensors(result)
         for number, tensor in enumerate(outputs):
@@ -282,7 +282,7 @@ def _common(name: str) -> str:
 
 
 @contextmanager
-def _evaluating(module: Module, torch: Any) -> Iterator[None]:
+def evaluating(module: Module, torch: Any) -> Iterator[None]:
     """Evaluation mode without gradients, and without the fast path of attention, which is one call for a whole layer;
     afterwards all is as it was, buffers included."""
     training = {part: part.training for part in module.modules()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from irconv import __version__
@@ -42,20 +43,37 @@ def write_source(
 ) -> list[Path]:
     """Write ``m.py`` and ``m.safetensors`` beside it. Raises `Refused` naming every layer PyTorch cannot express."""
     _must_be_importable(destination)
-    model = _encode(bundle)
     weights = destination.with_suffix(".safetensors")
+    made = emitted(bundle, destination.stem)
+    marks = bundle.source.marks()
+    metadata = {**METADATA, **marks, **{f"{TIED}{name}": kept for name, kept in made.ties.items()}}
+    safetensors.write(output.path(weights), made.tensors, metadata, progress)
+    output.path(destination).write_text(made.text, encoding="utf-8")
+    return [weights, destination]
+
+
+@dataclass(frozen=True)
+class Emitted:
+    """A model as source, and what its state dict holds."""
+
+    text: str
+    class_name: str
+    tensors: dict[str, LazyTensor]
+    ties: dict[str, str]
+    """Keys that are one tensor with another: key -> the one it repeats."""
+
+
+def emitted(bundle: Bundle, stem: str) -> Emitted:
+    """The source of a model for a file of the name `stem`. Raises `Refused` naming every layer PyTorch cannot say."""
+    model = _encode(bundle)
     files = [file.name for file in bundle.source.files]
     source = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
     source += "".join(f", {mark}: {said}" for mark, said in bundle.source.marks().items())
     about = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
-    name = class_name(Path(files[0]).stem if files else destination.stem)
-    note = f"The model in eval mode, with its weights from {weights.name}."
+    name = class_name(Path(files[0]).stem if files else stem)
     form, tensors, ties = _named(bundle, model)
-    text = module_source(model, name, about, note, form)
-    metadata = {**METADATA, **bundle.source.marks(), **{f"{TIED}{name}": kept for name, kept in ties.items()}}
-    safetensors.write(output.path(weights), tensors, metadata, progress)
-    output.path(destination).write_text(text, encoding="utf-8")
-    return [weights, destination]
+    note = f"The model in eval mode, with its weights from {stem}.safetensors."
+    return Emitted(module_source(model, name, about, note, form), name, tensors, ties)
 
 
 def _must_be_importable(destination: Path) -> None:
