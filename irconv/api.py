@@ -192,7 +192,18 @@ def _write(
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, bundle.source.to_tell(), checked=reports)
+    told = (*bundle.source.to_tell(), *_lost(bundle, writer))
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, told, checked=reports)
+
+
+def _lost(bundle: Bundle, writer: Writer) -> tuple[Fact, ...]:
+    """What training needs of the model and the output does not say; a bundle and the model's own framework keep it."""
+    if writer.archives or writer.name.split("-")[0] == bundle.source.framework or bundle.graph is None:
+        return ()
+    return tuple(
+        fact.model_copy(update={"evidence": f"acts in training alone, and {writer.name} does not say it"})
+        for fact in bundle.source.training()
+    )
 
 
 @contextmanager

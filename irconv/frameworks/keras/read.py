@@ -20,6 +20,7 @@ from irconv.frameworks.keras.normalise import normalise
 from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.table.ops_sizes import OF_SIZES
+from irconv.frameworks.keras.training_alone import training_facts
 from irconv.frameworks.keras.unknown import unknown_classes, with_all_else
 from irconv.frameworks.keras.variables import KINDS, Tree, segment, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
@@ -78,6 +79,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
     source = source.model_copy(update={"facts": (*source.facts, *found.facts, *kept)})
+    source = source.model_copy(update={"facts": (*source.facts, *training_facts(model))})
     bundle = _decoded(model, source, path.name, options)
     return replace(bundle, omitted=(*found.omitted, *bundle.omitted), paths=paths)
 

@@ -29,7 +29,12 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def module_source(
-    model: NativeModel, class_name: str, about: str, weights_note: str, form: Structure | Sequence[chains.Part]
+    model: NativeModel,
+    class_name: str,
+    about: Sequence[str],
+    weights_note: Sequence[str],
+    form: Structure | Sequence[chains.Part],
+    frozen: Sequence[str] = (),
 ) -> str:
     """The text of the Python file: what `structured` made of the model, or a chain as nested ``nn.Sequential``.
 
@@ -51,23 +56,54 @@ def module_source(
     outer = _class(
         class_name, _class_docstring(model), structure.model, names, _constructor(structure, names, renamed, ties)
     )
-    return _file([*classes, outer], class_name, about, weights_note)
+    return _file([*classes, outer], class_name, about, weights_note, frozen)
 
 
-def _file(classes: Sequence[Sequence[str]], class_name: str, about: str, weights_note: str) -> str:
+def frozen_keys(model: NativeModel, structure: Structure) -> list[str]:
+    """The parameters that the source says training does not change, by their keys."""
+    found = dict(_keyed(model, structure))
+    ties = _ties(found)
+    return [
+        key
+        for key, (native, weight) in found.items()
+        if weight.trainable is False
+        and not weight.literal
+        and native != "buffer"
+        and not key.endswith(_BUFFERS)
+        and _trains(weight.data.dtype)
+        and key not in ties
+    ]
+
+
+def _file(
+    classes: Sequence[Sequence[str]],
+    class_name: str,
+    about: Sequence[str],
+    weights_note: Sequence[str],
+    frozen: Sequence[str] = (),
+) -> str:
     """The text of the file with these classes, of which the last is the model."""
     code = "\n".join(line for lines in classes for line in lines)
     brought = [helpers()[name] for name in used_by(names_read(code))]
     load = [
         f'def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> {class_name}:',
-        *_indent(docstring(weights_note), 1),
+        *_indent(docstring(*weights_note), 1),
         f"    model = {class_name}()",
         "    model.load_state_dict(load_file(weights))",
+        *_indent(_freezing(frozen), 1),
         "    return model.eval()",
     ]
     parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(load)]
-    head = "\n".join([*docstring(about), "", *_imports(names_read("\n".join([*brought, code])))])
+    head = "\n".join([*docstring(*about), "", *_imports(names_read("\n".join([*brought, code])))])
     return checked("\n\n\n".join([head, *parts]) + "\n")
+
+
+def _freezing(keys: Sequence[str]) -> list[str]:
+    """Statements after which these parameters need no gradient."""
+    if not keys:
+        return []
+    names = ["for name in (", *(f"    {quoted(key)}," for key in keys), "):"]
+    return [*names, "    model.get_parameter(name).requires_grad_(False)"]
 
 
 def _chain_class(name: str, docstring: Sequence[str], chain: Sequence[chains.Part]) -> list[str]:

@@ -18,7 +18,7 @@ from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
 from irconv.frameworks.torch.padding import taken_in
-from irconv.frameworks.torch.source import class_name, module_source, state_dict
+from irconv.frameworks.torch.source import class_name, frozen_keys, module_source, state_dict
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
@@ -69,11 +69,16 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     files = [file.name for file in bundle.source.files]
     source = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
     source += "".join(f", {mark}: {said}" for mark, said in bundle.source.marks().items())
-    about = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
+    made = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
+    lost = [fact.value for fact in bundle.source.training()]
+    about = [made, *(["", "What training did besides is not in it:"] if lost else []), *lost]
     name = class_name(Path(files[0]).stem if files else stem)
     form, tensors, ties = _named(bundle, model)
-    note = f"The model in eval mode, with its weights from {stem}.safetensors."
-    return Emitted(module_source(model, name, about, note, form), name, tensors, ties)
+    note = [f"The model in eval mode, with its weights from {stem}.safetensors."]
+    frozen = frozen_keys(model, form) if isinstance(form, Structure) else []
+    if frozen:
+        note = [*note, "", "Those that training did not change in the source need no gradient."]
+    return Emitted(module_source(model, name, about, note, form, frozen), name, tensors, ties)
 
 
 def _must_be_importable(destination: Path) -> None:

@@ -43,3 +43,54 @@ def test_keras_3_predicts_the_same_of_what_is_written_for_it(folder: Path, tmp_p
     keras.backend.clear_session()
     got = turned([np.asarray(output) for output in listed], written.outputs, "source")
     assert error(got, arrays(folder, "y")) < GOLDEN_ERROR
+
+
+ALONE = FOLDER / "keras2.3.1-training_alone" / "model.h5"
+
+
+def told(path: Path, target: Path) -> list[str]:
+    written = irconv.convert(path, target)
+    return [f"{fact.value} ({fact.evidence})" for fact in written.told if fact.name == "training_alone"]
+
+
+def test_what_training_alone_does_is_told_where_the_target_does_not_say_it(tmp_path: Path) -> None:
+    lost = told(ALONE, tmp_path / "m.py")
+    assert lost == [
+        f"{what} (acts in training alone, and torch-source does not say it)"
+        for what in (
+            "a: Dropout(noise_shape=[None, 1, 1, 3])",
+            "b: SpatialDropout2D(rate=0.2)",
+            "g: GaussianNoise(stddev=0.1)",
+            "al: AlphaDropout(rate=0.1)",
+            "gd: GaussianDropout(rate=0.25)",
+        )
+    ]
+    text = (tmp_path / "m.py").read_text()
+    assert "What training did besides is not in it:" in text
+    assert all(line.partition(" (acts")[0] in text for line in lost)
+    assert len(told(ALONE, tmp_path / "m.onnx")) == len(lost)
+
+
+def test_a_bundle_and_keras_keep_what_training_alone_does(tmp_path: Path) -> None:
+    assert told(ALONE, tmp_path / "m.irconv") == told(ALONE, tmp_path / "m.keras") == []
+    assert len(told(tmp_path / "m.irconv", tmp_path / "m.py")) == 5
+
+
+def test_dropout_inside_of_recurrent_layers_is_told(tmp_path: Path) -> None:
+    lost = told(FOLDER / "keras2.3.1-training_inside" / "model.h5", tmp_path / "m.py")
+    assert [line.partition(" (acts")[0] for line in lost] == [
+        "bidirectional_1: Bidirectional(layer.dropout=0.3, layer.recurrent_dropout=0.2)",
+        "spatial_dropout1d_1: SpatialDropout1D(rate=0.4)",
+        "gru_1: GRU(recurrent_dropout=0.25)",
+    ]
+
+
+def test_what_was_not_trained_needs_no_gradient_in_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="judged by the real PyTorch")
+    irconv.convert(ALONE, tmp_path / "frozen_model.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import importlib
+
+    net = importlib.import_module("frozen_model").load()
+    needs = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
+    assert needs == {"c.weight": False, "c.bias": False, "d.weight": True, "d.bias": True}
