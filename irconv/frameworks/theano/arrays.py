@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -72,6 +73,8 @@ class _Reading:
     links: dict[Address, Address] = field(default_factory=dict)
     size: int = 0
     """Bytes of the file."""
+    seen: dict[int, Instance] = field(default_factory=dict)
+    """Objects of pickles that were looked into; those of a graph hold one another in circles."""
     values: int = 0
     """Values of pickles that were looked at, each as often as something holds it."""
 
@@ -218,6 +221,10 @@ def _flatten(value: Any, address: Address, reading: _Reading, depth: int = 0) ->
     if reading.values > _MOST_VALUES + reading.size // _BYTES_OF_VALUE:
         raise Refused("pickle", "holds the same values over and over, more often than a file of its size")
     value = shared_value(value)
+    if isinstance(value, Instance):
+        if id(value) in reading.seen:
+            return
+        reading.seen[id(value)] = value
     if isinstance(value, np.ndarray) and logical_name(value.dtype) is not None:
         reading.arrays[address] = LazyTensor.of(value)
     elif isinstance(value, np.ndarray) and value.dtype.kind == "O":
@@ -253,8 +260,18 @@ def _plain(array: Any, *_: Any) -> Any:
     return array
 
 
-def _known(dotted: str) -> bool:
-    return dotted.startswith(_SHARED)
+def _inert(dotted: str) -> bool:
+    """Classes whose objects are only described: all but those of the standard library, which can do harm, as PyTorch's
+    reader has it. A script's own network is of ``__main__``."""
+    module, _, last = dotted.rpartition(".")
+    return dotted.startswith(_SHARED) or (
+        module.split(".")[0] not in sys.stdlib_module_names - {"__main__"} and last.lstrip("_")[:1].isupper()
+    )
+
+
+def _mentioned(dotted: str) -> bool:
+    """Names that may stand as text, such as a function that an object keeps; nothing is made of them."""
+    return dotted.split(".", maxsplit=1)[0] not in sys.stdlib_module_names - {"__main__"}
 
 
 _RULES = pickle.Rules(
@@ -262,6 +279,7 @@ _RULES = pickle.Rules(
         "theano.sandbox.cuda.type.CudaNdarray_unpickler": _plain,
         "theano.gpuarray.type.GpuArray_unpickler": _plain,
     },
-    classes=_known,
-    calls=_known,
+    classes=_inert,
+    mentions=_mentioned,
+    calls=_inert,
 )
