@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 
 from irconv import __version__
 from irconv.containers import safetensors
@@ -34,6 +35,7 @@ _NEEDED = frozenset(
     """.split()  # noqa: SIM905
 )
 """Modules that PyTorch and safetensors import, or look for, beside those of the standard library."""
+_LINE = 100
 _UNUSED = frozenset(("antigravity", "idlelib", "test", "this", "turtle", "turtledemo"))
 """Modules of the standard library that no other module imports."""
 
@@ -70,7 +72,8 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     source = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
     source += "".join(f", {mark}: {said}" for mark, said in bundle.source.marks().items())
     made = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
-    lost = [fact.value for fact in bundle.source.training()]
+    losses = bundle.source.training()
+    lost = [line for fact in losses for line in wrap(fact.value, _LINE, subsequent_indent="    ")]
     about = [made, *(["", "What training did besides is not in it:"] if lost else []), *lost]
     name = class_name(Path(files[0]).stem if files else stem)
     form, tensors, ties = _named(bundle, model)
