@@ -15,6 +15,10 @@ from typing import Any
 _PACKAGES = ("keras", "tensorflow.python.keras", "tf_keras")
 
 
+#: Class -> a setting that Keras' own always writes. Packages have classes of the same name with other settings.
+_ALWAYS_SAID = {"MultiHeadAttention": "num_heads"}
+
+
 def is_own(entry: Mapping[str, Any]) -> bool:
     """Whether the class of a serialised object is Keras' own, as far as the object says where it is from."""
     module, registered = entry.get("module"), entry.get("registered_name")
@@ -29,6 +33,9 @@ def own_name(entry: Mapping[str, Any], known: Container[str]) -> str:
     A registered class has its package before it, another one that is named like Keras' own its module.
     """
     name, registered = str(entry.get("class_name")), str(entry.get("registered_name"))
+    config = entry.get("config")
+    if isinstance(config, Mapping) and name in _ALWAYS_SAID and _ALWAYS_SAID[name] not in config:
+        return f"unregistered>{name}"
     if is_own(entry) or ">" in name:
         return name
     if ">" in registered:

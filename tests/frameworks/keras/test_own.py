@@ -146,3 +146,10 @@ def test_weights_of_a_subclassed_model_are_keras_and_keep_every_array() -> None:
     for name, array in kept.items():
         np.testing.assert_array_equal(array, stored[name])
     assert json.loads((path.parent / "case.json").read_text())["version"].startswith("3.")
+
+
+def test_a_class_of_another_package_is_told_apart_by_its_settings() -> None:
+    entry: dict[str, Any] = {"class_name": "MultiHeadAttention", "config": {"name": "mha", "head_num": 2}}
+    assert own_name(entry, {"MultiHeadAttention"}) == "unregistered>MultiHeadAttention"
+    entry["config"] = {"name": "mha", "num_heads": 2, "key_dim": 3}
+    assert own_name(entry, {"MultiHeadAttention"}) == "MultiHeadAttention"
