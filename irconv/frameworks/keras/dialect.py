@@ -87,13 +87,15 @@ class Dialect:
 
     def arguments(self, kind: str) -> frozenset[str] | None:
         """What the constructor of a layer class takes besides what every layer does; None for a class it lacks."""
-        # CuDNN layers run on some graphics cards only, and others do the same; ConvLSTM's axes are not written yet
-        if kind.startswith(("CuDNN", "ConvLSTM")):
+        # CuDNN layers run on some graphics cards only, and others do the same
+        if kind.startswith("CuDNN"):
             return None
         known = _read()[self.name]["layers"].get(kind)
         if known is None:
             return None
         hidden = _BY_KEYWORD if kind in ("LSTM", "GRU", "SimpleRNN") and self.name != "2.3" else frozenset[str]()
+        if kind.startswith("ConvLSTM"):  # whose constructor hands this on to that of all recurrent layers
+            hidden = frozenset(["return_state"])
         return frozenset(known.split()) | hidden
 
     def activation(self, word: str) -> str | None:

@@ -194,13 +194,17 @@ class MapAxes(Row):
         if word not in ("channels_last", "channels_first"):
             raise draft.refuse(f"expected data_format channels_last or channels_first, got {word!r}")
         if word == "channels_last":
-            draft.input_axes |= {"x": ("n t *s c", "n t c *s")}
-            draft.input_axes |= dict.fromkeys(("initial_h", "initial_c"), ("n *s unit", "n unit *s"))
-            draft.output_axes |= {"y": ("n t *s unit", "n t unit *s")}
-            draft.output_axes |= dict.fromkeys(("h", "c"), ("n *s unit", "n unit *s"))
+            self._turn(draft)
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         native.config["data_format"] = "channels_last"
+        self._turn(draft)
+
+    def _turn(self, draft: Draft) -> None:
+        draft.input_axes |= {"x": ("n t *s c", "n t c *s")}
+        draft.input_axes |= dict.fromkeys(("initial_h", "initial_c"), ("n *s unit", "n unit *s"))
+        draft.output_axes |= {"y": ("n t *s unit", "n t unit *s")}
+        draft.output_axes |= dict.fromkeys(("h", "c"), ("n *s unit", "n unit *s"))
 
 
 @dataclass(frozen=True)
