@@ -545,7 +545,7 @@ def _reader(path: Path, name: str | None) -> Reader:
             return next(reader for reader, _ in claims.values())
     seems, remedy = first_bytes.described(path)
     if seems:
-        raise UnknownFormat(str(path), f"{seems}, which irconv does not read", remedy)
+        raise UnknownFormat(str(path), "no reader recognises its content", f"It {seems}. {remedy}".rstrip())
     known = "; ".join(reader.description for reader in readers())
     raise UnknownFormat(str(path), "no reader recognises its content", f"irconv reads: {known}.")
 
