@@ -75,8 +75,8 @@ def _steps(bundle: Bundle, port: Port, node: Node, slot: str, types: Mapping[str
     """How many steps the sequences have whose lengths an input says here; 0 where that is not known, None where it says
     no lengths: these order a sequence, or are compared with its places, one after the other or all at once."""
     layer = bundle.layers[node.layer]
-    if layer.type == "ReverseSequence" and slot == "lengths":
-        return _size(types, node.inputs["x"], layer.settings()["time_axis"])
+    if slot == "lengths":  # of ReverseSequence, and of recurrent layers, whose time is axis 1
+        return _size(types, node.inputs["x"], layer.settings().get("time_axis", 1))
     if not port.dtype.startswith(("int", "uint")) or len([size for size in port.shape if size != 1]) > 1:
         return None
     if isinstance(layer, Scan):
