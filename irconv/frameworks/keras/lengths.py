@@ -17,7 +17,9 @@ from irconv.ir.layers.tensor_ops import Constant
 def as_masks(bundle: Bundle) -> Bundle:
     """The same function, where the number of steps is known: step t counts for a row of more than t steps."""
     graph, layers = bundle.graph, dict(bundle.layers)
-    if graph is None or not any("lengths" in n.inputs and isinstance(layers[n.layer], Recurrent) for n in graph.nodes):
+    if graph is None or not any(isinstance(layer, Recurrent) for layer in layers.values()):
+        return bundle
+    if not any("lengths" in node.inputs and isinstance(layers[node.layer], Recurrent) for node in graph.nodes):
         return bundle
     types = infer_types(bundle)
     nodes: list[Node] = []

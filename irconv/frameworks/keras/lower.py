@@ -97,7 +97,7 @@ def _same(sizes: Shape, window: tuple[tuple[int, ...], tuple[int, ...], tuple[in
 
 def _without_ceil_mode(bundle: Bundle) -> Bundle:
     """Pools that round their output sizes up, as pools that pad as much more at the end."""
-    if bundle.graph is None:
+    if bundle.graph is None or not any(isinstance(layer, MaxPool | AveragePool) for layer in bundle.layers.values()):
         return bundle
     types, layers, problems = infer_types(bundle), dict(bundle.layers), Problems()
     for node in bundle.graph.nodes:

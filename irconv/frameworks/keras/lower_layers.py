@@ -109,7 +109,7 @@ def without_counted_padding(bundle: Bundle) -> Bundle:
 
     What rounding up adds behind the padding stays uncounted: padding of another kind, of the padded values.
     """
-    if bundle.graph is None:
+    if bundle.graph is None or not any(isinstance(layer, AveragePool) for layer in bundle.layers.values()):
         return bundle
     types, layers, nodes = infer_types(bundle), dict(bundle.layers), list[Node]()
     for node in bundle.graph.nodes:

@@ -41,6 +41,8 @@ def _changed(tensor: Tensor, array: Array) -> Tensor:
 
 def _whole_slopes(bundle: Bundle) -> Bundle:
     """PReLUs with a slope for each axis but the first; the axes that PyTorch leaves out have length 1."""
+    if not any(isinstance(layer, PRelu) for layer in bundle.layers.values()):
+        return bundle
     types, layers, tensors = infer_types(bundle), dict(bundle.layers), dict(bundle.tensors)
     assert bundle.graph is not None, "the caller has looked"
     for node in bundle.graph.nodes:
