@@ -117,7 +117,7 @@ def test_weights_without_a_graph_cannot_be_run(processes: Processes) -> None:
     assert rejection(lambda: opened(given(state), processes, 0), MissingFact).startswith(f"{state}: {NOTHING}.")
     text = rejection(lambda: check(given(CNN), given(state), Request(), processes), MissingFact)
     assert text.startswith(f"{state}: {NOTHING}. ")
-    assert text.endswith(f", or compare the tensors: irconv diff {CNN} {state}.")
+    assert text.endswith(f", or compare the tensors: irconv diff {CNN} {state}")
 
 
 def test_what_nobody_reads_is_refused_by_its_name(processes: Processes, tmp_path: Path) -> None:
