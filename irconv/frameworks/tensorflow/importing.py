@@ -117,6 +117,8 @@ class GraphReader:
     """Loops that have been read, by name; see `irconv.frameworks.tensorflow.ops.loops`."""
     dead: dict[Reference, bool] = field(default_factory=dict)
     """Results whose branch is not taken, as far as that was asked; see `irconv.frameworks.tensorflow.ops.branches`."""
+    guards: dict[Reference, frozenset[tuple[Reference, int]]] = field(default_factory=dict)
+    """The conditions behind results, each with what it has to be, as far as that was asked; see the same."""
 
     def __post_init__(self) -> None:
         self.importer = Importer(edits.with_plugins(TABLE, self.options), self.graph.where)

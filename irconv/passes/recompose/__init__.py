@@ -23,7 +23,7 @@ from irconv.passes.recompose.linear import LINEAR
 from irconv.passes.recompose.matcher import Rule, Work
 from irconv.passes.recompose.norms import NORMS
 
-RULES: Sequence[Rule] = (*LINEAR, *NORMS, *ACTIVATIONS, *CUTS)
+RULES: Sequence[Rule] = (*NORMS, *LINEAR, *ACTIVATIONS, *CUTS)
 
 
 def _by_root(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:

@@ -30,6 +30,8 @@ def _exact() -> Iterator[Op]:
         gate = op("Add", op("Erf", inner), Number(1.0))
         yield from _products(X, gate, Number(0.5))
         yield op("Mul", X, op("Mul", gate, Number(0.5)))
+    for inner in (op("Mul", op("Neg", X), Number(1 / sqrt(2))), op("Div", op("Neg", X), Number(sqrt(2)))):
+        yield from _products(X, op("Sub", Number(1.0), op("Erf", inner)), Number(0.5))  # by the complement
 
 
 def _tanh() -> Iterator[Op]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.tensor_ops import Flatten, Identity
 from irconv.ir.shapes import size_product
+from irconv.layout import invert
 from irconv.passes.recompose.matcher import Build, Made, Match, Op, Operand, Rule, Var, Weights, op
 
 _BIASED = {"Conv": 1, "ConvTranspose": 1, "Linear": -1}
@@ -38,6 +39,15 @@ def _affine(match: Match) -> Made | None:
     return _with_bias(match, affine.operands.get("shift")) if list(affine.operands) == ["shift"] else None
 
 
+def _turned_affine(match: Match) -> Made | None:
+    """The bias of a Linear that was added with its axis turned to the second place."""
+    there, back = match.settings("there")["permutation"], match.settings("back")["permutation"]
+    affine = match.work.layers[match.nodes["affine"].layer]
+    if list(affine.operands) != ["shift"] or there[1] != len(there) - 1 or back != invert(there):
+        return None
+    return _with_bias(match, affine.operands["shift"])
+
+
 def _added(axis: int) -> Build:
     def build(match: Match) -> Made | None:
         (result,) = match.nodes["layer"].outputs.values()
@@ -49,8 +59,26 @@ def _added(axis: int) -> Build:
     return build
 
 
+def _tensordot(match: Match) -> Made | None:
+    """A Linear over rows that were merged for it, and cut apart again behind it: one over the last axis."""
+    shape, (result,) = match.type_of("x").shape, match.nodes["apart"].outputs.values()
+    layer, wanted = match.work.layers[match.nodes["layer"].layer], match.work.types[result].shape
+    (merged,) = match.nodes["merged"].outputs.values()
+    rows = match.work.types[merged].shape
+    if len(shape) < 3 or len(rows) != 2 or rows[1] != shape[-1] or wanted[:-1] != shape[:-1]:
+        return None
+    return Made(layer, {"x": match.values["x"]}, match.nodes["layer"].layer)
+
+
 def _rules() -> list[Rule]:
-    made = [Rule("flatten", op("Reshape", Var("x"), name="reshape"), _flattened)]
+    rows = Op("Linear", (op("Reshape", Var("x"), name="merged"),), name="layer")
+    made = [
+        Rule("tensordot", op("Reshape", rows, name="apart"), _tensordot),
+        Rule("flatten", op("Reshape", Var("x"), name="reshape"), _flattened),
+    ]
+    turned = op("Transpose", Op("Linear", (Var("x"),), name="layer"), name="there")
+    behind = op("ChannelAffine", turned, name="affine")
+    made.append(Rule("bias of a turned Linear", op("Transpose", behind, name="back"), _turned_affine))
     for type_, axis in _BIASED.items():
         for inputs in ((Var("x"),), (Var("x"), Var("kernel"))):
             layer = Op(type_, inputs, name="layer")

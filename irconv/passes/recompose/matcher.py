@@ -23,6 +23,8 @@ from irconv.layout import Array, customary, invert, regrouped
 Operand: TypeAlias = StoredOperand | LiteralOperand
 Place: TypeAlias = "tuple[int, tuple[int, ...]]"
 """The number of a node in the graph it came from, and its place among those that it has become."""
+_SHAPED = ("Reshape", "Unsqueeze", "Squeeze")
+"""Layers that give a constant another shape."""
 _CLOSE = 1e-6
 """How far a float32 number may be from the one that a pattern names."""
 
@@ -213,7 +215,7 @@ class Work:
             self.uses[node.layer] -= 1
         result, inputs = next(iter(root.outputs.values())), dict(made.inputs)
         name = made.name or root.layer
-        name = name if not self.uses[name] else f"{name}/{made.layer.type.lower()}"
+        name = name if not self.uses[name] else self._free(f"{name}/{made.layer.type.lower()}")
         inner = result
         if made.turned:
             slot = next(iter(inputs))
@@ -225,6 +227,13 @@ class Work:
         self._insert(number, Node(layer=name, scope=root.scope, inputs=inputs, outputs=outputs), 1)
         if made.turned:
             self._insert(number, self._turn(inner, invert(made.turned), result, root.scope), 2)
+
+    def _free(self, name: str) -> str:
+        number, found = 1, name
+        while self.uses[found]:
+            number += 1
+            found = f"{name}_{number}"
+        return found
 
     def _turn(self, value: str, order: Sequence[int], result: str, scope: str) -> Node:
         name = f"transpose_{''.join(map(str, order))}"
@@ -262,9 +271,11 @@ class Work:
     def _matches_op(self, pattern: Op, value: str, so_far: Match) -> Iterator[Match]:
         number = self.maker.get(value)
         node = None if number is None else self.nodes.get(number)
-        if node is None or self.uses[node.layer] > 1 or so_far.nodes.get(pattern.name, node) is not node:
+        if node is None or so_far.nodes.get(pattern.name, node) is not node:
             return
         layer = self.layers[node.layer]
+        if self.uses[node.layer] > 1 and layer.type != "Transpose":  # one layer is all transposes of its axes
+            return
         if layer.type != pattern.type or len(node.inputs) != len(pattern.inputs) or len(node.outputs) != 1:
             return
         settings = layer.settings()
@@ -287,9 +298,12 @@ class Work:
     # constants
 
     def constant(self, value: str) -> Constant | None:
-        """The layer that makes a value out of its operand alone."""
+        """The layer that makes a value out of its operand alone, but for axes of length 1 and the like."""
         number = self.maker.get(value)
         node = None if number is None else self.nodes.get(number)
+        while node is not None and self.layers[node.layer].type in _SHAPED and list(node.inputs) == ["x"]:
+            number = self.maker.get(node.inputs["x"])
+            node = None if number is None else self.nodes.get(number)
         layer = None if node is None else self.layers[node.layer]
         return layer if isinstance(layer, Constant) and "value" in layer.operands else None
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm, LayerNorm, RMSNorm
+from irconv.ir.shapes import size_product
 from irconv.passes.recompose.matcher import Build, Made, Match, Number, Op, Operand, Pattern, Rule, Var, Weights, op
 
 X, EPSILON = Var("x"), Number(name="epsilon")
@@ -23,11 +24,14 @@ def _inverse(spread: Pattern) -> Iterator[Pattern]:
 
 
 def _scaled_and_shifted(inverse: Pattern, mean: Pattern) -> Iterator[Op]:
-    """``x s + (beta - mean s)`` with ``s = gamma inverse``: what tf.nn.batch_normalization writes."""
+    """``x s + (beta - mean s)`` with ``s = gamma inverse``: what tf.nn.batch_normalization and Keras 3 write."""
     scale = op("Mul", inverse, Weights("gamma"), name="scale")
     for factor in (scale, inverse):
         yield op("Add", op("Mul", X, factor), op("Sub", Weights("beta"), op("Mul", mean, factor)))
         yield op("Sub", op("Mul", X, factor), op("Mul", mean, factor))
+        less = op("Mul", op("Neg", mean), factor)
+        yield op("Add", op("Mul", X, factor), op("Add", less, Weights("beta")))
+        yield op("Add", op("Mul", X, factor), less)
 
 
 def _with_affine(core: Pattern) -> Iterator[Op]:
@@ -137,6 +141,27 @@ def _normalised(
     return Made(layer.model_copy(update={"operands": operands}), {"x": match.values["x"]}, turned=turned)
 
 
+def _merged_rows(match: Match) -> Made | None:
+    """A norm of each row, rows merged to the channels of one instance and cut apart behind it: Keras 2's LayerNorm."""
+    work, layer = match.work, match.work.layers[match.nodes["norm"].layer]
+    shape, (inner,) = match.type_of("x").shape, match.nodes["merged"].outputs.values()
+    (result,) = match.nodes["apart"].outputs.values()
+    rows = work.types[inner].shape
+    if layer.operands or len(rows) < 3 or rows[0] != 1 or work.types[result].shape != shape:
+        return None
+    for axis in range(1, len(shape)):
+        lead, rest = size_product(shape[:axis]), size_product(shape[axis:])
+        if (lead.dimension, rest.dimension) == (rows[1], size_product(rows[2:]).dimension):
+            axes = tuple(range(axis, len(shape)))
+            return Made(LayerNorm(axes=axes, epsilon=layer.settings()["epsilon"]), {"x": match.values["x"]})
+    return None
+
+
+def _rows() -> Iterator[Rule]:
+    norm = op("InstanceNorm", op("Reshape", X, name="merged"), name="norm")
+    yield Rule("layer norm over merged rows", op("Reshape", norm, name="apart"), _merged_rows)
+
+
 def _affine() -> Iterator[Rule]:
     """What stands behind a norm that has neither: a factor is its gamma, a summand its beta."""
     for kind in ("LayerNorm", "InstanceNorm", "RMSNorm", "BatchNorm"):
@@ -166,4 +191,4 @@ def _epsilon(match: Match) -> float:
     return float(shortest_float32(match.numbers["epsilon"]))
 
 
-NORMS = [*_running(), *_own(), *_root_mean_square(), *_affine()]
+NORMS = [*_running(), *_own(), *_rows(), *_root_mean_square(), *_affine()]

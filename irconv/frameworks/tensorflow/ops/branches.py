@@ -1,4 +1,8 @@
-"""Branches whose condition is known while reading (Switch and Merge): the one that is not taken is pruned."""
+"""Branches (Switch and Merge): where a condition is known while reading, the one that is not taken is pruned.
+
+Where it is not, both are read, and what the condition says is chosen of their results: a branch has no effects, so that
+it may be computed in vain.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +12,13 @@ from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.ir.known import numeric
+from irconv.ir.layers.comparisons import Where
 
 _SWITCHES = ("Switch", "RefSwitch")
 _MERGES = ("Merge", "RefMerge")
+_MOST = 200
+"""More branches than anybody writes in one another."""
+_KNOWN = "Its condition has to be known while reading; --fix gives an input a value."
 
 
 def _passed_on(reader: GraphReader, node: NodeDef) -> None:
@@ -22,26 +30,97 @@ def _passed_on(reader: GraphReader, node: NodeDef) -> None:
 def _merged(reader: GraphReader, node: NodeDef) -> None:
     """A Merge gives what comes from the branch that is taken."""
     alive = _alive(reader, node)
-    index = reader.inputs(node).index(alive)
-    reader.gives(node, reader.result(alive), reader.number(node, index, "int32", "index"))
+    if len(alive) > 1:
+        _chosen(reader, node, alive)
+        return
+    index = reader.inputs(node).index(alive[0])
+    reader.gives(node, reader.result(alive[0]), reader.number(node, index, "int32", "index"))
+
+
+def _chosen(reader: GraphReader, node: NodeDef, alive: Sequence[Reference]) -> None:
+    """Of two branches that may both be taken the result that the condition says."""
+    condition, taken, other = _decided(reader, node, alive)
+    values = [reader.result(reference) for reference in (taken, other)]
+    types = [reader.type_of(value) for value in values]
+    if types[0] != types[1]:
+        what = f"expected branches that give the same type and shape, got {types[0]} and {types[1]}"
+        raise Refused(reader.where(node), what, _KNOWN)
+    where = reader.place(node, Where(), condition=reader.result(condition), x0=values[0], x1=values[1])
+    reader.gives(node, where)
 
 
 def _merge_needs(reader: GraphReader, node: NodeDef) -> Sequence[Reference]:
-    """First the conditions that decide, then the branch that is taken."""
+    """First the conditions that decide, then the branches that may be taken."""
     conditions = _conditions(reader, node)
     if any(reference not in reader.values for reference in conditions):
         return conditions
-    return [_alive(reader, node)]
+    alive = _alive(reader, node)
+    return alive if len(alive) == 1 else [*alive, _decided(reader, node, alive)[0]]
 
 
-def _alive(reader: GraphReader, node: NodeDef) -> Reference:
+def _alive(reader: GraphReader, node: NodeDef) -> list[Reference]:
     alive = [reference for reference in reader.inputs(node) if not _is_dead(reader, reference)]
-    if len(alive) != 1:
+    if len(alive) not in (1, 2) or (len(alive) == 2 and len(reader.inputs(node)) != 2):
         what = f"expected one branch to be taken, got {len(alive)} of {len(reader.inputs(node))}"
-        raise Refused(
-            reader.where(node), what, "Its condition has to be known while reading; --fix gives an input a value."
-        )
-    return alive[0]
+        raise Refused(reader.where(node), what, _KNOWN)
+    return alive
+
+
+def _decided(reader: GraphReader, node: NodeDef, alive: Sequence[Reference]) -> tuple[Reference, Reference, Reference]:
+    """The condition between two branches, the one that is taken where it holds, and the other."""
+    guards = [_guards(reader, reference) for reference in alive]
+    found = [
+        (condition, alive[k], alive[1 - k])
+        for k in (0, 1)
+        for condition, index in sorted(guards[k], key=str)
+        if index == 1 and (condition, 0) in guards[1 - k]
+    ]
+    if len(found) != 1:
+        what = f"expected one branch to be taken, got 2 and {len(found)} conditions between them"
+        raise Refused(reader.where(node), what, _KNOWN)
+    return found[0]
+
+
+def _guards(reader: GraphReader, wanted: Reference) -> frozenset[tuple[Reference, int]]:
+    """The conditions behind a result, each with what it has to be for the result to be there."""
+    found = reader.guards
+    stack, opened = [wanted], set[Reference]()
+    while stack:
+        reference = stack[-1]
+        if reference in found:
+            stack.pop()
+            continue
+        node = reader.node(reference.node)
+        inputs = reader.inputs(node)[:1] if node.op in _SWITCHES else _every_input(node)
+        missing = [taken for taken in inputs if taken not in found]
+        if missing and reference in opened:
+            raise Refused(reader.where(node), "depends on itself")
+        if missing:
+            opened.add(reference)
+            stack += missing
+            continue
+        stack.pop()
+        behind = [found[taken] for taken in inputs] or [frozenset()]
+        if node.op in _SWITCHES:
+            found[reference] = behind[0] | {(_condition(reader, node), reference.index)}
+        elif node.op in _MERGES:
+            found[reference] = frozenset.intersection(*behind)
+        else:
+            found[reference] = frozenset.union(*behind)
+        if len(found[reference]) > _MOST:
+            raise Refused(reader.where(node), f"lies in more than {_MOST} branches")
+    return found[wanted]
+
+
+def _condition(reader: GraphReader, node: NodeDef) -> Reference:
+    """The condition of a Switch, behind what only gives it on."""
+    reference = reader.inputs(node)[1]
+    for _ in range(len(reader.graph.nodes)):
+        inner = reader.node(reference.node)
+        if inner.op != "Identity":
+            break
+        reference = reader.inputs(inner)[0]
+    return reference
 
 
 def _conditions(reader: GraphReader, node: NodeDef) -> list[Reference]:
@@ -68,7 +147,7 @@ def _every_input(node: NodeDef) -> list[Reference]:
 
 def _is_dead(reader: GraphReader, wanted: Reference) -> bool:
     """Whether a result belongs to a branch that is not taken; conditions have been read."""
-    stack = [wanted]
+    stack, opened = [wanted], set[Reference]()
     while stack:
         reference = stack[-1]
         if reference in reader.dead:
@@ -76,12 +155,15 @@ def _is_dead(reader: GraphReader, wanted: Reference) -> bool:
             continue
         node = reader.node(reference.node)
         if node.op in _SWITCHES:
-            reader.dead[reference] = _taken(reader, node) != reference.index
+            reader.dead[reference] = _taken(reader, node) == 1 - reference.index
             stack.pop()
             continue
         inputs = _every_input(node)
         missing = [taken for taken in inputs if taken not in reader.dead]
+        if missing and reference in opened:
+            raise Refused(reader.where(node), "depends on itself")
         if missing:
+            opened.add(reference)
             stack += missing
             continue
         deaths = [reader.dead[taken] for taken in inputs]
@@ -90,13 +172,11 @@ def _is_dead(reader: GraphReader, wanted: Reference) -> bool:
     return reader.dead[wanted]
 
 
-def _taken(reader: GraphReader, node: NodeDef) -> int:
-    """Which of its results a Switch gives a value to."""
-    condition = reader.inputs(node)[1]
-    known = reader.importer.known(reader.result(condition))
+def _taken(reader: GraphReader, node: NodeDef) -> int | None:
+    """Which of its results a Switch gives a value to; None where only running the model would tell."""
+    known = reader.importer.known(reader.result(reader.inputs(node)[1]))
     if known is None or not numeric(known) or known.size != 1:
-        what = f"expected its condition {condition} to be known while reading"
-        raise Refused(reader.where(node), what, "--fix NAME=VALUE gives an input of the graph a value.")
+        return None
     return int(bool(known.item()))
 
 

@@ -1,0 +1,69 @@
+"""Blocks of Keras in TensorFlow's graphs, as layers again; resizes of TensorFlow 1; branches that data decides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import irconv
+from irconv.errors import Refused
+from irconv.ir.bundle import Bundle
+from irconv.options import ReadOptions
+from tests.helpers import GOLDEN_ERROR, ROOT, rejection
+
+FOLDER = ROOT / "fixtures" / "tensorflow"
+BLOCKS = FOLDER / "blocks"
+RECURRENT = FOLDER / "recurrent"
+
+
+def error(found: np.ndarray, wanted: np.ndarray) -> float:
+    assert found.shape == wanted.shape
+    return float(np.abs(found - wanted).max() / np.abs(wanted).max())
+
+
+def kinds(bundle: Bundle) -> Counter[str]:
+    assert bundle.graph is not None
+    return Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
+
+
+@pytest.mark.parametrize("name", ["keras2", "keras3"])
+def test_a_transformer_block_of_keras_is_made_of_layers(name: str) -> None:
+    bundle = irconv.read(BLOCKS / f"{name}.pb")
+    found = kinds(bundle)
+    assert (found["Linear"], found["LayerNorm"], found["Gelu"], found["Transpose"]) == (6, 2, 1, 0)
+    assert not {"Erf", "Rsqrt", "Square", "InstanceNorm", "ChannelAffine"} & found.keys()
+    with np.load(BLOCKS / f"{name}.npz") as values:
+        (y,) = irconv.run(bundle, [values["x"]]).values()
+        assert error(y, values["y"]) < GOLDEN_ERROR
+
+
+def test_resizes_of_tensorflow_1_are_read_and_written_for_keras(tmp_path: Path) -> None:
+    bundle = irconv.read(BLOCKS / "resizes.pb")
+    assert kinds(bundle) == {"Resize": 5}
+    irconv.write(bundle, tmp_path / "m.keras")
+    again = irconv.read(tmp_path / "m.keras")
+    with np.load(BLOCKS / "resizes.npz") as values:
+        wanted = [values[key] for key in ("bilinear", "centred", "corners", "nearest", "nearest_corners")]
+        for made in (bundle, again):
+            assert made.graph is not None
+            x = values["x"] if made.graph.inputs[0].source_axes != "NCHW" else values["x"].transpose(0, 3, 1, 2)
+            for y, right in zip(irconv.run(made, [x]).values(), wanted, strict=True):
+                lies = y if y.shape == right.shape else y.transpose(0, 2, 3, 1)
+                assert error(lies, right) < GOLDEN_ERROR
+
+
+def test_branches_that_lengths_decide_are_both_computed_and_chosen_from() -> None:
+    bundle = irconv.read(RECURRENT / "unrolled_lengths.pb", ReadOptions(outputs=("y0", "y1", "y2")))
+    with np.load(RECURRENT / "values.npz") as values:
+        assert bundle.graph is not None
+        given = [values[port.name] for port in bundle.graph.inputs]
+        for i, y in enumerate(irconv.run(bundle, given).values()):
+            assert error(y, values[f"unrolled_lengths:y{i}"]) < GOLDEN_ERROR
+
+
+def test_an_operation_over_all_steps_at_once_is_refused_by_name() -> None:
+    text = rejection(lambda: irconv.read(RECURRENT / "fused.pb", ReadOptions(outputs=("y0",))), Refused)
+    assert "irconv has no rule for TensorFlow's BlockLSTM" in text
