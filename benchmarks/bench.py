@@ -1,7 +1,7 @@
 """Measures conversions as whole processes, each beside its floor and the framework's own way in the same run.
 
     python -m benchmarks.bench                     every row, printed
-    python -m benchmarks.bench --only VGG16.h5     rows whose source or target has this in its name
+    python -m benchmarks.bench --only VGG16.h5     rows whose source or target has this in its name; several by commas
     python -m benchmarks.bench --write             and writes docs/performance.md
 
 Files are made once, in ``build/bench`` (``--files``), which takes 4 GB and some minutes; the rows take most of an hour.
@@ -145,13 +145,13 @@ seconds. Bytecode is there before, and files are in the system's cache. In the s
 """.strip()
 
 
-def page(rows: Sequence[Row], load: tuple[float, float]) -> str:
-    """The whole page."""
+def page(rows: Sequence[Row], load: tuple[float, float], command: str) -> str:
+    """The whole page, with the command that made it."""
     ways = {(found.source.suffix, found.target): way(found.source.suffix, found.target) for found in rows}
     named = "; ".join(f"{source} to {target}, {name}" for (source, target), name in ways.items() if name)
     parts = [
         "# What a conversion costs",
-        "<!-- Made by `make bench` (`python -m benchmarks.bench --write`); edit `benchmarks/`. -->",
+        f"<!-- Made by `{command}`; `make bench` measures every row. Edit `benchmarks/`. -->",
         _machine(load),
         _INTRODUCTION.replace("WAYS", named),
     ]
@@ -192,7 +192,7 @@ def _processor() -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", default="", help="rows with this in `SOURCE to TARGET`")
+    parser.add_argument("--only", default="", help="rows with one of these in `SOURCE to TARGET`, joined by commas")
     parser.add_argument(
         "--runs", type=int, default=5, help="runs of each program; 3 of those above 200 MB or 10,000 layers"
     )
@@ -202,7 +202,9 @@ def main() -> None:
     os.chdir(ROOT)
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # or every run would compile irconv anew
     subprocess.run([sys.executable, "-m", "compileall", "-q", "irconv", "benchmarks"], check=True)
-    wanted = [(source, t) for source in SOURCES for t in source.targets if given.only in f"{source.name} to {t}"]
+    words = given.only.split(",")
+    every = [(source, target) for source in SOURCES for target in source.targets]
+    wanted = [pair for pair in every if any(word in f"{pair[0].name} to {pair[1]}" for word in words)]
     prepared(list(dict.fromkeys(source for source, _ in wanted)), given.files)
     before, rows = os.getloadavg()[0], []
     print(HEAD)
@@ -211,7 +213,8 @@ def main() -> None:
         rows.append(row(source, target, given.files, min(3, given.runs) if long else given.runs))
         print(line(rows[-1]), flush=True)
     if given.write:
-        PAGE.write_text(page(rows, (before, os.getloadavg()[0])), encoding="utf-8")
+        command = f"python -m benchmarks.bench {' '.join(sys.argv[1:])}"
+        PAGE.write_text(page(rows, (before, os.getloadavg()[0]), command), encoding="utf-8")
 
 
 if __name__ == "__main__":

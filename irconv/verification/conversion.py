@@ -19,8 +19,19 @@ from irconv.verification.runtimes import RUNTIMES
 from irconv.verification.sides import Given, Side, opened
 from irconv.verification.slots import Slots, native_slots
 
-_RUN = {"onnx": "onnx", "keras": "keras", "keras-h5": "keras", "torch-source": "", "theano": "", "theano-h5": ""}
+_TENSORFLOW = ("tensorflow", "tensorflow-graph", "tensorflow-saved-model")
+_RUN = {
+    "onnx": "onnx",
+    "keras": "keras",
+    "keras-h5": "keras",
+    "torch-source": "",
+    "theano": "",
+    "theano-h5": "",
+    **dict.fromkeys(_TENSORFLOW, "tensorflow"),
+}
 """The writers whose files a framework runs, and the reader that would recognise them."""
+_READ_BACK = ("keras", "tensorflow")
+"""Those that may be for a framework which is not here, and then run as they are read back."""
 _ENTRY = "model.py"
 _TORCH = "torch-source"
 
@@ -28,7 +39,7 @@ _TORCH = "torch-source"
 def judge(
     source: Given, destination: Path, writer: Writer, read: Callable[[Path], Bundle]
 ) -> Callable[[Bundle, Output | None, Made], tuple[Report, ...]]:
-    """What checks a conversion of `source`: its runtimes are asked when it is called; `read` reads a file of Keras.
+    """What checks a conversion of `source`: its runtimes are asked when it is called; `read` reads what was written.
 
     Raises `MissingFact` for a format that holds weights alone.
     """
@@ -68,10 +79,10 @@ def _reports(a: Side, targets: Sequence[Given], processes: Processes) -> Iterato
 def _written(output: Output, made: Made, bundle: Bundle, writer: Writer, read: Callable[[Path], Bundle]) -> Given:
     """What was written, where it lies before it is moved."""
     path, final = output.staged(made[-1]), made[-1]
-    if path.is_dir():
+    if (path / _ENTRY).is_file():
         path, final = path / _ENTRY, final / _ENTRY
     reader = _RUN[writer.name]
-    if reader == "keras":  # an .h5 may be for a Keras that is not here, and then runs as it is read back
+    if reader in _READ_BACK:
         return Given(path, read(path), reader=reader, final=final)
     return Given(path, reader=reader, ports=_ports(made, bundle.graph), final=final)
 

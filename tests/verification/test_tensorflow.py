@@ -16,6 +16,7 @@ from irconv import api
 from irconv.cli import main
 from irconv.errors import MissingFact
 from irconv.options import ReadOptions
+from irconv.verification import runtimes
 from irconv.verification.check import Request, check
 from irconv.verification.compare import difference
 from irconv.verification.domains import domains
@@ -203,3 +204,25 @@ def test_the_pythons_that_are_named_for_tensorflow_1_come_first(
     assert opened(given(EXPORTED), processes, 0).notes == ()
     done = CliRunner().invoke(main, ["formats"], env={"COLUMNS": "300"})
     assert "tensorflow (IRCONV_TENSORFLOW1_PYTHON no-such-python" in done.stdout
+
+
+# what is written ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("suffix", [".pb", ".savedmodel", ".ckpt"])
+def test_what_is_written_for_tensorflow_is_run_by_tensorflow(suffix: str, tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["convert", str(EXPORTED), str(tmp_path / f"m{suffix}"), "--verify"])
+    assert done.exit_code == 0, done.output
+    assert "checked: tensorflow and onnxruntime agree with tensorflow 2." in done.stdout
+
+
+def test_where_tensorflow_is_not_installed_its_files_run_as_they_are_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    kept = runtimes.find_spec
+    monkeypatch.setattr(runtimes, "find_spec", lambda name: kept(name) if name == "onnx" else None)
+    done = CliRunner().invoke(main, ["convert", str(EXPORTED), str(tmp_path / "m.pb"), "--verify"])
+    assert done.exit_code == 0, done.output
+    assert f"note: {EXPORTED}: tensorflow is not installed" in done.stderr
+    assert f"note: {tmp_path / 'm.pb'}: tensorflow is not installed" in done.stderr
+    assert "checked: numpy agrees with irconv's reading in numpy" in done.stdout
