@@ -256,9 +256,13 @@ def _pad(call: Call) -> str:
 
 def _prelu(call: Call) -> str:
     x = call.inputs[0]
-    axes = [axis for axis, n in enumerate(call.native.tensors["alpha"].data.shape) if n == 1]
+    shape, rank = call.native.tensors["alpha"].data.shape, len(call.result.shape)
+    axes = [axis for axis, n in enumerate(shape) if n == 1]
     shared = f", {', '.join(map(str, axes))}" if axes else ""
     alpha = f"T.addbroadcast({call.array('alpha')}{shared})" if axes else call.array("alpha")
+    if len(shape) < rank - 1:  # it lies along the first axes after the samples, and numpy would take the last
+        pattern = ['"x"', *map(str, range(len(shape))), *['"x"'] * (rank - 1 - len(shape))]
+        alpha = f"{alpha}.dimshuffle({', '.join(pattern)})"
     return f"T.switch({x} > 0, {x}, {alpha} * {x})"
 
 

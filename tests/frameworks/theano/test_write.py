@@ -13,6 +13,7 @@ import irconv
 from irconv.errors import MissingFact, Refused
 from irconv.frameworks.theano import arrays
 from irconv.frameworks.theano.kinds import KINDS
+from irconv.ir.layers.activations import PRelu
 from irconv.ir.layers.matrix import Einsum
 from irconv.options import ReadOptions, WriteOptions
 from tests.frameworks.theano.cases import CASES, case, name_of, read
@@ -96,3 +97,9 @@ def test_names_that_are_no_file_names_become_such(tmp_path: Path) -> None:
     irconv.write(builder.build(), tmp_path / "m.theano")
     assert [path.name for path in (tmp_path / "m.theano").glob("*.h5")] == ["block_1_a_W.h5"]
     assert len(arrays.read(tmp_path / "m.theano").found) == 1
+
+
+def test_one_slope_a_channel_lies_along_the_channels(tmp_path: Path) -> None:
+    builder = Builder(x=("N", 6, 5, 4)).add("p", PRelu(), "x", slope=numbers(6))
+    irconv.write(builder.build(), tmp_path / "m.theano")
+    assert 'load("p_alpha").dimshuffle("x", 0, "x", "x") * ' in (tmp_path / "m.theano" / "model.py").read_text()
