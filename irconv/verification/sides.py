@@ -334,6 +334,7 @@ def _entered(found: running.Entry) -> dict[str, Any]:
         "feeds": feeds,
         "fetches": [{"name": fetch.name, "value": fetch.value} for fetch in found.fetches],
         "fixed": dict(found.fixed),
+        "averages": dict(found.averages),
     }
 
 

@@ -80,6 +80,21 @@ def test_a_switch_of_training_is_what_the_user_says(processes: Processes) -> Non
     assert difference(*results).relative > 1e-2
 
 
+@pytest.mark.parametrize("ema", [False, True])
+def test_moving_averages_take_the_place_of_variables_where_they_are_asked_for(
+    ema: bool, processes: Processes, tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"outputs": ("net/y:0",), "inputs": ("x:0",), "ema": ema}
+    source = TENSORFLOW / "training" / "adam.ckpt.index"
+    side = opened(given(source, **options), processes, 0)
+    assert (side.own, side.notes) == (True, ())
+    values = np.load(TENSORFLOW / "training" / "values.npz")
+    (predicted,) = side.loaded.run([values["adam:x"]])
+    assert (difference(values["adam:y"], predicted).relative < 1e-6) == (not ema)
+    irconv.convert(source, tmp_path / "m.onnx", ReadOptions(**options))
+    assert check(given(source, **options), given(tmp_path / "m.onnx"), Request(seeds=1), processes).agree
+
+
 def test_where_a_dropout_is_on_tensorflow_is_not_asked(processes: Processes) -> None:
     side = opened(given(RUNNING, outputs=("drop/cond/dropout/mul_1",)), processes, 0)
     assert not side.own

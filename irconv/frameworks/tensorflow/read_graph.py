@@ -52,7 +52,7 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     fetches = tuple(replace(fetch, value=inliner.resolved(fetch.value)) for fetch in how.fetches)
     training = of_objects(objects, "") if objects is not None else of_graph(meta)
     variables = classify(checkpoint.tensors, training) if checkpoint else {}
-    averages = _averages(variables, where) if options.ema else {}
+    averages = averages_of(variables, where) if options.ema else {}
     where_saved = places(meta, nodes.by_name, checkpoint, objects, where)
     if captured and meta.objects is not None and objects is not None:
         keys = keys_of_objects(meta.objects, objects)
@@ -120,7 +120,8 @@ def _without_signature(meta: MetaGraph, where: str) -> MissingFact:
     return MissingFact(where, what, f"{named}, or values with --inputs and --outputs.")
 
 
-def _averages(variables: Mapping[str, Variable], where: str) -> dict[str, str]:
+def averages_of(variables: Mapping[str, Variable], where: str) -> dict[str, str]:
+    """Variable -> the one with its moving average. Raises `MissingFact` where there is none."""
     found = {variable.of: name for name, variable in variables.items() if variable.role == "average"}
     if not found:
         raise MissingFact(f"{where}: --ema", "there are no moving averages among the variables", "Leave it out.")

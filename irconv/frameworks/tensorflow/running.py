@@ -13,10 +13,12 @@ from irconv.frameworks.tensorflow.ends import PLACEHOLDERS, is_switch
 from irconv.frameworks.tensorflow.graph import Nodes, split
 from irconv.frameworks.tensorflow.importing import Feed, Fetch
 from irconv.frameworks.tensorflow.inlining import Inliner, flattened
-from irconv.frameworks.tensorflow.read_graph import fixed_values, graph_of, interface_of
+from irconv.frameworks.tensorflow.read_graph import averages_of, fixed_values, graph_of, interface_of
+from irconv.frameworks.tensorflow.training import of_graph
+from irconv.frameworks.tensorflow.variables import classify
 from irconv.options import ReadOptions
 
-HONOURED = frozenset({"inputs", "outputs", "signature", "tags", "fix"})
+HONOURED = frozenset({"inputs", "outputs", "signature", "tags", "fix", "ema"})
 """The options by which `entry` chooses a function that the file has."""
 
 
@@ -36,6 +38,8 @@ class Entry:
     fetches: tuple[Fetch, ...]
     fixed: Mapping[str, bool | int | float]
     """Numbers that are fed beside the inputs: switches of training, which are off, and what ``--fix`` says."""
+    averages: Mapping[str, str]
+    """Variable -> the one with its moving average, which is to be taken in its place (``--ema``)."""
 
 
 def entry(path: Path, options: ReadOptions) -> Entry:
@@ -59,9 +63,12 @@ def entry(path: Path, options: ReadOptions) -> Entry:
     }
     fixed |= {name: array.item() for name, array in fixed_values(options, nodes).items()}
     fetches = tuple(replace(fetch, value=_outer(fetch.value, meta.graph, inliner, nodes)) for fetch in how.fetches)
+    averages: Mapping[str, str] = {}
+    if options.ema and found.checkpoint is not None:
+        averages = averages_of(classify(found.checkpoint.read().tensors, of_graph(meta)), where)
     kind = "meta_graph" if found.kind == "checkpoint" else found.kind
     prefix = found.checkpoint.prefix if found.checkpoint is not None else None
-    return Entry(found.graph, kind, meta.tags, prefix, meta.version, how.feeds, fetches, fixed)
+    return Entry(found.graph, kind, meta.tags, prefix, meta.version, how.feeds, fetches, fixed, averages)
 
 
 def _outer(value: str, graph: GraphDef, inliner: Inliner, nodes: Nodes) -> str:

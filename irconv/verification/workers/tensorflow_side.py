@@ -88,6 +88,7 @@ class Side:
         starting = self._starting(meta, graph)
         self._session = self._imported(meta, graph.needed([*roots, *restoring, *starting]), graph.functions())
         self._restore(restoring, starting, options["checkpoint"])
+        self._average(options["averages"], options["checkpoint"])
         self._made = set(graph.needed([split(value)[0] for value in fetches]))
         self._fetches = [self._tensor(value) for value in fetches]
         self._feeds = [self._tensor(self._values[feed["value"]]) for feed in options["feeds"]]
@@ -162,6 +163,21 @@ class Side:
             self._session.run(self._operation(restoring[0]), {self._tensor(self._file): checkpoint})
         for name in starting:
             self._session.run(self._operation(name))
+
+    def _average(self, averages: Any, checkpoint: Any) -> None:
+        """Give variables the values of their moving averages."""
+        graph = self._session.graph
+        there = [name for name in averages if name in {one.name for one in graph.get_operations()}]
+        for name in there:
+            variable = self._operation(name)
+            value = self._tf.train.load_checkpoint(checkpoint).get_tensor(averages[name])
+            with graph.as_default():
+                given = self._tf.placeholder(value.dtype, value.shape)
+                if variable.type == "VarHandleOp":
+                    assigned = self._tf.raw_ops.AssignVariableOp(resource=variable.outputs[0], value=given)
+                else:
+                    assigned = self._tf.raw_ops.Assign(ref=variable.outputs[0], value=given)
+            self._session.run(assigned, {given: value})
 
     def _refuse_random(self) -> None:
         """Raise `ValueError` where two runs on the same numbers differ: a dropout that is not switched off."""
