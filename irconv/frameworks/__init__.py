@@ -118,6 +118,14 @@ READERS = (
         options=("plugins",),
     ),
     Reader(
+        "torchscript",
+        f"{_HERE}.torch.read_script",
+        "TorchScript, traced and scripted modules of PyTorch",
+        graphs=True,
+        recogniser=f"{_HERE}.torch.script_files",
+        options=("input_shape", "plugins"),
+    ),
+    Reader(
         "torch",
         f"{_HERE}.torch.read",
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",

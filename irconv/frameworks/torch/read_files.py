@@ -15,6 +15,7 @@ from irconv.containers.zip import Archive
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Refused
 from irconv.frameworks.torch.pickles import Storages, item_bytes
 from irconv.frameworks.torch.pickles_views import Storage
+from irconv.frameworks.torch.script_files import mark_of
 
 _MAGIC = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
@@ -61,7 +62,8 @@ def _is_legacy(head: bytes) -> bool:
 
 def _marks_of_zip(path: Path, head: bytes) -> str:
     try:
-        names = [PurePosixPath(name) for name in Archive(path).members]
+        archive = Archive(path)
+        names = [PurePosixPath(name) for name in archive.members]
     except (DamagedFile, Refused):
         # Without its end the archive cannot be listed; the first member says whose it is.
         first = PurePosixPath(head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin1"))
@@ -69,6 +71,8 @@ def _marks_of_zip(path: Path, head: bytes) -> str:
         return f"is a damaged zip that begins with {first}" if named else ""
     if any(name.name == "archive_format" for name in names):
         return ""  # an exported program, which has a reader of its own
+    if mark_of(archive.members):
+        return ""  # TorchScript, which has one, too
     marks = ("data.pkl", "model.json")
     found = next((str(name) for name in names if name.name in marks), "")
     return f"is a zip with {found}" if found else ""

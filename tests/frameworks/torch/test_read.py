@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -213,21 +212,6 @@ def test_a_folder_of_shards_is_read_as_one_state_dict(safe: bool, tmp_path: Path
     (tmp_path / names[1]).unlink()
     text = rejection(lambda: irconv.read(tmp_path), DamagedFile)
     assert text == f"{index}: expected the shard {names[1]}, which is missing."
-
-
-@pytest.mark.parametrize(
-    ("members", "kind"),
-    [
-        (("m/data.pkl", "m/constants.pkl", "m/code/m.py", "m/version"), "a TorchScript program"),
-        (("m/model.json", "m/tensors/0", "m/code/m.py"), "a TorchScript program"),
-    ],
-)
-def test_programs_are_refused_by_name(members: tuple[str, ...], kind: str, tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "m.pt", "w") as archive:
-        for member in members:
-            archive.writestr(member, b"")
-    text = rejection(lambda: irconv.read(tmp_path / "m.pt"), Refused)
-    assert text.startswith(f"{tmp_path / 'm.pt'}: is {kind}, which irconv does not read.")
 
 
 def test_large_weights_become_shards_with_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ What writes in place gives new values to all that shares the memory (`aten.alias
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -16,8 +16,9 @@ from irconv.codec import NativeWeight
 from irconv.containers.exported_program import ELEMENT_TYPES, Program
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.aliases import Aliases, View
+from irconv.frameworks.torch.aten.promotion import promote
 from irconv.frameworks.torch.table import TABLE
-from irconv.ir.dtypes import FLOATS, item_size, numpy_dtype
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, Origin, ValueType
 from irconv.ir.layers.comparisons import Cast
@@ -168,9 +169,16 @@ class ProgramReader:
             if op in SCALARS:
                 self.sizes[outputs[0]] = SCALARS[op](*arguments.values())
             elif op in HANDLERS or op.replace("_.", ".") not in HANDLERS:
-                self._plain(call)
+                self.apply(call, False)
             else:
-                self._in_place(replace(call, op=op.replace("_.", ".")))
+                self.apply(replace(call, op=op.replace("_.", ".")), True)
+
+    def apply(self, call: Call, in_place: bool) -> None:
+        """A call of an op, or of its form in place: what it gives, what that is a view of, and what it writes to."""
+        if in_place:
+            self._in_place(call)
+        else:
+            self._plain(call)
 
     def _plain(self, call: Call) -> None:
         from irconv.frameworks.torch.aten.views import is_view
@@ -337,32 +345,6 @@ class ProgramReader:
             if weight is not None and "." in weight.path:
                 return weight.path.rpartition(".")[0]
         return ""
-
-
-def promote(tensors: Sequence[tuple[str, int]], numbers: Sequence[Any]) -> str:
-    """The element type of an operation: the highest kind wins, in it the widest type; tensors without axes count only
-    where no other has their kind, numbers only where no tensor has it.
-
-    >>> promote([("float16", 2), ("float32", 0)], []), promote([("int64", 1)], [0.5]), promote([("bool", 1)], [2])
-    ('float16', 'float32', 'int64')
-    """
-    kind = max([_kind(dtype) for dtype, _ in tensors] + [_kind_of(number) for number in numbers])
-    whole = [dtype for dtype, rank in tensors if _kind(dtype) == kind and rank > 0]
-    scalars = [dtype for dtype, rank in tensors if _kind(dtype) == kind]
-    found = whole or scalars
-    if not found:
-        return ("bool", "int64", "float32")[kind]
-    if {"float16", "bfloat16"} <= set(found):
-        return "float32"
-    return max(found, key=item_size)
-
-
-def _kind(dtype: str) -> int:
-    return 0 if dtype == "bool" else 2 if dtype in FLOATS or "float" in dtype else 1
-
-
-def _kind_of(number: Any) -> int:
-    return 0 if isinstance(number, bool) else 2 if isinstance(number, float) else 1
 
 
 def _dimension(size: Mapping[str, Any]) -> Dimension:

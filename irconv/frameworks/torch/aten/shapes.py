@@ -316,6 +316,7 @@ HANDLERS: dict[str, Handler] = {
     "chunk.default": _chunks,
     "split.Tensor": _chunks,
     "split_with_sizes.default": _chunks,
+    "split.sizes": _chunks,
     "unbind.int": _unbound,
     "expand.default": _expanded,
     "repeat.default": _repeated,

@@ -153,7 +153,7 @@ _VIEWS: Mapping[str, PutBack] = {
     **dict.fromkeys(("view.default", "reshape.default", "flatten.using_ints", "unflatten.int"), _shaped),
     **dict.fromkeys(("squeeze.dim", "squeeze.dims", "squeeze.default", "unsqueeze.default"), _shaped),
     **dict.fromkeys(("transpose.int", "permute.default", "t.default"), _turned),
-    **dict.fromkeys(("chunk.default", "split.Tensor", "split_with_sizes.default"), _piece),
+    **dict.fromkeys(("chunk.default", "split.Tensor", "split.sizes", "split_with_sizes.default"), _piece),
     "select.int": _selected,
     "slice.Tensor": _sliced,
     "unbind.int": _unbound,

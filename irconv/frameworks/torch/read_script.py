@@ -1,0 +1,118 @@
+"""Reads TorchScript (``torch.jit.save``) into bundles, without PyTorch and without running its code."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from irconv import edits
+from irconv.containers.exported_program import Program
+from irconv.containers.pickle import Instance
+from irconv.errors import MissingFact, Refused
+from irconv.frameworks.torch.aten.aliases import Aliases
+from irconv.frameworks.torch.aten.program import ProgramReader, Tensor
+from irconv.frameworks.torch.pickles_tensors import PickledTensor
+from irconv.frameworks.torch.said import said_shape
+from irconv.frameworks.torch.script import archive
+from irconv.frameworks.torch.script.archive import Script
+from irconv.frameworks.torch.script.follow import Follower, Module
+from irconv.frameworks.torch.script.ops import Ops
+from irconv.frameworks.torch.table import TABLE
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
+from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
+from irconv.options import ReadOptions
+from irconv.translate import Importer
+
+
+class _ReadLater(dict[str, int]):
+    """Code is followed as it comes: any tensor may be read later."""
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return 1 << 62
+
+
+def read(path: Path, options: ReadOptions) -> Bundle:
+    """The module's graph, naively.
+
+    Raises `DamagedFile`, `MissingFact` for shapes of inputs that the file does not say, and `Refused` naming what
+    cannot be carried over.
+    """
+    script = archive.read(path)
+    reader = ProgramReader(Program({}, "", {}, frozenset(), {}), options, path.name)
+    reader.importer = Importer(edits.with_plugins(TABLE, options), path.name)
+    reader.aliases = Aliases(_ReadLater())
+    weights = _weights(script.root)
+    names: dict[tuple[Any, ...], str] = {}
+    for name, weight in weights.items():
+        names.setdefault(weight.view.identity(), name)
+    ops = Ops(reader, names)
+    follower = Follower(script, ops)
+    inputs, facts = _inputs(follower, script, options, path)
+    given = []
+    for port in inputs:
+        reader.values[port.name] = reader.importer.input(port)
+        given.append(Tensor(port.name))
+    outputs: list[Port] = []
+    with reader.importer.reading(path.name, ()):
+        for result in _tensors(follower.call(Module(script.root, ""), "forward", given, {}), path):
+            value = reader.value(result)
+            outputs.append(Port(name=result.name, value=value, dtype="", shape=(), axes="", source_axes=""))
+    files = (SourceFile(name=path.name, size=path.stat().st_size, sha256=""),)
+    source = SourceRecord(framework="torch", version="", files=files, facts=(*facts, *reader.facts()))
+    bundle = reader.importer.bundle(source, outputs)
+    used = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
+    rest = [name for name, weight in weights.items() if names[weight.view.identity()] not in used]
+    unread = [Omitted(name=name, reason="inference does not read it") for name in rest]
+    return replace(bundle, paths=(path,), omitted=(*bundle.omitted, *unread))
+
+
+def _inputs(follower: Follower, script: Script, options: ReadOptions, path: Path) -> tuple[list[Port], list[Fact]]:
+    """The inputs, in the shapes that the user says, or of the tensors that a trace was made with."""
+    names = [argument.arg for argument in follower.definition(script.root, "forward").args.args[1:]]
+    said: dict[str, tuple[tuple[int | str, ...], str]] = {}
+    for place, text in enumerate(options.input_shape):
+        shape_text, _, dtype = text.partition(":")
+        name, shape = said_shape(shape_text)
+        name = name or (names[place] if place < len(names) else "")
+        if name not in names:
+            raise MissingFact(f"--input-shape {text}", f"the module has no such input, but {', '.join(names)}")
+        said[name] = shape, dtype
+    ports, facts = [], []
+    for place, name in enumerate(names):
+        sample = script.samples[place] if place < len(script.samples) else None
+        sample = sample if isinstance(sample, PickledTensor) else None
+        if name not in said and sample is None:
+            remedy = f"Give --input-shape {name}=N,3,224,224, and :int64 behind it for whole numbers."
+            raise MissingFact(f"{path}: input {name}", "its shape is not in the file", remedy)
+        shape, dtype = said.get(name, (sample.view.shape if sample else (), ""))
+        dtype = dtype or (sample.view.dtype if sample else "float32")
+        if name not in said:
+            evidence = "the input that it was traced with; --input-shape says another"
+            facts.append(Fact(name=f"shape of {name}", value=",".join(map(str, shape)), evidence=evidence))
+        ports.append(Port(name=name, value=name, dtype=dtype, shape=tuple(shape), axes="", source_axes=""))
+    return ports, facts
+
+
+def _tensors(results: Any, path: Path) -> list[Tensor]:
+    if isinstance(results, Tensor):
+        return [results]
+    if isinstance(results, dict):
+        results = list(results.values())
+    if isinstance(results, list | tuple):
+        return [tensor for item in results for tensor in _tensors(item, path)]
+    if results is None:
+        return []
+    raise Refused(f"{path}: output", f"is {type(results).__name__}, not a tensor")
+
+
+def _weights(module: Instance, prefix: str = "") -> dict[str, PickledTensor]:
+    """The tensors of a module and of those in it, by their names in a state dict."""
+    found: dict[str, PickledTensor] = {}
+    for name, value in module.attributes.items():
+        if isinstance(value, PickledTensor):
+            found[f"{prefix}{name}"] = value
+        elif isinstance(value, Instance):
+            found |= _weights(value, f"{prefix}{name}.")
+    return found

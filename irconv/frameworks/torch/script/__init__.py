@@ -1,0 +1,1 @@
+"""TorchScript archives: their code is parsed and followed, never run."""

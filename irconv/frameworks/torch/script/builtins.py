@@ -1,0 +1,129 @@
+"""What TorchScript computes of numbers, lists and shapes: functions of Python values, here and now."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from irconv.ir.shapes import Size
+
+
+def _arithmetic(of_numbers: Callable[[Any, Any], Any], of_sizes: Callable[[Size, Any], Size]) -> Callable[..., Any]:
+    def compute(a: Any, b: Any) -> Any:
+        if isinstance(a, Size) or isinstance(b, Size):
+            return plain(of_sizes(a if isinstance(a, Size) else Size.of(a), b))
+        return of_numbers(a, b)
+
+    return compute
+
+
+def plain(size: Size) -> Size | int:
+    """A size as a number where it is one."""
+    return size.dimension if isinstance(size.dimension, int) else size
+
+
+def _compared(op: Callable[[Any, Any], bool], same: bool) -> Callable[..., Any]:
+    def compare(a: Any, b: Any) -> Any:
+        if not isinstance(a, Size) and not isinstance(b, Size):
+            return op(a, b)
+        if isinstance(a, Size) and isinstance(b, Size) and a.dimension == b.dimension:
+            return same
+        raise ValueError(f"the answer depends on the size {a if isinstance(a, Size) else b}")
+
+    return compare
+
+
+def _sum(a: Any, b: Any, alpha: Any = 1) -> Any:
+    if isinstance(a, list | tuple) or alpha == 1:
+        return a + b if isinstance(a, list | tuple) else _arithmetic(lambda x, y: x + y, lambda x, y: x + y)(a, b)
+    raise ValueError("a sum of scaled numbers")
+
+
+def _quotient(a: Any, b: Any, rounding_mode: str | None = None) -> Any:
+    """Sizes are divided where that leaves no rest, which exporters of traces have checked."""
+    if isinstance(a, Size):
+        return plain(a.floor_divide(int(b)))
+    if rounding_mode is None:
+        return a / b
+    return int(a // b) if rounding_mode == "floor" else int(a / b)
+
+
+FUNCTIONS: Mapping[str, Callable[..., Any]] = {
+    "add": _sum,
+    "sub": _arithmetic(lambda a, b: a - b, lambda a, b: a - b),
+    "mul": _arithmetic(lambda a, b: a * b, lambda a, b: a * b),
+    "div": _quotient,
+    "floordiv": _arithmetic(lambda a, b: a // b, lambda a, b: a.floor_divide(int(b))),
+    "floor_divide": _arithmetic(lambda a, b: a // b, lambda a, b: a.floor_divide(int(b))),
+    "remainder": lambda a, b: a % b,
+    "pow": lambda a, b: a**b,
+    "sqrt": lambda a: a**0.5,
+    "neg": lambda a: -a,
+    "eq": _compared(lambda a, b: a == b, True),
+    "ne": _compared(lambda a, b: a != b, False),
+    "lt": _compared(lambda a, b: a < b, False),
+    "le": _compared(lambda a, b: a <= b, True),
+    "gt": _compared(lambda a, b: a > b, False),
+    "ge": _compared(lambda a, b: a >= b, True),
+    "__is__": lambda a, b: a is b,
+    "__isnot__": lambda a, b: a is not b,
+    "__not__": lambda a: not a,
+    "__and__": lambda a, b: a and b,
+    "__or__": lambda a, b: a or b,
+    "__contains__": lambda a, b: b in a,
+    "__getitem__": lambda a, b: a[b],
+    "len": len,
+    "append": lambda a, b: a.append(b),
+    "list": list,
+    "format": lambda text, *values: str(text).format(*values),
+    "warn": lambda *_: None,
+    "Int": lambda a: a if isinstance(a, Size) else int(a),
+    "Float": float,
+    "Bool": bool,
+    "FloatImplicit": float,
+    "IntImplicit": lambda a: a,
+    "ScalarImplicit": lambda a: a,
+    "min": min,
+    "max": max,
+    "floor": lambda a: a if isinstance(a, Size) else int(a // 1),
+    "is_grad_enabled": lambda: True,
+    "is_scripting": lambda: True,
+    "device": lambda *_: None,
+    "list_with_default": lambda sizes, usual: [b if a is None else a for a, b in zip(sizes, usual, strict=False)],
+    "index": lambda a, b: a.index(b),
+    "slice": lambda a, start=0, end=None, step=1: a[start:end:step],
+    "__range_length": lambda start, end, step: len(range(start, end, step)),
+    "__derive_index": lambda index, start, step: start + index * step,
+    "is_tracing": lambda: False,
+    "is_autocast_enabled": lambda: False,
+    "is_autocast_cpu_enabled": lambda: False,
+    "copy": list,
+    "reverse": lambda a: a.reverse(),
+    "any": any,
+    "all": all,
+    "sum": sum,
+    "abs": abs,
+    "ceil": lambda a: a if isinstance(a, Size) else int(-(-a // 1)),
+}
+"""By the names of ``torch.NAME``. What depends on sizes that are free raises `ValueError`. Gradients are taken for
+wanted, since modules then compute as they are written, not by one fused call."""
+PRIMITIVES: Mapping[str, Callable[..., Any]] = {
+    "NumToTensor": lambda a: a,
+    "unchecked_unwrap_optional": lambda a: a,
+    "unchecked_cast": lambda a: a,
+    "min": min,
+    "max": max,
+    "device": lambda *_: None,
+    "is_cuda": lambda *_: False,
+    "is_quantized": lambda *_: False,
+    "is_mkldnn": lambda *_: False,
+    "requires_grad": lambda *_: True,
+    "type": lambda *_: "cpu",
+    "layout": lambda *_: 0,
+    "is_nested": lambda *_: False,
+    "is_cpu": lambda *_: True,
+    "is_sparse": lambda *_: False,
+    "is_mps": lambda *_: False,
+    "is_xpu": lambda *_: False,
+}
+"""By the names of ``ops.prim.NAME``."""

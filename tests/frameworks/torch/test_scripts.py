@@ -1,0 +1,174 @@
+"""TorchScript, traced and scripted, read without PyTorch and compared with the outputs that it recorded."""
+
+from __future__ import annotations
+
+import ast
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import irconv
+from irconv.errors import DamagedFile, IrconvError, MissingFact, Refused
+from irconv.frameworks.torch.script.archive import python_heads
+from irconv.frameworks.torch.script.signatures import SIGNATURES
+from irconv.options import ReadOptions
+from tests.helpers import rejection
+from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
+
+SCRIPTS = FIXTURES / "torch-scripts"
+FILES = [file for file in golden_files("torch-scripts", "*.pt") if "torch10-" not in str(file)]
+#: What PyTorch fuses into one call when a module is traced without gradients.
+REFUSED = {"torch213-encoder-postnorm/traced.pt": "irconv has no rule for torch._transformer_encoder_layer_fwd"}
+
+
+class Said(GoldenFile):
+    """A case with the shapes of its inputs, which scripts and old traces do not have."""
+
+    @property
+    def options(self) -> ReadOptions:
+        shapes = (f"{','.join(map(str, port['shape']))}:{port['dtype']}" for port in self.record["inputs"])
+        return ReadOptions(input_shape=tuple(shapes))
+
+
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_script_gives_the_recorded_outputs_or_is_refused_by_name(file: GoldenFile) -> None:
+    said = Said(file.path, file.record)
+    if file.expected == "refuse":
+        assert "normalises by the statistics of the batch" in rejection(lambda: irconv.read(file.path), Refused)
+    elif str(file) in REFUSED:
+        assert REFUSED[str(file)] in rejection(lambda: irconv.read(file.path), Refused)
+    else:
+        assert said.error() < 2e-6
+
+
+def test_a_trace_says_the_shapes_of_its_inputs_and_the_bundle_how_they_are_known() -> None:
+    bundle = irconv.read(SCRIPTS / "torch213-shuffle" / "traced.pt")
+    (fact,) = bundle.source.facts
+    assert (fact.name, fact.value) == ("shape of x", "2,4,6,8")
+    assert "--input-shape" in fact.evidence
+
+
+@pytest.mark.parametrize("file", ["traced.pt", "scripted.pt"])
+def test_sizes_may_be_free(file: str) -> None:
+    bundle = irconv.read(SCRIPTS / "torch213-shuffle" / file, ReadOptions(input_shape=("N,4,6,8",)))
+    assert bundle.graph is not None
+    assert bundle.graph.inputs[0].shape[0] == "N"
+    assert bundle.graph.outputs[0].shape[0] == "N"
+
+
+def test_a_script_without_shapes_asks_for_them() -> None:
+    text = rejection(lambda: irconv.read(SCRIPTS / "torch213-shuffle" / "scripted.pt"), MissingFact)
+    assert "input x: its shape is not in the file. Give --input-shape x=N,3,224,224" in text
+    asked = ReadOptions(input_shape=("z=N,4,6,8",))
+    text = rejection(lambda: irconv.read(SCRIPTS / "torch213-shuffle" / "scripted.pt", asked), MissingFact)
+    assert "the module has no such input, but x" in text
+
+
+def test_the_layout_of_pytorch_1_0_is_refused_by_name() -> None:
+    text = rejection(lambda: irconv.read(SCRIPTS / "torch10-text-lstm" / "traced.pt"), Refused)
+    assert "is a TorchScript program as PyTorch 1.0 to 1.3 saved it" in text
+
+
+class Branches(nn.Module):
+    """Branches on values, which no graph without branches says."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if bool(x.sum() > 0):
+            return x
+        return -x
+
+
+class Loops(nn.Module):
+    """A loop of a known count, lists, an optional argument, and a branch on a setting."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+        self.twice = True
+
+    def forward(self, x: Tensor, more: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        found: list[Tensor] = []
+        for part in self.parts:
+            x = part(x)
+            found.append(x)
+        for i in range(2):
+            x = x + i
+        if more is not None:
+            x = x + more
+        if self.twice:
+            x = x * 2
+        return torch.cat(found, 1), x.view(x.size(0) * x.size(1))
+
+
+def scripted(module: nn.Module, path: Path) -> Path:
+    torch.jit.save(torch.jit.script(module.eval()), str(path))
+    return path
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_loops_of_known_count_and_branches_on_settings_are_followed(tmp_path: Path) -> None:
+    module = Loops()
+    path = scripted(module, tmp_path / "m.pt")
+    x, more = torch.randn(4, 3), torch.randn(4, 3)
+    bundle = irconv.read(path, ReadOptions(input_shape=("N,3", "more=N,3")))
+    found = irconv.run(bundle, [x.numpy(), more.numpy()])
+    for want, got in zip(module(x, more), found.values(), strict=True):
+        assert abs(want.detach().numpy() - got).max() < 1e-6
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_branch_on_values_is_refused(tmp_path: Path) -> None:
+    path = scripted(Branches(), tmp_path / "m.pt")
+    text = rejection(lambda: irconv.read(path, ReadOptions(input_shape=("N,3",))), Refused)
+    assert "of a tensor's value, which is not known" in text
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "text"),
+    [
+        ("import os\nos.system('true')\n", Refused, "is a class whose code is not in the file"),
+        ("class NET(Module):\n  def forward(self, x):\n    return __import__('os')\n", Refused, "__import__"),
+        ("class NET(Module):\n  def forward(self, x):\n    while True:\n      pass\n", Refused, "While"),
+        ("class NET(Module):\n  def forward(self, x):\n    return self.forward(x, )\n", Refused, "deep"),
+        ("class NET(Module:\n", DamagedFile, "expected TorchScript"),
+    ],
+)
+def test_code_is_never_run(code: str, kind: type[IrconvError], text: str, tmp_path: Path) -> None:
+    source, path = SCRIPTS / "torch213-shuffle" / "traced.pt", tmp_path / "m.pt"
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(path, "w") as new:
+        home = next(name for name in old.namelist() if name.startswith("traced/code/__torch__/tt_"))
+        line = next(line for line in old.read(home).decode().splitlines() if line.startswith("class "))
+        code = code.replace("NET", line.removeprefix("class ").partition("(")[0])
+        for name in old.namelist():
+            new.writestr(name, code if name == home else old.read(name))
+    assert text in rejection(lambda: irconv.read(path), kind)
+
+
+def test_heads_of_functions_become_those_of_python() -> None:
+    text = "def f(x: Tensor,\n    y: int=3,\n    z: Tensor) -> Tensor:\n  return x\n"
+    (function,) = ast.parse(python_heads(text)).body
+    assert isinstance(function, ast.FunctionDef)
+    assert [ast.unparse(default) for default in function.args.defaults] == ["3", "None"]
+
+
+def test_a_truncated_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "m.pt"
+    shutil.copy(SCRIPTS / "torch213-shuffle" / "traced.pt", path)
+    path.write_bytes(path.read_bytes()[:-300])
+    assert rejection(lambda: irconv.read(path), DamagedFile)
+
+
+def test_the_overloads_are_pytorchs_own() -> None:
+    for name, signatures in SIGNATURES.items():
+        for signature in signatures:
+            schema = getattr(getattr(torch.ops.aten, name), signature.op.partition(".")[2])._schema
+            assert [argument.name for argument in signature.arguments] == [a.name for a in schema.arguments]
+            assert [argument.by_name for argument in signature.arguments] == [a.kwarg_only for a in schema.arguments]
+            listed = len(schema.returns) == 1 and "List" in str(schema.returns[0].type)
+            assert signature.results == (None if listed else len(schema.returns))
