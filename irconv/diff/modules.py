@@ -65,7 +65,8 @@ def _module(path: tuple[str, ...], part: _Part) -> Module:
     known = [t.distance for t in part.tensors if t.distance is not None]
     gap = sum((d.relative_l2 * d.norms[0]) ** 2 for d in known if d.relative_l2 is not None)
     norm = sum(d.norms[0] ** 2 for d in known)
-    changed = sum(d.changed for d in known)
+    apart = [one.shape for t in part.tensors if t.distance is None and _kind(t) == "replaced" and (one := t.a or t.b)]
+    changed = sum(d.changed for d in known) + sum(map(prod, apart))
     return Module(
         path=path,
         verdict=verdict(part.tensors, part.layers),

@@ -7,50 +7,49 @@ import sys
 from collections.abc import Mapping
 from math import inf
 
-from rich.console import Console
 from rich.table import Table
 
 from irconv.adoption.result import Adoption, Placed
 from irconv.align import Alignment
-
-_WIDE = 200
-"""Columns of a table that goes into a file or another program."""
+from irconv.report.plain import plain, tables
+from irconv.terminal import shown, shown_json
 
 
 def print_adoption(found: Adoption, dry_run: bool = False) -> None:
     """Every parameter with its source on stdout; what is to be known besides on stderr."""
-    wide = None if sys.stdout.isatty() else _WIDE
-    console = Console(soft_wrap=True, highlight=False, width=wide)
-    errors = Console(file=sys.stderr, soft_wrap=True, highlight=False)
+    console = tables()
     table = Table(box=None, pad_edge=False)
     for title in ("target", "shape", "source", "steps", "sure"):
         table.add_column(title, overflow="fold")
     for placed in found.placed:
         shape = "x".join(map(str, placed.shape))
-        table.add_row(placed.name, shape, ", ".join(placed.sources), "; ".join(placed.steps), _sure(placed))
+        cells = (placed.name, shape, ", ".join(placed.sources), "; ".join(placed.steps), _sure(placed))
+        table.add_row(*map(plain, cells))
     console.print(table)
     for title, names in (("untouched", found.untouched), ("left over in the source", found.left)):
         if names:
-            errors.print(f"{title}: {', '.join(names)}", markup=False)
+            _say(f"{title}: {', '.join(names)}")
     for placed in found.placed:
         if placed.exchangeable:
             others = ", ".join(placed.exchangeable)
-            errors.print(f"{placed.name}: interchangeable with {others}; either placement is right", markup=False)
+            _say(f"{placed.name}: interchangeable with {others}; either placement is right")
     if found.differences:
-        errors.print("by its settings the target is another function than the source:", markup=False)
+        _say("by its settings the target is another function than the source:")
     for line in (*_differences(found), *found.notes):
-        errors.print(line, markup=False)
+        _say(line)
     if found.checked is not None:
         for value in found.checked:
             if value.output:
-                errors.print(
-                    f"{value.name} ({value.value}): largest relative difference {value.error:.2g}", markup=False
-                )
+                _say(f"{value.name} ({value.value}): largest relative difference {value.error:.2g}")
         if (first := found.first) is not None:
             how = ", in their sizes" if first.error == inf else f": {first.error:.2g}"
-            errors.print(f"they part first at {first.name} ({first.value} in the source){how}", markup=False)
+            _say(f"they part first at {first.name} ({first.value} in the source){how}")
     for file in found.files:
-        console.print(f"{'would write' if dry_run else 'wrote'} {file}", markup=False)
+        console.print(plain(f"{'would write' if dry_run else 'wrote'} {file}"), soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    print(shown(text), file=sys.stderr)
 
 
 def _differences(found: Adoption) -> list[str]:
@@ -84,8 +83,9 @@ def print_plan(found: Alignment, path: str, as_json: bool) -> None:
 def print_renames(names: Mapping[str, str], path: str, as_json: bool) -> None:
     """Every name that has changed."""
     if as_json:
-        print(json.dumps({"renamed": dict(names), "files": [path]}, ensure_ascii=False, indent=1))
+        document = {"renamed": dict(names), "files": [path]}
+        print(shown_json(json.dumps(document, ensure_ascii=False, indent=1)))
         return
     for before, after in names.items():
-        print(f"{before} -> {after}")
-    print(f"wrote {path}")
+        print(shown(f"{before} -> {after}"))
+    print(shown(f"wrote {path}"))

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from irconv.diff.model import LayerDiff, Module, Report, SideFacts, TensorDiff
-from irconv.report.plain import plain
+from irconv.report.plain import plain, tables
 from irconv.terminal import shown
 
 _STYLES = {
@@ -34,7 +34,7 @@ _STYLES = {
 }
 _MANY = 40
 """Rows that are listed where not everything is asked for."""
-_SAID = {
+SAID = {
     "shape": "of another shape",
     "dtype": "of another type",
 }
@@ -44,7 +44,7 @@ def print_report(
     report: Report, ignored: frozenset[str] = frozenset(), everything: bool = False, console: Console | None = None
 ) -> None:
     """Print what differs between two models, and with `everything` what does not."""
-    console = console or Console()
+    console = console or tables()
     for label, facts in (("A", report.a), ("B", report.b)):
         console.print(_side(label, facts))
     for note in report.notes:
@@ -81,7 +81,7 @@ def verdict(report: Report, ignored: frozenset[str]) -> str:
         for entry in differing
         for status in entry.status
     )
-    words = [f"{_counted(count, kind)} {_SAID.get(status, status)}" for (status, kind), count in counts.items()]
+    words = [f"{_counted(count, kind)} {SAID.get(status, status)}" for (status, kind), count in counts.items()]
     return f"different: {', '.join(words)}{free}"
 
 

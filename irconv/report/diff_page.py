@@ -20,7 +20,7 @@ from irconv.diff.model import LayerDiff, Module, SideFacts, TensorDiff
 from irconv.diff.modules import unit_of
 from irconv.diff.names import module_paths
 from irconv.diff.pictures import Histogram, Pictures, pictures
-from irconv.report.diff import number, shapes, values, verdict
+from irconv.report.diff import SAID, number, shapes, values, verdict
 from irconv.report.png import heat_map
 
 _HERE = Path(__file__).parent
@@ -111,7 +111,7 @@ def _counts(tensors: Sequence[TensorDiff], layers: Sequence[LayerDiff]) -> str:
     chips = []
     for what, entries in (("tensors", tensors), ("layers", layers)):
         counts: Counter[str] = Counter(status for entry in entries for status in entry.status)
-        chips += [_chip(status, f"{count} {what} {status}") for status, count in counts.items()]
+        chips += [_chip(status, f"{count} {what} {SAID.get(status, status)}") for status, count in counts.items()]
     return f'<div class="chips">{"".join(chips)}</div>'
 
 
@@ -148,7 +148,7 @@ def _branch(branch: _Branch, compared: Comparison, drawn: Mapping[int, TensorDif
         branch = branch.below[0]
     opened = " open" if depth == 1 and module.verdict not in ("frozen", "renamed", "folded") else ""
     name = "/".join(branch.module.path[depth - 1 :])
-    weights = int(module.elements > 0)
+    weights = int(module.elements > 0 and module.tensors.keys() != {"ignored"})
     yield f'<details class="module" data-weights="{weights}"{opened}><summary>{_name(name)}{_summary(module)}</summary>'
     alone = not branch.tensors  # a layer without tensors is shown; one with tensors shows these
     yield from (_layer(layer) for layer in branch.layers if layer.differs or alone)
@@ -164,7 +164,8 @@ def _summary(module: Module) -> str:
     if module.elements:
         share = min(100.0, 100 * module.changed / module.elements)
         said += (
-            f'<span class="bar" title="{share:.3g} % of its numbers differ"><i style="width:{share:.4g}%"></i></span>'
+            f'<span class="bar" title="{share:.3g} % of its numbers differ">'
+            f'<i class="{_text(module.verdict)}" style="width:{share:.4g}%"></i></span>'
         )
     said += _dim(", ".join(f"{count} {status}" for status, count in module.tensors.items()))
     return said + (_dim(f"relative L2 {number(module.relative_l2)}") if module.relative_l2 else "")

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+
+from rich.console import Console
 from rich.text import Text
 
 from irconv.terminal import shown
+
+_WIDE = 160
+"""Columns where nobody says how many there are: a file, or another program."""
+
+
+def tables() -> Console:
+    """Stdout for tables: as wide as the terminal, and wide where it is none."""
+    return Console(width=None if sys.stdout.isatty() else _WIDE)
 
 
 def plain(*lines: str) -> Text:

@@ -178,3 +178,12 @@ def test_a_shape_of_an_input_that_no_side_has_is_refused(tmp_path: Path) -> None
     assert other.exit_code == 3
     assert "--input-shape N,3,8,8: the target's input input_1 is (N, 1, 28, 28)" in other.stderr
     assert not out.exists()
+
+
+def test_names_cannot_write_to_the_terminal(tmp_path: Path) -> None:
+    shapes = {"[red]a\x1b[31m.weight": (4, 3), "head.weight": (2, 4)}
+    source = saved(tmp_path / "src.safetensors", arrays(1, shapes))
+    like = saved(tmp_path / "like.safetensors", arrays(2, {**shapes, "head.weight": (5, 4)}))
+    result = run(source, "--like", like, "-o", tmp_path / "out.safetensors", "--partial")
+    assert "[red]a\\x1b[31m.weight" in result.stdout
+    assert "\x1b[31m" not in result.output

@@ -119,3 +119,13 @@ def test_a_heat_map_is_a_png_of_one_byte_a_cell() -> None:
     lines = zlib.decompress(body)
     assert len(lines) == 3 * (1 + 4)
     assert max(lines) == 255
+
+
+def test_the_bar_of_a_replaced_part_is_full() -> None:
+    second = with_tensor(network(), "fc2.kernel", lambda w: w[:, :-1])
+    text = page(compared(network(), second))
+    bars = [attrs for tag, attrs in Elements(text).found if tag == "i"]
+    assert {"class": "replaced", "style": "width:100%"} not in bars  # its bias is the same
+    third = with_tensor(second, "fc2.bias", lambda w: w[:-1])
+    bars = [attrs for tag, attrs in Elements(page(compared(network(), third))).found if tag == "i"]
+    assert {"class": "replaced", "style": "width:100%"} in bars
