@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -87,8 +87,16 @@ def place(
         tuple(name for name in wanted.kept),
         tuple(left),
         tuple(differences(alignment)),
-        (*alignment.source.notes, *alignment.target.notes),
+        (*alignment.source.notes, *alignment.target.notes, *_uncompared(alignment)),
     )
+
+
+def _uncompared(alignment: Alignment) -> Iterator[str]:
+    """What the list of differences leaves out."""
+    sides = (("the source", alignment.source), ("the target", alignment.target))
+    without = [name for name, side in sides if not side.has_graph and not any(unit.settings for unit in side.units)]
+    if without:
+        yield f"{' and '.join(without)} {'have' if len(without) > 1 else 'has'} no graph: settings are not compared"
 
 
 def _refuse_open(alignment: Alignment, problems: Problems) -> None:
