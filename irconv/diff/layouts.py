@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import permutations
 
-from irconv.diff.numbers import equal_bits
+import numpy as np
+
+from irconv.diff.numbers import elementwise, equal_bits
 from irconv.diff.sides import Operand
-from irconv.diff.stream import paired
+from irconv.diff.stream import joined, row_pairs
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Relayout, relayout
 
@@ -72,7 +74,12 @@ def hint(a: Operand, b: Operand) -> tuple[str, ...]:
 
 
 def _equal(a: LazyTensor, b: LazyTensor) -> bool:
-    return a.dtype == b.dtype and a.shape == b.shape and equal_bits(paired(a, b))
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return False
+    pairing = joined(a, b)
+    if pairing is not None:
+        return equal_bits(pairing)
+    return all(np.array_equal(elementwise(left), elementwise(right)) for left, right in row_pairs(a, b))
 
 
 def _changes(shape: tuple[int, ...], like: Operand) -> Iterator[tuple[Relayout, str]]:

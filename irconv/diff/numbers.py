@@ -158,22 +158,30 @@ class _Sums:
             ]
             if count:
                 self.changed += count
-                self._changed(piece, wide_a, wide_b, differ, finite)
+                self._changed(piece, wide_a, wide_b, differ, None if whole else finite)
 
-    def _changed(self, piece: Piece, a: Array, b: Array, differ: Array, finite: Array) -> None:
-        gap = np.where(finite & differ, np.abs(b - a), 0.0)
+    def _changed(self, piece: Piece, a: Array, b: Array, differ: Array, finite: Array | None) -> None:
+        """`finite` is None where all elements are."""
+        gap = np.abs(b - a)
+        if finite is not None:
+            gap = np.where(finite, gap, 0.0)
         self.squares[3] += float(np.vdot(gap, gap))
-        limit = self.tolerance.atol + self.tolerance.rtol * np.abs(a)
-        passed = np.where(finite, gap <= limit, _same(a, b)) if not self.tolerance.exact else ~differ
-        self.beyond += int(np.count_nonzero(differ & ~passed))
+        if self.tolerance.exact:
+            self.beyond += int(np.count_nonzero(differ))
+        else:
+            passed = gap <= self.tolerance.atol + self.tolerance.rtol * np.abs(a)
+            if finite is not None:
+                passed = np.where(finite, passed, _same(a, b))
+            self.beyond += int(np.count_nonzero(differ & ~passed))
         place = int(np.argmax(gap)) if gap.any() else int(np.argmax(differ))
         if self.worst is None or gap[place] > self.max_abs:
             index = self.pairing.index(piece.box, place)
             self.worst = (_plain(a[place]), _plain(b[place]), index)
             self.max_abs = float(gap[place])
         if self.ulps:
-            where = differ & finite
-            left, right = piece.a.reshape(-1)[where], piece.b.reshape(-1)[where]
+            left, right = piece.a.reshape(-1), piece.b.reshape(-1)
+            if finite is not None:
+                left, right = left[finite], right[finite]
             self.max_ulp = max(self.max_ulp, largest_ulp(left, right))
 
     def distance(self) -> Distance:
@@ -202,21 +210,21 @@ class _Sums:
 def largest_ulp(a: Array, b: Array) -> int:
     """The largest distance of two arrays of finite floats of one type, counted in representable numbers.
 
-    The bits of a float, its sign apart, are ordered as the numbers are; zero and minus zero are 0 apart.
+    The bits of a float, its sign apart, are ordered as the numbers are; zero and minus zero are 0 apart. All is done in
+    unsigned numbers of the floats' own width, in which the sum of two without their signs has room.
     """
     if not a.size:
         return 0
-    left, right = _ordered(a), _ordered(b)
-    return int(np.where(left > right, left - right, right - left).max())
-
-
-def _ordered(array: Array) -> Array:
-    """Unsigned numbers in the order of the floats, half of the range for zero."""
-    width = array.dtype.itemsize * 8
-    raw = np.ascontiguousarray(array).view(f"<u{width // 8}").astype(np.uint64)
-    sign, half = np.uint64(1 << (width - 1)), np.uint64(1 << (width - 1))
-    magnitude = raw & (sign - np.uint64(1))
-    return np.where(raw & sign != 0, half - magnitude, half + magnitude)
+    width = a.dtype.itemsize * 8
+    kind = np.dtype(f"<u{width // 8}")
+    sign = kind.type(1 << (width - 1))
+    left, right = (np.ascontiguousarray(side).view(kind) for side in (a, b))
+    apart = (left ^ right) & sign != 0
+    left, right = left & ~sign, right & ~sign
+    gap = np.maximum(left, right) - np.minimum(left, right)
+    if apart.any():
+        gap = np.where(apart, left + right, gap)
+    return int(gap.max())
 
 
 def is_float(dtype: np.dtype[Any]) -> bool:

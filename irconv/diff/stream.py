@@ -86,12 +86,30 @@ def paired(a: LazyTensor, b: LazyTensor) -> Pairing:
     """
     if a.shape != b.shape:
         raise ValueError(f"tensors of shape {a.shape} and {b.shape} have no elements in common")
-    left, right = _single(a), _single(b)
-    joined = left[1].then(right[1].inverse())
-    if joined is not None:
-        return Pairing(left[0], right[0], joined, right[1])
+    found = joined(a, b)
+    if found is not None:
+        return found
     whole = unchanged(b.shape)
     return Pairing(InMemory(a.numpy()), InMemory(b.numpy()), whole, whole)
+
+
+def joined(a: LazyTensor, b: LazyTensor) -> Pairing | None:
+    """Two tensors of the same shape, to be read side by side; None where their changes of layout cannot be joined."""
+    left, right = _single(a), _single(b)
+    change = left[1].then(right[1].inverse())
+    return Pairing(left[0], right[0], change, right[1]) if change is not None else None
+
+
+def row_pairs(a: LazyTensor, b: LazyTensor, tile_bytes: int = TILE_BYTES) -> Iterator[tuple[Array, Array]]:
+    """The elements of two tensors of one shape in canonical order, some rows at a time, the very first alone."""
+    if not a.shape:
+        yield a.numpy(), b.numpy()
+        return
+    step = max(1, a.shape[0] * tile_bytes // max(1, a.nbytes, b.nbytes))
+    start, stop = 0, min(1, a.shape[0])
+    while start < stop:
+        yield rows(a, start, stop), rows(b, start, stop)
+        start, stop = stop, min(stop + step, a.shape[0])
 
 
 def blocks(tensor: LazyTensor, tile_bytes: int = TILE_BYTES) -> Iterator[Array]:
