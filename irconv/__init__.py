@@ -2,7 +2,7 @@
 
 >>> import irconv
 >>> sorted(irconv.__all__)[:3]
-['AdoptOptions', 'Bundle', 'IrconvError']
+['AdoptOptions', 'Bundle', 'DiffOptions']
 """
 
 from __future__ import annotations
@@ -11,22 +11,24 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irconv.api import adopt, check, convert, from_torch, read, run, to_torch, verify, write
+    from irconv.api import adopt, check, convert, diff, from_torch, read, run, to_torch, verify, write
     from irconv.errors import IrconvError
     from irconv.ir.bundle import Bundle
-    from irconv.options import AdoptOptions, ReadOptions, WriteOptions
+    from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "AdoptOptions": "irconv.options",
     "Bundle": "irconv.ir.bundle",
+    "DiffOptions": "irconv.options",
     "IrconvError": "irconv.errors",
     "ReadOptions": "irconv.options",
     "WriteOptions": "irconv.options",
     "adopt": "irconv.api",
     "check": "irconv.api",
     "convert": "irconv.api",
+    "diff": "irconv.api",
     "from_torch": "irconv.api",
     "read": "irconv.api",
     "run": "irconv.api",
@@ -38,6 +40,7 @@ _HOMES = {
 __all__ = [
     "AdoptOptions",
     "Bundle",
+    "DiffOptions",
     "IrconvError",
     "ReadOptions",
     "WriteOptions",
@@ -45,6 +48,7 @@ __all__ = [
     "adopt",
     "check",
     "convert",
+    "diff",
     "from_torch",
     "read",
     "run",

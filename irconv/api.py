@@ -27,7 +27,7 @@ from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions,
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.adoption.result import Adoption
     from irconv.align import Alignment
-    from irconv.diff.compare import Comparison
+    from irconv.comparison.compare import Comparison
     from irconv.frameworks.torch.live import Module
     from irconv.verification.given import Inputs
     from irconv.verification.report import Report
@@ -393,7 +393,7 @@ def diff(
 
     Raises what `read` raises, for both files at once, and `MissingFact` for options that say nothing.
     """
-    from irconv.diff.compare import compare
+    from irconv.comparison.compare import compare
 
     options = options or DiffOptions()
     problems, sides = Problems(), []

@@ -324,7 +324,7 @@ def diff(a: str, b: str, everything: bool, html: Path | None, force: bool, as_js
 
         write_page(compared, html, force)
     if as_json:
-        from irconv.diff.document import document
+        from irconv.comparison.document import document
 
         _print_json(document(compared.report, compared.ignored))
     else:
@@ -444,7 +444,7 @@ def adopt(src: str, target: str | None, output: str | None, planned: str | None,
 def textconv(model: str, **flags: Any) -> None:
     """Print MODEL as lines of text, the same for every format: a textconv driver for git (see docs/diff.md)."""
     from irconv import api
-    from irconv.diff.text import lines
+    from irconv.comparison.text import lines
     from irconv.options import ReadOptions
 
     for line in lines(api.read(model, _taken(ReadOptions, flags))):

@@ -75,3 +75,10 @@ def test_the_public_names_are_what_dir_shows() -> None:
 def test_an_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'irconv' has no attribute 'wobble'"):
         _ = irconv.wobble
+
+
+def test_a_public_name_is_what_it_was_after_it_was_used() -> None:
+    model = lenet("keras2.2.4th-lenet4-h5").model
+    assert [irconv.diff(model, model).same for _ in range(2)] == [True, True]
+    modules = {name for name in irconv.__all__ if (Path(irconv.__file__).parent / name).is_dir()}
+    assert modules == set()

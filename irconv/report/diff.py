@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from irconv.diff.model import LayerDiff, Module, Report, SideFacts, TensorDiff
+from irconv.comparison.model import LayerDiff, Module, Report, SideFacts, TensorDiff
 from irconv.report.plain import plain, tables
 from irconv.terminal import shown
 

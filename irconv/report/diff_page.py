@@ -14,12 +14,12 @@ from html import escape
 from math import log1p
 from pathlib import Path
 
+from irconv.comparison.compare import Comparison
+from irconv.comparison.model import LayerDiff, Module, SideFacts, TensorDiff
+from irconv.comparison.modules import unit_of
+from irconv.comparison.names import module_paths
+from irconv.comparison.pictures import Histogram, Pictures, pictures
 from irconv.containers.outputs import whole_output
-from irconv.diff.compare import Comparison
-from irconv.diff.model import LayerDiff, Module, SideFacts, TensorDiff
-from irconv.diff.modules import unit_of
-from irconv.diff.names import module_paths
-from irconv.diff.pictures import Histogram, Pictures, pictures
 from irconv.report.diff import SAID, number, shapes, values, verdict
 from irconv.report.png import heat_map
 
