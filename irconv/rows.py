@@ -247,8 +247,8 @@ class Weight(Row):
         if self.positional:
             native.inputs.append(self.native if self.role in draft.data else self.role)
         if (weight := draft.data.pop(self.role, None)) is None:
-            if self.role in draft.types and not self.positional:
-                raise draft.refuse(f"its {self.role} is computed by the graph, and a stored one is needed", _MERGE)
+            if self.role in draft.types:
+                self._turned(draft, axes)
             return
         back = {axis: (after, before) for axis, (before, after) in self._orders(draft).items()}
         canonical = self._target(draft, "" if isinstance(self.axes, str) else next(iter(self.axes)))
@@ -267,6 +267,14 @@ class Weight(Row):
             draft.input_axes[self.role] = (axes, target)
             order = permutation(axes, target, len(shape))
             draft.types[self.role] = ValueType(given.type.dtype, tuple(shape[axis] for axis in order))
+
+    def _turned(self, draft: Draft, axes: str) -> None:
+        """On the way out: an operand that the graph computes lies in the IR's axes, and is turned where need be."""
+        target = self._target(draft, "")
+        if not self.positional or (axes != target and ("(" in axes + target or "~" in axes + target or self.orders)):
+            raise draft.refuse(f"its {self.role} is computed by the graph, and a stored one is needed", _MERGE)
+        if axes != target:
+            draft.input_axes[self.role] = (axes, target)
 
     def _target(self, draft: Draft, word: str) -> str:
         finer = self.target if isinstance(self.target, str) else self.target.get(word, "")

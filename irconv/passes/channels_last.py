@@ -270,7 +270,10 @@ class _Pass:
             return site.natural
         full = [value for value in node.inputs.values() if self._rank(value) == site.rank]
         wanted = self._wanted(node, site, move)
-        candidates = [wanted and wanted[0], *(self._at_hand(v) for v in full if v not in self.constants), site.natural]
+        at_hand = [self._at_hand(v) for v in full if v not in self.constants]
+        asked = [wanted[0]] if wanted else []
+        stays = self.target.stay and not (wanted and wanted[1])
+        candidates = [*at_hand, *asked, site.natural] if stays else [*asked, *at_hand, site.natural]
         legal = [
             order
             for order in dict.fromkeys(candidates)

@@ -39,6 +39,8 @@ class _Decomposition:
         self.layers: dict[str, Layer] = dict(bundle.layers)
         self.used: set[str] = set()
         self.prefixes: set[str] = set()
+        self.values: set[str] = set()
+        """What the graph at hand has from the start; a name made by an earlier run may be among them."""
         self.decompositions: dict[str, list[Decomposition]] = {}
 
     def run(self, graph: Graph) -> Bundle:
@@ -50,6 +52,7 @@ class _Decomposition:
         types = {port.value: ValueType(port.dtype, port.shape) for port in graph.inputs}
         nodes: list[Node] = []
         waiting = list(reversed(graph.nodes))
+        self.values |= {*types, *(value for node in waiting for value in node.outputs.values())}
         while waiting:
             node = waiting.pop()
             layer = self.layers[node.layer]
@@ -58,7 +61,7 @@ class _Decomposition:
             types |= {value: results[slot] for slot, value in node.outputs.items()}
             steps = self._steps(node, layer, given)
             if steps is not None:
-                name, prefix = self._name(node, steps), self._prefix(node)
+                name, prefix = self._name(node, steps), self._prefix(node, steps)
                 made = [self._node(node, layer, step, f"{name}.{i}", prefix) for i, step in enumerate(steps)]
                 waiting += reversed(made)
                 continue
@@ -82,11 +85,12 @@ class _Decomposition:
             known.append(steps)
         return node.layer + "~" * known.index(steps)
 
-    def _prefix(self, node: Node) -> str:
+    def _prefix(self, node: Node, steps: Decomposition) -> str:
         """What the names of the values inside a composite start with. A composite that is the last step of another has
         the same result, and may use the same names inside."""
         prefix = next(iter(node.outputs.values()))
-        while prefix in self.prefixes:
+        inside = {value for step in steps for value in step.outputs.values()}
+        while prefix in self.prefixes or any(f"{prefix}.{value}" in self.values for value in inside):
             prefix += "~"
         self.prefixes.add(prefix)
         return prefix

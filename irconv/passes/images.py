@@ -23,6 +23,8 @@ class Images:
     """Slot of a layer -> axes of a result."""
     ports_move: bool = True
     """Whether graph inputs and outputs that are images get these axes, too."""
+    stay: bool = False
+    """Whether of two layouts that cost the same the one at hand is taken, where no image is wanted."""
 
     def takes(self, layer: Layer, slot: str, rank: int) -> bool:
         """Whether a slot takes images in these axes, and there are spatial ones."""

@@ -76,7 +76,7 @@ def run(bundle: Bundle, native_axes: NativeAxes, ports_move: bool = True) -> Bun
     if bundle.graph is None:
         return bundle
     bundle = _on_the_last_axis(bundle)
-    images = Images("n *s c", _taken, _given, ports_move)
+    images = Images("n *s c", _taken, _given, ports_move, stay=True)
     return bodies.keep(bundle, _unfolded(channels_last.run(_wrapped(bundle, native_axes), images)))
 
 
@@ -105,7 +105,7 @@ def taken_in(bundle: Bundle, graph: Graph, turned: Mapping[str, tuple[Turns, Tur
     ends = {port.value for port in graph.outputs}
     left = {value: len(nodes) for value, nodes in users.items()}
     gone: set[str] = set()
-    made = _Rewriting(dict(layers))
+    made = _Rewriting(dict(layers), set(types))
     for node in graph.nodes:
         taken, given = turned.get(node.layer, ({}, {}))
         before: dict[str, tuple[int, ...]] = {}
@@ -151,7 +151,7 @@ def _on_the_last_axis(bundle: Bundle) -> Bundle:
     """
     assert bundle.graph is not None, "the caller has looked"
     types, owners = infer_types(bundle), tensor_owners(bundle)
-    made, tensors = _Rewriting(dict(bundle.layers)), dict(bundle.tensors)
+    made, tensors = _Rewriting(dict(bundle.layers), set(types)), dict(bundle.tensors)
     ranks: dict[str, set[int]] = {}
     for node in bundle.graph.nodes:
         ranks.setdefault(node.layer, set()).add(max(len(types[value].shape) for value in node.outputs.values()))
@@ -204,6 +204,8 @@ class _Rewriting:
     """A graph in the making, with the transposes it shares."""
 
     layers: dict[str, Layer]
+    values: set[str]
+    """The names that values have."""
     nodes: list[Node] = field(default_factory=list)
 
     def turn(self, source: str, order: tuple[int, ...], result: str, scope: str) -> None:
@@ -217,18 +219,26 @@ class _Rewriting:
         first = next(iter(node.outputs.values()))
         inputs, outputs = dict(node.inputs), dict(node.outputs)
         for slot, order in before.items():
-            inputs[slot] = f"{first}/{slot}"
+            inputs[slot] = self._name(f"{first}/{slot}")
             self.turn(node.inputs[slot], order, inputs[slot], node.scope)
-        outputs |= {slot: f"{node.outputs[slot]}/{slot}" for slot in after}
+        outputs |= {slot: self._name(f"{node.outputs[slot]}/{slot}") for slot in after}
         self.nodes.append(node.model_copy(update={"inputs": inputs, "outputs": outputs}))
         for slot, order in after.items():
             self.turn(outputs[slot], order, node.outputs[slot], node.scope)
+
+    def _name(self, wanted: str) -> str:
+        """A name for a value, which an earlier turn of the same graph may have given."""
+        while wanted in self.values:
+            wanted += "~"
+        self.values.add(wanted)
+        return wanted
 
 
 def _wrapped(bundle: Bundle, native_axes: NativeAxes) -> Bundle:
     """The naive graph: each layer that turns as one `Turned`, with the transposes to it and back."""
     assert bundle.graph is not None, "the caller has looked"
-    types, made = infer_types(bundle), _Rewriting(dict(bundle.layers))
+    types = infer_types(bundle)
+    made = _Rewriting(dict(bundle.layers), set(types))
     turned: dict[str, Turned] = {}
     for name, (taken, given) in turns(bundle, native_axes).items():
         layer = bundle.layers[name]
@@ -268,7 +278,8 @@ def _unfolded(bundle: Bundle) -> Bundle:
     """Each `Turned` as its layer between Transposes."""
     assert bundle.graph is not None, "the caller has looked"
     plain = {name: layer.layer if isinstance(layer, Turned) else layer for name, layer in bundle.layers.items()}
-    types, made = infer_types(bundle), _Rewriting(plain)
+    types = infer_types(bundle)
+    made = _Rewriting(plain, set(types))
     for node in bundle.graph.nodes:
         made.between(node, *_around(node, bundle.layers[node.layer], types))
     graph = bundle.graph.model_copy(update={"nodes": tuple(made.nodes)})

@@ -30,12 +30,12 @@ WRITING = {
     ".irconv": Steps(types=2, passes=5),
     ".onnx": Steps(types=5, passes=28),
     ".py": Steps(types=4, passes=23),
-    ".keras": Steps(types=13, passes=57),
-    ".h5": Steps(types=13, passes=57),
+    ".keras": Steps(types=12, passes=60),
+    ".h5": Steps(types=12, passes=60),
     ".theano": Steps(types=5, passes=22),
-    ".ckpt": Steps(types=11, passes=51),
-    ".pb": Steps(types=11, passes=51),
-    ".savedmodel": Steps(types=11, passes=51),
+    ".ckpt": Steps(types=13, passes=59),
+    ".pb": Steps(types=13, passes=59),
+    ".savedmodel": Steps(types=13, passes=59),
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an

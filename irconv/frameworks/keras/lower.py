@@ -7,30 +7,29 @@ from dataclasses import replace
 
 import numpy as np
 
-from irconv.errors import Problems, Refused
 from irconv.frameworks.keras import constants
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.lengths import as_masks
-from irconv.frameworks.keras.lower_layers import with_old_gates, with_variances, without_counted_padding
+from irconv.frameworks.keras.lower_layers import with_old_gates, with_variances
 from irconv.frameworks.keras.lower_operands import laid_out
 from irconv.frameworks.keras.parts import crops_as_keras, split
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
-from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.embedding import Discretization
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.plain_norms import UnitNorm
-from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.tensor_ops import Pad
-from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
+from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
 from irconv.passes import decompose, padding, stored_operands
+from irconv.passes.pools import without_ceil_mode, without_counted_padding
 
 #: Functions without negative results: zeros around them are as good as minus infinity under a maximum.
 _NOT_NEGATIVE = (Relu, Sigmoid, HardSigmoid, Exp, Softplus, Softmax)
@@ -44,7 +43,7 @@ def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     bundle = laid_out(without_counted_padding(with_variances(_with_one_bias(as_masks(bundle)))))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
-    bundle = _without_ceil_mode(without_counted_padding(bundle))
+    bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
     return _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
 
@@ -93,41 +92,6 @@ def _same(sizes: Shape, window: tuple[tuple[int, ...], tuple[int, ...], tuple[in
     kernel, stride, dilation = window
     known = tuple(1 if step == 1 and not isinstance(n, int) else n for n, step in zip(sizes, stride, strict=True))
     return explicit_padding("same_upper", known, kernel, stride, dilation)
-
-
-def _without_ceil_mode(bundle: Bundle) -> Bundle:
-    """Pools that round their output sizes up, as pools that pad as much more at the end."""
-    if bundle.graph is None or not any(isinstance(layer, MaxPool | AveragePool) for layer in bundle.layers.values()):
-        return bundle
-    types, layers, problems = infer_types(bundle), dict(bundle.layers), Problems()
-    for node in bundle.graph.nodes:
-        layer = bundle.layers[node.layer]
-        if isinstance(layer, MaxPool | AveragePool) and layer.ceil_mode:
-            with problems.collect():
-                changed = _rounding_down(node.layer, layer, types[node.inputs["x"]].shape[2:])
-                if layers[node.layer] not in (layer, changed):
-                    raise Refused(f"layer {node.layer}", "is shared by values of several sizes, which it rounds unlike")
-                layers[node.layer] = changed
-    problems.raise_any()
-    return replace(bundle, layers=layers)
-
-
-def _rounding_down(name: str, layer: MaxPool | AveragePool, shape: Shape) -> Layer:
-    where, sizes = f"layer {name} ({layer.type})", static(shape)
-    if isinstance(layer.padding, str):
-        return layer.model_copy(update={"ceil_mode": False})
-    if sizes is None:
-        raise Refused(where, f"rounds its output sizes up, and its input's size {shape} is not known")
-    dilation = layer.dilation if isinstance(layer, MaxPool) else (1,) * len(sizes)
-    window = (layer.kernel, layer.stride, dilation)
-    outputs = static(window_outputs(sizes, *window, layer.padding, ceil_mode=True)) or ()
-    pads = []
-    for size, count, k, s, d, (before, after) in zip(sizes, outputs, *window, layer.padding, strict=True):
-        needed = (count - 1) * s + (k - 1) * d + 1 - size - before
-        pads.append((before, max(after, needed)))
-    if isinstance(layer, AveragePool) and layer.count_padding and tuple(pads) != layer.padding:
-        raise Refused(where, "rounds its output sizes up and counts its padding, but not what rounding adds")
-    return layer.model_copy(update={"ceil_mode": False, "padding": tuple(pads)})
 
 
 def _zeros_under_maxima(bundle: Bundle) -> Bundle:

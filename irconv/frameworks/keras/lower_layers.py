@@ -8,20 +8,14 @@ from math import prod
 
 import numpy as np
 
-from irconv.errors import Refused
 from irconv.ir.bundle import Bundle, Tensor
-from irconv.ir.graph import Node
-from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import HardSigmoid
 from irconv.ir.layers.base import Decomposition, StoredOperand, ValueType
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.matrix import Einsum, MatMul
 from irconv.ir.layers.normalisation import BatchNorm
-from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.recurrent import GRU, LSTM
-from irconv.ir.layers.tensor_ops import Pad, Reshape, Transpose
-from irconv.ir.layers.window import window_outputs
-from irconv.ir.shapes import Shape, static
+from irconv.ir.layers.tensor_ops import Reshape, Transpose
 from irconv.ir.tensors import LazyTensor
 
 _NEW_GATE, _OLD_GATE = HardSigmoid(slope=1 / 6, offset=0.5), HardSigmoid(slope=0.2, offset=0.5)
@@ -102,51 +96,3 @@ def with_dense_products(layer: Einsum, given: Mapping[str, ValueType]) -> Decomp
     y = f(Reshape(shape=(*(sizes[x] for x in kept), *(sizes[x] for x in made))), y)
     order = tuple([*kept, *made].index(x) for x in result)
     return f.ends(Transpose(permutation=order), y)
-
-
-def without_counted_padding(bundle: Bundle) -> Bundle:
-    """Averages that count their padding, as averages of padded values, which then are elements as others are.
-
-    What rounding up adds behind the padding stays uncounted: padding of another kind, of the padded values.
-    """
-    if bundle.graph is None or not any(isinstance(layer, AveragePool) for layer in bundle.layers.values()):
-        return bundle
-    types, layers, nodes = infer_types(bundle), dict(bundle.layers), list[Node]()
-    for node in bundle.graph.nodes:
-        layer = bundle.layers[node.layer]
-        if isinstance(layer, AveragePool) and layer.count_padding and not isinstance(layer.padding, str):
-            changed = _of_padded(node.layer, layer, types[node.inputs["x"]].shape[2:])
-            if layers[node.layer] not in (layer, changed):
-                raise Refused(f"layer {node.layer}", "is shared by values of several sizes, which it rounds unlike")
-            if any(map(any, layer.padding)):
-                value = f"{node.outputs['y']}.with_padding"
-                pads = ((0, 0), (0, 0), *layer.padding)
-                layers[value] = Pad(pads=pads, mode="constant", value=0.0)
-                nodes.append(Node(layer=value, scope=node.scope, inputs=_x(node), outputs={"y": value}))
-                nodes.append(node.model_copy(update={"inputs": {"x": value}}))
-            else:
-                nodes.append(node)
-            layers[node.layer] = changed
-        else:
-            nodes.append(node)
-    return replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))
-
-
-def _of_padded(name: str, layer: AveragePool, shape: Shape) -> AveragePool:
-    """The average of values that have been padded as the layer says. A window that would begin in the padding behind
-    is none, as long as the padding is no element."""
-    none = ((0, 0),) * len(layer.kernel)
-    if not layer.ceil_mode:
-        return layer.model_copy(update={"padding": none, "count_padding": False})
-    sizes, ones = static(shape), (1,) * len(layer.kernel)
-    if sizes is None or isinstance(layer.padding, str):
-        what = f"rounds its output sizes up, and its input's size {shape} is not known"
-        raise Refused(f"layer {name} ({layer.type})", what)
-    counts = static(window_outputs(sizes, layer.kernel, layer.stride, ones, layer.padding, ceil_mode=True)) or ()
-    rows = zip(counts, layer.stride, layer.kernel, sizes, layer.padding, strict=True)
-    more = tuple((0, max((count - 1) * s + k - n - sum(pads), 0)) for count, s, k, n, pads in rows)
-    return layer.model_copy(update={"padding": more, "count_padding": False, "ceil_mode": False})
-
-
-def _x(node: Node) -> Mapping[str, str]:
-    return {"x": node.inputs["x"]}

@@ -13,9 +13,11 @@ from irconv.containers.graph_def import ElementType, NodeDef, Sizes
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
+from irconv.ir.inference import infer_types
 from irconv.ir.shapes import Dimension
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Relayout
+from irconv.vocabularies.tensorflow.rows import RESULTS
 
 _SMALL = 1 << 16
 """Bytes up to which a tensor that training never changes is a constant of the graph."""
@@ -65,6 +67,7 @@ class _Emitter:
     def __init__(self, bundle: Bundle, model: NativeModel, naming: Naming, frozen: bool) -> None:
         self.bundle, self.model, self.naming, self.frozen = bundle, model, naming, frozen
         self.made = Emitted()
+        self.types = infer_types(bundle)
         self.weights: dict[str, list[tuple[LazyTensor, str]]] = {}
         """Key of a tensor -> the layouts it is kept in, and the value of each."""
 
@@ -94,7 +97,7 @@ class _Emitter:
 
     def _node(self, use: NativeUse, native: Native) -> None:
         name = self.naming.node(use, native)
-        attrs = {key: _attribute(value) for key, value in native.config.items()}
+        attrs = {key: _attribute(value) for key, value in native.config.items() if key != RESULTS}
         inputs: list[str] = []
         for given in use.inputs:
             if given in self.made.values:
@@ -110,6 +113,18 @@ class _Emitter:
             inputs.append(value)
         self.made.add(name, native.type, inputs, **attrs)
         self.made.values |= {value: f"{name}:{i}" if i else name for i, value in enumerate(use.outputs) if value}
+        self._cast(use, native, name)
+
+    def _cast(self, use: NativeUse, native: Native, name: str) -> None:
+        """Results in the types that the layer has, where the op gives others."""
+        found: dict[str, str] = native.config.get(RESULTS, {})
+        for value, slot in zip(use.outputs, native.outputs, strict=False):
+            if value and slot in found:
+                types = {"SrcT": ElementType(found[slot]), "DstT": ElementType(self.types[value].dtype)}
+                cast = self.naming.names.unique(f"{name}/Cast")
+                self.made.values[value] = self.made.add(
+                    cast, "Cast", [self.made.values[value]], **types, Truncate=False
+                )
 
     def _transposed(self, value: str, order: tuple[int, ...], weight: NativeWeight, name: str) -> str:
         perm = self._constant(f"{name}/transpose/perm", LazyTensor.of(np.asarray(order, np.int32)))

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from irconv.frameworks.tensorflow.lowerings import LATE, indexing, sizes, split, split_late
+from irconv.frameworks.tensorflow.lowerings.windows import writable
 from irconv.ir.bundle import Bundle
-from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
-from irconv.ir.layers.normalisation import ChannelAffine
-from irconv.ir.layers.pooling import AveragePool
-from irconv.ir.layers.tensor_ops import Flatten
+from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.window import Padding, explicit_padding
-from irconv.ir.shapes import Shape
+from irconv.ir.shapes import Shape, static
 from irconv.passes import decompose, fill_operands, padding, remove_identity, stored_operands, to_channels_last
-from irconv.translate import native_axes
+from irconv.passes.pools import without_ceil_mode, without_counted_padding
 from irconv.vocabularies.tensorflow import TABLE
 
 _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -25,30 +25,49 @@ def lower(bundle: Bundle, ports_move: bool) -> Bundle:
     Images lie channels-last between layers, as TensorFlow's kernels for processors want them; those of inputs and
     outputs where `ports_move`, else all ports keep their axes.
     """
+    foreign = bundle.source.framework != "tensorflow"
     bundle = remove_identity.run(stored_operands.run(bundle))
-    bundle = decompose.run(bundle, _has, _split)
+    bundle = decompose.run(bundle, _settled, split)
+    bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
+    bundle = decompose.run(bundle, _has, split)
     bundle = fill_operands.run(bundle, {"BatchNorm": ("gamma", "beta")})
-    bundle = to_channels_last.run(bundle, native_axes(TABLE), ports_move)
-    return decompose.run(bundle, lambda layer, _: not isinstance(layer, Flatten))
+    bundle = to_channels_last.run(bundle, sizes.axes, ports_move)
+    bundle = decompose.run(bundle, _has_late, split_late)
+    bundle = indexing.counted_from_the_start(bundle) if foreign else bundle
+    return decompose.run(sizes.run(bundle), _has_late, split_late)
+
+
+def _settled(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    """Whether a layer stays until paddings are numbers, if they are not TensorFlow's own."""
+    if isinstance(layer, Conv | MaxPool | AveragePool):
+        counted = isinstance(layer, AveragePool) and layer.count_padding
+        if isinstance(layer.padding, str):
+            return layer.padding == "same_upper" and not counted
+        if not isinstance(layer, AveragePool) or counted or layer.ceil_mode:
+            return True
+        return not any(map(any, layer.padding)) or _sized(layer, given)
+    return _has(layer, given)
+
+
+def _sized(layer: AveragePool, given: Mapping[str, ValueType]) -> bool:
+    """Whether an average that is padded has known sizes, or padding that is TensorFlow's."""
+    sizes = given["x"].shape[2:]
+    window = (layer.kernel, layer.stride, (1,) * len(layer.kernel))
+    return static(sizes) is not None or _native_padding(layer, sizes, window) is not None
 
 
 def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
-    """Whether the table has a layer; a Flatten stays until the layout is chosen."""
+    """Whether the table has a layer, or it is one of those that wait for the layout."""
     if isinstance(layer, Conv | ConvTranspose | Linear) and "bias" in given:
         return False
-    return isinstance(layer, Flatten) or TABLE.has(layer, given)
+    if isinstance(layer, Conv) and layer.groups > 1 and not writable(layer, given):
+        return False
+    return layer.type in LATE or TABLE.has(layer, given)
 
 
-def _split(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
-    """A layer with a bias as the layer without, and a BiasAdd; others as their class says."""
-    matrix = isinstance(layer, Linear) and len(given["x"].shape) == 2 and "kernel" in layer.operands
-    if "bias" in given and (matrix or isinstance(layer, Conv | ConvTranspose)):
-        return [
-            Step(layer.model_copy(update={"operands": {}}), {"x": "x"}, {"y": "product"}, {"kernel": "kernel"}),
-            Step(ChannelAffine(), {"x": "product"}, {"y": "y"}, {"shift": "bias"}),
-        ]
-    return layer.decompose(given)
+def _has_late(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    return TABLE.has(layer, given)
 
 
 def _native_padding(layer: Layer, sizes: Shape, window: _Window) -> Padding | None:
@@ -64,7 +83,7 @@ def _native_padding(layer: Layer, sizes: Shape, window: _Window) -> Padding | No
         return numbers
     if not counted and numbers == _same(sizes, window):
         return "same_upper"
-    return numbers if isinstance(layer, Conv) and layer.groups == 1 and len(numbers) == 2 else None
+    return numbers if isinstance(layer, Conv) and layer.groups == 1 and len(numbers) < 3 else None
 
 
 def _same(sizes: Shape, window: _Window) -> Padding | None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from irconv.codec import Native, NativeUse
 from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Port
 from irconv.ir.layers.tensor_ops import Constant
 
 _OTHER = re.compile(r"[^A-Za-z0-9_.\-/]")
@@ -47,9 +48,11 @@ class Names:
 
 @dataclass
 class Naming:
-    """How the nodes and variables of a model are called; `bundle` is the model before it was lowered."""
+    """How the nodes and variables of a model are called; `bundle` is the model before it was lowered, `ports` are its
+    outputs afterwards."""
 
     bundle: Bundle
+    ports: tuple[Port, ...]
     names: Names = field(default_factory=Names)
 
     def __post_init__(self) -> None:
@@ -68,7 +71,7 @@ class Naming:
         self.outputs: list[str] = []
         """The names of the nodes that give the outputs."""
         self.ends: dict[str, str] = {}
-        for port in graph.outputs:
+        for port in self.ports:
             same = port.name == port.value and port.value in self.kept
             self.outputs.append(port.value if same else self.names.unique(port.name))
             if not self.own:
@@ -97,7 +100,7 @@ class Naming:
             known = known.rpartition(".")[0]
         layer = self.bundle.layers.get(known.rstrip("~"))
         if layer is None:
-            return name.replace(".", "/")
+            return "sizes" if "/sizes/" in name else name.replace(".", "/")
         origin = layer.origin
         if self.own:
             return known

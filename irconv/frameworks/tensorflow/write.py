@@ -107,7 +107,7 @@ def _model(bundle: Bundle, options: WriteOptions, frozen: bool) -> _Model:
         )
     lowered = lower(bundle, options.io == "native")
     assert lowered.graph is not None, "passes keep it"
-    naming = Naming(bundle)
+    naming = Naming(bundle, lowered.graph.outputs)
     made = emit(lowered, encode(lowered, TABLE), naming, frozen)
     if marks := bundle.source.marks():
         said = {f"_irconv_{name}": value for name, value in marks.items()}

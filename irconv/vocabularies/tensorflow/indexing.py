@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Given, Row, Workpiece
-from irconv.rows import Attribute, Fixed, Ignored, Input, LastAxis, Only, Weight
-from irconv.vocabularies.tensorflow.rows import AxisInput, NumberInput, NumbersInput, op
+from irconv.rows import Attribute, Fixed, Ignored, Input, LastAxis, Only, Output, Weight
+from irconv.vocabularies.tensorflow.rows import (
+    ALONG_LAST,
+    AxisInput,
+    NumberInput,
+    NumbersInput,
+    ResultType,
+    given_or_constant,
+    op,
+)
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,9 @@ class _OneOrZero(NumbersInput):
         draft.fields["dtype"] = given.type.dtype
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
+        dtype = draft.types["y"].dtype
         draft.fields.pop("dtype", None)
-        draft.fields[self.field] = self.number
-        super().encode(draft, native)
+        given_or_constant(self.native, self.field, self.number, dtype, draft, native)
 
     def write(self, value: object, draft: Draft) -> object:
         return value
@@ -121,16 +129,41 @@ CODECS: list[Codec] = [
         _OneOrZero("on_value", "on", 1.0),
         _OneOrZero("off_value", "off", 0.0),
         Fixed("axis", -1),
-        types="T=float32 TI=x",
+        types="T=y TI=x",
     ),
     op(
         "TopKV2",
         "TopK",
+        ALONG_LAST,
         Input("x"),
         NumberInput("k", "k"),
         Attribute("sorted"),
         LastAxis(),
         Only("largest", True),
-        types="T=x Tk=int32 index_type=int32",
+        Output("values"),
+        Output("indices"),
+        ResultType("indices", "int32"),
+        Ignored("Tk index_type"),
+    ),
+    op(
+        "ReverseSequence",
+        "ReverseSequence",
+        Input("x"),
+        Input("lengths"),
+        Attribute("seq_dim", "time_axis"),
+        Attribute("batch_dim", "batch_axis"),
+        types="T=x Tlen=lengths",
+    ),
+    *(
+        op(
+            native,
+            "ScatterND",
+            Input("x"),
+            Input("indices"),
+            Input("updates"),
+            Only("reduction", reduction),
+            types="T=x Tindices=indices",
+        )
+        for native, reduction in (("TensorScatterUpdate", "none"), ("TensorScatterAdd", "add"))
     ),
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from irconv.codec import Codec
 from irconv.ir.layers.tensor_ops import Reduce
 from irconv.rows import Attribute, Input, LastAxis, Only
-from irconv.vocabularies.tensorflow.rows import AxesInput, AxisInput, Types, op
+from irconv.vocabularies.tensorflow.rows import ALONG_LAST, AxesInput, AxisInput, Types, op
 
 
 def _reduction(native: str, how: str) -> Codec:
@@ -35,8 +35,8 @@ CODECS: list[Codec] = [
     _reduction("Any", "any"),
     _reduction("All", "all"),
     _reduction("EuclideanNorm", "l2"),
-    op("Softmax", "Softmax", Input("x"), LastAxis()),
-    op("LogSoftmax", "LogSoftmax", Input("x"), LastAxis()),
+    op("Softmax", "Softmax", ALONG_LAST, Input("x"), LastAxis()),
+    op("LogSoftmax", "LogSoftmax", ALONG_LAST, Input("x"), LastAxis()),
     _extreme("ArgMax"),
     _extreme("ArgMin"),
     op(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from irconv.codec import Codec, Draft, NativeWeight, Row, Workpiece
 from irconv.containers.graph_def import ElementType
-from irconv.ir.dtypes import shortest_float32
+from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.shapes import filled
@@ -62,14 +62,19 @@ class NumbersInput(Row):
         value = known_input(self, native, draft)
         draft.fields[self.field] = self.read(value, draft)
 
+    @property
+    def dtype(self) -> str:
+        """The type of the numbers when they are written."""
+        return "int32"
+
     def encode(self, draft: Draft, native: Workpiece) -> None:
         value = self.write(draft.fields.pop(self.field), draft)
-        native.inputs.append(self.native)
-        if any(isinstance(number, str) for number in (value if isinstance(value, list) else [value])):
-            raise draft.refuse(f"its {self.field} depends on sizes that are not known: {value}")
-        native.tensors[self.native] = NativeWeight(
-            f"{draft.name}/{self.native}", LazyTensor.of(np.asarray(value, np.int32)), literal=True
-        )
+        given_or_constant(self.native, self.field, value, self.dtype, draft, native)
+
+    def wanted(self, draft: Draft) -> dict[str, Any]:
+        """Field -> what stands in the op for it; where sizes in that are not known, they are computed by the graph and
+        given as an input of the field's name."""
+        return {self.field: self.write(draft.fields[self.field], draft)} if self.field in draft.fields else {}
 
     def read(self, value: Any, draft: Draft) -> Any:
         """The field."""
@@ -78,6 +83,60 @@ class NumbersInput(Row):
     def write(self, value: Any, draft: Draft) -> Any:
         """The numbers."""
         raise NotImplementedError
+
+
+def given_or_constant(name: str, field: str, value: Any, dtype: str, draft: Draft, native: Workpiece) -> None:
+    """An input of numbers: what the graph computes for a field, or else a constant. Raises `Refused` for sizes that are
+    not known."""
+    if field in draft.types:
+        native.inputs.append(field)
+        return
+    if unknown := [size for size in flattened(value) if isinstance(size, str)]:
+        raise draft.refuse(f"its {field} depends on sizes that are not known: {', '.join(map(str, unknown))}")
+    native.inputs.append(name)
+    data = LazyTensor.of(np.asarray(value, numpy_dtype(dtype)))
+    native.tensors[name] = NativeWeight(f"{draft.name}/{name}", data, literal=True)
+
+
+def flattened(value: Any) -> list[Any]:
+    """The numbers and sizes in nested lists of them."""
+    return [part for item in value for part in flattened(item)] if isinstance(value, list | tuple) else [value]
+
+
+@dataclass(frozen=True)
+class Kernel(Row):
+    """What TensorFlow's kernels for processors compute, of what the op can say. Stands first."""
+
+    what: str
+    """For messages: ``takes images only``."""
+    fits: Callable[[Mapping[str, Any], Mapping[str, ValueType]], bool]
+    """(Settings of the layer, types of its inputs and operands) -> whether there is a kernel."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return self.fits(layer.settings(), given)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if not self.fits(draft.fields, draft.types):
+            raise draft.refuse(f"TensorFlow's kernel {self.what}")
+
+
+ALONG_LAST = Kernel("works along the last axis", lambda fields, given: fields["axis"] == len(given["x"].shape) - 1)
+
+
+@dataclass(frozen=True)
+class ResultType(Row):
+    """A result that TensorFlow gives in another type than the IR layer has, and that is cast when it is written."""
+
+    slot: str
+    dtype: str
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config.setdefault(RESULTS, {})[self.slot] = self.dtype
+
+
+RESULTS = "results"
+"""In the settings of a native op on the way out: slot -> the type that TensorFlow gives it."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +171,21 @@ class TupleInput(NumbersInput):
         return tuple(value)
 
     def write(self, value: Any, draft: Draft) -> Any:
+        if value is None:
+            raise draft.refuse(f"takes {self.field}, got none")
         return list(value)
 
 
 @dataclass(frozen=True)
 class NumberInput(NumbersInput):
     """One number or dimension."""
+
+    kind: str = "int32"
+
+    @property
+    def dtype(self) -> str:
+        """See `NumbersInput.dtype`."""
+        return self.kind
 
     def read(self, value: Any, draft: Draft) -> Any:
         (number,) = value if isinstance(value, list) else (value,)
@@ -152,10 +220,18 @@ class PadsInput(NumbersInput):
     def write(self, value: Any, draft: Draft) -> Any:
         return [list(pair) for pair in value]
 
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`: elements are not cut off."""
+        return not any(isinstance(size, int) and size < 0 for size in flattened(layer.settings()[self.field]))
+
 
 @dataclass(frozen=True)
 class FloatInput(NumbersInput):
     """A floating number of the type of the values."""
+
+    def wanted(self, draft: Draft) -> dict[str, Any]:
+        """See `NumbersInput.wanted`: there is no size in it."""
+        return {}
 
     def read(self, value: Any, draft: Draft) -> Any:
         return None if value is None else shortest_float32(float(value))
@@ -163,7 +239,7 @@ class FloatInput(NumbersInput):
     def encode(self, draft: Draft, native: Workpiece) -> None:
         value = draft.fields.pop(self.field)
         native.inputs.append(self.native)
-        data = LazyTensor.of(np.asarray(value, np.float32))
+        data = LazyTensor.of(np.asarray(value, numpy_dtype(draft.types["x"].dtype)))
         native.tensors[self.native] = NativeWeight(f"{draft.name}/{self.native}", data, literal=True)
 
 
@@ -226,6 +302,17 @@ class WindowPadding(Row):
             native.config["explicit_paddings"] = tuple(n for pair in ((0, 0), *padding, (0, 0)) for n in pair)
         else:
             raise draft.refuse(f"takes SAME and VALID padding only, got {padding}")
+
+
+@dataclass(frozen=True)
+class Count(Row):
+    """How many values an op of several takes."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        native.config.pop("N", None)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config["N"] = sum(slot[:1] == "x" and slot[1:].isdigit() for slot in draft.types)
 
 
 def within(draft: Draft, name: str, axis: Any) -> int:

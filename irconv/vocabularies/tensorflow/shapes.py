@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.containers.graph_def import ElementType
+from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.shapes import Dimension
 from irconv.rows import Attribute, Axes, Fixed, Input, Inputs, Only, choices
 from irconv.vocabularies.tensorflow.rows import (
     IMAGE,
     AxesInput,
     AxisInput,
+    Count,
     FloatInput,
+    Kernel,
+    NumberInput,
     NumbersInput,
     PadsInput,
     ShapeInput,
     TupleInput,
+    given_or_constant,
     op,
     within,
 )
@@ -81,17 +88,6 @@ class _UnstackAxis(Row):
 
 
 @dataclass(frozen=True)
-class _Count(Row):
-    """How many values an op of several takes."""
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        native.config.pop("N", None)
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        native.config["N"] = sum(slot[:1] == "x" and slot[1:].isdigit() for slot in draft.types)
-
-
-@dataclass(frozen=True)
 class _EqualParts(Row):
     """So many equal pieces. Stands after the axis' row."""
 
@@ -100,6 +96,10 @@ class _EqualParts(Row):
         if not isinstance(size, int) or size % count:
             raise draft.refuse(f"expected a size that {count} pieces divide, got {size}")
         draft.fields["sizes"] = (size // count,) * count
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return len(set(layer.settings()["sizes"])) == 1
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         sizes = draft.fields.pop("sizes")
@@ -138,6 +138,10 @@ class _RestOfParts(Row):
         native.config["num_split"] = sum(slot[:1] == "y" for slot in draft.types)
 
 
+_ONE_OR_TWO = Kernel("takes one or two values", lambda _, given: sum(slot[:1] == "x" for slot in given) < 3)
+_WITH_RESULT = Kernel("names the axes of its result", lambda fields, _: "->" in fields["equation"])
+_ONE_AXIS = Kernel("puts in one axis", lambda fields, _: len(fields["axes"]) == 1)
+_IMAGES = Kernel("takes images only", lambda _, given: len(given["x"].shape) == 4)
 _MODES = choices(REFLECT="reflect", SYMMETRIC="symmetric")
 
 
@@ -152,14 +156,83 @@ class _CastTo(Row):
         native.config["DstT"] = ElementType(draft.fields.pop("dtype"))
 
 
+@dataclass(frozen=True)
+class _Expanded(NumbersInput):
+    """The shape of the result, which IR layers give with a 1 for each size that stays."""
+
+    def write(self, value: object, draft: Draft) -> object:
+        return list(draft.types["y"].shape)
+
+
+@dataclass(frozen=True)
+class _Cuts(Row):
+    """Bounds and steps of every axis, and bits for those that are open: ``x[begin:end:strides]``."""
+
+    def wanted(self, draft: Draft) -> dict[str, list[Dimension]]:
+        """See `NumbersInput.wanted`."""
+        fields, rank = draft.fields, len(draft.types["x"].shape)
+        found: dict[str, list[Dimension]] = {"starts": [0] * rank, "ends": [0] * rank}
+        for name, values in found.items():
+            for axis, bound in zip(fields["axes"], fields[name], strict=True):
+                values[axis] = 0 if bound is None else bound
+        return found
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        wanted, fields, rank = self.wanted(draft), draft.fields, len(draft.types["x"].shape)
+        strides = [1] * rank
+        masks = {"begin_mask": (1 << rank) - 1, "end_mask": (1 << rank) - 1}
+        for axis, start, end, step in zip(*(fields[n] for n in ("axes", "starts", "ends", "steps")), strict=True):
+            strides[axis] = step
+            masks["begin_mask"] &= ~(1 << axis) if start is not None else -1
+            masks["end_mask"] &= ~(1 << axis) if end is not None else -1
+        for name, field in (("begin", "starts"), ("end", "ends")):
+            given_or_constant(name, field, wanted[field], "int32", draft, native)
+        given_or_constant("strides", "steps", strides, "int32", draft, native)
+        for name in ("axes", "starts", "ends", "steps"):
+            fields.pop(name)
+        native.config |= {**masks, "ellipsis_mask": 0, "new_axis_mask": 0, "shrink_axis_mask": 0}
+
+
+@dataclass(frozen=True)
+class _Band(Row):
+    """How many diagonals below and above the main one are kept; -1 keeps all."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`: the main diagonal is kept."""
+        settings = layer.settings()
+        return bool(settings["diagonal"] <= 0 if settings["upper"] else settings["diagonal"] >= 0)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        upper, diagonal = draft.fields.pop("upper"), draft.fields.pop("diagonal")
+        bounds = {"num_lower": -diagonal if upper else -1, "num_upper": -1 if upper else diagonal}
+        if bounds["num_lower"] < -1 or bounds["num_upper"] < -1:
+            raise draft.refuse(f"keeps the main diagonal, got upper={upper} from diagonal {diagonal}")
+        for name, number in bounds.items():
+            given_or_constant(name, name, number, "int64", draft, native)
+
+
 CODECS: list[Codec] = [
+    op("MatrixBandPart", "Trilu", Input("x"), _Band(), types="T=x Tindex=int64"),
+    op("MatrixDeterminant", "Determinant", Input("x")),
+    op("Einsum", "Einsum", _ONE_OR_TWO, _WITH_RESULT, Inputs(), Attribute("equation"), Count(), types="T=x0"),
+    op("StridedSlice", "Slice", Input("x"), _Cuts(), types="T=x Index=int32"),
+    op("Shape", "ShapeOf", Input("x"), types="T=x out_type=int64"),
+    op("BroadcastTo", "Expand", Input("x"), _Expanded("shape", "shape"), types="T=x Tidx=int32"),
+    op(
+        "Range",
+        "Range",
+        NumberInput("start", "start", "int64"),
+        NumberInput("limit", "limit", "int64"),
+        NumberInput("delta", "step", "int64"),
+        types="Tidx=int64",
+    ),
     op("Reshape", "Reshape", Input("x"), ShapeInput("shape", "shape"), types="T=x Tshape=int32"),
     op("Transpose", "Transpose", Input("x"), TupleInput("perm", "permutation"), types="T=x Tperm=int32"),
-    op("ExpandDims", "Unsqueeze", Input("x"), _NewAxis("dim", "axes"), types="T=x Tdim=int32"),
+    op("ExpandDims", "Unsqueeze", _ONE_AXIS, Input("x"), _NewAxis("dim", "axes"), types="T=x Tdim=int32"),
     op("Squeeze", "Squeeze", Input("x"), _Squeezed()),
-    op("ConcatV2", "Concat", Inputs(), AxisInput("axis", "axis"), _Count(), types="T=x0 Tidx=int32"),
-    op("Concat", "Concat", AxisInput("concat_dim", "axis"), Inputs(), _Count(), types="T=x0"),
-    op("Pack", "Stack", Inputs(), _StackAxis(), _Count(), types="T=x0"),
+    op("ConcatV2", "Concat", Inputs(), AxisInput("axis", "axis"), Count(), types="T=x0 Tidx=int32"),
+    op("Concat", "Concat", AxisInput("concat_dim", "axis"), Inputs(), Count(), types="T=x0"),
+    op("Pack", "Stack", Inputs(), _StackAxis(), Count(), types="T=x0"),
     op("Unpack", "Unstack", Input("x"), _UnstackAxis()),
     op("Split", "Split", AxisInput("split_dim", "axis"), Input("x"), _EqualParts()),
     op(
@@ -193,6 +266,7 @@ CODECS: list[Codec] = [
     op(
         "MirrorPad",
         "Pad",
+        Kernel("mirrors", lambda fields, _: fields["mode"] in ("reflect", "symmetric")),
         Input("x"),
         PadsInput("paddings", "pads"),
         Attribute("mode", iso=_MODES),
@@ -204,6 +278,7 @@ CODECS: list[Codec] = [
     op(
         "DepthToSpace",
         "DepthToSpace",
+        _IMAGES,
         Input("x"),
         Attribute("block_size", "block"),
         Only("mode", "DCR"),
@@ -212,6 +287,7 @@ CODECS: list[Codec] = [
     op(
         "SpaceToDepth",
         "SpaceToDepth",
+        _IMAGES,
         Input("x"),
         Attribute("block_size", "block"),
         Only("mode", "DCR"),

@@ -8,12 +8,14 @@ from fractions import Fraction
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.ir.layers.base import ValueType
 from irconv.ir.shapes import Size
 from irconv.rows import Attribute, Axes, Fixed, Ignored, Input, Only, Rank, Selects, Weight
 from irconv.vocabularies.tensorflow.rows import (
     FLOAT32,
     IMAGE,
     VOLUME,
+    Kernel,
     NumbersInput,
     Spatial,
     TupleInput,
@@ -33,8 +35,13 @@ class Groups(Row):
             raise draft.refuse(f"a kernel for {taken} channels does not fit an input of {channels}")
         draft.fields["groups"] = channels // taken
 
+    def takes(self, layer: Any, given: Mapping[str, Any]) -> bool:
+        """See `Row.takes`: TensorFlow's kernels for processors know no groups."""
+        return bool(layer.groups == 1)
+
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        draft.fields.pop("groups")
+        if (groups := draft.fields.pop("groups")) != 1:
+            raise draft.refuse(f"has {groups} groups, of which TensorFlow's kernel for processors knows none")
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,77 @@ class DepthwiseGroups(Row):
         if taken != 1 or not isinstance(out, int) or out % groups:
             raise draft.refuse(f"is depthwise only with one input channel for each of its {groups} groups")
         native.config["multiplier"] = out // groups
+
+
+@dataclass(frozen=True)
+class _Multiplier(Row):
+    """The number of results for each channel, which other rows left and the op does not say. Stands after theirs."""
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        native.config.pop("multiplier")
+
+
+@dataclass(frozen=True)
+class _DepthwiseFilter(Weight):
+    """A kernel that the graph computes is turned where it has one result for each channel."""
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if self.role in draft.data or native.config["multiplier"] != 1:
+            super().encode(draft, native)
+            return
+        native.inputs.append(self.role)
+        draft.input_axes[self.role] = ("*k out in", "out in *k")
+
+
+@dataclass(frozen=True)
+class _Momentum(Row):
+    """Training's alone, which the graph of inference does not say."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        draft.fields["momentum"] = 0.99
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        draft.fields.pop("momentum")
+
+
+def _of_rank(rank: int, what: str, slot: str = "x") -> Kernel:
+    return Kernel(f"takes {what} only", lambda _, given: len(given[slot].shape) == rank)
+
+
+def _natural(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
+    """Whether SAME or VALID gives the size: a convolution of it gives back the size of x."""
+    padding, stride, more = fields["padding"], fields["stride"], fields["output_padding"]
+    if padding == "same_upper":
+        n, m = given["x"].shape[2:], fields["output_size"]
+        less = [(Size.of(a) * s - b).dimension for a, b, s in zip(n, m, stride, strict=True)] if m else []
+        return all(isinstance(by, int) and 0 <= by < s for by, s in zip(less, stride, strict=False))
+    zeros = not isinstance(padding, str) and not any(map(any, padding)) and fields["output_size"] is None
+    return zeros and all(u < s for u, s in zip(more, stride, strict=True))
+
+
+def _undilated(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
+    return all(step == 1 for step in fields["dilation"])
+
+
+def _square(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
+    return len(set(fields["stride"])) == 1
+
+
+def _in_float32(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
+    vectors = "variance" in given and given["mean"].dtype == "float32"
+    return vectors and given["x"].dtype in ("float32", "float16", "bfloat16")
+
+
+def _float32(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
+    return given["x"].dtype == "float32"
+
+
+_MATRICES = Kernel("multiplies matrices", lambda _, given: len(given["x"].shape) > 1)
+_MATRIX_PAIRS = Kernel(
+    "multiplies matrices", lambda _, given: min(len(given["left"].shape), len(given["right"].shape)) > 1
+)
+_IMAGES, _VOLUMES = _of_rank(4, "images"), _of_rank(5, "volumes")
+_DENSE = Kernel("knows no dilation", _undilated)
 
 
 def _multiplier(config: Mapping[str, Any]) -> Mapping[str, int]:
@@ -123,6 +201,7 @@ def _conv(native: str, formats: Mapping[Any, str], *more: Row) -> Codec:
     return op(
         native,
         "Conv",
+        *([_IMAGES] if native == "Conv2D" else [_VOLUMES, _DENSE]),
         Input("x"),
         Weight("filter", "kernel", "*k in out", positional=True),
         Spatial("strides", "stride"),
@@ -138,6 +217,9 @@ def _transposed(native: str, formats: Mapping[Any, str], *more: Row) -> Codec:
     return op(
         native,
         "ConvTranspose",
+        *([_IMAGES] if native == "Conv2DBackpropInput" else [_VOLUMES]),
+        _DENSE,
+        Kernel("pads by SAME or not at all", _natural),
         TransposedSizes("input_sizes", "output_size"),
         Weight("filter", "kernel", "*k out in", positional=True),
         Input("x"),
@@ -156,6 +238,7 @@ def _pool(native: str, formats: Mapping[Any, str]) -> Codec:
     return op(
         native,
         "MaxPool" if maximum else "AveragePool",
+        _VOLUMES if native.endswith("3D") else _IMAGES,
         Input("x"),
         Spatial("ksize", "kernel"),
         Spatial("strides", "stride"),
@@ -170,6 +253,8 @@ def _norm(native: str) -> Codec:
     return op(
         native,
         "BatchNorm",
+        _IMAGES,
+        Kernel("has its vectors in float32", _in_float32),
         Input("x"),
         Weight("scale", "gamma", "c", positional=True),
         Weight("offset", "beta", "c", positional=True),
@@ -178,7 +263,7 @@ def _norm(native: str) -> Codec:
         Attribute("epsilon", iso=FLOAT32),
         Selects("is_training", False),
         Ignored("exponential_avg_factor"),
-        Only("momentum", 0.99),  # training's alone; the graph of inference does not say it
+        _Momentum(),
         Axes("data_format", IMAGE),
         types="T=x" if native == "FusedBatchNorm" else "T=x U=float32",
     )
@@ -199,6 +284,8 @@ def _resize(native: str, corners: bool, centers: bool, mode: str, *rows: Row, **
     return op(
         native,
         "Resize",
+        _IMAGES,
+        *([] if mode == "nearest" else [Kernel("gives float32", _float32)]),
         Input("x"),
         TupleInput("size", "sizes"),
         Selects("align_corners", corners),
@@ -257,13 +344,16 @@ CODECS: list[Codec] = [
     op(
         "DepthwiseConv2dNative",
         "Conv",
+        _IMAGES,
+        _DENSE,
+        Kernel("has strides that are equal", _square),
         Input("x"),
         Spatial("strides", "stride"),
         Spatial("dilations", "dilation"),
         WindowPadding(),
         DepthwiseGroups(),
-        Weight("filter", "kernel", "*k c (m one)", target="(c m) one *k", sizes=_multiplier, positional=True),
-        Ignored("multiplier"),
+        _DepthwiseFilter("filter", "kernel", "*k c (m one)", target="(c m) one *k", sizes=_multiplier, positional=True),
+        _Multiplier(),
         Axes("data_format", IMAGE),
     ),
     _transposed("Conv2DBackpropInput", IMAGE, Ignored("use_cudnn_on_gpu")),
@@ -273,6 +363,7 @@ CODECS: list[Codec] = [
     op(
         "BiasAdd",
         "ChannelAffine",
+        Kernel("adds vectors", lambda _, given: "scale" not in given and "shift" in given),
         Input("x"),
         Weight("bias", "shift", "c", positional=True),
         Axes("data_format", IMAGE),
@@ -292,6 +383,7 @@ CODECS: list[Codec] = [
         "MatMul",
         "MatMul",
         Rank((2,), "left"),
+        Rank((2,), "right"),
         Input("left"),
         Input("right"),
         Fixed("transpose_a", False),
@@ -306,6 +398,7 @@ CODECS: list[Codec] = [
             op(
                 native,
                 "Linear",
+                _MATRICES,
                 Input("x"),
                 Weight("b", "kernel", "in out", positional=True),
                 Fixed("adj_x", False),
@@ -315,6 +408,7 @@ CODECS: list[Codec] = [
             op(
                 native,
                 "MatMul",
+                _MATRIX_PAIRS,
                 Input("left"),
                 Input("right"),
                 Fixed("adj_x", False),
@@ -344,6 +438,8 @@ CODECS: list[Codec] = [
     op(
         "LRN",
         "LocalResponseNorm",
+        _IMAGES,
+        Kernel("computes in float32", _float32),
         Input("x"),
         _Radius(),
         Attribute("bias", "k", FLOAT32),

@@ -9,18 +9,26 @@ from typing import Any
 from tests.helpers import Array
 
 
-def in_graph(path: Path, feeds: Sequence[Array]) -> list[Array]:
-    """The outputs of a frozen graph: what nothing takes, of what the placeholders give."""
+def in_graph(
+    path: Path, feeds: Sequence[Array], outputs: Sequence[str] | None = None, optimised: bool = True
+) -> list[Array]:
+    """The outputs of a frozen graph, by name or what nothing takes, of what the placeholders give.
+
+    Not `optimised`, nothing is computed beforehand: with constants TensorFlow multiplies by one over a divisor.
+    """
     import tensorflow
 
     v1 = tensorflow.compat.v1
-    with v1.Graph().as_default(), v1.Session() as session:
+    settings = v1.ConfigProto()
+    settings.graph_options.rewrite_options.disable_meta_optimizer = not optimised
+    with v1.Graph().as_default(), v1.Session(config=settings) as session:
         definition = v1.GraphDef.FromString(path.read_bytes())
         v1.import_graph_def(definition, name="")
         taken = {name.partition(":")[0] for node in definition.node for name in node.input}
         inputs = [f"{node.name}:0" for node in definition.node if node.op == "Placeholder"]
-        outputs = [f"{node.name}:0" for node in definition.node if node.name not in taken and node.op != "Placeholder"]
-        return list(session.run(outputs, dict(zip(inputs, feeds, strict=True))))
+        ends = [node.name for node in definition.node if node.name not in taken and node.op != "Placeholder"]
+        wished = [f"{name}:0" for name in (ends if outputs is None else outputs)]
+        return list(session.run(wished, dict(zip(inputs, feeds, strict=True))))
 
 
 def in_session(path: Path, feeds: Sequence[Array], inputs: Sequence[str], outputs: Sequence[str]) -> list[Array]:
