@@ -33,9 +33,9 @@ WRITING = {
     ".keras": Steps(types=12, passes=60),
     ".h5": Steps(types=12, passes=60),
     ".theano": Steps(types=5, passes=22),
-    ".ckpt": Steps(types=13, passes=59),
-    ".pb": Steps(types=13, passes=59),
-    ".savedmodel": Steps(types=13, passes=59),
+    ".ckpt": Steps(types=13, passes=62),
+    ".pb": Steps(types=13, passes=62),
+    ".savedmodel": Steps(types=13, passes=62),
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an

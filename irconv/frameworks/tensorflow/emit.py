@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
-from irconv.containers.graph_def import ElementType, NodeDef, Sizes
+from irconv.containers.graph_def import ElementType, FunctionDef, NodeDef, Sizes
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -49,6 +49,8 @@ class Emitted:
     """Value of the native model -> the result of a node."""
     outputs: list[str] = field(default_factory=list)
     """The result of a node that each output is."""
+    functions: dict[str, FunctionDef] = field(default_factory=dict)
+    """The bodies and conditions of loops."""
 
     def add(self, name: str, op: str, inputs: Sequence[str] = (), **attrs: Any) -> str:
         """Add a node; its first result."""
@@ -58,16 +60,19 @@ class Emitted:
 
 def emit(bundle: Bundle, model: NativeModel, naming: Naming, frozen: bool) -> Emitted:
     """The nodes of a model. `bundle` holds the tensors that it was encoded from; frozen, they are constants."""
-    emitter = _Emitter(bundle, model, naming, frozen)
+    emitter = Emitter(bundle, model, naming, frozen)
     emitter.run()
     return emitter.made
 
 
-class _Emitter:
+class Emitter:
+    """Makes the nodes of one graph."""
+
     def __init__(self, bundle: Bundle, model: NativeModel, naming: Naming, frozen: bool) -> None:
         self.bundle, self.model, self.naming, self.frozen = bundle, model, naming, frozen
         self.made = Emitted()
         self.types = infer_types(bundle)
+        self.names = naming.names
         self.weights: dict[str, list[tuple[LazyTensor, str]]] = {}
         """Key of a tensor -> the layouts it is kept in, and the value of each."""
 
@@ -77,14 +82,34 @@ class _Emitter:
             self.made.values[port.value] = self.made.add(
                 name, "Placeholder", dtype=ElementType(port.dtype), shape=sizes(port.shape)
             )
+        self.uses()
+        self._ends(self.model.outputs)
+
+    def uses(self) -> None:
+        """The nodes of every use of a layer."""
         for use in self.model.uses:
             native = self.model.layers[use.layer]
             if native.type == "Const":
                 (weight,) = native.tensors.values()
-                self.made.values[use.outputs[0]] = self._weight(weight, f"{self.naming.layer(use.layer)}", "value")[0]
+                name = self.naming.layer(use.layer)
+                value, turned = self.weight(weight, name, "value")
+                self.made.values[use.outputs[0]] = self._transposed(value, turned, weight, name) if turned else value
+            elif use.layer in self.model.bodies:
+                self._loop(use, native)
             else:
                 self._node(use, native)
-        self._ends(self.model.outputs)
+
+    def _loop(self, use: NativeUse, native: Native) -> None:
+        """A Scan; see `irconv.frameworks.tensorflow.loops`."""
+        from irconv.frameworks.tensorflow.loops import add_loop  # whose bodies are emitted here
+
+        add_loop(self, use, native, self._loop_name(use, native))
+
+    def _loop_name(self, use: NativeUse, native: Native) -> str:
+        return self.naming.inner(use, native)
+
+    def _name(self, use: NativeUse, native: Native) -> str:
+        return self.naming.node(use, native)
 
     def _ends(self, ports: Sequence[Port]) -> None:
         """The result of a node for each output, under the output's name: a node of its own where another has it."""
@@ -96,7 +121,7 @@ class _Emitter:
                 )
 
     def _node(self, use: NativeUse, native: Native) -> None:
-        name = self.naming.node(use, native)
+        name = self._name(use, native)
         attrs = {key: _attribute(value) for key, value in native.config.items() if key != RESULTS}
         inputs: list[str] = []
         for given in use.inputs:
@@ -104,7 +129,7 @@ class _Emitter:
                 inputs.append(self.made.values[given])
                 continue
             slot = given.removeprefix(f"{use.layer}.")
-            value, turned = self._weight(native.tensors[slot], name, slot)
+            value, turned = self.weight(native.tensors[slot], name, slot)
             knob = _TURNED.get((native.type, slot))
             if turned == (1, 0) and knob:
                 attrs[knob] = True
@@ -121,24 +146,25 @@ class _Emitter:
         for value, slot in zip(use.outputs, native.outputs, strict=False):
             if value and slot in found:
                 types = {"SrcT": ElementType(found[slot]), "DstT": ElementType(self.types[value].dtype)}
-                cast = self.naming.names.unique(f"{name}/Cast")
+                cast = self.names.unique(f"{name}/Cast")
                 self.made.values[value] = self.made.add(
                     cast, "Cast", [self.made.values[value]], **types, Truncate=False
                 )
 
     def _transposed(self, value: str, order: tuple[int, ...], weight: NativeWeight, name: str) -> str:
-        perm = self._constant(f"{name}/transpose/perm", LazyTensor.of(np.asarray(order, np.int32)))
+        perm = self.constant(f"{name}/transpose/perm", LazyTensor.of(np.asarray(order, np.int32)))
         dtype = ElementType(weight.data.dtype)
-        name = self.naming.names.unique(f"{name}/transpose")
+        name = self.names.unique(f"{name}/transpose")
         return self.made.add(name, "Transpose", [value, perm], T=dtype, Tperm=ElementType("int32"))
 
-    def _constant(self, name: str, data: LazyTensor) -> str:
-        return self.made.add(self.naming.names.unique(name), "Const", dtype=ElementType(data.dtype), value=data)
+    def constant(self, name: str, data: LazyTensor) -> str:
+        """A constant under a name like this."""
+        return self.made.add(self.names.unique(name), "Const", dtype=ElementType(data.dtype), value=data)
 
-    def _weight(self, weight: NativeWeight, node: str, slot: str) -> tuple[str, tuple[int, ...]]:
+    def weight(self, weight: NativeWeight, node: str, slot: str) -> tuple[str, tuple[int, ...]]:
         """The value of a weight, and how it is to be turned; empty where it lies as it is needed."""
         if weight.literal:
-            return self._constant(f"{node}/{slot}", weight.data), ()
+            return self.constant(f"{node}/{slot}", weight.data), ()
         kept = self.weights.setdefault(weight.path, [])
         if not kept:
             kept.append(self._stored(weight))

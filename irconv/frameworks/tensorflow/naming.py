@@ -85,6 +85,10 @@ class Naming:
             return value
         if value in self.ends:
             return self.ends.pop(value)
+        return self.inner(use, native)
+
+    def inner(self, use: NativeUse, native: Native) -> str:
+        """The name of a node whose results are not the layer's own, such as a loop's."""
         layer = self.layer(use.layer)
         if self.own:
             *scope, last = layer.split("/")

@@ -116,7 +116,7 @@ def _model(bundle: Bundle, options: WriteOptions, frozen: bool) -> _Model:
 
 
 def _graph(made: Emitted) -> GraphDef:
-    return GraphDef(tuple(made.nodes), {}, _PRODUCER)
+    return GraphDef(tuple(made.nodes), made.functions, _PRODUCER)
 
 
 def _meta_graph(model: _Model, tags: tuple[str, ...]) -> MetaGraph:
