@@ -80,7 +80,7 @@ STARTS = {
     (".pt", ""): Starts(90, _TABLES),
     (".safetensors", ""): Starts(90, _TABLES),
     (".irconv", ".irconv"): Starts(100),
-    (".irconv", ".onnx"): Starts(160, _ONNX),
+    (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(180),
     (".irconv", ".h5"): Starts(220, _HDF5),
     (".h5", ".irconv"): Starts(220, processes=1),
