@@ -140,9 +140,12 @@ class GraphReader:
         wanted = Reference.of(text)
         stack = [wanted.node] if wanted not in self.values else []
         opened: set[str] = set()
+        read: set[str] = set()
         while stack:
             node = self.node(stack[-1])
-            missing = [ref.node for ref in self._needs(node) if ref not in self.values]
+            absent = [ref for ref in self._needs(node) if ref not in self.values]
+            self._refuse_results([ref for ref in absent if ref.node in read])
+            missing = [ref.node for ref in absent if ref not in self.values]
             if missing and node.name in opened and any(name in opened for name in missing):
                 looped = next(name for name in missing if name in opened)
                 raise Refused(self.where(node), f"depends on itself through {looped}")
@@ -153,7 +156,17 @@ class GraphReader:
             stack.pop()
             opened.discard(node.name)
             self._read(node)
+            read.add(node.name)
+        if wanted not in self.values:
+            self._refuse_results([wanted])
         return self.result(wanted)
+
+    def _refuse_results(self, references: Sequence[Reference]) -> None:
+        """Note results that their nodes, which have been read, did not give; what takes one is unknown."""
+        for reference in references:
+            where = self.where(self.node(reference.node))
+            self.importer.problem(where, f"has no result number {reference.index} that irconv reads")
+            self.values[reference] = ""
 
     def result(self, reference: Reference) -> str:
         """The value of a result that has been read. Raises `Unknown` where it could not be."""
