@@ -69,7 +69,8 @@ def test_every_layer_more_costs_the_same(
     for depth in (24, 48, 72):
         convert_it = partial(convert, deep_file(depth, source), destination(tmp_path, target))
         convert_it()
-        calls.append(function_calls(convert_it))
+        # the thread that calls waits for those that write as often as it is woken: the least is what it has to do
+        calls.append(min(function_calls(convert_it) for _ in range(5)))
     first, second = calls[1] - calls[0], calls[2] - calls[1]
     assert second < 1.02 * first, f"24 layers more cost {first} calls, and then {second}: it grows with the depth"
 
