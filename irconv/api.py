@@ -80,7 +80,12 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     bundle = replace(bundle, opened=dict(seen))
     if bundle.checks and _edits(options):  # what was checked is another function
         bundle = replace(bundle, checks=())
-    if bundle.graph is None or not reader.naive:
+    if bundle.graph is None:
+        return bundle
+    from irconv.ir.inference import check_types
+
+    check_types(bundle)
+    if not reader.naive:
         return bundle
     # only weights with a module of the user's own come from a reader of weights as a graph of calls
     return _laid_out(bundle, reader.graphs or options.module is not None)

@@ -378,6 +378,11 @@ class Codec:
         )
 
 
+def reasons(error: ValidationError) -> str:
+    """Which settings a layer class does not take, in one line."""
+    return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
+
+
 class Table:
     """All codecs of a framework, found by native type (and selecting knobs) or by IR type."""
 
@@ -421,10 +426,7 @@ class Table:
         try:
             return chosen.layer(**fields, origin=native.origin), draft
         except ValidationError as error:
-            reasons = "; ".join(
-                f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors()
-            )
-            raise Refused(where, reasons) from error
+            raise Refused(where, reasons(error)) from error
 
     def encode(
         self, layer: Layer, name: str, data: Mapping[str, NativeWeight], types: Mapping[str, ValueType]

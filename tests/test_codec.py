@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,13 +13,14 @@ from irconv.codec import Codec, Native, NativeWeight, Table
 from irconv.errors import Refused
 from irconv.frameworks.keras.table import TABLE as KERAS
 from irconv.frameworks.onnx.table import TABLE as ONNX
+from irconv.frameworks.theano.table import TABLE as THEANO
 from irconv.frameworks.torch.table import TABLE as TORCH
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Elu, LeakyRelu, Relu
 from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.tensors import LazyTensor
-from irconv.rows import Attribute, Fixed, Only, Selects, Weight
+from irconv.rows import Attribute, Fixed, Only, Rank, Selects, Weight
 from tests.helpers import numbers, rejection
 
 TOY = Table(
@@ -156,3 +158,23 @@ def test_no_two_codecs_of_a_table_are_for_the_same_layers(table: Table) -> None:
 
     keys = [key(codec) for codec in table.codecs]
     assert len(set(keys)) == len(keys)
+
+
+def of_ranks(table: Table) -> dict[tuple[str, str], list[Codec]]:
+    """Codecs of one layer class whose native names differ by the number of axes in them, such as Conv2D and Conv3D."""
+    found: dict[tuple[str, str], list[Codec]] = {}
+    for codec in table.codecs:
+        found.setdefault((codec.layer.__name__, re.sub(r"\d(?=[dD]\b)", "#", codec.native)), []).append(codec)
+    return {name: codecs for name, codecs in found.items() if len({codec.native for codec in codecs}) > 1}
+
+
+@pytest.mark.parametrize("table", [KERAS, ONNX, TORCH, THEANO], ids=lambda table: table.framework)
+def test_codecs_that_differ_by_rank_alone_are_told_apart_by_it(table: Table) -> None:
+    for codecs in of_ranks(table).values():
+        ranks: dict[str, set[int]] = {}
+        for codec in codecs:
+            said = [set(row.ranks) for row in codec.rows if isinstance(row, Rank)]
+            assert said, f"{codec.native}: expected a row Rank"
+            ranks.setdefault(codec.native, set()).update(*said)
+        alike = [(a, b) for a in ranks for b in ranks if a < b and ranks[a] & ranks[b]]
+        assert not alike

@@ -65,7 +65,7 @@ def read(path: Path) -> Program:
     (model,) = models
     root = model[: f"/{model}".index("/models/")]
     try:
-        module = json.loads(archive.content(model, _MOST_JSON))
+        module = json.loads(archive.text(model, _MOST_JSON))
         weights, trainable = _tensors(archive, root, "weights", path)
         constants, _ = _tensors(archive, root, "constants", path)
         return Program(module, str(module.get("torch_version", "")), weights, trainable, constants)
@@ -80,7 +80,7 @@ def _tensors(archive: Archive, root: str, kind: str, path: Path) -> tuple[dict[s
     )
     if listing is None:
         return {}, frozenset()
-    config = json.loads(archive.content(listing, _MOST_JSON))["config"]
+    config = json.loads(archive.text(listing, _MOST_JSON))["config"]
     found: dict[str, LazyTensor] = {}
     for name, entry in config.items():
         where = f"{path}: {kind[:-1]} {name}"

@@ -134,7 +134,26 @@ def read(path: Path) -> OnnxFile:
         model.ParseFromString(bytes(left.content))
     except (DecodeError, RecursionError) as error:
         raise DamagedFile(str(path), f"expected a model of ONNX, got bytes that are none: {error}") from error
+    if (wrong := not_unicode(model)) is not None:
+        raise DamagedFile(str(path), f"expected texts in UTF-8, got {wrong!r:.80}")
     return OnnxFile(path, model, file)
+
+
+def not_unicode(message: Any) -> bytes | None:
+    """A text of a message, at any depth, that is no UTF-8: some versions of protobuf let it pass, as bytes."""
+    waiting = [message]
+    while waiting:
+        for field_, value in waiting.pop().ListFields():
+            if field_.type not in (field_.TYPE_STRING, field_.TYPE_MESSAGE):
+                continue
+            values = [value] if hasattr(value, "ListFields") or isinstance(value, str | bytes) else value
+            if field_.type == field_.TYPE_MESSAGE:
+                waiting += values
+                continue
+            for text in values:
+                if isinstance(text, bytes):
+                    return text
+    return None
 
 
 def _element_type(message: Any, where: str) -> str:

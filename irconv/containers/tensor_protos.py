@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from irconv.containers.budget import unpacked
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.tensor_types import element_type, shape_of, type_name
 from irconv.errors import DamagedFile
@@ -80,7 +81,11 @@ def tensor(message: Any, where: str, file: SourceFile | None = None) -> LazyTens
         if len(message.tensor_content) != nbytes:
             raise DamagedFile(where, f"expected {nbytes} bytes for {dtype} {shape}, got {len(message.tensor_content)}")
         return LazyTensor.of(np.frombuffer(message.tensor_content, numpy_dtype(dtype)).reshape(shape))
-    return _of_numbers(_NUMBERS[dtype](message), dtype, shape, where)
+    try:
+        numbers = _NUMBERS[dtype](message)
+    except (ValueError, OverflowError) as error:
+        raise DamagedFile(where, f"expected numbers of {dtype}: {error}") from error
+    return _of_numbers(numbers, dtype, shape, where)
 
 
 def _of_numbers(numbers: Array, dtype: str, shape: tuple[int, ...], where: str) -> LazyTensor:
@@ -90,12 +95,14 @@ def _of_numbers(numbers: Array, dtype: str, shape: tuple[int, ...], where: str) 
     given = numbers if len(numbers) else np.zeros(1, numbers.dtype)  # without any they are all zero
     if len(numbers) == count:
         return LazyTensor.of(numbers.reshape(shape))
+    if count * numbers.itemsize > unpacked(numbers.nbytes):
+        raise DamagedFile(where, f"claims {count} numbers and has {len(numbers)}, fewer than irconv repeats")
     return LazyTensor(_Repeated(given, shape))
 
 
 def _strings(message: Any, count: int, where: str) -> tuple[bytes, ...]:
     values = tuple(message.string_val)
-    if len(values) > count or (len(values) > 1 and len(values) != count) or count > _MOST_BYTES:
+    if len(values) > count or (len(values) > 1 and len(values) != count) or 64 * count > unpacked(0):
         raise DamagedFile(where, f"expected {count} strings, got {len(values)}")
     return values if len(values) == count else (values or (b"",)) * count
 

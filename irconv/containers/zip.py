@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from threading import Lock
 from typing import Any
 
-from irconv.containers.budget import unpacked
+from irconv.containers.budget import text, unpacked
 from irconv.containers.checked import CheckedRegion
 from irconv.containers.files import SourceFile
 from irconv.errors import DamagedFile, Refused
@@ -123,6 +123,14 @@ class Archive:
         content = bytearray(member.size)
         self.open(name).read_into(memoryview(content), 0)
         return bytes(content)
+
+    def text(self, name: str, limit: int) -> bytes:
+        """The bytes of a member that is made objects of; raises `Refused` for zeros and their like, too."""
+        member = self.members[name]
+        if member.deflated and member.size > (most := text(member.stored)):
+            what = f"inflates to {member.size} bytes, and irconv takes at most {most} from so small a member"
+            raise Refused(f"{self.path}: {name}", what, "Store it uncompressed.")
+        return self.content(name, limit)
 
     def head(self, name: str, count: int) -> bytes:
         """The first bytes of a member, at most `count`, without a check of the rest."""

@@ -24,6 +24,8 @@ def infer_types(bundle: Bundle, graph: Graph | None = None) -> dict[str, ValueTy
             continue
         given = {slot: types[value] for slot, value in node.inputs.items()} | bundle.operand_types(layer)
         try:
+            if why := layer.unlike(given):
+                raise ValueError(why)
             results = layer.infer(given)
         except (ValueError, KeyError, IndexError) as error:
             problems.add(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {error}")
@@ -31,3 +33,23 @@ def infer_types(bundle: Bundle, graph: Graph | None = None) -> dict[str, ValueTy
         types |= {value: results[slot] for slot, value in node.outputs.items()}
     problems.raise_any()
     return types
+
+
+def check_types(bundle: Bundle) -> None:
+    """Raise `Refused` naming every layer that is given numbers of several floating types where it takes one.
+
+    Only a model in which there are several is looked at.
+    """
+    graph = bundle.graph
+    if graph is None:
+        return
+    found = {tensor.record.dtype for tensor in bundle.tensors.values()} | {port.dtype for port in graph.inputs}
+    if sum("float" in dtype for dtype in found) < 2:
+        return
+    types, problems = infer_types(bundle), Problems()
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        given = {slot: types[value] for slot, value in node.inputs.items()} | bundle.operand_types(layer)
+        if why := layer.unlike(given, whole=True):
+            problems.add(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {why}")
+    problems.raise_any()

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
-from irconv.ir.layers.base import Layer
+from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.layers.control import Scan
 
 
@@ -40,12 +40,17 @@ def inside(bundle: Bundle, change: Callable[[Bundle], Bundle]) -> Bundle:
 
 
 def keep(before: Bundle, after: Bundle) -> Bundle:
-    """`after` with the layers that its bodies name, for a pass that drops what its own graph does not use."""
+    """`after` with the layers that its bodies name and their tensors, for a pass that drops what its own graph does not
+    use."""
     if after.graph is None:
         return after
     names = used({**before.layers, **after.layers}, after.graph)
     missing = {name: before.layers[name] for name in names if name not in after.layers}
-    return replace(after, layers={**after.layers, **missing}) if missing else after
+    operands = [operand for layer in missing.values() for operand in layer.operands.values()]
+    keys = [operand.tensor for operand in operands if isinstance(operand, StoredOperand)]
+    tensors = {key: before.tensors[key] for key in keys if key not in after.tensors}
+    layers = {**after.layers, **missing}
+    return replace(after, layers=layers, tensors={**after.tensors, **tensors}) if missing else after
 
 
 def scans(layers: Mapping[str, Layer], graph: Graph) -> list[str]:

@@ -57,7 +57,7 @@ class _Decomposition:
             node = waiting.pop()
             layer = self.layers[node.layer]
             given = {slot: types[value] for slot, value in node.inputs.items()} | self.bundle.operand_types(layer)
-            results = layer.infer(given)
+            results = self._inferred(node, layer, given)
             types |= {value: results[slot] for slot, value in node.outputs.items()}
             steps = self._steps(node, layer, given)
             if steps is not None:
@@ -70,6 +70,12 @@ class _Decomposition:
             self.used.add(node.layer)
             nodes.append(node)
         return graph.model_copy(update={"nodes": tuple(nodes)})
+
+    def _inferred(self, node: Node, layer: Layer, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        try:
+            return layer.infer(given)
+        except ValueError as error:
+            raise Refused(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {error}") from error
 
     def _steps(self, node: Node, layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
         try:

@@ -3,17 +3,21 @@ weights. The results are new tensors without a source, so this is done on reques
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from math import prod
 from typing import TypeAlias
 
+from irconv.containers.budget import unpacked
+from irconv.errors import Refused
 from irconv.ir.bundle import Bundle, Tensor
-from irconv.ir.dtypes import logical_name
+from irconv.ir.dtypes import item_size, logical_name
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import TensorRecord
+from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 from irconv.passes import bodies
@@ -32,7 +36,9 @@ def run(bundle: Bundle, evaluate: Evaluate) -> Bundle:
     constants = {n.outputs["y"] for n in bundle.graph.nodes if isinstance(bundle.layers[n.layer], Constant)}
     results = [value for value in sorted(wanted & known) if value not in constants]
     layers, tensors = dict(bundle.layers), dict(bundle.tensors)
-    arrays = evaluate(_subgraph(bundle, bundle.graph, known, results)) if results else {}
+    types = infer_types(bundle) if results else {}
+    _check_size(bundle, {value: found for value, found in types.items() if value in known})
+    arrays = evaluate(_subgraph(bundle, bundle.graph, known, results, types)) if results else {}
     made: list[Node] = [n for n in bundle.graph.nodes if n.outputs.get("y") in constants & wanted]
     for value in results:
         key, name = f"{value}.value", f"{value}.constant"
@@ -60,8 +66,24 @@ def _sized(layer: Layer) -> bool:
     return any(isinstance(size, str) for size in sizes)
 
 
-def _subgraph(bundle: Bundle, graph: Graph, known: set[str], results: list[str]) -> Bundle:
-    types = infer_types(bundle)
+def _check_size(bundle: Bundle, known: Mapping[str, ValueType]) -> None:
+    """Raise `Refused` where what is computed is out of all proportion to what is stored."""
+    stored = sum(nbytes(tensor.record.dtype, tensor.record.shape) for tensor in bundle.tensors.values())
+    for value, (dtype, shape) in known.items():
+        sizes = static(shape)
+        if sizes is not None and nbytes(dtype, sizes) > unpacked(stored):
+            what = f"is computed from constants and takes {nbytes(dtype, sizes)} bytes, with {stored} bytes of weights"
+            raise Refused(f"value {value}", f"{what}; irconv computes {unpacked(stored)} at most")
+
+
+def nbytes(dtype: str, shape: Sequence[int]) -> int:
+    """The bytes of a tensor."""
+    return prod(shape) * (item_size(dtype) if dtype != "string" else 8)
+
+
+def _subgraph(
+    bundle: Bundle, graph: Graph, known: set[str], results: list[str], types: Mapping[str, ValueType]
+) -> Bundle:
     nodes = tuple(node for node in graph.nodes if set(node.outputs.values()) <= known)
     outputs = tuple(
         Port(name=v, value=v, dtype=types[v].dtype, shape=types[v].shape, axes="", source_axes="") for v in results

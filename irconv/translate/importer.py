@@ -14,13 +14,14 @@ is, seen through ops that only move bytes. A value whose op failed is unknown: a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from irconv.codec import (
     Draft,
@@ -32,8 +33,9 @@ from irconv.codec import (
     NumbersOf,
     SizeOf,
     Table,
+    reasons,
 )
-from irconv.errors import MALFORMED, IrconvError, Problems, Refused
+from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
@@ -152,7 +154,9 @@ class Importer:
     # adding
 
     def input(self, port: Port) -> str:
-        """An input of the graph."""
+        """An input of the graph. Raises `DamagedFile` where there is a value of this name."""
+        if port.value in self.types or port.name in {other.name for other in self.inputs}:
+            raise DamagedFile(f"input {port.name}", "expected a name of its own, but another value has it")
         self.inputs.append(port)
         self.types[port.value] = ValueType(port.dtype, port.shape)
         return port.value
@@ -202,8 +206,7 @@ class Importer:
             raise
         except MALFORMED as error:
             self._fail(native.name, outputs)
-            what = f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
-            raise Refused(where, what) from error
+            raise Refused(where, _malformed(error)) from error
         return tuple(outputs)
 
     def place(
@@ -253,8 +256,7 @@ class Importer:
         except Unknown:
             pass
         except MALFORMED as error:
-            what = f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
-            self.problems.add(where, what)
+            self.problems.add(where, _malformed(error))
         self._unknown |= {value for value in outputs if value not in self.types}
 
     def problem(self, where: str, what: str, remedy: str = "", kind: type[IrconvError] = Refused) -> None:
@@ -271,6 +273,14 @@ class Importer:
         while found in self.layers:
             number += 1
             found = f"{name}_{number}"
+        return found
+
+    def fresh(self, value: str, beside: Collection[str] = ()) -> str:
+        """The name of a value, or one like it, that no value has, nor any of those `beside`."""
+        number, found = 1, value
+        while found in self.types or found in self._unknown or found in beside:
+            number += 1
+            found = f"{value}_{number}"
         return found
 
     def typed(self, ports: Sequence[Port]) -> tuple[Port, ...]:
@@ -326,9 +336,12 @@ class Importer:
     def bundle(self, source: SourceRecord, outputs: Sequence[Port]) -> Bundle:
         """All that the outputs need, as a bundle. Raises the problems that were noted, all at once."""
         self.problems.raise_any()
+        if not outputs:
+            raise DamagedFile(f"{self.file}: model", "expected at least one output, got none")
         for port in outputs:
             self.settle(port.value)
-        graph = Graph(inputs=self._resized(self.inputs), outputs=self.typed(outputs), nodes=tuple(self.nodes))
+        named = self.typed(_named_apart(outputs))
+        graph = Graph(inputs=self._resized(self.inputs), outputs=named, nodes=tuple(self.nodes))
         if self.same:
             met = "they meet in one value"
             facts = [Fact(name="size", value=f"{a} = {b}", evidence=met) for a, b in self.same.items()]
@@ -509,12 +522,17 @@ class Importer:
 
     def _append(self, node: Node, where: str) -> None:
         layer = self.layers[node.layer]
+        if twice := [value for value in node.outputs.values() if value in self.types]:
+            self.problems.add(where, f"makes {', '.join(twice)}, which is there already", kind=DamagedFile)
+            return
         node = node.model_copy(update={"inputs": {slot: self._made(value) for slot, value in node.inputs.items()}})
         if isinstance(layer.BEHAVIOUR, Pointwise):
             self._unify_broadcast([self.type_of(value).shape for value in node.inputs.values()])
         given = {slot: self.type_of(value) for slot, value in node.inputs.items()}
         given |= operand_types(layer, self.tensors)
         try:
+            if why := layer.unlike(given):
+                raise ValueError(why)
             results = layer.infer(given)
         except (ValueError, IndexError, KeyError) as error:
             self._unknown |= set(node.outputs.values())
@@ -589,6 +607,18 @@ def _whole(literal: object) -> bool:
     return isinstance(literal, int) and not isinstance(literal, bool)
 
 
+def _named_apart(ports: Sequence[Port]) -> list[Port]:
+    """The ports, with a number where another has the name: a program may give one value twice."""
+    named: dict[str, Port] = {}
+    for port in ports:
+        name, again = port.name, 0
+        while name in named:
+            again += 1
+            name = f"{port.name}_{again}"
+        named[name] = port if name == port.name else port.model_copy(update={"name": name})
+    return list(named.values())
+
+
 def _count(weight: NativeWeight) -> int:
     return int(np.prod(weight.data.shape))
 
@@ -601,3 +631,10 @@ def _writable(weight: NativeWeight) -> bool:
     """Whether a manifest can hold the numbers, which JSON has no infinities for."""
     kind = weight.data.dtype
     return not kind.startswith(("float", "bfloat")) or bool(np.isfinite(weight.data.numpy().astype(np.float64)).all())
+
+
+def _malformed(error: Exception) -> str:
+    """What is wrong with an op whose settings are not those that its framework writes."""
+    if isinstance(error, ValidationError):
+        return reasons(error)
+    return f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"

@@ -55,7 +55,13 @@ def references(listed: Any) -> list[Reference]:
 def _references(listed: Any) -> Any:
     if isinstance(listed, Mapping):
         return {key: _references(value) for key, value in listed.items()}
-    return Reference(*listed[:3]) if _is_entry(listed) else [_references(value) for value in listed]
+    return Reference(*listed[:3]) if _is_entry(listed) else [_references(value) for value in _listed(listed)]
+
+
+def _listed(value: Any) -> list[Any]:
+    if not isinstance(value, list | tuple):
+        raise ValueError(f"expected a list of calls or of references, got {value!r:.80}")
+    return list(value)
 
 
 def _call(node: Any, known: Collection[str]) -> Call:
@@ -72,7 +78,7 @@ def _first_argument(node: Any, keywords: dict[str, Any]) -> Any:
     if isinstance(node, Mapping):
         return {key: _first_argument(value, keywords) for key, value in node.items()}
     if not _is_entry(node):
-        return [_first_argument(value, keywords) for value in node]
+        return [_first_argument(value, keywords) for value in _listed(node)]
     if len(node) > 3:
         keywords |= node[3]
     return _plain(node[2], ()) if node[0] == "_CONSTANT_VALUE" else Reference(node[0], node[1], node[2])

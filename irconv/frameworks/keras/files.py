@@ -129,8 +129,8 @@ def _archive(path: Path) -> KerasFile:
     missing = [name for name in (_CONFIG, _WEIGHTS) if name not in archive.members]
     if missing:
         raise DamagedFile(str(path), f"expected a Keras archive, which has {' and '.join(missing)}")
-    config = _json(f"{path}: {_CONFIG}", archive.content(_CONFIG, _MOST_TEXT))
-    said = _json(f"{path}: {_METADATA}", archive.content(_METADATA, _MOST_TEXT)) if _METADATA in archive.members else {}
+    config = _json(f"{path}: {_CONFIG}", archive.text(_CONFIG, _MOST_TEXT))
+    said = _json(f"{path}: {_METADATA}", archive.text(_METADATA, _MOST_TEXT)) if _METADATA in archive.members else {}
     version = str(said.get("keras_version", "")) if isinstance(said, dict) else ""
     config = _model(f"{path}: {_CONFIG}", config)
     root = hdf5.read(path, file=archive.open(_WEIGHTS))

@@ -12,7 +12,7 @@ from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.lengths import as_masks
 from irconv.frameworks.keras.lower_layers import with_old_gates, with_variances
 from irconv.frameworks.keras.lower_operands import laid_out
-from irconv.frameworks.keras.parts import crops_as_keras, split
+from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
@@ -57,6 +57,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
         if isinstance(layer, Clip) and (layer.low is None or layer.high is None):
             return False
         if isinstance(layer, Discretization):  # Keras 3 casts its input to the dtype of an integer result
+            return False
+        if isinstance(layer, Pad) and not pads_as_keras(layer, mirrors=dialect.operators != "TensorFlowOpLayer"):
             return False
         if isinstance(layer, UnitNorm) and layer.least != dialect.least:
             return False

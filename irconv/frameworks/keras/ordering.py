@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypeAlias
 
+from irconv.errors import Refused
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.outlined import Outline, Outlined, values_in
 
@@ -17,7 +18,10 @@ _Node: TypeAlias = tuple[int, int]
 
 
 def order_layers(model: Outline) -> None:
-    """Put the layers of a model, and of the models in it, into Keras' order; changes them in place."""
+    """Put the layers of a model, and of the models in it, into Keras' order; changes them in place.
+
+    Raises `Refused` for an output that no layer makes.
+    """
     for layer in model.layers:
         if layer.model is not None:
             order_layers(layer.model)
@@ -25,6 +29,8 @@ def order_layers(model: Outline) -> None:
         return
     walk = _Walk(model)
     for value in model.outputs:
+        if value not in walk.makers:
+            raise Refused(f"output {value}", "is a constant, and every output of a Keras model is made by a layer")
         walk.from_value(value)
     depths = walk.depths()
     indices = dict.fromkeys(range(len(model.layers)), -1) | walk.met

@@ -27,9 +27,10 @@ from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
 from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.slicing import Slice, Stack
-from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Reshape
+from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reshape
 from irconv.ir.shapes import Size, static
 
 _Given: TypeAlias = Mapping[str, ValueType]
@@ -142,6 +143,7 @@ def _resize(layer: Any, given: _Given) -> Decomposition | None:
         return by_matrices(layer, given) if found is None else found
     f, value, sizes = Formula(layer, given), "x", list(shape)
     factors = [(axis, int(n)) for axis, n in enumerate(layer.scales, len(shape) - len(layer.scales)) if n != 1]
+    written_out(256 * sum(times for _, times in factors), f"scales of {layer.scales}")
     for axis, times in factors:
         rest = f(Slice(axes=(axis,), starts=(1,), ends=(None,), steps=(1,)), value)
         last = f(Slice(axes=(axis,), starts=(-1,), ends=(None,), steps=(1,)), value)
@@ -160,6 +162,7 @@ def _depth_to_space(layer: Any, given: _Given) -> Decomposition | None:
     channels, blocks = given["x"].shape[1], layer.block**2
     if layer.mode == "DCR" or not isinstance(channels, int):
         return None
+    written_out(channels, f"the order of {channels} channels")
     f, each = Formula(layer, given), channels // blocks
     places = [c * blocks + ij for ij in range(blocks) for c in range(each)]
     return f.ends(DepthToSpace(block=layer.block, mode="DCR"), f(Gather(axis=1), "x", f.number(places, "int64")))
@@ -170,10 +173,48 @@ def _space_to_depth(layer: Any, given: _Given) -> Decomposition | None:
     channels, blocks = given["x"].shape[1], layer.block**2
     if layer.mode == "DCR" or not isinstance(channels, int):
         return None
+    written_out(channels * blocks, f"the order of {channels} channels in blocks of {layer.block}")
     f = Formula(layer, given)
     places = [ij * channels + c for c in range(channels) for ij in range(blocks)]
     return f.ends(Gather(axis=1), f(SpaceToDepth(block=layer.block, mode="DCR"), "x"), f.number(places, "int64"))
 
+
+def _pad(layer: Pad, given: _Given) -> Decomposition | None:
+    """Copies of the ends, or the ends of the other side, joined to the value: not every backend pads by them."""
+    if layer.mode not in (*ENDS_OF_PAD, "reflect"):
+        return layer.decompose(given)
+    f, value = Formula(layer, given), "x"
+    for axis, (before, after) in enumerate(layer.pads):
+        if isinstance(before, int) and isinstance(after, int):
+            written_out(256 * (before + after), f"padding by {before} and {after}")
+        if not isinstance(before, int) or not isinstance(after, int):
+            raise ValueError(f"padding of mode {layer.mode} by {before} and {after} is not known")
+        if layer.mode == "edge":
+            first = _part(f, axis, 0, 1, value) if before else ""
+            last = _part(f, axis, -1, None, value) if after else ""
+            pieces = [first] * before + [value] + [last] * after
+        elif layer.mode == "reflect":
+            pieces = [_part(f, axis, before, 0, value, -1)] if before else []
+            pieces += [value, *([_part(f, axis, -2, -2 - after, value, -1)] if after else [])]
+        else:
+            pieces = [_part(f, axis, -before, None, value)] if before else []
+            pieces += [value, *([_part(f, axis, 0, after, value)] if after else [])]
+        value = f(Concat(axis=axis), *pieces) if len(pieces) > 1 else value
+    return f.ends(Identity(), value)
+
+
+def _part(f: Formula, axis: int, start: int, end: int | None, value: str, step: int = 1) -> str:
+    return f(Slice(axes=(axis,), starts=(start,), ends=(end,), steps=(step,)), value)
+
+
+def pads_as_keras(layer: Pad, mirrors: bool) -> bool:
+    """Whether every backend pads like this, by nothing less than zero; `mirrors` where the dialect can say so."""
+    cuts = any(isinstance(n, int) and n < 0 for pair in layer.pads for n in pair)
+    return not cuts and layer.mode not in ENDS_OF_PAD and (mirrors or layer.mode == "constant")
+
+
+#: Modes of Pad that are built of the value's ends.
+ENDS_OF_PAD = ("edge", "wrap")
 
 _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Clip: _clip,
@@ -184,6 +225,7 @@ _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     HardSigmoid: _hard_sigmoid,
     HardSwish: _hard_swish,
     Mish: _mish,
+    Pad: _pad,
     Resize: _resize,
     SpaceToDepth: _space_to_depth,
     ThresholdedRelu: _thresholded,

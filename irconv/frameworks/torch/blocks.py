@@ -155,7 +155,8 @@ class _Finder:
                 runs.setdefault(_outermost(self.model.uses[start]), []).append(range(start, place))
                 start, layers = place, set()
             layers.add(use.layer)
-        runs.setdefault(_outermost(self.model.uses[start]), []).append(range(start, len(self.model.uses)))
+        if self.model.uses:
+            runs.setdefault(_outermost(self.model.uses[start]), []).append(range(start, len(self.model.uses)))
         runs.pop("", None)
         found: list[_Stretch] = []
         for scope, places in runs.items():

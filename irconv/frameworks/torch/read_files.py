@@ -119,7 +119,7 @@ def read_archive(path: Path, archive: Archive) -> Saved:
         return Storage(nbytes, archive.open(name), 0, order == b"big")
 
     storages.find = find
-    content = archive.content(names[0], _MAX_PICKLE)
+    content = archive.text(names[0], _MAX_PICKLE)
     return Saved(path, unpickle_bytes(content, f"{path}: {names[0]}", storages.rules()), storages.sources)
 
 

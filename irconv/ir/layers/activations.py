@@ -20,6 +20,7 @@ from irconv.ir.layers.base import (
     ValueType,
 )
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.tensor_ops import Add, Constant, Mul
 from irconv.ir.shapes import Dimension
 
@@ -232,7 +233,7 @@ class Softmax(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["Softmax"] = "Softmax"
-    axis: int
+    axis: Axis
 
 
 class LogSoftmax(Layer):
@@ -241,4 +242,4 @@ class LogSoftmax(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["LogSoftmax"] = "LogSoftmax"
-    axis: int
+    axis: Axis

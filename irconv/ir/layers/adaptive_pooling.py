@@ -9,6 +9,7 @@ from irconv.ir.layers.base import Decomposition, Layer, ValueType
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.ranges import Positive, written_out
 from irconv.ir.layers.tensor_ops import Identity, Mul, Reduce
 
 _Bins: TypeAlias = list[tuple[int, int]]
@@ -21,7 +22,7 @@ class _AdaptivePool(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
     OP: ClassVar[Literal["mean", "max"]]
 
-    output_size: tuple[int | None, ...]
+    output_size: tuple[Positive | None, ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -43,6 +44,7 @@ class _AdaptivePool(Layer):
                 continue
             if not isinstance(size, int):
                 raise ValueError(f"{count} bins along an axis of {size}, which is not known, cannot be written out")
+            written_out(size + count, f"a pool of {count} bins over {size} elements")
             if size % count == 0:
                 alike[axis] = size // count
             else:

@@ -14,6 +14,7 @@ from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Laye
 from irconv.ir.layers.comparisons import And, Binary, Equal, Less, NotEqual, Where, combined
 from irconv.ir.layers.elementwise import Atan, Round, Sign
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.tensor_ops import Add, Mul
 from irconv.layout import Array
 
@@ -167,6 +168,6 @@ class CumSum(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["CumSum"] = "CumSum"
-    axis: int
+    axis: Axis
     exclusive: bool
     reverse: bool

@@ -31,6 +31,7 @@ from irconv.ir.layers.comparisons import Equal, LessOrEqual, Where
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.matrix import MatMul
+from irconv.ir.layers.ranges import Positive
 from irconv.ir.layers.shape_ops import Range, Repeat, Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size
@@ -131,7 +132,7 @@ class _Projected(_Attention):
         "output_bias": Parameter("out", 0.0),
     }
 
-    heads: int
+    heads: Positive
     scale: float
     softcap: float | None
 
@@ -195,7 +196,7 @@ class GroupedQueryAttention(_Projected):
     """
 
     type: Literal["GroupedQueryAttention"] = "GroupedQueryAttention"
-    key_value_heads: int
+    key_value_heads: Positive
 
     @property
     def groups(self) -> int:

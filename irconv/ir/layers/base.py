@@ -121,6 +121,7 @@ class Layer(Record):
     `VARIADIC` takes any number of inputs, in slots ``x0``, ``x1``, ...; one with `VARIADIC_RESULTS` gives ``y0``,
     ``y1``, ... An operand of `PARAMETERS` that is computed by the graph is an input of the node, under its role.
     `SIZES` are the fields that hold dimensions: where one has symbols, a target may have to compute it at run time.
+    `ALIKE` are groups of slots and roles whose element types are one; None: the first slot and every operand.
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a"}
@@ -130,6 +131,7 @@ class Layer(Record):
     VARIADIC_RESULTS: ClassVar[bool] = False
     SIZES: ClassVar[tuple[str, ...]] = ()
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    ALIKE: ClassVar[tuple[str, ...] | None] = None
     FIELDS_OF_EVERY_LAYER: ClassVar[frozenset[str]] = frozenset({"type", "operands", "origin"})
 
     type: str
@@ -142,6 +144,21 @@ class Layer(Record):
         The default is a function of one value that keeps its type. Raises `ValueError` saying what does not fit.
         """
         return {"y": given["x"]}
+
+    def unlike(self, given: Mapping[str, ValueType], whole: bool = False) -> str:
+        """Why the element types of inputs and operands do not go together; empty where they do.
+
+        While a model is read, readers have yet to cast numbers of one floating type to another; in a `whole` one all
+        are alike.
+        """
+        groups = [" ".join([*list(self.SLOTS)[:1], *self.PARAMETERS])] if self.ALIKE is None else self.ALIKE
+        for group in groups:
+            kinds = {name: given[name].dtype for name in group.split() if name in given}
+            told_apart = set(kinds.values()) if whole else {"float" in dtype for dtype in kinds.values()}
+            if len(told_apart) > 1:
+                said = ", ".join(f"{name} {dtype}" for name, dtype in kinds.items())
+                return f"expected one element type, got {said}"
+        return ""
 
     def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
         """The results where they follow from the types of the inputs and operands and from what is known of these, by

@@ -15,6 +15,7 @@ from irconv.ir.layers.comparisons import Cast, Equal, Greater, Less, Unary, Wher
 from irconv.ir.layers.elementwise import Neg, Sqrt, Square
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Sort
+from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Mul, Reduce
 from irconv.ir.shapes import Size
@@ -126,7 +127,7 @@ class Glu(_AlongAxis):
     """``a sigmoid(b)``, where a and b are the first and the second half of x along `axis`."""
 
     type: Literal["Glu"] = "Glu"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -149,7 +150,7 @@ class Crelu(_AlongAxis):
     """``max(x, 0)`` and ``max(-x, 0)`` joined along `axis`, which gets twice as long (TensorFlow)."""
 
     type: Literal["Crelu"] = "Crelu"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -165,7 +166,7 @@ class Softmin(_AlongAxis):
     """``softmax(-x)`` along one axis."""
 
     type: Literal["Softmin"] = "Softmin"
-    axis: int
+    axis: Axis
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)
@@ -182,7 +183,7 @@ class Sparsemax(_AlongAxis):
     """
 
     type: Literal["Sparsemax"] = "Sparsemax"
-    axis: int
+    axis: Axis
     tau_of: Literal["simplex", "keras"]
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.ranges import Count
 
 
 class Scan(Layer):
@@ -27,8 +28,8 @@ class Scan(Layer):
 
     type: Literal["Scan"] = "Scan"
     body: Graph
-    carried: int
-    scanned: int
+    carried: Count
+    scanned: Count
     reverse: bool
     order: Literal["time", "processing"]
 

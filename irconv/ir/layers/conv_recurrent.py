@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from irconv.ir.layers.base import Parameter, ValueType
 from irconv.ir.layers.convolution import Conv
+from irconv.ir.layers.ranges import Positive
 from irconv.ir.layers.recurrent import number
 from irconv.ir.layers.recurrent_base import Activation, Recurrent, differ
 from irconv.ir.layers.scan_builder import ScanBuilder
@@ -54,8 +55,8 @@ class ConvLSTM(Recurrent):
     recurrent_activation: Activation
     output_activation: Activation
     forget_bias: float
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: Padding
 
     def state_shapes(self, given: Mapping[str, ValueType]) -> dict[str, tuple[Dimension, ...]]:

@@ -18,6 +18,7 @@ from irconv.ir.layers.base import (
 )
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.matrix import Einsum, MatMul
+from irconv.ir.layers.ranges import Count, Positive
 from irconv.ir.layers.tensor_ops import Add, Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, padding_to_compute, window_outputs
 from irconv.ir.shapes import Dimension, Size, static
@@ -39,9 +40,9 @@ class Conv(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Conv"] = "Conv"
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
+    groups: Positive
     padding: Padding
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -104,11 +105,11 @@ class ConvTranspose(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["ConvTranspose"] = "ConvTranspose"
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
+    groups: Positive
     padding: Padding
-    output_padding: tuple[int, ...]
+    output_padding: tuple[Count, ...]
     output_size: tuple[Dimension, ...] | None
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:

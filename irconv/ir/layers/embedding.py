@@ -18,6 +18,7 @@ from irconv.ir.layers.base import (
 from irconv.ir.layers.comparisons import Cast, Equal, Greater, GreaterOrEqual, Where
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.ranges import Positive, written_out
 from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce
@@ -39,6 +40,7 @@ class Embedding(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "*a features"}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"table": Parameter("vocabulary features")}
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ()
 
     type: Literal["Embedding"] = "Embedding"
     padding_index: int | None
@@ -69,6 +71,7 @@ class EmbeddingBag(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n features"}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"table": Parameter("vocabulary features")}
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ()
 
     type: Literal["EmbeddingBag"] = "EmbeddingBag"
     mode: Literal["sum", "mean", "max"]
@@ -118,7 +121,7 @@ class OneHot(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["OneHot"] = "OneHot"
-    depth: int
+    depth: Positive
     dtype: str
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -127,6 +130,7 @@ class OneHot(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f, rank = Formula(self, given), len(given["x"].shape)
+        written_out(self.depth, f"a depth of {self.depth}")
         classes = f.number(list(range(self.depth)))
         return f.ends(Cast(dtype=self.dtype), f(Equal(), f(Unsqueeze(axes=(rank,)), "x"), classes))
 
@@ -145,7 +149,7 @@ class CategoryEncoding(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["CategoryEncoding"] = "CategoryEncoding"
-    depth: int
+    depth: Positive
     mode: Literal["multi_hot", "count"]
     dtype: str
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from irconv.ir.known import numeric
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, Step, ValueType
+from irconv.ir.layers.ranges import Axis, Count
 from irconv.ir.layers.shape_ops import without_axis
 from irconv.ir.shapes import Dimension
 from irconv.layout import Array
@@ -31,7 +32,7 @@ class Gather(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Gather"] = "Gather"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -56,7 +57,7 @@ class GatherElements(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["GatherElements"] = "GatherElements"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, indices = given["x"], given["indices"]
@@ -76,7 +77,7 @@ class GatherND(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["GatherND"] = "GatherND"
-    batch_axes: int
+    batch_axes: Count
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, indices = given["x"], given["indices"].shape
@@ -96,7 +97,7 @@ class ScatterElements(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["ScatterElements"] = "ScatterElements"
-    axis: int
+    axis: Axis
     reduction: Combination
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -139,7 +140,7 @@ class TopK(Layer):
     SIZES: ClassVar[tuple[str, ...]] = ("k",)
 
     type: Literal["TopK"] = "TopK"
-    axis: int
+    axis: Axis
     k: Dimension
     largest: bool
     sorted: bool
@@ -162,7 +163,7 @@ class Sort(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["Sort"] = "Sort"
-    axis: int
+    axis: Axis
     descending: bool
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -178,7 +179,7 @@ class Sort(Layer):
 class _Extreme(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
-    axis: int
+    axis: Axis
     keepdims: bool
     ties: Literal["first", "last"]
 
@@ -214,8 +215,8 @@ class ReverseSequence(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["ReverseSequence"] = "ReverseSequence"
-    batch_axis: int
-    time_axis: int
+    batch_axis: Axis
+    time_axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, lengths = given["x"], given["lengths"].shape

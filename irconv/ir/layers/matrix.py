@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, Step, ValueType, broadcast
+from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.tensor_ops import Mul, Reduce
 from irconv.ir.shapes import Dimension, Shape
 
@@ -102,7 +103,7 @@ class Dot(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Dot"] = "Dot"
-    axes: tuple[int, int]
+    axes: tuple[Axis, Axis]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         left, right = given["left"].shape, given["right"].shape

@@ -27,6 +27,7 @@ from irconv.ir.layers.base import (
 )
 from irconv.ir.layers.elementwise import Sqrt, Square
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axes, Epsilon, Positive, Rate
 from irconv.ir.layers.tensor_ops import Add, Identity, Mul, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Shape, Size, size_product
 
@@ -57,9 +58,10 @@ class BatchNorm(Layer):
         "inv_std": Parameter("c", buffer=True, optional=True),
     }
     BEHAVIOUR: ClassVar[AxisBehaviour] = ChannelFirst()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ("gamma beta", "mean variance std inv_std")
 
     type: Literal["BatchNorm"] = "BatchNorm"
-    epsilon: float
+    epsilon: Epsilon
     momentum: float | None
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -93,8 +95,8 @@ class LayerNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = LastAxis()
 
     type: Literal["LayerNorm"] = "LayerNorm"
-    axes: tuple[int, ...]
-    epsilon: float
+    axes: Axes
+    epsilon: Epsilon
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         _check_normalised(given, self.axes)
@@ -129,8 +131,8 @@ class RMSNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = LastAxis()
 
     type: Literal["RMSNorm"] = "RMSNorm"
-    axes: tuple[int, ...]
-    epsilon: float
+    axes: Axes
+    epsilon: Epsilon
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         _check_normalised(given, self.axes)
@@ -168,8 +170,8 @@ class GroupNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["GroupNorm"] = "GroupNorm"
-    groups: int
-    epsilon: float
+    groups: Positive
+    epsilon: Epsilon
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         channels = given["x"].shape[1]
@@ -201,7 +203,7 @@ class InstanceNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["InstanceNorm"] = "InstanceNorm"
-    epsilon: float
+    epsilon: Epsilon
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         if len(given["x"].shape) < 3:
@@ -226,7 +228,7 @@ class Standardization(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = ChannelFirst()
 
     type: Literal["Standardization"] = "Standardization"
-    epsilon: float
+    epsilon: Epsilon
     invert: bool
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -269,7 +271,7 @@ class Dropout(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
 
     type: Literal["Dropout"] = "Dropout"
-    rate: float
+    rate: Rate
 
 
 def _check_channels(given: Mapping[str, ValueType], *roles: str) -> None:

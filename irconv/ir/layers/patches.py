@@ -10,6 +10,7 @@ from irconv.ir.layers.base import Decomposition, Layer, Parameter, ValueType
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
+from irconv.ir.layers.ranges import Positive, written_out
 from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Add, Pad, Reshape, Transpose
 from irconv.ir.layers.window import Padding, explicit_padding, padding_to_compute, window_outputs
@@ -28,9 +29,9 @@ class Unfold(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n rows positions"}
 
     type: Literal["Unfold"] = "Unfold"
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: Padding
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -52,6 +53,7 @@ class Unfold(Layer):
         f, value = Formula(self, given), "x"
         if pads and any(map(any, pads)):
             value = f(Pad(pads=((0, 0), (0, 0), *pads), mode="constant", value=0.0), value)
+        written_out(sum(self.kernel) * 256, f"a window of {self.kernel}")
         for i, (k, s, d) in enumerate(zip(self.kernel, self.stride, self.dilation, strict=True)):
             axis, last = 2 + 2 * i, (k - 1) * d
             slices = [
@@ -75,9 +77,9 @@ class Fold(Layer):
 
     type: Literal["Fold"] = "Fold"
     output_size: tuple[Dimension, ...]
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: tuple[tuple[int, int], ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -109,9 +111,9 @@ class LocallyConnected(Layer):
     }
 
     type: Literal["LocallyConnected"] = "LocallyConnected"
-    kernel_size: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel_size: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: Padding
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -145,7 +147,7 @@ class DepthToSpace(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["DepthToSpace"] = "DepthToSpace"
-    block: int
+    block: Positive
     mode: Literal["DCR", "CRD"]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -166,7 +168,7 @@ class SpaceToDepth(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["SpaceToDepth"] = "SpaceToDepth"
-    block: int
+    block: Positive
     mode: Literal["DCR", "CRD"]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -184,6 +186,7 @@ class SpaceToDepth(Layer):
         if not isinstance(channels, int):
             raise ValueError(f"the order of {channels} channels cannot be written out")
         f = Formula(self, given)
+        written_out(channels * area, f"the order of {channels} channels in blocks of {self.block}")
         order = [place * channels + c for c in range(channels) for place in range(area)]
         blocks = f(SpaceToDepth(block=self.block, mode="DCR"), "x")
         return f.ends(Gather(axis=1), blocks, f.number(order, "int64"))
@@ -196,7 +199,7 @@ class ChannelShuffle(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["ChannelShuffle"] = "ChannelShuffle"
-    groups: int
+    groups: Positive
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         channels = given["x"].shape[1]

@@ -19,6 +19,7 @@ from irconv.ir.layers.base import (
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.elementwise import Abs, Sqrt, Square
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axes, Count, Epsilon, written_out
 from irconv.ir.layers.tensor_ops import Add, Reduce
 
 
@@ -37,8 +38,8 @@ class LocalResponseNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["LocalResponseNorm"] = "LocalResponseNorm"
-    before: int
-    after: int
+    before: Count
+    after: Count
     alpha: float
     alpha_of: Literal["window", "element"]
     beta: float
@@ -51,6 +52,7 @@ class LocalResponseNorm(Layer):
             return None
         f, rank = Formula(self, given), len(given["x"].shape)
         factor = self.alpha / (self.before + self.after + 1 if self.alpha_of == "window" else 1)
+        written_out(channels**2, f"a sum over {channels} channels")
         band = [[factor * (-self.before <= j - i <= self.after) for j in range(channels)] for i in range(channels)]
         kernel = LiteralOperand(literal=_with_unit_axes(band, rank - 2), dtype=given["x"].dtype)
         unit = (1,) * (rank - 2)
@@ -70,9 +72,9 @@ class UnitNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axes",))
 
     type: Literal["UnitNorm"] = "UnitNorm"
-    axes: tuple[int, ...]
+    axes: Axes
     order: Literal[1, 2]
-    epsilon: float
+    epsilon: Epsilon
     least: Literal["norm", "square_sum"]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -98,9 +100,9 @@ class MeanVarianceNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axes",))
 
     type: Literal["MeanVarianceNorm"] = "MeanVarianceNorm"
-    axes: tuple[int, ...]
+    axes: Axes
     divide: bool
-    epsilon: float
+    epsilon: Epsilon
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)

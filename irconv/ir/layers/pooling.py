@@ -11,6 +11,7 @@ from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.elementwise import Abs
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import ScatterElements
+from irconv.ir.layers.ranges import Positive, PositiveNumber
 from irconv.ir.layers.shape_ops import Full, SizeOf
 from irconv.ir.layers.tensor_ops import Mul, Pad, Reduce, Reshape, constant
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, padding_to_compute, window_outputs
@@ -28,9 +29,9 @@ class MaxPool(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["MaxPool"] = "MaxPool"
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: Padding
     ceil_mode: bool
 
@@ -61,8 +62,8 @@ class AveragePool(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["AveragePool"] = "AveragePool"
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
     padding: Padding
     ceil_mode: bool
     count_padding: bool
@@ -102,9 +103,9 @@ class MaxPoolWithIndices(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s", "indices": "n c *s"}
 
     type: Literal["MaxPoolWithIndices"] = "MaxPoolWithIndices"
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: Padding
     ceil_mode: bool
     counted: Literal["plane", "tensor"]
@@ -175,8 +176,8 @@ class SumPool(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["SumPool"] = "SumPool"
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
     padding: Padding
     ceil_mode: bool
     divisor: float
@@ -224,11 +225,11 @@ class LpPool(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["LpPool"] = "LpPool"
-    p: float
+    p: PositiveNumber
     formula: Literal["absolute", "mean"]
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     padding: Padding
     ceil_mode: bool
 
@@ -264,7 +265,7 @@ class GlobalLpPool(Layer):
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
 
     type: Literal["GlobalLpPool"] = "GlobalLpPool"
-    p: float
+    p: PositiveNumber
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]

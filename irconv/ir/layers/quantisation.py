@@ -12,6 +12,7 @@ from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, 
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.elementwise import Reciprocal, Round
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.tensor_ops import Add, Mul, Reshape
 from irconv.ir.shapes import static
 
@@ -46,9 +47,10 @@ class QuantizeLinear(Layer):
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = _SCALE
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ()
 
     type: Literal["QuantizeLinear"] = "QuantizeLinear"
-    axis: int | None
+    axis: Axis | None
     rounds: Literal["quotient", "sum"]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -71,9 +73,10 @@ class DequantizeLinear(Layer):
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = _SCALE
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ()
 
     type: Literal["DequantizeLinear"] = "DequantizeLinear"
-    axis: int | None
+    axis: Axis | None
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         _check(self, given, self.axis)
@@ -90,9 +93,10 @@ class FakeQuantize(Layer):
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = _SCALE
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ("x scale",)
 
     type: Literal["FakeQuantize"] = "FakeQuantize"
-    axis: int | None
+    axis: Axis | None
     low: int
     high: int
 

@@ -97,6 +97,11 @@ class Recurrent(Layer):
             raise ValueError(f"a kernel of shape {kernel} does not take a sequence of shape {x}")
         if differ(recurrent, (kernel[0], hidden)) or self.units(given) * self.GATES != kernel[0]:
             raise ValueError(f"kernels of shape {kernel} and {recurrent} do not belong to {self.GATES} gates")
+        wanted: dict[str, tuple[Dimension, ...]] = {"mask": x[:2], "lengths": x[:1]}
+        wanted |= dict.fromkeys(("bias_input", "bias_recurrent"), kernel[:1])
+        for name, shape in wanted.items():
+            if name in given and differ(given[name].shape, shape):
+                raise ValueError(f"expected {name} of shape {shape}, got {given[name].shape}")
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         build, states = ScanBuilder(self, given), self.state_shapes(given)

@@ -10,6 +10,7 @@ from irconv.ir.layers.base import AxisBehaviour, Decomposition, Layer, Reduction
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.elementwise import Sqrt
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axes, Count
 from irconv.ir.layers.shape_ops import SizeOf
 from irconv.ir.layers.tensor_ops import Mul, Reduce, reduced_shape
 from irconv.ir.shapes import size_product
@@ -24,9 +25,9 @@ class Variance(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Reduction()
 
     type: Literal["Variance"] = "Variance"
-    axes: tuple[int, ...]
+    axes: Axes
     keepdims: bool
-    correction: int
+    correction: Count
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -56,9 +57,9 @@ class StandardDeviation(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Reduction()
 
     type: Literal["StandardDeviation"] = "StandardDeviation"
-    axes: tuple[int, ...]
+    axes: Axes
     keepdims: bool
-    correction: int
+    correction: Count
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]

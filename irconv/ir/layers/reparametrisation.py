@@ -9,6 +9,7 @@ from irconv.ir.layers.arithmetic import Div
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, ValueType, broadcast
 from irconv.ir.layers.elementwise import Sqrt, Square
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.ranges import Axes, Axis
 from irconv.ir.layers.tensor_ops import Mul, Reduce, Reshape
 from irconv.ir.shapes import size_product
 
@@ -24,7 +25,7 @@ class WeightNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axes",))
 
     type: Literal["WeightNorm"] = "WeightNorm"
-    axes: tuple[int, ...]
+    axes: Axes
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         v, g = given["v"], given["g"].shape
@@ -50,7 +51,7 @@ class SpectralNorm(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["SpectralNorm"] = "SpectralNorm"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         shape = given["w"].shape

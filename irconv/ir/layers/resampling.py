@@ -11,6 +11,7 @@ import numpy as np
 
 from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.ranges import PositiveNumber, written_out
 from irconv.ir.layers.tensor_ops import constant
 from irconv.ir.shapes import Dimension, Size, static
 
@@ -50,7 +51,7 @@ class Resize(Layer):
     type: Literal["Resize"] = "Resize"
     mode: Literal["nearest", "linear", "cubic"]
     sizes: tuple[Dimension, ...] | None
-    scales: tuple[float, ...] | None
+    scales: tuple[PositiveNumber, ...] | None
     coordinates: Literal["half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric"]
     rounding: Literal["floor", "ceil", "round_prefer_floor", "round_prefer_ceil"] | None
     cubic_coefficient: float | None
@@ -79,6 +80,7 @@ class Resize(Layer):
         old, new = static(given["x"].shape[2:]), static(self.sizes or ("",))
         if self.mode != "nearest" or shift is None or old is None or new is None:
             return None
+        written_out(sum(new), f"a size of {new}")
         if not any(_on_the_edge(n, m, shift) for n, m in zip(old, new, strict=True)):
             return None
         steps: list[Step] = []

@@ -21,6 +21,7 @@ from irconv.ir.layers.base import (
     ValueType,
     broadcast,
 )
+from irconv.ir.layers.ranges import Axes, Axis, NotZero, Positive
 from irconv.ir.layers.tensor_ops import Constant, Reshape
 from irconv.ir.shapes import Dimension, Shape, Size, static
 from irconv.layout import Array
@@ -36,7 +37,7 @@ class Squeeze(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = FactorReshape()
 
     type: Literal["Squeeze"] = "Squeeze"
-    axes: tuple[int, ...]
+    axes: Axes
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -55,7 +56,7 @@ class Unsqueeze(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = FactorReshape()
 
     type: Literal["Unsqueeze"] = "Unsqueeze"
-    axes: tuple[int, ...]
+    axes: Axes
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, rank = given["x"], len(given["x"].shape) + len(self.axes)
@@ -125,8 +126,8 @@ class Repeat(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["Repeat"] = "Repeat"
-    axis: int
-    repeats: int
+    axis: Axis
+    repeats: Positive
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, axis = given["x"], self.axis
@@ -149,7 +150,7 @@ class SizeOf(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["SizeOf"] = "SizeOf"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         if not 0 <= self.axis < len(given["x"].shape):
@@ -211,7 +212,7 @@ class Range(Layer):
     type: Literal["Range"] = "Range"
     start: Dimension
     limit: Dimension
-    step: int
+    step: NotZero
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         room = Size.of(self.limit) - self.start if self.step > 0 else Size.of(self.start) - self.limit

@@ -11,6 +11,7 @@ from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, 
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.matrix import MatMul
+from irconv.ir.layers.ranges import Axis, Positive, written_out
 from irconv.ir.layers.shape_ops import Unsqueeze, without_axis
 from irconv.ir.layers.tensor_ops import Mul, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Size
@@ -30,10 +31,10 @@ class DFT(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["DFT"] = "DFT"
-    axis: int
+    axis: Axis
     inverse: bool
     onesided: bool
-    length: int | None
+    length: Positive | None
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -72,6 +73,7 @@ class DFT(Layer):
 
     def _matrix(self, n: int, both: bool) -> Any:
         """Rows (j, part of x), which has both parts or the real one; columns (k, part of y)."""
+        written_out(2 * n * n, f"a transform of {n} elements")
         j, k = np.arange(n), np.arange(n // 2 + 1 if self.onesided else n)
         angle = 2 * np.pi * (np.outer(j, k) % n) / n
         cos, sin = np.cos(angle), np.sin(angle)
@@ -105,7 +107,7 @@ class STFT(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["STFT"] = "STFT"
-    hop: int
+    hop: Positive
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, width = given["x"], given["window"].shape[0]
@@ -122,6 +124,7 @@ class STFT(Layer):
         width = given["window"].shape[0]
         assert isinstance(width, int)
         assert isinstance(bins, int)
+        written_out(2 * bins * width, f"a transform of {width} elements")
         angle = 2 * np.pi * (np.outer(np.arange(bins), np.arange(width)) % width) / width
         waves = np.stack([np.cos(angle), -np.sin(angle)], 1).reshape(2 * bins, 1, width)
         kernel = f(Mul(), f.number(waves.tolist()), f.operand("window"))

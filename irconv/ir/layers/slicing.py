@@ -19,6 +19,7 @@ from irconv.ir.layers.base import (
     ValueType,
 )
 from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.ranges import Axes, Axis, NotZero, Positive, written_out
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze, without_axis
 from irconv.ir.layers.tensor_ops import Concat, Constant
 from irconv.ir.shapes import Dimension, Size, static
@@ -38,10 +39,10 @@ class Slice(Layer):
     SIZES: ClassVar[tuple[str, ...]] = ("starts", "ends")
 
     type: Literal["Slice"] = "Slice"
-    axes: tuple[int, ...]
+    axes: Axes
     starts: tuple[Dimension | None, ...]
     ends: tuple[Dimension | None, ...]
-    steps: tuple[int, ...]
+    steps: tuple[NotZero, ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, sizes = given["x"], list(given["x"].shape)
@@ -72,7 +73,7 @@ class Split(Layer):
     SIZES: ClassVar[tuple[str, ...]] = ("sizes",)
 
     type: Literal["Split"] = "Split"
-    axis: int
+    axis: Axis
     sizes: tuple[Dimension, ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -99,7 +100,7 @@ class Stack(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Stack"] = "Stack"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         first = given["x0"]
@@ -123,13 +124,14 @@ class Unstack(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Unstack"] = "Unstack"
-    axis: int
-    count: int
+    axis: Axis
+    count: Positive
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
         if isinstance(x.shape[self.axis], int) and x.shape[self.axis] != self.count:
             raise ValueError(f"axis {self.axis} of shape {x.shape} does not have {self.count} indices")
+        written_out(self.count, f"a count of {self.count}")
         return {f"y{i}": ValueType(x.dtype, without_axis(x.shape, self.axis)) for i in range(self.count)}
 
     def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
@@ -149,7 +151,7 @@ class Select(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Select"] = "Select"
-    axis: int
+    axis: Axis
     index: int
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -175,7 +177,7 @@ class Flip(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axes",))
 
     type: Literal["Flip"] = "Flip"
-    axes: tuple[int, ...]
+    axes: Axes
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         count = len(self.axes)
@@ -193,7 +195,7 @@ class Roll(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axes",))
 
     type: Literal["Roll"] = "Roll"
-    axes: tuple[int, ...]
+    axes: tuple[Axis, ...]
     shifts: tuple[int, ...]
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:

@@ -26,6 +26,7 @@ from irconv.ir.layers.base import (
     ValueType,
     broadcast,
 )
+from irconv.ir.layers.ranges import Axes, Axis, Positive
 from irconv.ir.layers.window import padding_of_axis
 from irconv.ir.shapes import Dimension, Shape, Size, size_product, static
 from irconv.layout import Array, turned
@@ -91,6 +92,7 @@ class Constant(Layer):
 
     SLOTS: ClassVar[Mapping[str, str]] = {}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {"value": Parameter("*a")}
+    ALIKE: ClassVar[tuple[str, ...] | None] = ()
 
     type: Literal["Constant"] = "Constant"
 
@@ -109,7 +111,7 @@ class Concat(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["Concat"] = "Concat"
-    axis: int
+    axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         shapes = [value.shape for value in given.values()]
@@ -216,9 +218,9 @@ class SamePad(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["SamePad"] = "SamePad"
-    kernel: tuple[int, ...]
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
+    kernel: tuple[Positive, ...]
+    stride: tuple[Positive, ...]
+    dilation: tuple[Positive, ...]
     value: float
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -258,7 +260,7 @@ class Reduce(Layer):
 
     type: Literal["Reduce"] = "Reduce"
     op: Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp", "any", "all"]
-    axes: tuple[int, ...]
+    axes: Axes
     keepdims: bool
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
@@ -291,7 +293,7 @@ class Flatten(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = FactorReshape()
 
     type: Literal["Flatten"] = "Flatten"
-    start_axis: int
+    start_axis: Axis
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
@@ -335,7 +337,7 @@ class Transpose(Layer):
     BEHAVIOUR: ClassVar[AxisBehaviour] = Permutation()
 
     type: Literal["Transpose"] = "Transpose"
-    permutation: tuple[int, ...]
+    permutation: tuple[Axis, ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]

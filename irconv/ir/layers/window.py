@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.shapes import Dimension, Size
 
 PaddingMode: TypeAlias = Literal["same_upper", "same_lower", "theano_half", "theano_pool_same"]
@@ -82,6 +83,7 @@ def computed_padding(
     elif window >= stride:
         before = (total + (mode == "same_lower")).floor_divide(2)
     else:
+        written_out(window * 1024, f"a window of {window}")
         before = Size.of(0)
         for number in range(1 if mode == "same_lower" else 2, window, 2):
             before += (total + (stride - number)).floor_divide(stride)

@@ -15,6 +15,9 @@ import irconv
 from irconv.api import Written
 from irconv.errors import Refused
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Unsayable, spell
+from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
+from irconv.ir.layers.pooling import AveragePool
+from irconv.ir.layers.tensor_ops import Pad
 from irconv.options import ReadOptions, WriteOptions
 from tests.frameworks.keras.test_files import CASES, KindOfFile, stored_arrays
 from tests.helpers import (
@@ -22,14 +25,17 @@ from tests.helpers import (
     GOLDEN_ERROR,
     ROOT,
     Array,
+    Builder,
     Case,
     datasets,
     error,
     golden,
     name_of,
+    numbers,
     read_case,
     rejection,
     turned,
+    used_types,
 )
 from tests.helpers_cases import golden_files
 
@@ -263,3 +269,69 @@ def test_operators_of_tensorflow_go_back_to_hdf5_as_functions_of_it(tmp_path: Pa
     got = irconv.run(tmp_path / "m.h5", [np.load(folder / "x_0.npy")])
     assert error(list(got.values()), [np.load(folder / f"y_{i}.npy") for i in range(2)]) < GOLDEN_ERROR
     assert written.dialect
+
+
+def _padded(mode: str) -> Array:
+    return np.pad(numbers(2, 3, 5, 4), ((0, 0), (1, 0), (2, 3), (0, 4)), mode=mode)
+
+
+@pytest.mark.parametrize("version", ["1.15", "2.4", "2.15", None])
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "symmetric", "wrap"])
+def test_every_dialect_pads_as_the_mode_says(mode: str, version: str | None, tmp_path: Path) -> None:
+    layer = Pad(pads=((0, 0), (1, 0), (2, 3), (0, 2)), mode=mode, value=0.0 if mode == "constant" else None)
+    path = tmp_path / ("m.h5" if version else "m.keras")
+    irconv.write(Builder(x=("N", 3, 5, 4)).add("y", layer, "x").build(), path, WriteOptions(target_version=version))
+    wanted = np.pad(numbers(2, 3, 5, 4), layer.pads, mode=mode)
+    assert np.array_equal(next(iter(irconv.run(path, [numbers(2, 3, 5, 4)]).values())), wanted)
+
+
+def test_padding_that_cuts_off_is_a_slice(tmp_path: Path) -> None:
+    layer = Pad(pads=((0, 0), (0, 0), (-2, 1), (1, -1)), mode="constant", value=0.5)
+    bundle = Builder(x=("N", 3, 5, 4)).add("y", layer, "x").build()
+    for name in ("m.h5", "m.keras"):
+        irconv.write(bundle, tmp_path / name)
+        got = next(iter(irconv.run(tmp_path / name, [numbers(2, 3, 5, 4).transpose(0, 2, 3, 1)]).values()))
+        assert np.array_equal(got.transpose(0, 3, 1, 2), irconv.run(bundle, [numbers(2, 3, 5, 4)])["y"])
+
+
+@pytest.mark.parametrize("name", ["m.h5", "m.keras"])
+def test_averages_that_count_padding_and_round_up_have_their_own_number_of_windows(name: str, tmp_path: Path) -> None:
+    x = numbers(1, 3, 8, 9)
+    settings = {"kernel": (3, 3), "stride": (3, 3), "padding": ((1, 1), (1, 1)), "ceil_mode": True}
+    bundle = Builder(x=x.shape).add("y", AveragePool(**settings, count_padding=True), "x").build()
+    wanted = irconv.run(bundle, [x])["y"]
+    assert wanted.shape == (1, 3, 3, 4)
+    irconv.write(bundle, tmp_path / name)
+    got = next(iter(irconv.run(tmp_path / name, [x.transpose(0, 2, 3, 1)]).values()))
+    assert error([got.transpose(0, 3, 1, 2)], [wanted]) < GOLDEN_ERROR
+
+
+@pytest.mark.parametrize("mode", ["edge", "wrap"])
+def test_padding_that_some_backends_lack_is_built_of_the_ends(mode: str, tmp_path: Path) -> None:
+    layer = Pad(pads=((0, 0), (1, 0), (2, 3), (0, 4)), mode=mode, value=None)
+    bundle = Builder(x=("N", 3, 5, 4)).add("y", layer, "x").build()
+    for name in ("m.keras", "m.h5"):
+        irconv.write(bundle, tmp_path / name)
+        read = irconv.read(tmp_path / name)
+        assert "Pad" not in used_types(read)
+        assert np.array_equal(next(iter(irconv.run(read, [numbers(2, 3, 5, 4)]).values())), _padded(mode))
+    assert np.array_equal(_run(tmp_path / "m.keras", numbers(2, 3, 5, 4)), _padded(mode))
+
+
+@pytest.mark.parametrize("rank", [3, 4, 5])
+@pytest.mark.parametrize("layer", [AdaptiveAveragePool, AdaptiveMaxPool])
+def test_adaptive_pools_are_written_as_those_of_their_rank(layer: Any, rank: int, tmp_path: Path) -> None:
+    x = numbers(2, 3, *(7, 6, 5)[: rank - 2])
+    bundle = Builder(x=("N", *x.shape[1:])).add("y", layer(output_size=(3, 2, 4)[: rank - 2]), "x").build()
+    irconv.write(bundle, tmp_path / "m.keras", WriteOptions(io="source"))
+    assert f"Pooling{rank - 2}D" in zipfile.ZipFile(tmp_path / "m.keras").read("config.json").decode()
+    wanted = irconv.run(bundle, [x])["y"]
+    assert error([_run(tmp_path / "m.keras", x)], [wanted]) < GOLDEN_ERROR
+
+
+def _run(path: Path, x: Array) -> Array:
+    """What Keras makes of one input."""
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    found: Array = np.asarray(keras.models.load_model(path, compile=False)(x))
+    keras.backend.clear_session()
+    return found

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irconv.codec import Codec
+from irconv.codec import Codec, Row
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32
 from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.tensor_ops import Identity
-from irconv.rows import Attribute, Ignored
+from irconv.rows import Attribute, Ignored, Rank
 
 _FILL = "fill_mode fill_value interpolation"
 _IMAGE = "data_format seed value_range"
@@ -42,12 +42,19 @@ TRAINING_ALONE: Mapping[str, str] = {
     "RandomZoom": f"height_factor width_factor {_FILL} {_IMAGE}",
 }
 
-_DROPOUTS = ("Dropout", "AlphaDropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
+_NO_SHAPE = Ignored("noise_shape seed data_format")
+_DROPOUTS: Mapping[str, tuple[Row, ...]] = {
+    "Dropout": (),
+    "AlphaDropout": (),
+    **{f"SpatialDropout{spatial}D": (Rank((spatial + 2,)),) for spatial in (1, 2, 3)},
+}
 
 CODECS: list[Codec] = [
     *(
-        Codec(kind, Dropout, EVERY_LAYER, Ignored("noise_shape seed data_format"), Attribute("rate", iso=FLOAT32))
-        for kind in _DROPOUTS
+        Codec(
+            kind, Dropout, EVERY_LAYER, *rows, Ignored("noise_shape seed data_format"), Attribute("rate", iso=FLOAT32)
+        )
+        for kind, rows in _DROPOUTS.items()
     ),
     *(Codec(kind, Identity, EVERY_LAYER, Ignored(settings)) for kind, settings in TRAINING_ALONE.items()),
 ]

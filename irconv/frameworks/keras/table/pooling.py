@@ -89,7 +89,7 @@ def _global_pool(native: str, op: str, spatial: int, keepdims: bool) -> Codec:
 
 def _adaptive(native: str, layer: type[Any], spatial: int) -> Codec:
     size = Attribute("output_size", iso=TUPLE)
-    return Codec(f"{native}{spatial}D", layer, EVERY_LAYER, size, Axes("data_format", IMAGE))
+    return Codec(f"{native}{spatial}D", layer, EVERY_LAYER, Rank((spatial + 2,)), size, Axes("data_format", IMAGE))
 
 
 _RANKS = (1, 2, 3)

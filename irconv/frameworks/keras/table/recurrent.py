@@ -27,7 +27,7 @@ from irconv.frameworks.keras.table.rows import EVERY_LAYER, KERNEL_TRAINING, pad
 from irconv.ir.layers.activations import Sigmoid, Tanh
 from irconv.ir.layers.conv_recurrent import ConvLSTM
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
-from irconv.rows import TUPLE, Attribute, Derived, Fixed, Ignored, Input, Iso, Only, Output, Weight
+from irconv.rows import TUPLE, Attribute, Derived, Fixed, Ignored, Input, Iso, Only, Output, Rank, Weight
 
 _MASKED = Iso(lambda zero: "zero" if zero else "repeat", lambda word: word == "zero")
 _LSTM, _GRU = "ifgo", "zrn"
@@ -108,6 +108,7 @@ def _conv_lstm(spatial: int) -> Codec:
         ActivationWord("activation", ("activation", "output_activation")),
         ActivationWord("recurrent_activation", ("recurrent_activation",)),
         Only("forget_bias", 0.0),
+        Rank((spatial + 3,)),
         MapAxes(),
         Attribute("strides", "stride", TUPLE),
         Attribute("dilation_rate", "dilation", TUPLE),

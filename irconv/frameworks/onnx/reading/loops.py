@@ -56,9 +56,10 @@ class _Body:
         starts = [*op.inputs[:states], *(port.value for port in captured)]
         inputs = {f"carried{i}": value for i, value in enumerate(starts)}
         inputs |= {f"scanned{i}": value for i, value in enumerate(scanned)}
-        outputs = {f"carried{i}": f"{op.name}/last{i}" for i in range(count)}
+        outputs = {f"carried{i}": outer.fresh(f"{op.name}/last{i}", op.outputs) for i in range(count)}
         outputs |= {f"carried{i}": name for i, name in enumerate(op.outputs[:states]) if name}
-        stacked = {f"stacked{i}": f"{op.name}/all{i}" for i in range(len(op.outputs) - states)}
+        stacks = range(len(op.outputs) - states)
+        stacked = {f"stacked{i}": outer.fresh(f"{op.name}/all{i}", op.outputs) for i in stacks}
         outer.use(layer, inputs, outputs | stacked, op.name, op.where)
         for i, name in enumerate(op.outputs[states:]):
             if name:

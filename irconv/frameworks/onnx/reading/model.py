@@ -12,8 +12,9 @@ from onnx import defs, helper
 
 from irconv import edits
 from irconv.codec import Native, NativeWeight
+from irconv.containers import budget
 from irconv.containers.onnx_model import NARROW, OnnxFile
-from irconv.errors import MissingFact, Refused
+from irconv.errors import DamagedFile, MissingFact, Refused
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Port
@@ -77,6 +78,8 @@ class ModelReader:
     """Names of sequences -> the values that they hold."""
     narrow: set[str] = field(default_factory=set)
     """The values that the file keeps in four bits, which are bytes here: what is quantised by their type is bounded."""
+    read_nodes: int = 0
+    """Those of functions and of rounds of loops are counted every time."""
     symbols: dict[str, str] = field(default_factory=dict)
     """Names of sizes in the file -> symbols."""
 
@@ -166,6 +169,15 @@ class ModelReader:
         label = node.name or next((name for name in node.output if name), "")
         where = f"{self.where}: node {label} ({f'{domain}.' if domain else ''}{node.op_type})"
         made = [name for name in node.output if name]
+        self.read_nodes += 1
+        if self.read_nodes > (most := budget.nodes(self.file.file.size)):
+            what = (
+                f"its functions and loops write out more than {most} nodes, which irconv takes from a file of its size"
+            )
+            raise Refused(self.where, what)
+        if not made:
+            self.importer.problem(where, "expected at least one output, got none", kind=DamagedFile)
+            return
         with self.importer.reading(where, ["".join((*self.prefixes[-1:], name)) for name in made]):
             if (node.domain, node.op_type) in self.functions:
                 functions.call(self, node, node.domain, where)

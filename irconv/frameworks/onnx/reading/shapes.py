@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from irconv.ir.known import numeric
 from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.embedding import Embedding
 from irconv.ir.layers.indexing import Gather, TopK
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
@@ -187,6 +189,7 @@ def _range(reader: ModelReader, op: Op) -> None:
     if "float" in dtype or any(array is None or not numeric(array) for array in found[2:]):
         if not all(array is not None and numeric(array) for array in found):
             raise Refused(op.where, f"counts from {bounds[0]} to {bounds[1]} in steps of {bounds[2]}")
+        written_out((bounds[1] - bounds[0]) / bounds[2] if bounds[2] else inf, "its range")
         reader.gives(op, reader.importer.constant(op.outputs[0], np.arange(*bounds, dtype=dtype)))
         return
     start, limit = (size.dimension if isinstance(size, Size) else int(size) for size in bounds[:2])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -15,6 +16,7 @@ from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.matrix import Trilu
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Select, Slice
 from irconv.ir.layers.tensor_ops import Reduce
@@ -90,7 +92,9 @@ def _range(reader: GraphReader, node: NodeDef) -> None:
             raise Refused(
                 reader.where(node), f"counts from {start} to {limit} in steps of {step}, not all of them known"
             )
-        reader.gives(node, reader.importer.constant(node.name, np.arange(*(n.item() for n in numbers), dtype=dtype)))
+        first, end, each = (n.item() for n in numbers)
+        written_out((end - first) / each if each else inf, "its range")
+        reader.gives(node, reader.importer.constant(node.name, np.arange(first, end, each, dtype=dtype)))
         return
     layer = Range(start=dimensions(start)[0], limit=dimensions(limit)[0], step=int(step))
     made = reader.place(node, layer, "int64") if dtype != "int64" else reader.place(node, layer)

@@ -5,7 +5,8 @@ What writes in place gives new values to all that shares the memory (`aten.alias
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
@@ -14,7 +15,7 @@ import numpy as np
 from irconv import edits
 from irconv.codec import NativeWeight
 from irconv.containers.exported_program import ELEMENT_TYPES, Program
-from irconv.errors import Refused
+from irconv.errors import MALFORMED, DamagedFile, Refused
 from irconv.frameworks.torch.aten.aliases import Aliases, View
 from irconv.frameworks.torch.aten.promotion import promote
 from irconv.frameworks.torch.table import TABLE
@@ -85,23 +86,35 @@ class ProgramReader:
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
         self.importer = Importer(edits.with_plugins(TABLE, self.options), self.file)
-        graph, signature = (
-            self.program.module["graph_module"]["graph"],
-            self.program.module["graph_module"]["signature"],
-        )
-        self._meta = graph["tensor_values"]
-        last_read: dict[str, int] = {}
-        for number, node in enumerate(graph["nodes"]):
-            for entry in node["inputs"]:
-                last_read |= dict.fromkeys(_names(entry["arg"]), number)
-        for spec in signature["output_specs"]:
-            last_read |= dict.fromkeys(_names(next(iter(spec.values()))["arg"]), len(graph["nodes"]))
+        with self._spelled("its graph"):
+            module = self.program.module["graph_module"]
+            graph, signature = module["graph"], module["signature"]
+            nodes, given, wanted = graph["nodes"], signature["input_specs"], signature["output_specs"]
+            self._meta = graph["tensor_values"]
+            last_read: dict[str, int] = {}
+            for number, node in enumerate(nodes):
+                for entry in node["inputs"]:
+                    last_read |= dict.fromkeys(_names(entry["arg"]), number)
+            for spec in wanted:
+                last_read |= dict.fromkeys(_names(next(iter(spec.values()))["arg"]), len(nodes))
         self.aliases = Aliases(last_read)
-        for spec in signature["input_specs"]:
-            self._input(spec)
-        for self.at, node in enumerate(graph["nodes"]):
-            self._node(node)
-        return [port for spec in signature["output_specs"] for port in self._output(spec)]
+        for number, spec in enumerate(given):
+            with self._spelled(f"input {number}"):
+                self._input(spec)
+        for self.at, node in enumerate(nodes):
+            with self._spelled(f"node {self.at}"):
+                self._node(node)
+        with self._spelled("its outputs"):
+            return [port for spec in wanted for port in self._output(spec)]
+
+    @contextmanager
+    def _spelled(self, what: str) -> Iterator[None]:
+        """Raise `DamagedFile` where a part of the file is not what PyTorch writes there."""
+        try:
+            yield
+        except MALFORMED as error:
+            said = f"expected what torch.export writes, but something is missing or of another kind: {error!r}"
+            raise DamagedFile(f"{self.file}: {what}", said) from error
 
     def _input(self, spec: Mapping[str, Any]) -> None:
         ((kind, entry),) = spec.items()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import Any
 
 from irconv.errors import Refused
@@ -14,6 +15,7 @@ from irconv.ir.layers.embedding import Embedding
 from irconv.ir.layers.indexing import Gather, GatherElements, TopK
 from irconv.ir.layers.matrix import Trilu
 from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.shape_ops import Expand, Full, Range, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Roll, Select, Slice, Split, Stack, Unstack
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reshape, Transpose
@@ -133,6 +135,7 @@ def _chunks(reader: ProgramReader, call: Call) -> None:
         if not isinstance(whole, int):
             raise Refused(call.where, f"cuts an axis of {whole} into equal pieces")
         each = sizes or -(-whole // call.arguments["chunks"])
+        written_out(whole / each if each > 0 else inf, f"pieces of {each}")
         sizes = [min(each, whole - start) for start in range(0, whole, each)]
     reader.several(call, Split(axis=axis, sizes=tuple(sizes)), x=reader.value(call.arguments["self"]))
 

@@ -1,0 +1,64 @@
+"""Files with which fuzzing found a fault, one for each: every one is refused by name now, or right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import irconv
+from irconv.errors import DamagedFile, IrconvError, Refused
+from irconv.options import ReadOptions
+from tests.fuzz.case import TARGETS, tried
+from tests.fuzz.seeds import FIXTURES, Seed
+from tests.helpers import rejection
+
+#: Folder -> the error, and a part of its text; None where the file is right.
+FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
+    "keras-bias-of-bytes": (Refused, "its inputs do not fit: expected one element type, got x float32, kernel"),
+    "keras-calls-are-a-text": (DamagedFile, "expected a list of calls or of references, got '"),
+    "keras-slopes-of-integers": (Refused, "its inputs do not fit: expected one element type, got x float32, slope"),
+    "onnx-axis-twice": (Refused, "axes: Value error, expected each axis once"),
+    "onnx-input-twice": (DamagedFile, "expected a name of its own, but another value has it"),
+    "onnx-lengths-of-another-batch": (Refused, "expected lengths of shape"),
+    "onnx-no-nodes": (DamagedFile, "expected at least one output, got none"),
+    "onnx-no-outputs": (DamagedFile, "expected at least one output, got none"),
+    "onnx-node-without-outputs": (DamagedFile, "expected at least one output, got none"),
+    "onnx-tensors-of-a-body": None,
+    "onnx-texts-that-are-bytes": (DamagedFile, "expected texts in UTF-8, got b'"),
+    "onnx-value-twice": (DamagedFile, "which is there already"),
+    "program-argument-is-a-number": (DamagedFile, "expected what torch.export writes, but something is missing"),
+    "program-target-is-a-number": (DamagedFile, "expected what torch.export writes, but something is missing"),
+}
+
+
+def seed_of(name: str) -> Seed:
+    """The file of a folder, with the options that it was read with."""
+    folder = FIXTURES / "fuzz" / name
+    reader = {"program": "torch-program"}.get(name.split("-", maxsplit=1)[0], name.split("-", maxsplit=1)[0])
+    files = sorted(path.name for path in folder.iterdir())
+    opened = next(file for file in files if file != "model.json")
+    options = ReadOptions(arch=Path("model.json")) if "model.json" in files else ReadOptions()
+    return Seed(reader, opened, opened, options, folder, tuple(file for file in files if file != opened))
+
+
+def test_every_file_is_tried() -> None:
+    assert sorted(FOUND) == sorted(path.name for path in (FIXTURES / "fuzz").iterdir())
+
+
+@pytest.mark.parametrize("name", FOUND)
+def test_a_file_is_refused_by_name_or_right(name: str, tmp_path: Path) -> None:
+    seed, wanted = seed_of(name), FOUND[name]
+    options = seed.options
+    if options.arch is not None:
+        options = replace(options, arch=seed.folder / options.arch)
+    if wanted is not None:
+        kind, text = wanted
+        assert text in rejection(lambda: irconv.read(seed.folder / seed.opened, options), kind)
+        return
+    for target in TARGETS:
+        out = tmp_path / target / "out"
+        out.mkdir(parents=True)
+        came = tried(seed, seed.folder, out, target)
+        assert not came.fault, f"{target}: {came.fault}\n{came.details}"
