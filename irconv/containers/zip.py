@@ -117,7 +117,10 @@ class Archive:
 
     def content(self, name: str, limit: int) -> bytes:
         """A member's bytes, checked. Raises `DamagedFile`, and for more than `limit` bytes."""
-        member, where = self.members[name], f"{self.path}: {name}"
+        where = f"{self.path}: {name}"
+        member = self.members.get(name)
+        if member is None:
+            raise DamagedFile(where, "expected this member in the archive, which has none of its name")
         if member.size > limit:
             raise DamagedFile(where, f"expected at most {limit} bytes, got {member.size}")
         content = bytearray(member.size)

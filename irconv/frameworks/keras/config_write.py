@@ -174,7 +174,10 @@ class _Writer:
 
     def _node(self, layer: Outlined) -> tuple[dict[str, Any], list[Any]]:
         """The config of a ``TensorFlowOpLayer``, which holds its constants, and the values it is called on."""
-        kind, (call,) = layer.kind.removeprefix("ops."), layer.calls
+        kind = layer.kind.removeprefix("ops.")
+        if len(layer.calls) != 1:
+            raise Unsayable(f"{self.dialect} calls a {kind} once, got {len(layer.calls)} calls")
+        (call,) = layer.calls
         name = layer.name.removeprefix(OPERATOR_PREFIX)
         dtypes = {self.types[value].dtype for value in values_in(call.arguments)}
         if len(dtypes) != 1 or dtypes - {"float32", "int32"}:

@@ -74,7 +74,7 @@ class View:
         """
         if self.dtype not in ELEMENT_TYPES:
             raise Refused(where, f"holds {self.dtype} numbers, which irconv does not keep", "Save it as another type.")
-        self._check(where)
+        self.check(where)
         root, start = self.storage.place()
         if root.file is None:
             raise DamagedFile(where, "its storage is not in the file")
@@ -89,7 +89,8 @@ class View:
         words = _AXES[: len(order)]
         return found.relayout(relayout(" ".join(words[axis] for axis in order), " ".join(words), shape))
 
-    def _check(self, where: str) -> None:
+    def check(self, where: str) -> None:
+        """Raise `DamagedFile` where it goes beyond its storage, `Refused` where it claims far more than that has."""
         numbers = (self.offset, *self.shape, *self.strides)
         if len(self.shape) != len(self.strides) or len(self.shape) > _MAX_RANK:
             raise DamagedFile(where, f"has {len(self.shape)} sizes and {len(self.strides)} strides")

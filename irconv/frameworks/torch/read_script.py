@@ -46,6 +46,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     weights = _weights(script.root)
     names: dict[tuple[Any, ...], str] = {}
     for name, weight in weights.items():
+        weight.view.check(f"{path}: {name}")
         names.setdefault(weight.view.identity(), name)
     ops = Ops(reader, names)
     follower = Follower(script, ops)

@@ -69,11 +69,11 @@ def _inputs(samples: Any) -> tuple[Any, ...]:
 
 
 def _tree(path: Path, archive: Archive, name: str) -> ast.Module:
-    text = archive.content(name, _MOST_CODE).decode("utf-8")
-    text = re.sub(r"(?<![\w.])inf(?!\w)", "1e999", text)
+    content = archive.content(name, _MOST_CODE)
     try:
+        text = re.sub(r"(?<![\w.])inf(?!\w)", "1e999", content.decode("utf-8"))
         return ast.parse(python_heads(text))
-    except (SyntaxError, RecursionError, MemoryError) as error:
+    except (SyntaxError, UnicodeDecodeError, ValueError, RecursionError, MemoryError) as error:
         raise DamagedFile(f"{path}: {name}", f"expected TorchScript, got {str(error)[:100]}") from error
 
 
