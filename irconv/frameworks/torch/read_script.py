@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 from irconv import edits
 from irconv.containers.exported_program import Program
 from irconv.containers.pickle import Instance
-from irconv.errors import MissingFact, Refused
+from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.torch.aten.aliases import Aliases
 from irconv.frameworks.torch.aten.program import ProgramReader, Tensor
 from irconv.frameworks.torch.pickles_tensors import PickledTensor
 from irconv.frameworks.torch.said import said_shape
 from irconv.frameworks.torch.script import archive
 from irconv.frameworks.torch.script.archive import Script
-from irconv.frameworks.torch.script.follow import Follower, Module
+from irconv.frameworks.torch.script.deduce import deduced
+from irconv.frameworks.torch.script.follow import Follower, Module, definition
 from irconv.frameworks.torch.script.ops import Ops
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
@@ -36,10 +38,36 @@ class _ReadLater(dict[str, int]):
 def read(path: Path, options: ReadOptions) -> Bundle:
     """The module's graph, naively.
 
-    Raises `DamagedFile`, `MissingFact` for shapes of inputs that the file does not say, and `Refused` naming what
-    cannot be carried over.
+    Raises `DamagedFile`, `MissingFact` for shapes of inputs that neither the file nor its code says, and `Refused`
+    naming what cannot be carried over.
     """
     script = archive.read(path)
+    ports, facts, unknown = _inputs(script, options, path)
+    if unknown:
+        found = deduced(ports, unknown, _channels(script), lambda tried: _followed(script, path, options, tried, ()))
+        if found is None:
+            remedy = "Give --input-shape {name}=N,3,224,224, and :int64 behind it for whole numbers."
+            problems = Problems()
+            for name in unknown:
+                what = "its shape is not in the file, and the code does not tell it"
+                problems.add(f"{path}: input {name}", what, remedy.format(name=name), MissingFact)
+            problems.raise_any()
+        else:
+            ports, more = found
+            facts = [*facts, *more]
+    return _followed(script, path, options, ports, facts)
+
+
+def _channels(script: Script) -> list[int]:
+    """The sizes of the first two axes of the first weights of a module."""
+    shapes = [weight.view.shape for weight in _weights(script.root).values() if len(weight.view.shape) > 1]
+    return list(dict.fromkeys(int(size) for shape in shapes[:4] for size in (shape[1], shape[0])))
+
+
+def _followed(
+    script: Script, path: Path, options: ReadOptions, inputs: Sequence[Port], facts: Sequence[Fact]
+) -> Bundle:
+    """The graph of a module whose inputs have these shapes."""
     reader = ProgramReader(Program({}, "", {}, frozenset(), {}), options, path.name)
     reader.importer = Importer(edits.with_plugins(TABLE, options), path.name)
     reader.aliases = Aliases(_ReadLater())
@@ -48,9 +76,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     for name, weight in weights.items():
         weight.view.check(f"{path}: {name}")
         names.setdefault(weight.view.identity(), name)
-    ops = Ops(reader, names)
-    follower = Follower(script, ops)
-    inputs, facts = _inputs(follower, script, options, path)
+    follower = Follower(script, Ops(reader, names))
     given = []
     for port in inputs:
         reader.values[port.name] = reader.importer.input(port)
@@ -69,9 +95,11 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     return replace(bundle, paths=(path,), omitted=(*bundle.omitted, *unread))
 
 
-def _inputs(follower: Follower, script: Script, options: ReadOptions, path: Path) -> tuple[list[Port], list[Fact]]:
-    """The inputs, in the shapes that the user says, or of the tensors that a trace was made with."""
-    names = [argument.arg for argument in follower.definition(script.root, "forward").args.args[1:]]
+def _inputs(script: Script, options: ReadOptions, path: Path) -> tuple[list[Port], list[Fact], list[str]]:
+    """The inputs, in the shapes that the user says, or of the tensors that a trace was made with; and the names of
+    those whose shapes nobody says."""
+    arguments = definition(script, script.root, "forward", path.name).args
+    names = [argument.arg for argument in arguments.args[1:]]
     said: dict[str, tuple[tuple[int | str, ...], str]] = {}
     for place, text in enumerate(options.input_shape):
         shape_text, _, dtype = text.partition(":")
@@ -80,20 +108,19 @@ def _inputs(follower: Follower, script: Script, options: ReadOptions, path: Path
         if name not in names:
             raise MissingFact(f"--input-shape {text}", f"the module has no such input, but {', '.join(names)}")
         said[name] = shape, dtype
-    ports, facts = [], []
+    ports, facts, unknown = [], [], []
     for place, name in enumerate(names):
         sample = script.samples[place] if place < len(script.samples) else None
         sample = sample if isinstance(sample, PickledTensor) else None
         if name not in said and sample is None:
-            remedy = f"Give --input-shape {name}=N,3,224,224, and :int64 behind it for whole numbers."
-            raise MissingFact(f"{path}: input {name}", "its shape is not in the file", remedy)
+            unknown.append(name)
         shape, dtype = said.get(name, (sample.view.shape if sample else (), ""))
         dtype = dtype or (sample.view.dtype if sample else "float32")
-        if name not in said:
+        if name not in said and sample is not None:
             evidence = "the input that it was traced with; --input-shape says another"
             facts.append(Fact(name=f"shape of {name}", value=",".join(map(str, shape)), evidence=evidence))
         ports.append(Port(name=name, value=name, dtype=dtype, shape=tuple(shape), axes="", source_axes=""))
-    return ports, facts
+    return ports, facts, unknown
 
 
 def _tensors(results: Any, path: Path) -> list[Tensor]:

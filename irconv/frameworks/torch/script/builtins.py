@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from irconv.ir.shapes import Size
@@ -22,15 +23,35 @@ def plain(size: Size) -> Size | int:
     return size.dimension if isinstance(size.dimension, int) else size
 
 
+@dataclass(frozen=True)
+class Undecided:
+    """The answer to a question about sizes that are free."""
+
+    why: str
+
+
 def _compared(op: Callable[[Any, Any], bool], same: bool) -> Callable[..., Any]:
     def compare(a: Any, b: Any) -> Any:
         if not isinstance(a, Size) and not isinstance(b, Size):
             return op(a, b)
         if isinstance(a, Size) and isinstance(b, Size) and a.dimension == b.dimension:
             return same
-        raise ValueError(f"the answer depends on the size {a if isinstance(a, Size) else b}")
+        return Undecided(f"depends on the size {a if isinstance(a, Size) else b}")
 
     return compare
+
+
+def _both(a: Any, b: Any) -> Any:
+    """``a and b``, of which one that is known may decide."""
+    if isinstance(a, Undecided):
+        return a if isinstance(b, Undecided) or b else False
+    return a and b
+
+
+def _either(a: Any, b: Any) -> Any:
+    if isinstance(a, Undecided):
+        return a if isinstance(b, Undecided) or not b else True
+    return a or b
 
 
 def _sum(a: Any, b: Any, alpha: Any = 1) -> Any:
@@ -67,9 +88,9 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "ge": _compared(lambda a, b: a >= b, True),
     "__is__": lambda a, b: a is b,
     "__isnot__": lambda a, b: a is not b,
-    "__not__": lambda a: not a,
-    "__and__": lambda a, b: a and b,
-    "__or__": lambda a, b: a or b,
+    "__not__": lambda a: a if isinstance(a, Undecided) else not a,
+    "__and__": _both,
+    "__or__": _either,
     "__contains__": lambda a, b: b in a,
     "__getitem__": lambda a, b: a[b],
     "len": len,
@@ -105,7 +126,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "abs": abs,
     "ceil": lambda a: a if isinstance(a, Size) else int(-(-a // 1)),
 }
-"""By the names of ``torch.NAME``. What depends on sizes that are free raises `ValueError`. Gradients are taken for
+"""By the names of ``torch.NAME``. A question about sizes that are free is `Undecided`. Gradients are taken for
 wanted, since modules then compute as they are written, not by one fused call."""
 PRIMITIVES: Mapping[str, Callable[..., Any]] = {
     "NumToTensor": lambda a: a,

@@ -16,7 +16,7 @@ from irconv.containers.pickle import Instance
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.program import Tensor
 from irconv.frameworks.torch.script.archive import Script
-from irconv.frameworks.torch.script.builtins import FUNCTIONS, PRIMITIVES
+from irconv.frameworks.torch.script.builtins import FUNCTIONS, PRIMITIVES, Undecided
 from irconv.frameworks.torch.script.ops import Ops
 from irconv.ir.shapes import Size
 
@@ -47,6 +47,23 @@ class _Return(Exception):
         self.value = value
 
 
+def definition(script: Script, instance: Instance, method: str, file: str) -> ast.FunctionDef:
+    """The code of a method. Raises `Refused` where there is none."""
+    for item in class_of(script, instance, file).body:
+        if isinstance(item, ast.FunctionDef) and item.name == method:
+            return item
+    raise Refused(f"{file}: {instance.cls.dotted}", f"has no code for {method}")
+
+
+def class_of(script: Script, instance: Instance, file: str) -> ast.ClassDef:
+    """The code of a class. Raises `Refused` where there is none."""
+    tree = script.code.get(instance.cls.module)
+    found = [n for n in (tree.body if tree else ()) if isinstance(n, ast.ClassDef) and n.name == instance.cls.name]
+    if not found:
+        raise Refused(f"{file}: {instance.cls.dotted}", "is a class whose code is not in the file")
+    return found[0]
+
+
 class Follower:
     """One pass through the code of a module."""
 
@@ -56,22 +73,8 @@ class Follower:
 
     def call(self, module: Module, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """What a method of a module gives."""
-        body = self.definition(module.instance, method)
+        body = definition(self.script, module.instance, method, self.ops.file)
         return self._function(body, [module, *arguments], named, module.path)
-
-    def definition(self, instance: Instance, method: str) -> ast.FunctionDef:
-        """The code of a method. Raises `Refused` where there is none."""
-        for item in self._class(instance).body:
-            if isinstance(item, ast.FunctionDef) and item.name == method:
-                return item
-        raise Refused(f"{self.ops.file}: {instance.cls.dotted}", f"has no code for {method}")
-
-    def _class(self, instance: Instance) -> ast.ClassDef:
-        tree = self.script.code.get(instance.cls.module)
-        found = [n for n in (tree.body if tree else ()) if isinstance(n, ast.ClassDef) and n.name == instance.cls.name]
-        if not found:
-            raise Refused(f"{self.ops.file}: {instance.cls.dotted}", "is a class whose code is not in the file")
-        return found[0]
 
     def _function(self, body: ast.FunctionDef, given: Sequence[Any], named: Mapping[str, Any], path: str) -> Any:
         names = [argument.arg for argument in body.args.args]
@@ -109,7 +112,11 @@ class Follower:
             case ast.Return(value=value):
                 raise _Return(None if value is None else self._value(value, scope, path, ""))
             case ast.If(test=test, body=body, orelse=orelse):
-                self._block(body if self._truth(test, scope, path) else orelse, scope, path)
+                found = self._value(test, scope, path, "")
+                if isinstance(found, Undecided) and (_raises(body) or _raises(orelse)):
+                    self._block(orelse if _raises(body) else body, scope, path)  # the other gives no result
+                else:
+                    self._block(body if self._truth(found, test, path) else orelse, scope, path)
             case ast.For(target=target, iter=turns, body=body):
                 for item in self._turns(turns, scope, path):
                     self._assign(target, item, scope)
@@ -130,10 +137,12 @@ class Follower:
         else:
             raise Refused(self._where(""), "assigns to what is no name")
 
-    def _truth(self, test: ast.expr, scope: dict[str, Any], path: str) -> bool:
-        found = self._value(test, scope, path, "")
+    def _truth(self, found: Any, test: ast.expr, path: str) -> bool:
         if isinstance(found, Tensor):
             found = self.ops.number(found)
+        if isinstance(found, Undecided):
+            what = f"branches on {ast.unparse(test)[:80]}, which {found.why}"
+            raise Refused(self._where(path), what, "--input-shape gives it a number.")
         if found is None or isinstance(found, str | Tensor | Size):
             what = f"branches on {ast.unparse(test)[:80]}, which depends on the values of tensors"
             raise Refused(self._where(path), what, "Trace it, or export the module with torch.export.")
@@ -174,10 +183,16 @@ class Follower:
             case ast.Subscript(value=inner, slice=index):
                 return self._value(inner, scope, path, "")[self._value(index, scope, path, "")]
             case ast.IfExp(test=test, body=body, orelse=orelse):
-                return self._value(body if self._truth(test, scope, path) else orelse, scope, path, hint)
+                return self._chosen(test, body, orelse, scope, path, hint)
             case ast.Call():
                 return self._called(node, scope, path, hint)
         raise Refused(self._where(path), f"has the expression {ast.unparse(node)[:80]}, which irconv does not read")
+
+    def _chosen(
+        self, test: ast.expr, body: ast.expr, orelse: ast.expr, scope: dict[str, Any], path: str, hint: str
+    ) -> Any:
+        truth = self._truth(self._value(test, scope, path, ""), test, path)
+        return self._value(body if truth else orelse, scope, path, hint)
 
     def _attribute(self, owner: Any, name: str, path: str) -> Any:
         if isinstance(owner, _Named):
@@ -190,7 +205,7 @@ class Follower:
         if name in attributes:
             found = attributes[name]
             return Module(found, full) if isinstance(found, Instance) else self.ops.constant(full, found)
-        for item in self._class(owner.instance).body:
+        for item in class_of(self.script, owner.instance, self.ops.file).body:
             if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name) and item.target.id == name:
                 return None if item.value is None else ast.literal_eval(item.value)
         raise Refused(self._where(path), f"has no attribute {name}")
@@ -249,3 +264,10 @@ class Follower:
 
 def _hint(target: ast.expr) -> str:
     return target.id if isinstance(target, ast.Name) else ""
+
+
+def _raises(block: Sequence[ast.stmt]) -> bool:
+    """Whether a block ends in an error of the module's own, so that it gives no result."""
+    last = block[-1] if block else None
+    call = last.value if isinstance(last, ast.Expr) else None
+    return isinstance(call, ast.Call) and ast.unparse(call.func) == "ops.prim.RaiseException"
