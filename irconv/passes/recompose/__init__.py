@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from irconv.ir.bundle import Bundle
 from irconv.passes import bodies, unused
-from irconv.passes.recompose import directions, recurrence, unrolled
+from irconv.passes.recompose import directions, recurrence, states, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
 from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
@@ -44,7 +44,7 @@ def run(bundle: Bundle) -> Bundle:
         return bundle
     if bodies.scans(bundle.layers, bundle.graph):
         bundle = recurrence.run(bodies.inside(_by_rules(bundle, _BY_ROOT), lambda body: _by_rules(body, _IN_LOOPS)))
-    return directions.run(unrolled.run(_by_rules(bundle, _BY_ROOT)))
+    return directions.run(states.run(unrolled.run(_by_rules(bundle, _BY_ROOT))))
 
 
 def _by_rules(bundle: Bundle, rules: Mapping[str, Sequence[Rule]]) -> Bundle:

@@ -1,0 +1,86 @@
+"""Recurrent layers without what they do anyway: first states of zeros, lengths that are all steps.
+
+Exporters write both out, often computed from the size of the batch; a target that has the layer but not those inputs,
+or cannot compute them, would else lose it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Node
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
+from irconv.ir.layers.recurrent_base import Recurrent
+from irconv.ir.layers.tensor_ops import Constant
+from irconv.layout import Array
+from irconv.passes import unused
+from irconv.passes.recompose.sums import is_zero
+
+_MOVES = frozenset(
+    ("Expand", "Reshape", "Tile", "Slice", "Select", "Squeeze", "Unsqueeze", "Transpose", "Cast", "Split", "Unstack")
+)
+"""Layers whose results are elements of their first input, wherever they stand."""
+_STATES = ("initial_h", "initial_c")
+_MOST = 1 << 16
+
+
+def run(bundle: Bundle) -> Bundle:
+    """The same function; only the inputs of recurrent layers change."""
+    graph = bundle.graph
+    if graph is None or not any(isinstance(bundle.layers[node.layer], Recurrent) for node in graph.nodes):
+        return bundle
+    makers = {value: node for node in graph.nodes for value in node.outputs.values()}
+    types = infer_types(bundle)
+    nodes = []
+    for node in graph.nodes:
+        given = dict(node.inputs)
+        if isinstance(bundle.layers[node.layer], Recurrent):
+            for state in _STATES:
+                if state in given and _zeros(bundle, makers, given[state]):
+                    del given[state]
+            steps = types[given["x"]].shape[1]
+            if isinstance(steps, int) and _all_steps(bundle, makers, given.get("lengths", ""), steps):
+                del given["lengths"]
+        nodes.append(node.model_copy(update={"inputs": given}))
+    if tuple(nodes) == graph.nodes:
+        return bundle
+    return unused.run(replace(bundle, graph=graph.model_copy(update={"nodes": tuple(nodes)})))
+
+
+def _zeros(bundle: Bundle, makers: Mapping[str, Node], value: str) -> bool:
+    """Whether a value is zeros alone, whatever its shape."""
+    node = makers.get(value)
+    while node is not None and bundle.layers[node.layer].type in _MOVES:
+        node = makers.get(node.inputs.get("x", ""))
+    if node is None:
+        return False
+    array = _constant(bundle, bundle.layers[node.layer])
+    return is_zero(bundle, node) or (array is not None and not array.any())
+
+
+def _all_steps(bundle: Bundle, makers: Mapping[str, Node], value: str, steps: int) -> bool:
+    """Whether lengths are known, and each is as long as the sequence."""
+    node = makers.get(value)
+    while node is not None and bundle.layers[node.layer].type in ("Cast", "Expand", "Identity"):
+        node = makers.get(node.inputs.get("x", ""))
+    array = None if node is None else _constant(bundle, bundle.layers[node.layer])
+    return array is not None and bool((array >= steps).all())
+
+
+def _constant(bundle: Bundle, layer: Layer) -> Array | None:
+    """The numbers of a small constant that is no weight, which training might change."""
+    if not isinstance(layer, Constant):
+        return None
+    operand = layer.operands.get("value")
+    if isinstance(operand, LiteralOperand):
+        return np.asarray(operand.literal)
+    if not isinstance(operand, StoredOperand):
+        return None
+    tensor = bundle.tensors[operand.tensor]
+    small = tensor.data.nbytes <= _MOST and tensor.record.role == "constant"
+    return tensor.data.numpy() if small else None
