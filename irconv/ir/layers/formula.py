@@ -45,6 +45,10 @@ class Formula:
         shape = tuple(sizes.get(axis, 1) for axis in range(rank))
         return self(Reshape(shape=shape[min(axes) :]), self.operand(role))
 
+    def result(self, name: str, layer: Layer, *values: str) -> str:
+        """One step that makes a result of the composite."""
+        return self._add(layer, values, {}, name)
+
     def ends(self, layer: Layer, *values: str, **operands: str) -> Decomposition:
         """The last step, which makes the result `y`, and all before it."""
         self._add(layer, values, operands, "y")

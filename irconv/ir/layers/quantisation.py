@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 
-import numpy as np
-
-from irconv.ir.layers.arithmetic import Maximum, Minimum, Sub
+from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
 from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, Parameter, ValueType
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.elementwise import Reciprocal, Round
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.ranges import Axis
-from irconv.ir.layers.tensor_ops import Add, Mul, Reshape
+from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
 from irconv.ir.shapes import static
 
 _SCALE: Mapping[str, Parameter] = {"scale": Parameter("*q"), "zero_point": Parameter("*q")}
@@ -27,13 +25,12 @@ def _check(layer: Layer, given: Mapping[str, ValueType], axis: int | None) -> No
         raise ValueError(f"scale of shape {scale} and zero point of shape {zero} do not fit axis {axis} of {x.shape}")
 
 
-def _along(f: Formula, given: Mapping[str, ValueType], axis: int | None) -> tuple[str, str]:
-    """Scale and zero point as values of x's type that broadcast along `axis` of x."""
-    x = given["x"]
-    scale, zero = f.operand("scale"), f(Cast(dtype=x.dtype), f.operand("zero_point"))
+def _along(f: Formula, given: Mapping[str, ValueType], axis: int | None, dtype: str) -> tuple[str, str]:
+    """Scale and zero point as values of a type that broadcast along `axis` of x."""
+    scale, zero = f.operand("scale"), f(Cast(dtype=dtype), f.operand("zero_point"))
     if axis is None:
         return scale, zero
-    along = Reshape(shape=(*given["scale"].shape, *(1,) * (len(x.shape) - axis - 1)))
+    along = Reshape(shape=(*given["scale"].shape, *(1,) * (len(given["x"].shape) - axis - 1)))
     return f(along, scale), f(along, zero)
 
 
@@ -58,13 +55,17 @@ class QuantizeLinear(Layer):
         return {"y": ValueType(given["zero_point"].dtype, given["x"].shape)}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
-        if self.rounds == "quotient":
-            return None
         f, integers = Formula(self, given), given["zero_point"].dtype
-        scale, zero = _along(f, given, self.axis)
-        whole = f(Round(), f(Add(), f(Mul(), "x", f(Reciprocal(), scale)), zero))
-        ends = np.iinfo(integers)
-        inside = f(Minimum(), f(Maximum(), whole, f.number(float(ends.min))), f.number(float(ends.max)))
+        if not integers.lstrip("u").startswith("int"):  # float8 has other ends
+            return None
+        scale, zero = _along(f, given, self.axis, given["x"].dtype)
+        if self.rounds == "quotient":
+            whole = f(Add(), f(Round(), f(Div(), "x", scale)), zero)
+        else:
+            whole = f(Round(), f(Add(), f(Mul(), "x", f(Reciprocal(), scale)), zero))
+        bits, signed = int(integers.lstrip("uint")), not integers.startswith("u")
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        inside = f(Minimum(), f(Maximum(), whole, f.number(float(low))), f.number(float(high)))
         return f.ends(Cast(dtype=integers), inside)
 
 
@@ -81,6 +82,11 @@ class DequantizeLinear(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         _check(self, given, self.axis)
         return {"y": ValueType(given["scale"].dtype, given["x"].shape)}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        f, real = Formula(self, given), given["scale"].dtype
+        scale, zero = _along(f, given, self.axis, real)
+        return f.ends(Mul(), f(Sub(), f(Cast(dtype=real), "x"), zero), scale)
 
 
 class FakeQuantize(Layer):
@@ -106,7 +112,7 @@ class FakeQuantize(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)
-        scale, zero = _along(f, given, self.axis)
+        scale, zero = _along(f, given, self.axis, given["x"].dtype)
         whole = f(Add(), f(Round(), f(Mul(), "x", f(Reciprocal(), scale))), zero)
         inside = f(Minimum(), f(Maximum(), whole, f.number(float(self.low))), f.number(float(self.high)))
         return f.ends(Mul(), f(Sub(), inside, zero), scale)
@@ -127,3 +133,14 @@ class DynamicQuantizeLinear(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         integers = ValueType("uint8", given["x"].shape)
         return {"y": integers, "scale": ValueType("float32", ()), "zero_point": ValueType("uint8", ())}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        f, axes = Formula(self, given), tuple(range(len(given["x"].shape)))
+        none, most = f.number(0.0), f.number(255.0)
+        low = f(Minimum(), f(Reduce(op="min", axes=axes, keepdims=False), "x"), none)
+        high = f(Maximum(), f(Reduce(op="max", axes=axes, keepdims=False), "x"), none)
+        scale = f.result("scale", Div(), f(Sub(), high, low), most)
+        zero = f(Minimum(), f(Maximum(), f(Round(), f(Div(), f(Sub(), none, low), scale)), none), most)
+        f.result("zero_point", Cast(dtype="uint8"), zero)
+        whole = f(Add(), f(Round(), f(Div(), "x", scale)), zero)
+        return f.ends(Cast(dtype="uint8"), f(Minimum(), f(Maximum(), whole, none), most))

@@ -180,8 +180,9 @@ class MergedRanks(Row):
             raise draft.refuse(f"Keras merges values of one rank as numpy does, got ranks {sorted(ranks)}")
 
     def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
-        """See `Row.takes`."""
-        return len({len(kind.shape) for slot, kind in given.items() if slot.startswith("x")}) == 1
+        """See `Row.takes`. A layer of Keras' has a batch, so that scalars are left to operators."""
+        ranks = {len(kind.shape) for slot, kind in given.items() if slot.startswith("x")}
+        return len(ranks) == 1 and 0 not in ranks
 
 
 @dataclass(frozen=True)
