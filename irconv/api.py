@@ -170,6 +170,10 @@ def _write(
         what = "holds arrays without an architecture, so that nothing but a bundle can be written"
         remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
         raise MissingFact(", ".join(file.name for file in bundle.source.files), what, remedy)
+    if not writer.loops and bundle.graph is not None:
+        from irconv.passes import unroll_scans
+
+        bundle = unroll_scans.run(bundle)
     if options.merge:
         from irconv.execute import execute
         from irconv.passes import fold_constants

@@ -84,6 +84,8 @@ class Writer:
     """Whether it keeps the bundle as it is, whatever the axes of its inputs."""
     stored: bool = False
     """Whether the weights of its layers have to be stored, and cannot be computed."""
+    loops: bool = True
+    """Whether it has loops; else those of known length are written out, and what is known of their steps is stored."""
     options: tuple[str, ...] = ()
     """The fields of `WriteOptions` that it honours besides those of every writer, `OF_EVERY_WRITER`."""
 
@@ -212,6 +214,7 @@ WRITERS = (
         "write_archive",
         "Keras 3 archive",
         stored=True,
+        loops=False,
         channels_first=False,
         options=("io",),
     ),
@@ -222,6 +225,7 @@ WRITERS = (
         "write_weights",
         "weights of a Keras 3 model",
         stored=True,
+        loops=False,
         channels_first=False,
         options=("io",),
     ),
@@ -269,6 +273,7 @@ WRITERS = (
         "write_hdf5",
         "HDF5 model of Keras 2 and tf.keras",
         stored=True,
+        loops=False,
         channels_first=False,
         options=("io", "target_version"),
     ),

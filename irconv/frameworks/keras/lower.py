@@ -23,16 +23,20 @@ from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
-from irconv.passes import decompose, padding, stored_operands
+from irconv.passes import bodies, decompose, padding, stored_operands, unroll_scans
 from irconv.passes.pools import without_ceil_mode, without_counted_padding
 
 #: Functions without negative results: zeros around them are as good as minus infinity under a maximum.
 _NOT_NEGATIVE = (Relu, Sigmoid, HardSigmoid, Exp, Softplus, Softmax)
+
+#: Operands of recurrent layers that Keras' have not.
+_NOT_IN_KERAS = frozenset(("peephole_input", "peephole_forget", "peephole_output", "projection"))
 
 #: The momentum of a cumulative average, which Keras lacks: its default is written, and inference does not use it.
 _MOMENTUM = 0.99
@@ -43,6 +47,8 @@ def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     bundle = laid_out(without_counted_padding(with_variances(_with_one_bias(as_masks(bundle)))))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
+    if bundle.graph is not None and bodies.scans(bundle.layers, bundle.graph):
+        bundle = decompose.run(unroll_scans.run(bundle), _fits(dialect), split)
     bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
     return _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
@@ -59,6 +65,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
         if isinstance(layer, Discretization):  # Keras 3 casts its input to the dtype of an integer result
             return False
         if isinstance(layer, Pad) and not pads_as_keras(layer, mirrors=dialect.operators != "TensorFlowOpLayer"):
+            return False
+        if isinstance(layer, Recurrent) and given.keys() & _NOT_IN_KERAS:
             return False
         if isinstance(layer, UnitNorm) and layer.least != dialect.least:
             return False

@@ -60,12 +60,76 @@ def test_sizes_may_be_free(file: str) -> None:
     assert bundle.graph.outputs[0].shape[0] == "N"
 
 
-def test_a_script_without_shapes_asks_for_them() -> None:
-    text = rejection(lambda: irconv.read(SCRIPTS / "torch213-shuffle" / "scripted.pt"), MissingFact)
-    assert "input x: its shape is not in the file. Give --input-shape x=N,3,224,224" in text
-    asked = ReadOptions(input_shape=("z=N,4,6,8",))
-    text = rejection(lambda: irconv.read(SCRIPTS / "torch213-shuffle" / "scripted.pt", asked), MissingFact)
+#: Scripts whose inputs have another rank than the one that was recorded, or several inputs that any rank would do for.
+OTHERS = {"torch213-bug-select-copy/scripted.pt": ("N", 4)}
+SCRIPTED = [f for f in FILES if f.path.name.startswith("scripted") and f.expected == "right"]
+
+
+@pytest.mark.parametrize("file", SCRIPTED, ids=str)
+def test_the_shapes_of_a_scripts_inputs_are_deduced_from_its_code_and_weights_and_told(file: GoldenFile) -> None:
+    bundle = irconv.read(file.path)
+    assert bundle.graph is not None
+    told = {fact.name: fact for fact in bundle.source.to_tell()}
+    for port, recorded in zip(bundle.graph.inputs, file.record["inputs"], strict=True):
+        assert "--input-shape says another" in told[f"shape of {port.name}"].evidence
+        assert port.dtype == recorded["dtype"]
+        if str(file) in OTHERS:
+            assert port.shape == OTHERS[str(file)]
+        else:
+            assert all(isinstance(a, str) or a == b for a, b in zip(port.shape, recorded["shape"], strict=True))
+    if str(file) not in OTHERS:
+        assert file.error() < 2e-6
+
+
+class Choosing(nn.Module):
+    """What its input is, decides what it does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.size(0) > 3:
+            return x * 2
+        return x
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_a_script_whose_code_does_not_tell_the_shapes_asks_for_them(tmp_path: Path) -> None:
+    path = scripted(Choosing(), tmp_path / "m.pt")
+    text = rejection(lambda: irconv.read(path), MissingFact)
+    assert text == (
+        f"{path}: input x: its shape is not in the file, and the code does not tell it. "
+        "Give --input-shape x=N,3,224,224, and :int64 behind it for whole numbers."
+    )
+    text = rejection(lambda: irconv.read(path, ReadOptions(input_shape=("N,2",))), Refused)
+    assert "branches on torch.gt(torch.size(x, 0), 3), which depends on the size N. --input-shape gives it" in text
+    assert irconv.read(path, ReadOptions(input_shape=("2,2",))).graph is not None
+    text = rejection(lambda: irconv.read(path, ReadOptions(input_shape=("z=N,4,6,8",))), MissingFact)
     assert "the module has no such input, but x" in text
+
+
+class Checking(nn.Module):
+    """Refuses what it does not like, as PyTorch's own layers do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a = nn.Conv1d(4, 6, 3)
+        self.b = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        if x.size(0) != y.size(0):
+            raise ValueError("another batch")
+        return self.a(x).mean(2)[:, :3] + self.b(y)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+def test_inputs_of_several_ranks_are_deduced_together_and_checks_are_taken_to_hold(tmp_path: Path) -> None:
+    module = Checking()
+    bundle = irconv.read(scripted(module, tmp_path / "m.pt"))
+    assert bundle.graph is not None
+    assert [port.shape for port in bundle.graph.inputs] == [("N", 4, "C"), ("N", 5)]
+    x, y = torch.randn(3, 4, 9), torch.randn(3, 5)
+    (got,) = irconv.run(bundle, [x.numpy(), y.numpy()]).values()
+    assert float(abs(got - module(x, y).detach().numpy()).max()) < 1e-6
 
 
 def test_the_layout_of_pytorch_1_0_is_refused_by_name() -> None:

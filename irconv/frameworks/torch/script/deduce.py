@@ -22,6 +22,7 @@ from irconv.ir.shapes import Dimension, Shape
 
 Attempt = Callable[[Sequence[Port]], Bundle]
 
+_BATCH = "N"
 _AXES = ("N", "N C", "N T C", "N C H W", "N C D H W", "N A B C D E")
 _FREE = len(_AXES)
 """A module that takes a value of this rank takes any."""
@@ -98,18 +99,27 @@ def _chosen(ranks: Sequence[int]) -> int:
 
 
 def _takes(ports: Sequence[Port], ranks: Mapping[str, int], attempt: Attempt) -> bool:
+    """Whether the module takes inputs of these ranks, and no size that varies has to be the batch for it."""
+    asked = _shaped(ports, ranks)
     try:
-        attempt(_shaped(ports, ranks))
+        graph = attempt(asked).graph
     except (IrconvError, ArithmeticError, *MALFORMED):
         return False
-    return True
+    found = {port.name: port.shape for port in graph.inputs} if graph is not None else {}
+    return all(found.get(port.name, port.shape).count(_BATCH) == port.shape.count(_BATCH) for port in asked)
 
 
 def _shaped(ports: Sequence[Port], ranks: Mapping[str, int]) -> list[Port]:
+    """The inputs with sizes of their own at these ranks, but for the batch, which is that of all."""
     return [
-        port.model_copy(update={"shape": tuple(_AXES[ranks[port.name] - 1].split())}) if port.name in ranks else port
-        for port in ports
+        port.model_copy(update={"shape": _axes(ranks[port.name], place)}) if port.name in ranks else port
+        for place, port in enumerate(ports)
     ]
+
+
+def _axes(rank: int, place: int) -> Shape:
+    letters = _AXES[rank - 1].split()
+    return tuple(letter if letter == _BATCH or not place else f"{letter}{place}" for letter in letters)
 
 
 def _typed(
@@ -121,14 +131,14 @@ def _typed(
     found = [_settled(port, sizes, bundle) if port.name in unknown else port for port in ports]
     if not _succeeds(found, attempt):
         return None
-    for size in {size for port in found if port.name in unknown for size in port.shape if size in _CHANNELS}:
+    for size in {size for port in found if port.name in unknown for size in port.shape if str(size)[:1] == _CHANNELS}:
         fitting = [count for count in channels if _succeeds(_with_size(found, unknown, size, count), attempt)]
         if len(fitting) == 1:
             found = _with_size(found, unknown, size, fitting[0])
     return found
 
 
-_CHANNELS = ("C",)
+_CHANNELS = "C"
 
 
 def _settled(port: Port, sizes: Mapping[str, int], bundle: Bundle) -> Port:
@@ -171,7 +181,7 @@ def _sizes(bundle: Bundle) -> dict[str, int]:
         for slot, value in node.inputs.items():
             known = _weighed(layer, bundle)
             for word, size in _named(layer.SLOTS.get(slot, ""), types[value].shape).items():
-                if isinstance(size, str) and size.isidentifier() and word in known and size != "N":
+                if isinstance(size, str) and size.isidentifier() and word in known and size != _BATCH:
                     found.setdefault(size, known[word])
     return found
 
