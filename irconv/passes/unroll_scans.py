@@ -78,16 +78,16 @@ def _written_out(node: Node, scan: Scan, steps: int, layers: dict[str, Layer]) -
             pieces.setdefault(i, {})[index if scan.order == "time" else turn] = value
         values = dict(zip(ports, after[: scan.carried], strict=False))
     for i, port in enumerate(ports[: scan.carried]):
-        if (value := node.outputs.get(f"carried{i}")) is not None:
+        if (result := node.outputs.get(f"carried{i}")) is not None:
             name = f"{node.layer}/carried{i}"
             layers[name] = Identity()
-            made.append(_node(name, node.scope, {"x": values[port]}, {"y": value}))
+            made.append(_node(name, node.scope, {"x": values[port]}, {"y": result}))
     for i, found in pieces.items():
-        if (value := node.outputs.get(f"stacked{i}")) is not None:
+        if (result := node.outputs.get(f"stacked{i}")) is not None:
             name = f"{node.layer}/stacked{i}"
             layers[name] = Stack(axis=1)
             inputs = {f"x{place}": found[place] for place in range(steps)}
-            made.append(_node(name, node.scope, inputs, {"y": value}))
+            made.append(_node(name, node.scope, inputs, {"y": result}))
     return made
 
 
