@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -136,6 +136,27 @@ _WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "--target-version",
         metavar="V",
         help="Keras HDF5: 2.3, 1.15, 2.4 or 2.15. [default: the oldest that can say the model]",
+    ),
+    click.option(
+        "--probe", is_flag=True, help="Bundles: keep inputs and what the source's framework predicts, for `check`."
+    ),
+    click.option(
+        "--probe-input",
+        multiple=True,
+        metavar="[NAME=]X",
+        help="Bundles: these inputs (.npy, .npz, an image) instead of random ones.",
+    ),
+    click.option(
+        "--probe-output",
+        multiple=True,
+        metavar="[NAME=]Y",
+        help="Bundles: what was predicted of them (.npy, .npz); nothing is then run.",
+    ),
+    click.option(
+        "--meta",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Bundles: title, description, author, licence, url, preprocessing, labels; @FILE is its text.",
     ),
     click.option("--dry-run", is_flag=True, help="Say all that stands in the way, and write nothing."),
     click.option("--force", is_flag=True, help="Replace DST where it exists."),
@@ -281,12 +302,16 @@ def _closer(bundle: Bundle, layer: str | None, tensor: str | None, as_json: bool
 
 @main.command()
 @click.argument("bundle")
+@click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="What runs the probe, if there is one.")
+@click.option("--no-probe", "probe", is_flag=True, flag_value=False, default=True, help="Do not run the probe.")
 @_json
-def check(bundle: str, as_json: bool) -> None:
-    """Check a bundle: digests, schema, shapes, provenance."""
+def check(bundle: str, runtime: Literal["onnxruntime", "numpy"] | None, probe: bool, as_json: bool) -> None:
+    """Check a bundle: digests, schema, shapes, provenance, and that it predicts what its probe says."""
     from irconv import api
 
-    problems = api.check(bundle)
+    if runtime is not None and not probe:
+        raise click.UsageError("--runtime runs the probe, which --no-probe leaves.")
+    problems = api.check(bundle, runtime, probe)
     if as_json:
         _print_json({"bundle": bundle, "problems": [vars(problem) for problem in problems]})
     for problem in problems:
