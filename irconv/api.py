@@ -16,7 +16,16 @@ from irconv.containers import first_bytes
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
-from irconv.errors import BundleInvalid, IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
+from irconv.errors import (
+    BundleInvalid,
+    IrconvError,
+    MissingFact,
+    Problem,
+    Problems,
+    Refused,
+    UnknownFormat,
+    UnusedOption,
+)
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, refuse_unmerged, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port

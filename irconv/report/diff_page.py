@@ -232,7 +232,9 @@ def _pictures(made: Pictures) -> str:
     down, across = made.axes
     where = f"{down} down, {across} across" if down else across
     gap, darkest = number(made.difference.high), number(float(made.heat.max()))
-    numbers = drawing("Numbers of both sides", steps(made.a.counts, "of-a") + steps(made.b.counts, "of-b"), len(made.a.counts))
+    numbers = drawing(
+        "Numbers of both sides", steps(made.a.counts, "of-a") + steps(made.b.counts, "of-b"), len(made.a.counts)
+    )
     gaps = drawing("Differences", steps(made.difference.counts, "gap"), len(made.difference.counts))
     heat = f'<img alt="Where the difference lies" src="data:image/png;base64,{data}">'
     figures = (

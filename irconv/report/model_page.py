@@ -112,7 +112,9 @@ def _line(points: Sequence[tuple[float, float]]) -> str:
 def _layer_box(made: Drawing, place: int, row: Row) -> str:
     title = f"{row.layer}: {row.type}"
     words = f"{row.layer} {row.type}".lower()
-    inside = _box(made, place, _shortened(row.path[-1], _NAME), _shortened(row.type, _TYPE), "weights" if row.weights else "")
+    inside = _box(
+        made, place, _shortened(row.path[-1], _NAME), _shortened(row.type, _TYPE), "weights" if row.weights else ""
+    )
     return f'<a href="#layer-{place}" data-words="{text(words)}"><title>{text(title)}</title>{inside}</a>'
 
 
@@ -235,7 +237,9 @@ def _grid(tensor: Tensor) -> tuple[Array | None, str]:
         return tall[:-1, :-1], f"outputs 0 to {part.shape[0] - 1} across, inputs 0 to {part.shape[1] - 1} down"
     flat = array.reshape(shape[0], -1)
     chosen = [np.unique(np.linspace(0, n - 1, min(n, _CELLS)).astype(int)) for n in flat.shape]
-    return flat[np.ix_(*chosen)], f"{len(chosen[0])} of {flat.shape[0]} rows, {len(chosen[1])} of {flat.shape[1]} columns"
+    return flat[
+        np.ix_(*chosen)
+    ], f"{len(chosen[0])} of {flat.shape[0]} rows, {len(chosen[1])} of {flat.shape[1]} columns"
 
 
 def _groups(bundle: Bundle) -> Iterator[str]:

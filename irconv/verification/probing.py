@@ -38,7 +38,9 @@ def recorded(source: Given, inputs: Inputs | None) -> Probed:
         found = ran_both(a, b, Request(inputs, seeds=1))
     worst = max((one.tolerance for one in found.outputs), default=0.0)
     if not found.agrees:
-        what = "; ".join([*found.structure, *(f"output {one.name} {one.said()}" for one in found.outputs if not one.agrees)])
+        what = "; ".join(
+            [*found.structure, *(f"output {one.name} {one.said()}" for one in found.outputs if not one.agrees)]
+        )
         raise Disagreement(f"{source.name} in {a.runtime}", f"predicts something else than irconv has read: {what}")
     run = found.runs[0]
     axes = [slot.axes for slot in a.outputs] if len(a.outputs) == len(run.predicted) else [""] * len(run.predicted)

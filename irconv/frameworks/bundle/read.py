@@ -87,5 +87,7 @@ def _probe(manifest: Manifest, files: Files) -> Probed | None:
     keys = [*manifest.probe.inputs.values(), *manifest.probe.outputs.values()]
     if named != ports or sorted(keys) != sorted(data):
         what = "expected an array for every input and output of the graph"
-        raise BundleInvalid(where, f"{what}, got {', '.join(sorted(data)) or 'none'} for {', '.join(keys) or 'none'}", REMEDY)
+        raise BundleInvalid(
+            where, f"{what}, got {', '.join(sorted(data)) or 'none'} for {', '.join(keys) or 'none'}", REMEDY
+        )
     return Probed(manifest.probe, data)

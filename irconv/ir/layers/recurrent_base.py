@@ -92,7 +92,9 @@ class Recurrent(Layer):
 
     def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
         """Of both kernels, at each step of each sequence."""
-        return product(given["x"].shape[:2]) * (product(given["kernel"].shape) + product(given["recurrent_kernel"].shape))
+        return product(given["x"].shape[:2]) * (
+            product(given["kernel"].shape) + product(given["recurrent_kernel"].shape)
+        )
 
     def _check(self, given: Mapping[str, ValueType]) -> None:
         kernel, recurrent = given["kernel"].shape, given["recurrent_kernel"].shape
