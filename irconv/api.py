@@ -373,7 +373,7 @@ def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) 
     `probe` it is not run. Raises `UnknownFormat` where the path is no bundle.
     """
     from irconv.frameworks.bundle import read as bundle_read
-    from irconv.frameworks.bundle.check import digest_problems
+    from irconv.frameworks.bundle.check import digest_problems, located
     from irconv.ir.validate import validate
 
     path = Path(path)
@@ -383,9 +383,12 @@ def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) 
     problems, bundle = Problems(), None
     with problems.collect():
         digest_problems(path).raise_any()
+    changed = any(problem.where.endswith(("README.md", "manifest.json")) for problem in problems.all())
     with problems.collect():
         bundle = bundle_read.read(path, ReadOptions(digests=False))
         validate(bundle).raise_any()
+        if changed:
+            located(path, bundle).raise_any()
     if bundle is None or bundle.probe is None or not probe:
         return list(problems.all())
     from irconv.verification.probing import problems as predicted_otherwise

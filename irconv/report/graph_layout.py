@@ -1,5 +1,5 @@
-"""Where the boxes and lines of a graph go on a page: layers of boxes from top to bottom (Sugiyama's method), computed by
-the library ``fast-sugiyama``, which draws as Graphviz' dot does."""
+"""Where the boxes and lines of a graph go on a page: layers of boxes from top to bottom (Sugiyama's method), computed
+by the library ``fast-sugiyama``, which draws as Graphviz' dot does."""
 
 from __future__ import annotations
 

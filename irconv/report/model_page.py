@@ -35,8 +35,8 @@ _TOOLS = (
 
 
 def write_page(bundle: Bundle, path: Path, force: bool = False) -> None:
-    """Write the page; it appears whole or not at all. Raises `OutputFailed` where it exists, and `MissingFact` where the
-    library that draws graphs is missing."""
+    """Write the page; it appears whole or not at all. Raises `OutputFailed` where it exists, and `MissingFact` where
+    the library that draws graphs is missing."""
     with whole_output(force, sources=[*bundle.opened]) as output:
         output.path(path).write_text(page(bundle), encoding="utf-8")
 
@@ -125,7 +125,8 @@ def _port_box(made: Drawing, place: int, name: str, kind: str) -> str:
 def _box(made: Drawing, place: int, name: str, kind: str, look: str) -> str:
     x, y = made.boxes[place]
     width, height = BOX
-    frame = f'<rect class="{look}" x="{x - width / 2:.1f}" y="{y - height / 2:.1f}" width="{width:.0f}" height="{height:.0f}" rx="6"/>'
+    corner = f'x="{x - width / 2:.1f}" y="{y - height / 2:.1f}"'
+    frame = f'<rect class="{look}" {corner} width="{width:.0f}" height="{height:.0f}" rx="6"/>'
     upper = f'<text x="{x:.1f}" y="{y - 4:.1f}">{text(kind)}</text>'
     return f'{frame}{upper}<text class="second" x="{x:.1f}" y="{y + 12:.1f}">{text(name)}</text>'
 

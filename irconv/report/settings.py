@@ -32,7 +32,7 @@ _NEUTRAL: Mapping[str, Any] = {
 
 
 _SIZES = frozenset(
-    "stride dilation kernel kernel_size output_size output_padding sizes shape scales blocks factors".split()
+    ["stride", "dilation", "kernel", "kernel_size", "output_size", "output_padding", "sizes", "shape", "scales"]
 )
 """What is written ``3x5``, and as one number where all are equal."""
 

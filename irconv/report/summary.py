@@ -136,7 +136,7 @@ def _multiply_adds(bundle: Bundle, node: Node, types: Mapping[str, ValueType]) -
         work = _of_layer(layer, given)
     except (ValueError, KeyError, AssertionError):  # a shape that the rule needs is not known
         return None
-    return None if work is None else work.substituted(batch).dimension  # type: ignore[arg-type]
+    return None if work is None else work.substituted(batch).dimension
 
 
 def _of_layer(layer: Layer, given: Mapping[str, ValueType]) -> Size | None:

@@ -115,7 +115,7 @@ def compared(a: Side, b: Side, request: Request, processes: Processes) -> Report
 
 
 def ran_both(a: Side, b: Side, request: Request) -> Found:
-    """What both sides make of the same inputs. Raises `MissingFact` where their inputs differ in number, or fit neither."""
+    """What both sides make of the same inputs. Raises `MissingFact` where these differ in number, or fit neither."""
     places = paired(a.inputs, b.inputs) if a.inputs and b.inputs else list(range(len(a.inputs or b.inputs)))
     if places is None:
         what = f"takes {_names(a.inputs)} and {b.given.name} takes {_names(b.inputs)}"

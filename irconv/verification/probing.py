@@ -31,7 +31,7 @@ def recorded(source: Given, inputs: Inputs | None) -> Probed:
     Raises `MissingFact` where it cannot be run, and `Disagreement` where what irconv has read predicts something else.
     """
     bundle = source.bundle
-    assert bundle is not None and bundle.graph is not None, "the caller has looked"
+    assert bundle is not None, "the caller has looked"
     with Processes() as processes:
         a = opened(source, processes, 0)
         b = opened(Given(source.path, bundle, reader="irconv"), processes, 1)
@@ -76,7 +76,8 @@ def problems(bundle: Bundle, runtime: Literal["onnxruntime", "numpy"] | None = N
         if not apart.relative <= record.tolerance:
             what = f"differs by {apart.relative:.1e} of the largest value; {power(record.tolerance)} is allowed"
             where = f"probe: output {name}"
-            found.append(Problem(where, f"{what}, against what {record.runtime} predicted on {record.feed}"))
+            by = "the predictions that were given" if record.runtime == _GIVEN else f"what {record.runtime} predicted"
+            found.append(Problem(where, f"{what}, against {by} on the inputs {record.feed}"))
     return found
 
 

@@ -13,8 +13,8 @@ _MOST = 1 << 24
 
 
 def described(texts: Sequence[str], before: Meta | None = None) -> Meta:
-    """The record of ``KEY=VALUE`` texts, added to what was said before; ``@FILE`` is the file's text, and labels are its
-    lines, or stand with commas between them.
+    """The record of ``KEY=VALUE`` texts, added to what was said before; ``@FILE`` is the file's text, and labels are
+    its lines, or stand with commas between them.
 
     Raises `MissingFact` for a key that is none, twice there or without a value, and a file that cannot be read.
     """

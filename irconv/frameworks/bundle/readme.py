@@ -13,9 +13,8 @@ from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import StoredOperand
 from irconv.terminal import shown
 
-
 _PROBED = (
-    "* `probe.safetensors` holds inputs and what the source's own framework predicted of them; `irconv check` compares.",
+    "* `probe.safetensors` holds inputs and what the source's framework predicted of them; `irconv check` compares.",
     "  `manifest.json` says under `probe` which array is which.",
 )
 

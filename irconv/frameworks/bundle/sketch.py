@@ -1,6 +1,6 @@
-"""A model as a numpy program for the README of its bundle: the functions of the layer types that it uses, and the calls.
+"""A model as a numpy program for the README of its bundle: functions of the layer types that it uses, and the calls.
 
-Composite layers are decomposed into the types that have a function in `numpy_sketch`; a model with others has no program,
+Composite layers are decomposed into the types that have a function in `sketches`; a model with others has no program,
 and the README names them.
 """
 
@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from irconv.errors import IrconvError
-from irconv.frameworks.bundle import numpy_sketch
+from irconv.frameworks.bundle.sketches import arrays, functions, recurrent, windows
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer, LiteralOperand
@@ -47,9 +47,10 @@ _WORDS = Words(frozenset({"w", "np", "json", "read", "model", "x", "product", "e
 
 @cache
 def _sources() -> Mapping[str, str]:
-    """The functions of `numpy_sketch` by name, without the types of their arguments."""
-    tree = ast.parse(inspect.getsource(numpy_sketch))
-    return {node.name: _bare(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+    """The functions of `sketches` by name, without the types of their arguments."""
+    parsed = [ast.parse(inspect.getsource(module)) for module in (windows, arrays, functions, recurrent)]
+    nodes = [node for tree in parsed for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: _bare(node) for node in nodes}
 
 
 def _bare(function: ast.FunctionDef) -> str:
@@ -90,7 +91,7 @@ def program(bundle: Bundle) -> list[str] | tuple[str, ...]:
     return list(_lines(lowered, lowered.graph, known))
 
 
-_HELD = frozenset("float64 float32 float16 bfloat16 int64 int32 int16 int8 uint8 bool".split())
+_HELD = frozenset(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"])
 
 
 def _lines(bundle: Bundle, graph: Graph, known: set[str]) -> Iterator[str]:
