@@ -12,7 +12,7 @@ from irconv.comparison.statistics import Statistics, statistics
 from irconv.containers.outputs import whole_output
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.layers.base import StoredOperand
-from irconv.layout import Array
+from irconv.layout import Array, turned
 from irconv.report.graph_layout import BOX, Drawing, laid_out
 from irconv.report.inspect import number, port_text, totals_text
 from irconv.report.page import dim, document, drawing, figure, named, steps, text
@@ -234,7 +234,7 @@ def _grid(tensor: Tensor) -> tuple[Array | None, str]:
         part = array[:_FILTERS, :_CHANNELS]
         gaps = np.full((part.shape[0], part.shape[1], part.shape[2] + 1, part.shape[3] + 1), np.nan)
         gaps[:, :, :-1, :-1] = part
-        tall = gaps.transpose(1, 2, 0, 3).reshape(part.shape[1] * gaps.shape[2], part.shape[0] * gaps.shape[3])
+        tall = turned(gaps, (1, 2, 0, 3)).reshape(part.shape[1] * gaps.shape[2], part.shape[0] * gaps.shape[3])
         return tall[:-1, :-1], f"outputs 0 to {part.shape[0] - 1} across, inputs 0 to {part.shape[1] - 1} down"
     flat = array.reshape(shape[0], -1)
     chosen = [np.unique(np.linspace(0, n - 1, min(n, _CELLS)).astype(int)) for n in flat.shape]

@@ -7,6 +7,7 @@ and the README names them.
 from __future__ import annotations
 
 import ast
+import builtins
 import inspect
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -126,7 +127,7 @@ def _model(bundle: Bundle, graph: Graph) -> Iterator[str]:
     values = [port.value for port in graph.inputs] + [v for node in graph.nodes for v in node.outputs.values()]
     sizes = sorted({symbol for port in graph.inputs for size in port.shape for symbol in symbols(size)})
     wanted = {("value", value): value for value in values} | {("size", one): one.lower() for one in sizes}
-    taken = {*_sources(), *vars(__import__("builtins"))}
+    taken = {*_sources(), *vars(builtins)}
     names = _WORDS.identifiers(wanted, taken)  # type: ignore[arg-type]
     named = {value: names["value", value] for value in values}  # type: ignore[index]
     yield f"def model(w, {', '.join(named[port.value] for port in graph.inputs)}):"
