@@ -16,7 +16,16 @@ from irconv.containers import first_bytes
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
-from irconv.errors import IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
+from irconv.errors import (
+    BundleInvalid,
+    IrconvError,
+    MissingFact,
+    Problem,
+    Problems,
+    Refused,
+    UnknownFormat,
+    UnusedOption,
+)
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, refuse_unmerged, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -78,8 +87,8 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     if options.source_format:
         bundle = _noted(bundle, reader, path)
     bundle = replace(bundle, opened=dict(seen))
-    if bundle.checks and _edits(options):  # what was checked is another function
-        bundle = replace(bundle, checks=())
+    if _edits(options):  # what was checked and predicted is another function
+        bundle = replace(bundle, checks=(), probe=None)
     if bundle.graph is None:
         return bundle
     from irconv.ir.inference import check_types
@@ -163,6 +172,10 @@ def _write(
     judge: _Judge | None,
 ) -> Written:
     sources = (*sources, *bundle.opened)
+    if options.meta:
+        from irconv.frameworks.bundle.meta import described
+
+        bundle = replace(bundle, meta=described(options.meta, bundle.meta))
     writer = _writer(path, options.target_format)
     _refuse(_unwritten(writer, options))
     check_free(path, options.force, sources)
@@ -253,6 +266,7 @@ def convert(
     if reader.graphs and writer.stored and bundle.graph is not None:
         # what a graph computes of its own constants is stored where a target's layers need it so
         writing = replace(writing, merge=True)
+    bundle = _probed(path, bundle, reader, reading, writing)
     if not verify:
         return _write(bundle, Path(destination), writing, progress, sources, None)
     from irconv.verification.conversion import judge
@@ -261,6 +275,26 @@ def convert(
     given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
     judging = judge(given, Path(destination), writer, read)
     return _write(bundle, Path(destination), writing, progress, sources, judging)
+
+
+def _probed(path: Path, bundle: Bundle, reader: Reader, reading: ReadOptions, writing: WriteOptions) -> Bundle:
+    """The bundle with the probe that is asked for. Raises what `irconv.verification.probing` raises."""
+    if not (writing.probe or writing.probe_input or writing.probe_output):
+        return bundle
+    from irconv.verification import probing
+    from irconv.verification.given import read_given
+    from irconv.verification.sides import Given
+
+    if writing.probe_output and not writing.probe_input:
+        raise MissingFact("--probe-output", "expected the inputs, too", "Give them with --probe-input.")
+    if bundle.graph is None:
+        remedy = bundle.graph_remedy("Read the model's own file.")
+        raise MissingFact("--probe", "expected a model, got weights without a graph, which cannot be run", remedy)
+    inputs = read_given(writing.probe_input) if writing.probe_input else None
+    if inputs is not None and writing.probe_output:
+        return replace(bundle, probe=probing.stated(bundle, inputs, read_given(writing.probe_output)))
+    given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
+    return replace(bundle, probe=probing.recorded(given, inputs))
 
 
 @bounded
@@ -336,24 +370,36 @@ def _edits(options: ReadOptions) -> tuple[str, ...]:
 
 
 @bounded
-def check(path: str | Path) -> list[Problem]:
-    """Everything wrong with a bundle on disk: digests, schema, shapes, provenance. An empty list is a sound bundle.
+def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) -> list[Problem]:
+    """Everything wrong with a bundle on disk: digests, schema, shapes, provenance, and what it predicts of its probe.
 
-    Raises `UnknownFormat` where the path is no bundle.
+    An empty list is a sound bundle. `runtime` runs the probe: onnxruntime where it is installed, else numpy; without
+    `probe` it is not run. Raises `UnknownFormat` where the path is no bundle.
     """
     from irconv.frameworks.bundle import read as bundle_read
-    from irconv.frameworks.bundle.check import digest_problems
+    from irconv.frameworks.bundle.check import digest_problems, located
     from irconv.ir.validate import validate
 
     path = Path(path)
     _must_exist(path)
     if not bundle_read.recognises(path):
         raise UnknownFormat(str(path), "expected a bundle: a folder with manifest.json, or its zip")
-    problems = Problems()
+    problems, bundle = Problems(), None
     with problems.collect():
         digest_problems(path).raise_any()
+    changed = any(problem.where.endswith(("README.md", "manifest.json")) for problem in problems.all())
     with problems.collect():
-        validate(bundle_read.read(path, ReadOptions(digests=False))).raise_any()
+        bundle = bundle_read.read(path, ReadOptions(digests=False))
+        validate(bundle).raise_any()
+        if changed:
+            located(path, bundle).raise_any()
+    if bundle is None or bundle.probe is None or not probe:
+        return list(problems.all())
+    from irconv.verification.probing import problems as predicted_otherwise
+
+    with problems.collect():
+        for problem in predicted_otherwise(bundle, runtime):
+            problems.add(problem.where, problem.what, problem.remedy, BundleInvalid)
     return list(problems.all())
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields
 from functools import reduce
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 
@@ -24,6 +24,7 @@ from irconv.shell import Command, Group, print_problems, say
 from irconv.terminal import shown_json
 
 if TYPE_CHECKING:
+    from irconv.ir.bundle import Bundle
     from irconv.ir.manifest import Fact
 
 _DIFFERENT = 1
@@ -136,6 +137,27 @@ _WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         metavar="V",
         help="Keras HDF5: 2.3, 1.15, 2.4 or 2.15. [default: the oldest that can say the model]",
     ),
+    click.option(
+        "--probe", is_flag=True, help="Bundles: keep inputs and what the source's framework predicts, for `check`."
+    ),
+    click.option(
+        "--probe-input",
+        multiple=True,
+        metavar="[NAME=]X",
+        help="Bundles: these inputs (.npy, .npz, an image) instead of random ones.",
+    ),
+    click.option(
+        "--probe-output",
+        multiple=True,
+        metavar="[NAME=]Y",
+        help="Bundles: what was predicted of them (.npy, .npz); nothing is then run.",
+    ),
+    click.option(
+        "--meta",
+        multiple=True,
+        metavar="KEY=VALUE",
+        help="Bundles: title, description, author, licence, url, preprocessing, labels; @FILE is its text.",
+    ),
     click.option("--dry-run", is_flag=True, help="Say all that stands in the way, and write nothing."),
     click.option("--force", is_flag=True, help="Replace DST where it exists."),
 )
@@ -222,30 +244,74 @@ def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> No
 
 @main.command()
 @click.argument("src")
+@click.option("--layer", metavar="NAME", help="Show all of one layer: settings, weights, shapes, what it was.")
+@click.option("--tensor", metavar="NAME", help="Show all of one tensor, by its name here or in the file: numbers, too.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="PAGE", help="Write one self-contained page.")
+@click.option("--force", is_flag=True, help="Replace the page where it exists.")
 @_with(_READING_OPTIONS)
 @_json
-def inspect(src: str, as_json: bool, **flags: Any) -> None:
-    """Show layers, parameters, layouts and shapes of SRC, and what is not known."""
+def inspect(
+    src: str, layer: str | None, tensor: str | None, html: Path | None, force: bool, as_json: bool, **flags: Any
+) -> None:
+    """Show layers, parameters, layouts and shapes of SRC, and what is not known.
+
+    On a terminal the table is a tree of modules; in a pipe every layer has one line, with its settings and weights.
+    """
     from irconv import api
     from irconv.options import ReadOptions
 
-    bundle = api.read(src, _taken(ReadOptions, flags))
-    if as_json:
-        _print_json(bundle.manifest().model_dump(mode="json"))
-        return
-    from irconv.report.inspect import print_bundle
+    if sum(what is not None for what in (layer, tensor, html)) > 1 or (html is not None and as_json):
+        raise click.UsageError("Give one of --layer, --tensor and --html; --html goes without --json.")
+    if force and html is None:
+        raise click.UsageError("--force replaces the page of --html, which is not given.")
+    options = _taken(ReadOptions, flags)
+    if html is not None:
+        from irconv.containers.outputs import check_free
 
-    print_bundle(bundle)
+        check_free(html, force, [Path(src), *options.paths])
+    bundle = api.read(src, options)
+    if html is not None:
+        from irconv.report.model_page import write_page
+
+        write_page(bundle, html, force)
+        say(f"wrote {html}")
+    elif layer is not None or tensor is not None:
+        _closer(bundle, layer, tensor, as_json)
+    elif as_json:
+        _print_json(bundle.manifest().model_dump(mode="json"))
+    else:
+        from irconv.report.inspect import print_bundle
+
+        print_bundle(bundle)
+
+
+def _closer(bundle: Bundle, layer: str | None, tensor: str | None, as_json: bool) -> None:
+    from irconv.report import closer
+
+    if layer is not None:
+        made = closer.layer_document(bundle, layer) if as_json else closer.layer_lines(bundle, layer)
+    else:
+        assert tensor is not None, "one of them is given"
+        made = closer.tensor_document(bundle, tensor) if as_json else closer.tensor_lines(bundle, tensor)
+    if isinstance(made, dict):
+        _print_json(made)
+        return
+    for line in made:
+        say(line)
 
 
 @main.command()
 @click.argument("bundle")
+@click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="What runs the probe, if there is one.")
+@click.option("--no-probe", "probe", is_flag=True, flag_value=False, default=True, help="Do not run the probe.")
 @_json
-def check(bundle: str, as_json: bool) -> None:
-    """Check a bundle: digests, schema, shapes, provenance."""
+def check(bundle: str, runtime: Literal["onnxruntime", "numpy"] | None, probe: bool, as_json: bool) -> None:
+    """Check a bundle: digests, schema, shapes, provenance, and that it predicts what its probe says."""
     from irconv import api
 
-    problems = api.check(bundle)
+    if runtime is not None and not probe:
+        raise click.UsageError("--runtime runs the probe, which --no-probe leaves.")
+    problems = api.check(bundle, runtime, probe)
     if as_json:
         _print_json({"bundle": bundle, "problems": [vars(problem) for problem in problems]})
     for problem in problems:

@@ -120,6 +120,14 @@ class WriteOptions:
     target_version: str | None = None
     """Keras: the dialect of an HDF5 model (``--target-version``): 2.3, 1.15, 2.4 or 2.15 of Keras or TensorFlow; None
     takes the oldest that can say it."""
+    probe: bool = False
+    """Bundles: keep inputs, and what the source's own framework predicts of them (``--probe``)."""
+    probe_input: tuple[str, ...] = ()
+    """Bundles: the files of these inputs, ``[NAME=]X.npy``, instead of random ones (``--probe-input``)."""
+    probe_output: tuple[str, ...] = ()
+    """Bundles: the files of what was predicted of them, so that nothing is run (``--probe-output``)."""
+    meta: tuple[str, ...] = ()
+    """Bundles: ``author=...``, ``labels=@FILE`` and so on (``--meta``)."""
 
 
 #: The flags that are not named after their field.

@@ -36,6 +36,8 @@ def turning(tree: ast.AST) -> list[str]:
 @pytest.mark.parametrize("path", SOURCES, ids=named)
 def test_only_layout_turns_arrays(path: Path) -> None:
     found = turning(ast.parse(path.read_text(encoding="utf-8")))
+    if path.parent.name == "sketches":  # text for a README, which irconv itself never calls
+        return
     assert bool(found) == (path == ROOT / "irconv" / "layout.py"), found
 
 

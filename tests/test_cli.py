@@ -406,7 +406,8 @@ def test_inspect_shows_layers_shapes_and_where_they_came_from() -> None:
         "Nx5x9x7",
         "input input_1: float32 (N, 3, 11, 8) NCHW, NHWC in the source",
         "output dense: float32 (N, 7) NC",
-        "2,307 elements in 4 tensors of role parameter",
+        "2,307 parameters: 2,307 trainable, 0 not; 9.2 kB float32",
+        "multiply-adds for one sample",
     ):
         assert part in done.out
 
@@ -538,7 +539,7 @@ def test_check_of_something_else_is_refused() -> None:
 def test_a_manifest_of_a_newer_major_is_refused_with_what_reads_it(bundle: Path, tmp_path: Path) -> None:
     edited(bundle / "manifest.json", lambda data: {**data, "format": "7.3"})
     sealed(bundle)
-    reason = f"{bundle}: manifest.json: expected format 1.1 or older, got 7.3. Read it with irconv 7.0 or newer.\n"
+    reason = f"{bundle}: manifest.json: expected format 1.2 or older, got 7.3. Read it with irconv 7.0 or newer.\n"
     assert run("convert", bundle, tmp_path / "m.onnx") == Outcome(3, "", reason)
     assert not (tmp_path / "m.onnx").exists()
     assert reason in run("check", bundle).err

@@ -166,6 +166,7 @@ WRITERS = (
         "write",
         "irconv bundle, folder or zip",
         archives=True,
+        options=("probe", "probe_input", "probe_output", "meta"),
     ),
     Writer(
         "theano",

@@ -9,10 +9,21 @@ from pathlib import Path
 
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
-from irconv.ir.manifest import FORMAT, Check, Group, LayoutStep, Manifest, Omitted, SourceRecord, TensorRecord
+from irconv.ir.manifest import (
+    FORMAT,
+    Check,
+    Group,
+    LayoutStep,
+    Manifest,
+    Meta,
+    Omitted,
+    Probe,
+    SourceRecord,
+    TensorRecord,
+)
 from irconv.ir.stamps import Stamp
 from irconv.ir.tensors import LazyTensor, cut, stacked
-from irconv.layout import customary, relayout
+from irconv.layout import Array, customary, relayout
 
 
 @dataclass(frozen=True)
@@ -44,6 +55,23 @@ class Tensor:
 
 
 @dataclass(frozen=True)
+class Probed:
+    """A probe with its arrays."""
+
+    record: Probe
+    data: Mapping[str, LazyTensor]
+    """Key in ``probe.safetensors`` -> array."""
+
+    def inputs(self) -> dict[str, Array]:
+        """The inputs by their names in the graph, in the bundle's axes."""
+        return {name: self.data[key].numpy() for name, key in self.record.inputs.items()}
+
+    def outputs(self) -> dict[str, Array]:
+        """What the source made of them."""
+        return {name: self.data[key].numpy() for name, key in self.record.outputs.items()}
+
+
+@dataclass(frozen=True)
 class Bundle:
     """A model, or weights without a graph (`graph` is None and `groups` says what is known).
 
@@ -58,6 +86,10 @@ class Bundle:
     omitted: tuple[Omitted, ...] = ()
     checks: tuple[Check, ...] = ()
     """How it was compared with its source."""
+    probe: Probed | None = None
+    """What its source predicted."""
+    meta: Meta | None = None
+    """What people say of it."""
     paths: tuple[Path, ...] = ()
     """The files that `source` names, where they still lie; empty for a bundle read back."""
     opened: Mapping[Path, Stamp] = field(default_factory=dict)
@@ -96,6 +128,8 @@ class Bundle:
             groups=self.groups,
             omitted=self.omitted,
             checks=self.checks,
+            probe=self.probe.record if self.probe is not None else None,
+            meta=self.meta,
         )
 
     def operand_types(self, layer: Layer) -> dict[str, ValueType]:

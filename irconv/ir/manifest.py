@@ -11,7 +11,7 @@ from irconv.ir.graph import Graph
 from irconv.ir.layers import MODULES, layer_class, parse_layer
 from irconv.ir.layers.base import Layer, Record
 
-FORMAT = "1.1"
+FORMAT = "1.2"
 """MAJOR.MINOR of the manifests written here. A reader refuses a newer MAJOR; a newer MINOR only adds."""
 
 _LINE = 120
@@ -167,6 +167,39 @@ class Check(Record):
     tolerance: float
 
 
+class Probe(Record):
+    """Inputs, and what the source made of them in a runtime of its own: ``probe.safetensors`` has the arrays, in the
+    bundle's axes, so that whoever runs the bundle can tell whether it is still the same function."""
+
+    by: str
+    """What recorded it: ``irconv 0.1.0``."""
+    runtime: str
+    """What ran the source, with its version; "given" where the user gave the outputs."""
+    as_read: bool
+    """Whether the source ran as irconv had read it, because its framework was not there."""
+    feed: str
+    """The inputs: ``seed 0``, or ``given``."""
+    inputs: dict[str, str]
+    """Name of an input of the graph -> key in ``probe.safetensors``."""
+    outputs: dict[str, str]
+    tolerance: float
+    """The largest difference over the largest value of an output that is the same function."""
+
+
+class Meta(Record):
+    """What people say of a model; nothing of it is computed, and nothing computes with it."""
+
+    title: str = ""
+    description: str = ""
+    author: str = ""
+    licence: str = ""
+    url: str = ""
+    preprocessing: str = ""
+    """How an input is made: sizes, order of colours, range, mean and deviation."""
+    labels: tuple[str, ...] = ()
+    """What each index of the output means."""
+
+
 class Manifest(Record):
     """Everything about a model but the bytes of its tensors."""
 
@@ -178,12 +211,15 @@ class Manifest(Record):
     groups: tuple[Group, ...]
     omitted: tuple[Omitted, ...]
     checks: tuple[Check, ...] = ()
+    probe: Probe | None = None
+    meta: Meta | None = None
 
     def text(self) -> str:
         """The manifest as JSON: the same manifest gives the same text, one short record to a line."""
         data = self.model_dump(mode="json")
-        if not self.checks:
-            del data["checks"]
+        for name in ("checks", "probe", "meta"):
+            if not data[name]:
+                del data[name]
         for layer in data["layers"].values():
             layer["operands"], layer["origin"] = layer.pop("operands"), layer.pop("origin")  # settings come first
         return _render(data, 0) + "\n"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import TypeAlias
 
 Dimension: TypeAlias = int | str
@@ -188,6 +188,15 @@ def _exact_quotient(whole: Size, part: Size) -> Size | None:
             return whole.floor_divide(factor) if not divisor else None
         terms[tuple(left)] = number // factor
     return Size(terms)
+
+
+def product(sizes: Iterable[Dimension]) -> Size:
+    """The number of elements of a shape.
+
+    >>> print(product((2, "N", 3)))
+    6*N
+    """
+    return reduce(lambda total, size: total * size, sizes, Size.of(1))
 
 
 def static(shape: Sequence[Dimension]) -> tuple[int, ...] | None:

@@ -1,29 +1,26 @@
 """A comparison as one HTML page that needs nothing else: the tree of modules, and pictures of what differs.
 
-Every name comes from a foreign file: all of it goes through `_text`, and the page's policy allows its own script alone.
+Every name comes from a foreign file: all of it goes through `text`, and the page's policy allows its own script alone.
 """
 
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from html import escape
-from math import log1p
 from pathlib import Path
 
 from irconv.comparison.compare import Comparison
 from irconv.comparison.model import LayerDiff, Module, SideFacts, TensorDiff
 from irconv.comparison.modules import unit_of
 from irconv.comparison.names import module_paths
-from irconv.comparison.pictures import Histogram, Pictures, pictures
+from irconv.comparison.pictures import Pictures, pictures
 from irconv.containers.outputs import whole_output
 from irconv.report.diff import SAID, number, shapes, values, verdict
+from irconv.report.page import dim, document, drawing, figure, named, steps, text
 from irconv.report.png import heat_map
 
-_HERE = Path(__file__).parent
 _MOST_PICTURES = 400
 _ARROW = "\N{RIGHTWARDS ARROW}"
 _TOOLS = (
@@ -43,23 +40,8 @@ def write_page(compared: Comparison, path: Path, force: bool = False) -> None:
 def page(compared: Comparison) -> str:
     """The page's text."""
     report = compared.report
-    script = (_HERE / "diff_page.js").read_text(encoding="utf-8")
-    style = (_HERE / "diff_page.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'sha256-{digest}'"
     title = " and ".join(Path(side.path).name for side in (report.a, report.b))
-    return "\n".join(
-        [
-            "<!doctype html>",
-            '<html lang="en"><head><meta charset="utf-8">',
-            f'<meta http-equiv="Content-Security-Policy" content="{policy}">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            f"<title>{_text(title)}</title>",
-            f"<style>\n{style}</style></head><body><main>",
-            *_body(compared),
-            f"</main><script>{script}</script></body></html>\n",
-        ]
-    )
+    return document(title, "diff_page", _body(compared))
 
 
 def _body(compared: Comparison) -> Iterator[str]:
@@ -67,10 +49,10 @@ def _body(compared: Comparison) -> Iterator[str]:
     drawn = _chosen(report.tensors)
     sides = "".join(_side(label, facts) for label, facts in (("A", report.a), ("B", report.b)))
     yield f'<h1>Two models compared</h1><dl class="sides">{sides}</dl>'
-    yield f'<p class="verdict">{_text(verdict(report, compared.ignored))}</p>'
+    yield f'<p class="verdict">{text(verdict(report, compared.ignored))}</p>'
     yield _counts(report.tensors, report.layers)
     for note in report.notes:
-        yield f'<p class="note dim">{_text(note)}</p>'
+        yield f'<p class="note dim">{text(note)}</p>'
     yield f"{_TOOLS}<h2>Modules</h2>"
     yield from _tree(compared, drawn)
     yield from _layers([layer for layer in report.layers if layer.differs])
@@ -78,33 +60,19 @@ def _body(compared: Comparison) -> Iterator[str]:
         yield f'<p class="dim">Pictures of the {len(drawn)} tensors that differ most; {without} have none.</p>'
 
 
-def _text(text: object) -> str:
-    """Foreign text for the page: no markup, and no character that is not printed."""
-    shown = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(text))
-    return escape(shown, quote=True)
-
-
-def _name(name: str) -> str:
-    return f'<span class="name">{_text(name)}</span>'
-
-
-def _dim(text: object) -> str:
-    return f'<span class="dim">{_text(text)}</span>'
-
-
-def _chip(word: str, text: str = "") -> str:
-    return f'<span class="chip {_text(word)}">{_text(text or word)}</span>'
+def _chip(word: str, said: str = "") -> str:
+    return f'<span class="chip {text(word)}">{text(said or word)}</span>'
 
 
 def _item(name: str, same: bool) -> str:
     """What the search looks at."""
-    return f'data-name="{_text(name.lower())}" data-same="{int(same)}"'
+    return f'data-name="{text(name.lower())}" data-same="{int(same)}"'
 
 
 def _side(label: str, facts: SideFacts) -> str:
     made_by = " ".join(part for part in (facts.framework, facts.version) if part)
     counts = f"{facts.tensors} tensors, {facts.layers} {'layers' if facts.graph else 'groups, no graph'}"
-    return f"<dt>{label}</dt><dd>{_name(facts.path)} {_dim(f'{made_by}, {counts}')}</dd>"
+    return f"<dt>{label}</dt><dd>{named(facts.path)} {dim(f'{made_by}, {counts}')}</dd>"
 
 
 def _counts(tensors: Sequence[TensorDiff], layers: Sequence[LayerDiff]) -> str:
@@ -149,7 +117,7 @@ def _branch(branch: _Branch, compared: Comparison, drawn: Mapping[int, TensorDif
     opened = " open" if depth == 1 and module.verdict not in ("frozen", "renamed", "folded") else ""
     name = "/".join(branch.module.path[depth - 1 :])
     weights = int(module.elements > 0 and module.tensors.keys() != {"ignored"})
-    yield f'<details class="module" data-weights="{weights}"{opened}><summary>{_name(name)}{_summary(module)}</summary>'
+    yield f'<details class="module" data-weights="{weights}"{opened}><summary>{named(name)}{_summary(module)}</summary>'
     alone = not branch.tensors  # a layer without tensors is shown; one with tensors shows these
     yield from (_layer(layer) for layer in branch.layers if layer.differs or alone)
     for entry in branch.tensors:
@@ -165,16 +133,16 @@ def _summary(module: Module) -> str:
         share = min(100.0, 100 * module.changed / module.elements)
         said += (
             f'<span class="bar" title="{share:.3g} % of its numbers differ">'
-            f'<i class="{_text(module.verdict)}" style="width:{share:.4g}%"></i></span>'
+            f'<i class="{text(module.verdict)}" style="width:{share:.4g}%"></i></span>'
         )
-    said += _dim(", ".join(f"{count} {status}" for status, count in module.tensors.items()))
-    return said + (_dim(f"relative L2 {number(module.relative_l2)}") if module.relative_l2 else "")
+    said += dim(", ".join(f"{count} {status}" for status, count in module.tensors.items()))
+    return said + (dim(f"relative L2 {number(module.relative_l2)}") if module.relative_l2 else "")
 
 
 def _layer(layer: LayerDiff) -> str:
-    name, kind = _layer_name(layer), _dim(layer.types[0] or layer.types[1] or "layer")
-    notes = "".join(f'<p class="note">{_text(line)}</p>' for line in _said(layer))
-    heading = f"<header>{_name(name)}{kind}{''.join(map(_chip, layer.status))}</header>"
+    name, kind = _layer_name(layer), dim(layer.types[0] or layer.types[1] or "layer")
+    notes = "".join(f'<p class="note">{text(line)}</p>' for line in _said(layer))
+    heading = f"<header>{named(name)}{kind}{''.join(map(_chip, layer.status))}</header>"
     plain = "" if layer.differs else " plain"
     return f'<div class="tensor{plain}" {_item(name, not layer.differs)}>{heading}{notes}</div>'
 
@@ -194,8 +162,8 @@ def _layers(layers: Sequence[LayerDiff]) -> Iterator[str]:
     for layer in layers:
         name = _layer_name(layer)
         types = f" {_ARROW} ".join(dict.fromkeys(kind for kind in layer.types if kind))
-        said = "<br>".join(map(_text, _said(layer)))
-        cells = (_name(name), _text(types), "".join(map(_chip, layer.status)), said)
+        said = "<br>".join(map(text, _said(layer)))
+        cells = (named(name), text(types), "".join(map(_chip, layer.status)), said)
         yield f"<tr {_item(name, False)}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
     yield "</tbody></table>"
 
@@ -219,10 +187,10 @@ def _tensor(entry: TensorDiff, compared: Comparison, drawn: Mapping[int, TensorD
     if "renamed" in entry.status and entry.a and entry.b:
         name = f"{entry.a.name} {_ARROW} {entry.b.name}"
     plain = "" if entry.differs else " plain"
-    heading = f"{_name(name)}{_dim(shapes(entry))}{''.join(map(_chip, entry.status))}"
+    heading = f"{named(name)}{dim(shapes(entry))}{''.join(map(_chip, entry.status))}"
     yield f'<div class="tensor{plain}" {_item(name, not entry.differs)}><header>{heading}</header>'
     for note in _notes(entry):
-        yield f'<p class="note">{_text(note)}</p>'
+        yield f'<p class="note">{text(note)}</p>'
     if _drawable(entry):
         yield _facts(entry)
     if id(entry) in drawn and entry.a and entry.b:
@@ -255,7 +223,7 @@ def _facts(entry: TensorDiff) -> str:
         if any(distance.not_finite)
         else "",
     }
-    rows = "".join(f"<div><dt>{key}</dt><dd>{_text(value)}</dd></div>" for key, value in said.items() if value)
+    rows = "".join(f"<div><dt>{key}</dt><dd>{text(value)}</dd></div>" for key, value in said.items() if value)
     return f'<dl class="facts">{rows}</dl>'
 
 
@@ -264,31 +232,14 @@ def _pictures(made: Pictures) -> str:
     down, across = made.axes
     where = f"{down} down, {across} across" if down else across
     gap, darkest = number(made.difference.high), number(float(made.heat.max()))
-    numbers = _drawing("Numbers of both sides", _steps(made.a, "of-a") + _steps(made.b, "of-b"), len(made.a.counts))
-    gaps = _drawing("Differences", _steps(made.difference, "gap"), len(made.difference.counts))
+    numbers = drawing(
+        "Numbers of both sides", steps(made.a.counts, "of-a") + steps(made.b.counts, "of-b"), len(made.a.counts)
+    )
+    gaps = drawing("Differences", steps(made.difference.counts, "gap"), len(made.difference.counts))
     heat = f'<img alt="Where the difference lies" src="data:image/png;base64,{data}">'
     figures = (
-        _figure(numbers, number(made.a.low), "A", "B", "log counts", number(made.a.high)),
-        _figure(gaps, f"-{gap}", "B - A, log counts", gap),
-        _figure(heat, f"mean |B - A|, {where}", f"darkest {darkest}"),
+        figure(numbers, number(made.a.low), "A", "B", "log counts", number(made.a.high)),
+        figure(gaps, f"-{gap}", "B - A, log counts", gap),
+        figure(heat, f"mean |B - A|, {where}", f"darkest {darkest}"),
     )
     return f'<div class="pictures">{"".join(figures)}</div>'
-
-
-def _figure(drawing: str, *captions: str) -> str:
-    said = "".join(f"<span>{_text(caption)}</span>" for caption in captions)
-    return f"<figure>{drawing}<figcaption>{said}</figcaption></figure>"
-
-
-def _drawing(label: str, paths: str, width: int) -> str:
-    shape = f'viewBox="0 0 {width} 100" preserveAspectRatio="none"'
-    return f'<svg {shape} role="img" aria-label="{label}">{paths}</svg>'
-
-
-def _steps(histogram: Histogram, kind: str) -> str:
-    """A histogram as an outline of steps; heights are logarithms of counts."""
-    most = max(map(log1p, histogram.counts)) or 1.0
-    points = ["M0 100"]
-    for place, count in enumerate(histogram.counts):
-        points.append(f"V{100 - 100 * log1p(count) / most:.1f}H{place + 1}")
-    return f'<path class="{kind}" d="{"".join(points)}V100Z"/>'

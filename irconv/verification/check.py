@@ -44,7 +44,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class _Run:
+class Run:
     """One set of inputs in the axes of each side, and what each made of it."""
 
     feed: Feed
@@ -55,12 +55,12 @@ class _Run:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """The outputs of the second side against the first's."""
 
     outputs: list[Output]
     structure: list[str]
-    runs: list[_Run]
+    runs: list[Run]
 
     @property
     def error(self) -> float:
@@ -97,7 +97,7 @@ def both(a: Given, b: Given, processes: Processes) -> tuple[Side, Side]:
 def compared(a: Side, b: Side, request: Request, processes: Processes) -> Report:
     """See `check`. A side whose framework is of another generation than wrote its file is taken at its word where both
     agree; where they do not, and irconv reads another function, it is irconv's reading that is compared."""
-    found = _compared(a, b, request)
+    found = ran_both(a, b, request)
     sides, notes = [a, b], [*a.notes, *b.notes]
     for slot, side in enumerate((a, b)):
         if not found.agrees and side.stands_in and (read := _read_instead(side, found, slot, processes)) is not None:
@@ -107,14 +107,15 @@ def compared(a: Side, b: Side, request: Request, processes: Processes) -> Report
             notes.append(f"{side.given.name}: {what}, and was not asked")
     if sides != [a, b]:
         a, b = sides
-        found = _compared(a, b, request)
+        found = ran_both(a, b, request)
     notes += [*_independence(a, b), *_dependence(found)]
     layers = _layers(a, b, found, processes) if request.layers else None
     notes += layers.notes if layers is not None else ()
     return Report(_ran(a), _ran(b), tuple(found.outputs), tuple(dict.fromkeys(notes)), tuple(found.structure), layers)
 
 
-def _compared(a: Side, b: Side, request: Request) -> _Found:
+def ran_both(a: Side, b: Side, request: Request) -> Found:
+    """What both sides make of the same inputs. Raises `MissingFact` where these differ in number, or fit neither."""
     places = paired(a.inputs, b.inputs) if a.inputs and b.inputs else list(range(len(a.inputs or b.inputs)))
     if places is None:
         what = f"takes {_names(a.inputs)} and {b.given.name} takes {_names(b.inputs)}"
@@ -139,7 +140,7 @@ def _allowed(a: Side, feed: Feed, predicted: Sequence[Array], request: Request) 
     ]
 
 
-def _read_instead(side: Side, found: _Found, slot: int, processes: Processes) -> Side | None:
+def _read_instead(side: Side, found: Found, slot: int, processes: Processes) -> Side | None:
     """The side as irconv reads it, where that is another function than its framework runs."""
     try:
         read = opened(side.given, processes, slot, own=False)
@@ -151,11 +152,11 @@ def _read_instead(side: Side, found: _Found, slot: int, processes: Processes) ->
     arrays = [turned(array, orders(array.shape, own.axes, other)[0]) for array, own, other in slots]
     apart = 0.0
     for wanted, got, own, other in zip(made, _run(read, arrays), side.outputs, read.outputs, strict=True):
-        apart = max(apart, difference(wanted, _turned_output(wanted, got, own.axes, other.axes)[0]).relative)
+        apart = max(apart, difference(wanted, turned_output(wanted, got, own.axes, other.axes)[0]).relative)
     return read if apart > max(output.tolerance for output in found.outputs) else None
 
 
-def _layers(a: Side, b: Side, found: _Found, processes: Processes) -> Layers:
+def _layers(a: Side, b: Side, found: Found, processes: Processes) -> Layers:
     """What both sides make on the way from the inputs on which they are furthest apart."""
     allowed = max(output.tolerance for output in found.outputs)
     worst = max(found.outputs, key=lambda one: one.difference.relative).feed
@@ -265,10 +266,10 @@ def _against(
     feeds: Sequence[Feed],
     predicted: Sequence[Sequence[Array]],
     allowed: Sequence[float],
-) -> _Found:
+) -> Found:
     """The outputs of the second side against the first's; where the shapes leave open which axes the second side
     takes, those under which it agrees."""
-    best: _Found | None = None
+    best: Found | None = None
     choices = _choices(a, b, places, feeds[0])
     for choice in choices:
         try:
@@ -308,15 +309,15 @@ def _outputs(
     feeds: Sequence[Feed],
     predicted: Sequence[Sequence[Array]],
     allowed: Sequence[float],
-) -> _Found:
+) -> Found:
     outputs: list[Output] = []
     structure: list[str] = []
-    runs: list[_Run] = []
+    runs: list[Run] = []
     for feed, wanted in zip(feeds, predicted, strict=True):
         arrays = [turned(feed.arrays[place], order) for place, order in zip(places, choice, strict=True)]
         taken = _cast(arrays, b.inputs)
         got = _run(b, taken)
-        runs.append(_Run(feed, taken, wanted, got))
+        runs.append(Run(feed, taken, wanted, got))
         names = [_named(side.outputs, found) for side, found in ((a, wanted), (b, got))]
         if len(wanted) != len(got):
             structure.append(f"{a.given.name} has outputs {names[0]}, {b.given.name} has {names[1]}")
@@ -324,10 +325,10 @@ def _outputs(
         match = paired(slots[1], slots[0]) or list(range(min(len(wanted), len(got))))
         for number, place in enumerate(match):
             axes = [_axes(side.outputs, n) for side, n in ((a, number), (b, place))]
-            array, order = _turned_output(wanted[number], got[place], axes[0], axes[1])
+            array, order = turned_output(wanted[number], got[place], axes[0], axes[1])
             apart = difference(wanted[number], array)
             outputs.append(Output(names[0][number], names[1][place], feed.name, apart, allowed[number], order))
-    return _Found(outputs, list(dict.fromkeys(structure)), runs)
+    return Found(outputs, list(dict.fromkeys(structure)), runs)
 
 
 def _cast(arrays: Sequence[Array], slots: Sequence[Slot]) -> list[Array]:
@@ -348,7 +349,7 @@ def _axes(slots: Sequence[Slot], number: int) -> str:
     return slots[number].axes if number < len(slots) else ""
 
 
-def _turned_output(wanted: Array, got: Array, axes: str, other: str) -> tuple[Array, Order]:
+def turned_output(wanted: Array, got: Array, axes: str, other: str) -> tuple[Array, Order]:
     """The second side's output in the axes of the first: by the letters, else by the shape, else by the numbers."""
     found = orders(got.shape, other, Slot("", wanted.shape, "", axes))
     if not found:
@@ -367,7 +368,7 @@ def _independence(a: Side, b: Side) -> list[str]:
     return [f"{a.given.name} and {b.given.name}: {what}"]
 
 
-def _dependence(found: _Found) -> list[str]:
+def _dependence(found: Found) -> list[str]:
     notes = []
     for output in found.outputs[: len(found.outputs) // len(found.runs)]:
         number = found.outputs.index(output)

@@ -27,7 +27,7 @@ READING = {
 }
 #: By the suffix that is written, from a graph in memory. A conversion may do the sum of both.
 WRITING = {
-    ".irconv": Steps(types=2, passes=5),
+    ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
     ".onnx": Steps(types=5, passes=28),
     ".py": Steps(types=4, passes=23),
     ".keras": Steps(types=12, passes=60),
@@ -72,18 +72,20 @@ _ONNX = frozenset({"onnx", "google", "ml_dtypes"})
 _HDF5 = frozenset({"h5py", "cython_runtime"})
 
 #: (suffix read, suffix written), or (suffix read, "") for `inspect`. The process is the one of the HDF5 library.
-#: Every reader is asked about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it.
+#: `inspect` has a module each for sums, for settings in words and for its tables; a bundle's README has a numpy
+#: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
+#: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it.
 STARTS = {
-    (".irconv", ""): Starts(100, _TABLES),
+    (".irconv", ""): Starts(110, _TABLES),
     (".keras", ""): Starts(220, _TABLES, processes=1),
     (".h5", ""): Starts(220, _TABLES, processes=1),
-    (".pt", ""): Starts(90, _TABLES),
-    (".safetensors", ""): Starts(90, _TABLES),
-    (".irconv", ".irconv"): Starts(100),
+    (".pt", ""): Starts(100, _TABLES),
+    (".safetensors", ""): Starts(100, _TABLES),
+    (".irconv", ".irconv"): Starts(120),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(180),
     (".irconv", ".h5"): Starts(220, _HDF5),
-    (".h5", ".irconv"): Starts(220, processes=1),
+    (".h5", ".irconv"): Starts(230, processes=1),
     (".h5", ".onnx"): Starts(250, _ONNX, processes=1),
     (".h5", ".py"): Starts(260, processes=1),
     (".h5", ".keras"): Starts(240, _HDF5, processes=1),

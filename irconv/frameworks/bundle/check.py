@@ -5,17 +5,21 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from contextlib import suppress
+from difflib import SequenceMatcher
 from pathlib import Path
 
 from irconv.containers import safetensors
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.verified import VerifiedFile
 from irconv.errors import BundleInvalid, DamagedFile, IrconvError, Problems
-from irconv.frameworks.bundle.digests import REMEDY, SUMS, is_weights
-from irconv.frameworks.bundle.files import Files, proved
+from irconv.frameworks.bundle.digests import MANIFEST, README, REMEDY, SUMS, is_weights
+from irconv.frameworks.bundle.files import Files, bundle_files, proved
+from irconv.frameworks.bundle.readme import readme
+from irconv.ir.bundle import Bundle
 
 _BLOCK = 2**20
 _FEW = 5
+_LINE = 400
 
 
 def digest_problems(path: Path) -> Problems:
@@ -35,6 +39,26 @@ def digest_problems(path: Path) -> Problems:
     for name in files.names():
         if name not in files.sums and name != SUMS:
             problems.add(f"{path}: {name}", f"is not in {SUMS}", kind=BundleInvalid)
+    return problems
+
+
+def located(path: Path, bundle: Bundle) -> Problems:
+    """The lines in which the README of a bundle and its manifest say something else: one of them was changed there.
+
+    Both are made of the same, so that each is a copy of what the other says of layers, settings and names.
+    """
+    problems, files = Problems(), bundle_files(path, verify=False)
+    try:
+        found = files.text(README).split("\n")
+    except IrconvError:  # which is noted already
+        return problems
+    wanted = readme(bundle).split("\n")
+    matcher = SequenceMatcher(None, wanted, found, autojunk=False)
+    apart = [code for code in matcher.get_opcodes() if code[0] != "equal"]
+    for _, first, last, start, stop in apart[:_FEW]:
+        said, instead = " / ".join(wanted[first:last])[:_LINE], " / ".join(found[start:stop])[:_LINE]
+        what = f"{MANIFEST} says {said!r}, and {README} says {instead!r}"
+        problems.add(f"{path}: {README}, line {start + 1}", what, REMEDY, BundleInvalid)
     return problems
 
 

@@ -18,6 +18,7 @@ SUMS = "SHA256SUMS"
 MANIFEST = "manifest.json"
 README = "README.md"
 BLOCKS = "weights.blocks.json"
+PROBE = "probe.safetensors"
 REMEDY = "Fetch the bundle again; --no-verify reads it as it is."
 _LINE = re.compile(r"([0-9a-f]{64})  ([^/\n]+)")
 _WEIGHTS = re.compile(r"weights(-\d{5}-of-\d{5})?\.safetensors")
@@ -112,6 +113,6 @@ def own_files(folder: Path) -> Collection[str] | None:
             head = file.read(_HEAD)
     except (OSError, *MALFORMED):
         return None
-    foreign = [name for name in names if name not in (MANIFEST, README, BLOCKS, _INDEX) and not is_weights(name)]
+    foreign = [name for name in names if name not in (MANIFEST, README, BLOCKS, PROBE, _INDEX) and not is_weights(name)]
     begins = re.match(rb'\{\s*"format":\s*"\d+\.\d+"', head)
     return None if problems or foreign or MANIFEST not in names or begins is None else {*names, SUMS}

@@ -10,9 +10,9 @@ from pydantic import ValidationError
 
 from irconv.containers import safetensors, zip
 from irconv.errors import MALFORMED, BundleInvalid
-from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, REMEDY
-from irconv.frameworks.bundle.files import bundle_files
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, PROBE, REMEDY
+from irconv.frameworks.bundle.files import Files, bundle_files
+from irconv.ir.bundle import Bundle, Probed, Tensor
 from irconv.ir.manifest import UNVERIFIED, Manifest
 from irconv.ir.tensors import LazyTensor, from_pairs
 from irconv.ir.upgrade import upgrade
@@ -55,7 +55,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     missing, extra = sorted(set(manifest.tensors) - set(data_of)), sorted(set(data_of) - set(manifest.tensors))
     if missing or extra:
         raise BundleInvalid(where, f"and the weights differ: {(missing + extra)[:5]}")
-    bundle = _bundle(manifest, data_of)
+    bundle = _bundle(manifest, data_of, _probe(manifest, files))
     if not options.digests and UNVERIFIED not in bundle.source.facts:
         source = bundle.source.model_copy(update={"facts": (*bundle.source.facts, UNVERIFIED)})
         bundle = replace(bundle, source=source)
@@ -66,7 +66,28 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     return bundle
 
 
-def _bundle(manifest: Manifest, data: dict[str, LazyTensor]) -> Bundle:
+def _bundle(manifest: Manifest, data: dict[str, LazyTensor], probe: Probed | None) -> Bundle:
     tensors = {key: Tensor(record, from_pairs(data[key], record.dtype)) for key, record in manifest.tensors.items()}
-    kept = (manifest.groups, manifest.omitted, manifest.checks)
+    kept = (manifest.groups, manifest.omitted, manifest.checks, probe, manifest.meta)
     return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, *kept)
+
+
+def _probe(manifest: Manifest, files: Files) -> Probed | None:
+    """The probe with its arrays. Raises `BundleInvalid` where these, or the graph, are not what it says."""
+    where, file = f"{files.path}: {PROBE}", files.raw(PROBE)
+    if (manifest.probe is None) != (file is None):
+        said = "has a probe" if manifest.probe else "has none"
+        raise BundleInvalid(where, f"expected this file where {MANIFEST} has a probe and only there; it {said}", REMEDY)
+    if manifest.probe is None or file is None:
+        return None
+    data, _ = safetensors.read(file)
+    graph = manifest.graph
+    ports = [{port.name for port in one} for one in (graph.inputs, graph.outputs)] if graph else [set(), set()]
+    named = [set(manifest.probe.inputs), set(manifest.probe.outputs)]
+    keys = [*manifest.probe.inputs.values(), *manifest.probe.outputs.values()]
+    if named != ports or sorted(keys) != sorted(data):
+        what = "expected an array for every input and output of the graph"
+        raise BundleInvalid(
+            where, f"{what}, got {', '.join(sorted(data)) or 'none'} for {', '.join(keys) or 'none'}", REMEDY
+        )
+    return Probed(manifest.probe, data)

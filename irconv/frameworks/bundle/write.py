@@ -13,6 +13,7 @@ from irconv.containers.verified import Digests, digests
 from irconv.frameworks.bundle.digests import (
     BLOCKS,
     MANIFEST,
+    PROBE,
     README,
     SUMS,
     blocks_text,
@@ -56,6 +57,8 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped
         proofs = {path.name: digests(path, zipped) for path in sorted(folder.iterdir()) if is_weights(path.name)}
         sized = {name: ((folder / name).stat().st_size, proof) for name, proof in proofs.items()}
         (folder / BLOCKS).write_text(blocks_text(sized), encoding="utf-8")
+    if bundle.probe is not None:
+        safetensors.write(folder / PROBE, bundle.probe.data)
     (folder / MANIFEST).write_text(bundle.manifest().text(), encoding="utf-8")
     (folder / README).write_text(readme(bundle), encoding="utf-8")
     sums = {path.name: sha256(path) for path in folder.iterdir() if path.name not in proofs}

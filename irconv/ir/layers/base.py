@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, SerializeAsAny
 
-from irconv.ir.shapes import Dimension, Shape
+from irconv.ir.shapes import Dimension, Shape, Size
 from irconv.layout import Array
 
 
@@ -178,6 +178,11 @@ class Layer(Record):
 
     def on_last_axis(self, rank: int) -> OnChannels | None:
         """What `on_channels` may have been made of: the same layer with the last axis in the place of axis 1."""
+        return None
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size | None:
+        """How many products of a weight, or of another value, with a value are summed, given the types of the inputs
+        and operands; None where it is those of the decomposition. Element by element nothing is counted."""
         return None
 
     def settings(self) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from irconv.ir.layers.scan_builder import ScanBuilder
 from irconv.ir.layers.slicing import Split
 from irconv.ir.layers.tensor_ops import Add, Mul
 from irconv.ir.layers.window import Padding, window_outputs
-from irconv.ir.shapes import Dimension
+from irconv.ir.shapes import Dimension, Size, product
 
 
 class ConvLSTM(Recurrent):
@@ -64,6 +64,10 @@ class ConvLSTM(Recurrent):
         sizes = window_outputs(x[3:], window, self.stride, self.dilation, self.padding)
         shape = (x[0], self.units(given), *sizes)
         return {"h": shape, "c": shape}
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        """Of both kernels, at each place of each step."""
+        return super().multiply_adds(given) * product(self.state_shapes(given)["h"][2:])
 
     def _check(self, given: Mapping[str, ValueType]) -> None:
         x, kernel, recurrent = given["x"].shape, given["kernel"].shape, given["recurrent_kernel"].shape

@@ -21,7 +21,7 @@ from irconv.ir.layers.matrix import Einsum, MatMul
 from irconv.ir.layers.ranges import Count, Positive
 from irconv.ir.layers.tensor_ops import Add, Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, padding_to_compute, window_outputs
-from irconv.ir.shapes import Dimension, Size, static
+from irconv.ir.shapes import Dimension, Size, product, static
 
 
 class Conv(Layer):
@@ -55,6 +55,10 @@ class Conv(Layer):
             raise ValueError(f"a kernel of shape {kernel} with {self.groups} groups does not take {channels} channels")
         spatial = window_outputs(tuple(sizes), window, self.stride, self.dilation, self.padding)
         return {"y": ValueType(x.dtype, (n, kernel[0], *spatial))}
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        n, _, *spatial = self.infer(given)["y"].shape
+        return product((n, *spatial, *given["kernel"].shape))
 
     def on_last_axis(self, rank: int) -> OnChannels | None:
         """A Linear, where the kernel has size 1."""
@@ -128,6 +132,10 @@ class ConvTranspose(Layer):
         if any(isinstance(size, int) and size < 1 for size in spatial):
             raise ValueError(f"padding {self.padding} leaves nothing of a result of {x.shape}")
         return {"y": ValueType(x.dtype, (n, (Size.of(kernel[1]) * self.groups).dimension, *spatial))}
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        n, _, *spatial = given["x"].shape
+        return product((n, *spatial, *given["kernel"].shape))
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """For targets that add fewer zeros at the end than the stride: the zeros as a Pad, the bias after it."""
@@ -207,6 +215,9 @@ class Linear(Layer):
         if isinstance(x.shape[-1], int) and x.shape[-1] != kernel[1]:
             raise ValueError(f"a kernel of shape {kernel} does not take {x.shape[-1]} features")
         return {"y": ValueType(x.dtype, (*x.shape[:-1], kernel[0]))}
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        return product((*given["x"].shape[:-1], *given["kernel"].shape))
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """For targets with matrix products only: the product, by the transpose of a kernel that is computed, and the

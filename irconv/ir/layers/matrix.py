@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, Step, ValueType, broadcast
 from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.tensor_ops import Mul, Reduce
-from irconv.ir.shapes import Dimension, Shape
+from irconv.ir.shapes import Dimension, Shape, Size, product
 
 
 class MatMul(Layer):
@@ -36,6 +36,9 @@ class MatMul(Layer):
         inner = (columns[-1],) if len(right) > 1 else ()
         return {"y": ValueType(given["left"].dtype, (*batch, *outer, *inner))}
 
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        return product((*self.infer(given)["y"].shape, given["left"].shape[-1]))
+
 
 class Einsum(Layer):
     """A sum of products, with the axes named by letters: ``bij,bjk->bik`` is a batch of matrix products.
@@ -54,6 +57,15 @@ class Einsum(Layer):
     equation: str
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        shape, _ = self._sizes(given)
+        return {"y": ValueType(next(iter(given.values())).dtype, shape)}
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        shape, summed = self._sizes(given)
+        return product((*shape, *summed)) if len(given) > 1 else Size.of(0)
+
+    def _sizes(self, given: Mapping[str, ValueType]) -> tuple[Shape, Shape]:
+        """The shape of the result, and the sizes of the axes that are summed over."""
         terms, result = self.terms()
         if len(terms) != len(given):
             raise ValueError(f"{self.equation!r} has {len(terms)} operands, got {len(given)}")
@@ -76,7 +88,7 @@ class Einsum(Layer):
         before, dots, after = result.partition("...")
         free = broadcast(others) if dots and any(others) else ()
         shape = (*(sizes[letter] for letter in before), *free, *(sizes[letter] for letter in after))
-        return {"y": ValueType(next(iter(given.values())).dtype, shape)}
+        return shape, tuple(size for letter, size in sizes.items() if letter not in result)
 
     def terms(self) -> tuple[list[str], str]:
         """The letters of each operand and of the result."""

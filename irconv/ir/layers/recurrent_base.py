@@ -23,7 +23,7 @@ from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.scan_builder import ScanBuilder
 from irconv.ir.layers.shape_ops import Full, Range, Unsqueeze
 from irconv.ir.layers.tensor_ops import Constant
-from irconv.ir.shapes import Dimension
+from irconv.ir.shapes import Dimension, Size, product
 
 
 def _activation(value: Any) -> Layer:
@@ -89,6 +89,12 @@ class Recurrent(Layer):
             "y": ValueType(x.dtype, sequence),
             **{name: ValueType(x.dtype, shape) for name, shape in states.items()},
         }
+
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
+        """Of both kernels, at each step of each sequence."""
+        return product(given["x"].shape[:2]) * (
+            product(given["kernel"].shape) + product(given["recurrent_kernel"].shape)
+        )
 
     def _check(self, given: Mapping[str, ValueType]) -> None:
         kernel, recurrent = given["kernel"].shape, given["recurrent_kernel"].shape

@@ -11,12 +11,15 @@ from typing import Any, TypeAlias
 
 from irconv.errors import BundleInvalid
 from irconv.ir.manifest import FORMAT
-from irconv.ir.upgrade import to_1_1
+from irconv.ir.upgrade import to_1_1, to_1_2
 
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
 #: Format -> (the format after it, how a manifest gets there).
-STEPS: Mapping[str, tuple[str, Upgrade]] = {"1.0": ("1.1", to_1_1.upgrade)}
+STEPS: Mapping[str, tuple[str, Upgrade]] = {
+    "1.0": ("1.1", to_1_1.upgrade),
+    "1.1": ("1.2", to_1_2.upgrade),
+}
 
 
 def upgrade(manifest: Any, where: str, steps: Mapping[str, tuple[str, Upgrade]] = STEPS) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import pytest
 
 import irconv
 from irconv.frameworks.bundle.check import digest_problems
-from tests.helpers import golden, read_case
+from tests.helpers import golden, lenet, read_case
 
 
 def problems(path: Path) -> list[str]:
@@ -54,3 +54,29 @@ def test_a_missing_list_of_digests_is_named(tmp_path: Path) -> None:
     (tmp_path / "m.irconv" / "SHA256SUMS").unlink()
     (found,) = irconv.check(tmp_path / "m.irconv")
     assert str(found) == f"{tmp_path / 'm.irconv'}: SHA256SUMS: expected this file, which is missing."
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+def test_a_changed_setting_is_found_and_said_to_be_where_it_is(zipped: bool, tmp_path: Path) -> None:
+    path = tmp_path / ("m.irconv.zip" if zipped else "m.irconv")
+    irconv.write(read_case(lenet("tf2.15-lenet5-h5")), path)
+    text = (path if zipped else path / "manifest.json").read_bytes()
+    setting, other = b'"count_padding": false', b'"count_padding": true '
+    assert text.count(setting) == 2
+    (path if zipped else path / "manifest.json").write_bytes(text.replace(setting, other, 1))
+    said = [str(problem) for problem in irconv.check(path)]
+    assert any("manifest.json: expected " in line for line in said)
+    (line,) = [line for line in said if "README.md, line " in line and "| average_pooling2d |" in line]
+    assert line.count("count_padding=") == 2
+
+
+def test_a_changed_byte_of_the_readme_is_found_with_its_line(tmp_path: Path) -> None:
+    irconv.write(read_case(golden("tf2.15-dense_2d")), tmp_path / "m.irconv")
+    file = tmp_path / "m.irconv" / "README.md"
+    lines = file.read_text().split("\n")
+    place = next(number for number, line in enumerate(lines) if "kernel 5 x 7" in line)
+    lines[place] = lines[place].replace("5 x 7", "5 x 8")
+    file.write_text("\n".join(lines))
+    said = [str(problem) for problem in irconv.check(tmp_path / "m.irconv")]
+    assert any("README.md: expected SHA-256 " in line for line in said)
+    assert any(f"README.md, line {place + 1}: manifest.json says" in line and "5 x 8" in line for line in said)

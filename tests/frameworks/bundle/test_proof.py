@@ -25,7 +25,12 @@ REMEDY = "Fetch the bundle again; --no-verify reads it as it is."
 UNVERIFIED = irconv.ReadOptions(digests=False)
 
 
-@pytest.fixture(params=["m.irconv", "m.irconv.zip", "1.0-dense_2d.irconv", "1.0-dense_2d.irconv.zip"])
+@pytest.fixture(
+    params=[
+        *("m.irconv", "m.irconv.zip", "1.0-dense_2d.irconv", "1.0-dense_2d.irconv.zip"),
+        *("1.1-dense_2d.irconv", "1.1-dense_2d.irconv.zip"),
+    ]
+)
 def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     path = tmp_path / str(request.param)
     if path.name[0] == "m":

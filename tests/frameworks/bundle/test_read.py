@@ -13,6 +13,7 @@ import pytest
 
 import irconv
 from irconv.errors import BundleInvalid, DamagedFile
+from irconv.ir.manifest import FORMAT
 from tests.helpers import contents, edited, golden, read_case, rejection, sealed
 
 CASE = golden("tf2.15-flatten_dense")
@@ -39,9 +40,9 @@ def folder(tmp_path: Path) -> Path:
         (lambda data: {**data, "tensors": {}}, "and the weights differ: "),
         (
             lambda data: {**data, "format": "one"},
-            "expected a manifest with a format such as '1.1', got 'one'.",
+            "expected a manifest with a format such as '1.2', got 'one'.",
         ),
-        (lambda data: [data], "expected a manifest with a format such as '1.1', got None."),
+        (lambda data: [data], "expected a manifest with a format such as '1.2', got None."),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused_with_the_place(
@@ -125,4 +126,4 @@ def test_reading_changes_nothing(folder: Path) -> None:
     irconv.read(folder)
     irconv.check(folder)
     assert contents(folder) == before
-    assert json.loads(before["m.irconv/manifest.json"])["format"] == "1.1"
+    assert json.loads(before["m.irconv/manifest.json"])["format"] == FORMAT

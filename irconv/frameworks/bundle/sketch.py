@@ -1,0 +1,183 @@
+"""A model as a numpy program for the README of its bundle: functions of the layer types that it uses, and the calls.
+
+Composite layers are decomposed into the types that have a function in `sketches`; a model with others has no program,
+and the README names them.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+from collections.abc import Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from irconv.errors import IrconvError
+from irconv.frameworks.bundle.sketches import arrays, functions, recurrent, windows
+from irconv.ir.bundle import Bundle
+from irconv.ir.graph import Graph, Node
+from irconv.ir.layers.base import Layer, LiteralOperand
+from irconv.ir.shapes import symbols
+from irconv.passes import decompose
+from irconv.python_source.literals import Code, literal, quoted
+from irconv.python_source.names import Words
+from irconv.python_source.sizes import size_code
+from irconv.python_source.statements import wrapped
+
+_READ = '''def read(path):
+    """The arrays of a .safetensors file by name."""
+    with open(path, "rb") as file:
+        content = file.read()
+    start = 8 + int.from_bytes(content[:8], "little")
+    types = dict(F64="f8", F32="f4", F16="f2", I64="i8", I32="i4", I16="i2", I8="i1", U8="u1", BOOL="?")
+    arrays = {}
+    for name, entry in json.loads(content[8:start]).items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            raw = content[start + first : start + last]
+            if entry["dtype"] == "BF16":
+                array = (np.frombuffer(raw, "<u2").astype("u4") << 16).view("f4")
+            else:
+                array = np.frombuffer(raw, np.dtype("<" + types[entry["dtype"]]))
+            arrays[name] = array.reshape(entry["shape"])
+    return arrays'''
+_IMPORTS = {"product": "from itertools import product", "erf": "from math import erf"}
+_WORDS = Words(frozenset({"w", "np", "json", "read", "model", "x", "product", "erf"}))
+
+
+@cache
+def _sources() -> Mapping[str, str]:
+    """The functions of `sketches` by name, without the types of their arguments."""
+    parsed = [ast.parse(inspect.getsource(module)) for module in (windows, arrays, functions, recurrent)]
+    nodes = [node for tree in parsed for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {node.name: _bare(node) for node in nodes}
+
+
+def _bare(function: ast.FunctionDef) -> str:
+    for node in ast.walk(function):
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            arguments = node.args
+            for one in [*arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]:
+                if one is not None:
+                    one.annotation = None
+        if isinstance(node, ast.FunctionDef | ast.If | ast.For):
+            node.body = [_plain(part) for part in node.body]
+    return ast.unparse(function)
+
+
+def _plain(statement: ast.stmt) -> ast.stmt:
+    """An assignment without the type of what it assigns."""
+    if not isinstance(statement, ast.AnnAssign) or statement.value is None:
+        return statement
+    return ast.copy_location(ast.Assign([statement.target], statement.value), statement)
+
+
+def program(bundle: Bundle) -> list[str] | tuple[str, ...]:
+    """The lines of the program; a tuple of layer types where there is no function for these."""
+    assert bundle.graph is not None, "weights alone have no program"
+    known = {name for name in _sources() if name[0].isupper()}
+    try:
+        lowered = decompose.run(bundle, known)
+    except IrconvError:
+        return tuple(sorted({bundle.layers[node.layer].type for node in bundle.graph.nodes} - known))
+    assert lowered.graph is not None, "it had one"
+    types = {lowered.layers[node.layer].type for node in lowered.graph.nodes}
+    wide = {tensor.record.dtype for tensor in lowered.tensors.values()} - _HELD
+    if missing := types - known:
+        return tuple(sorted(missing))
+    if wide:
+        return tuple(sorted(f"{dtype} numbers" for dtype in wide))
+    return list(_lines(lowered, lowered.graph, known))
+
+
+_HELD = frozenset(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"])
+
+
+def _lines(bundle: Bundle, graph: Graph, known: set[str]) -> Iterator[str]:
+    called = {bundle.layers[node.layer].type for node in graph.nodes}
+    called |= {
+        one.type for layer in bundle.layers.values() for one in layer.settings().values() if isinstance(one, Layer)
+    }
+    waiting, needed = [name for name in called if name in known], set()
+    while waiting:
+        name = waiting.pop()
+        if name not in needed:
+            needed.add(name)
+            read = {node.id for node in ast.walk(ast.parse(_sources()[name])) if isinstance(node, ast.Name)}
+            waiting += read & _sources().keys()
+    used = {name for one in needed for name in _IMPORTS if name in _sources()[one]}
+    yield from (
+        "import json",
+        *(_IMPORTS[name] for name in sorted(used, reverse=True)),
+        "",
+        "import numpy as np",
+        "",
+        "",
+    )
+    yield from (*_READ.splitlines(), "", "")
+    for name in (name for name in _sources() if name in needed):
+        yield from (*_sources()[name].splitlines(), "", "")
+    yield from _model(bundle, graph)
+
+
+def _model(bundle: Bundle, graph: Graph) -> Iterator[str]:
+    """The function `model`: the weights and the inputs in, the outputs by name out."""
+    values = [port.value for port in graph.inputs] + [v for node in graph.nodes for v in node.outputs.values()]
+    sizes = sorted({symbol for port in graph.inputs for size in port.shape for symbol in symbols(size)})
+    wanted = {("value", value): value for value in values} | {("size", one): one.lower() for one in sizes}
+    taken = {*_sources(), *vars(builtins)}
+    names = _WORDS.identifiers(wanted, taken)  # type: ignore[arg-type]
+    named = {value: names["value", value] for value in values}  # type: ignore[index]
+    yield f"def model(w, {', '.join(named[port.value] for port in graph.inputs)}):"
+    for symbol in sizes:
+        place = next(
+            ((port, axis) for port in graph.inputs for axis, size in enumerate(port.shape) if size == symbol), None
+        )
+        if place is not None:
+            yield f"    {names['size', symbol]} = {named[place[0].value]}.shape[{place[1]}]"  # type: ignore[index]
+    for node in graph.nodes:
+        call = _call(node, bundle.layers[node.layer], named, lambda s: names["size", s])  # type: ignore[index]
+        made = [named[value] for value in node.outputs.values()]
+        yield from (f"    {line}" for line in wrapped(f"{_targets(bundle, node, made)} = {call}", 4))
+    outputs = ", ".join(f"{quoted(port.name)}: {named[port.value]}" for port in graph.outputs)
+    yield from (f"    {line}" for line in wrapped(f"return {{{outputs}}}", 4))
+
+
+def _targets(bundle: Bundle, node: Node, made: list[str]) -> str:
+    """What the results are assigned to: those that nobody takes are there, too, where a function gives several."""
+    layer = bundle.layers[node.layer]
+    if layer.VARIADIC_RESULTS:
+        return ", ".join(made) + ("," if len(made) == 1 else "")
+    results = list(layer.RESULTS)
+    if len(results) == 1:
+        return made[0]
+    by_slot = dict(zip(node.outputs, made, strict=True))
+    return ", ".join(by_slot.get(slot, "_") for slot in results)
+
+
+def _call(node: Node, layer: Layer, named: Mapping[str, str], size: Any) -> str:
+    given: dict[str, str] = {slot: named[value] for slot, value in node.inputs.items()}
+    for role, operand in layer.operands.items():
+        if isinstance(operand, LiteralOperand):
+            given[role] = f"np.array({literal(operand.literal)}, {quoted(operand.dtype)})"
+        else:
+            given[role] = f"w[{quoted(operand.tensor)}]"
+    variadic = [given.pop(slot) for slot in list(given) if layer.VARIADIC]
+    arguments = [*variadic, *(f"{role}={text}" for role, text in given.items())]
+    arguments += [f"{name}={_setting(what, name in layer.SIZES, size)}" for name, what in layer.settings().items()]
+    return f"{layer.type}({', '.join(arguments)})"
+
+
+def _setting(what: Any, sizes: bool, size: Any) -> str:
+    if isinstance(what, Layer):
+        inner = ", ".join(f"{name}={literal(value)}" for name, value in what.settings().items())
+        return f"lambda x: {what.type}(x, {inner})" if inner else what.type
+    return literal(_sized(what, size) if sizes else what)
+
+
+def _sized(what: Any, size: Any) -> Any:
+    if isinstance(what, tuple):
+        return tuple(_sized(part, size) for part in what)
+    return Code(size_code(what, size)) if isinstance(what, str) else what
