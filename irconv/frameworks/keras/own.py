@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from irconv.frameworks.keras.packages.names import package_name
+
 #: Packages that are Keras: itself, inside TensorFlow, and what tf.keras is called beside Keras 3.
 _PACKAGES = ("keras", "tensorflow.python.keras", "tf_keras")
 
@@ -34,6 +36,8 @@ def own_name(entry: Mapping[str, Any], known: Container[str]) -> str:
     """
     name, registered = str(entry.get("class_name")), str(entry.get("registered_name"))
     config = entry.get("config")
+    if found := package_name(entry):
+        return found
     if isinstance(config, Mapping) and name in _ALWAYS_SAID and _ALWAYS_SAID[name] not in config:
         return f"unregistered>{name}"
     if is_own(entry) or ">" in name:
