@@ -7,7 +7,7 @@ from dataclasses import replace
 from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
-from irconv.codec import OfShape, SizeOf
+from irconv.codec import NativeWeight, OfShape, SizeOf
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.composites.operators import add
 from irconv.frameworks.keras.packages.variables import INSIDE
@@ -74,6 +74,10 @@ class Drawing:
         """What a rule makes of the shape of a value, for settings."""
         return OfShape(value, rule)
 
+    def parts(self, *names: str) -> dict[str, NativeWeight]:
+        """Some of the layer's weights, by the last part of their names."""
+        return {name.rpartition("/")[2]: self.layer.tensors[name] for name in names if name in self.layer.tensors}
+
     def inner(self, path: str, *inputs: Value, calling: Mapping[str, Any] | None = None, **settings: Any) -> Value:
         """The result of a layer inside of this one, whose weights are those under `path`; `settings` of it that the
         config does not say, and arguments by name."""
@@ -85,13 +89,23 @@ class Drawing:
         made = self.builder.sublayer(self.layer, {**entry, "config": config}, path, (call,))
         return self.builder.add(made)[0][0]
 
-    def own(self, kind: str, part: str, config: Mapping[str, Any], *inputs: Value, path: str | None = None) -> Value:
-        """The result of a layer of Keras with the weights under `path`, or with those of this layer itself."""
+    def own(
+        self,
+        kind: str,
+        part: str,
+        config: Mapping[str, Any],
+        *inputs: Value,
+        path: str | None = None,
+        tensors: Mapping[str, NativeWeight] | None = None,
+    ) -> Value:
+        """The result of a layer of Keras with the weights under `path`, which is its part unless said. With the empty
+        path they are those of this layer itself, or `tensors`."""
         call = KerasCall(self.call.index, inputs, {}, inputs)
         name = f"{self.layer.name}/{part}"
-        made = self.builder.sublayer(self.layer, {"class_name": kind, "config": dict(config)}, path or part, (call,), name)
+        entry = {"class_name": kind, "config": {"dtype": self.config.get("dtype"), **config}}
+        made = self.builder.sublayer(self.layer, entry, path or part, (call,), name)
         if path == "":
-            made = replace(made, tensors=self.layer.tensors)
+            made = replace(made, tensors=self.layer.tensors if tensors is None else tensors)
         return self.builder.add(made)[0][0]
 
     def activation(self, word: Any, value: Value) -> Value:
@@ -117,6 +131,11 @@ class Drawing:
         return name
 
 
+def _alone(argument: Any) -> Any:
+    """An argument without the list round a value that is its only one."""
+    return argument[0] if isinstance(argument, list) and len(argument) == 1 else argument
+
+
 def drawn(rule: Rule, masks: bool = False) -> Expansion:
     """How a layer whose calls compute what a rule says is placed; `masks`: it hands the mask of its first input on."""
     parameters = list(signature(rule).parameters.values())[1:]
@@ -126,7 +145,7 @@ def drawn(rule: Rule, masks: bool = False) -> Expansion:
         return [_one(builder, layer, call) for call in layer.calls]
 
     def _one(builder: Builder, layer: KerasLayer, call: KerasCall) -> Outputs:
-        given = dict(zip(names, call.arguments, strict=False)) | dict(call.keywords)
+        given = dict(zip(names, map(_alone, call.arguments), strict=False)) | dict(call.keywords)
         given = {name: value for name, value in given.items() if value is not None}
         first = call.inputs[0] if call.inputs else next(v for v in given.values() if isinstance(v, Value))
         mask = builder.masks.get(first)

@@ -4,8 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from irconv.frameworks.keras.packages import hub
+from irconv.frameworks.keras.packages import addons, hub, kecam, lambdas, sequences, tcn, unets
 from irconv.frameworks.keras.packages.drawing import Expansion
 
 #: ``package>Class`` -> how it is placed.
-EXPANSIONS: Mapping[str, Expansion] = {**hub.EXPANSIONS}
+EXPANSIONS: Mapping[str, Expansion] = {
+    **addons.EXPANSIONS,
+    **hub.EXPANSIONS,
+    **kecam.EXPANSIONS,
+    **lambdas.EXPANSIONS,
+    **sequences.EXPANSIONS,
+    **tcn.EXPANSIONS,
+    **unets.EXPANSIONS,
+}

@@ -85,6 +85,14 @@ OWN: Mapping[str, str] = {
     "keras_hub>PositionEmbedding": "embeddings",
     "keras_hub>ReversibleEmbedding": "embeddings reverse_embeddings?tie_weights=False",
     **dict.fromkeys(("keras_hub>RotaryEmbedding", "keras_hub>SinePositionEncoding"), ""),
+    "Addons>FilterResponseNormalization": "gamma beta learned_epsilon?learned_epsilon",
+    **dict.fromkeys(
+        (
+            *("Addons>GELU", "Addons>Maxout", "Addons>PoincareNormalize", "Addons>Sparsemax"),
+            *("Addons>SpatialPyramidPooling2D", "Addons>StochasticDepth"),
+        ),
+        "",
+    ),
 }
 
 #: Kind -> the layers inside of it.
