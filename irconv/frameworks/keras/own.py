@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from irconv.frameworks.keras.packages.names import package_name
+from irconv.frameworks.keras.packages.names import package_name, with_own_functions
 
 #: Packages that are Keras: itself, inside TensorFlow, and what tf.keras is called beside Keras 3.
 _PACKAGES = ("keras", "tensorflow.python.keras", "tf_keras")
@@ -58,4 +58,5 @@ def named_apart(config: dict[str, Any], known: Container[str]) -> dict[str, Any]
             waiting += part.values()
         elif isinstance(part, list):
             waiting += part
+    with_own_functions(config)
     return config

@@ -81,13 +81,23 @@ class Drawing:
     def inner(self, path: str, *inputs: Value, calling: Mapping[str, Any] | None = None, **settings: Any) -> Value:
         """The result of a layer inside of this one, whose weights are those under `path`; `settings` of it that the
         config does not say, and arguments by name."""
-        entry = dict(INSIDE[self.layer.kind](self.config))[path]
+        entry = self._entry(path)
         config = {"dtype": self.config.get("dtype"), **entry["config"], **settings}
         if entry["class_name"] in _SIZED:  # what the kernel says, too
             config.setdefault(_SIZED[entry["class_name"]], self.shape(f"{path}/kernel")[-1])
         call = KerasCall(self.call.index, inputs, dict(calling or {}), inputs)
         made = self.builder.sublayer(self.layer, {**entry, "config": config}, path, (call,))
         return self.builder.add(made)[0][0]
+
+    def _entry(self, path: str) -> Mapping[str, Any]:
+        """The layer at a path below this one, whose parts may be attributes of a list: ``layers/0``."""
+        kind, config, left = self.layer.kind, self.config, path
+        while True:
+            found = dict(INSIDE[kind](config))
+            head = next(key for key in found if left == key or left.startswith(f"{key}/"))
+            if left == head:
+                return found[head]
+            kind, config, left = str(found[head]["class_name"]), found[head]["config"], left[len(head) + 1 :]
 
     def own(
         self,

@@ -9,6 +9,7 @@ import numpy as np
 
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.ir.manifest import Omitted
 from irconv.layout import Array
 
 
@@ -36,7 +37,11 @@ def _tokens(o: Drawing, inputs: Value, reverse: bool = False) -> Value:
     if not reverse:
         config = {"input_dim": None, "output_dim": None, **o.config, "mask_zero": o.config.get("mask_zero", False)}
         kept = {key: config[key] for key in ("input_dim", "output_dim", "mask_zero", "dtype") if key in config}
-        return o.own("Embedding", "lookup", kept, inputs, path="")
+        other = o.layer.tensors.get("reverse_embeddings")
+        used = any(call.keywords.get("reverse") for call in o.layer.calls)
+        if other is not None and not used and o.call is o.layer.calls[0]:
+            o.builder.omitted.append(Omitted(name=other.path, reason="only the other way of the layer uses it"))
+        return o.own("Embedding", "lookup", kept, inputs, path="", tensors=o.parts("embeddings"))
     tied = o.config.get("tie_weights", True)
     kernel = o("Transpose", o.weight("embeddings")) if tied else o.weight("reverse_embeddings")
     logits = o("Matmul", inputs, kernel)
@@ -51,7 +56,7 @@ def _tokens_and_places(o: Drawing, inputs: Value) -> Value:
     return o("Add", tokens, o.inner("position_embedding", tokens))
 
 
-def _mask(o: Drawing, x: Value, padding: Value | None, attention: Value | None) -> Value | None:
+def attends(o: Drawing, x: Value, padding: Value | None, attention: Value | None) -> Value | None:
     """Where a query may attend: the padding of the keys (given, or travelling with them) and the attention mask."""
     padding = padding or o.builder.mask(x)
     found = None if padding is None else o("Cast", o("ExpandDims", padding, axis=1), dtype="bool")
@@ -85,7 +90,7 @@ def _attended(o: Drawing, path: str, query: Value, value: Value, mask: Value | N
 
 def _encoder(o: Drawing, inputs: Value, padding_mask: Value | None = None, attention_mask: Value | None = None) -> Value:
     """Attention and two Dense layers, each with a sum round it; the normalisation before them or after the sums."""
-    first, mask = bool(o.config["normalize_first"]), _mask(o, inputs, padding_mask, attention_mask)
+    first, mask = bool(o.config["normalize_first"]), attends(o, inputs, padding_mask, attention_mask)
     x = _around(o, inputs, "self_attention_layer_norm", first, lambda y: _attended(o, "self_attention_layer", y, y, mask))
     return _around(o, x, "feedforward_layer_norm", first, lambda y: _fed_forward(o, y))
 
@@ -111,12 +116,12 @@ def _decoder(
     use_causal_mask: bool = True,
 ) -> Value:
     x, first = decoder_sequence, bool(o.config["normalize_first"])
-    mask = _mask(o, x, decoder_padding_mask, decoder_attention_mask)
+    mask = attends(o, x, decoder_padding_mask, decoder_attention_mask)
     if use_causal_mask:
         mask = joined(o, mask, causal(o, x))
     x = _around(o, x, "self_attention_layer_norm", first, lambda y: _attended(o, "self_attention_layer", y, y, mask))
     if encoder_sequence is not None:
-        seen, keys = _mask(o, encoder_sequence, encoder_padding_mask, encoder_attention_mask), encoder_sequence
+        seen, keys = attends(o, encoder_sequence, encoder_padding_mask, encoder_attention_mask), encoder_sequence
         norm = "cross_attention_layer_norm"
         x = _around(o, x, norm, first, lambda y: _attended(o, "cross_attention_layer", y, keys, seen))
     return _around(o, x, "feedforward_layer_norm", first, lambda y: _fed_forward(o, y))

@@ -109,9 +109,11 @@ _VALUES = {"GELU": ("trainable", False)}
 _OF_EVERY_LAYER = {"name", "trainable", "dtype"}
 _OF_TRAINING = ("initializer", "regularizer", "constraint")
 
+APPROXIMATE_GELU = "keras_hub>gelu_approximate"
+
 #: Functions that packages have registered as activations -> the native layer that each is, and its settings.
 _FUNCTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
-    "keras_hub>gelu_approximate": ("ops.Gelu", {"approximate": True}),
+    APPROXIMATE_GELU: ("ops.Gelu", {"approximate": True}),
     "keras_nlp>gelu_approximate": ("ops.Gelu", {"approximate": True}),
     "Addons>gelu": ("ops.Gelu", {"approximate": True}),
     "Addons>mish": ("Activation", {"activation": "mish"}),
@@ -129,6 +131,26 @@ def function(said: Any) -> tuple[str, dict[str, Any]] | None:
         said = said.get("config")
     found = _FUNCTIONS.get(said) if isinstance(said, str) else None
     return (found[0], dict(found[1])) if found else None
+
+
+def with_own_functions(config: dict[str, Any]) -> None:
+    """Name the functions that a model of keras-bert has under names of Keras' own; changes the model in place.
+
+    Its gelu is the approximation with tanh. The file of such a model says ``gelu``, and is loaded with the package's
+    functions in the place of Keras'.
+    """
+    waiting, found, gelus = list[Any]([config]), False, list[dict[str, Any]]()
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            found = found or str(part.get("class_name")).startswith("keras_bert>")
+            if part.get("activation") == "gelu":
+                gelus.append(part)
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    for part in gelus if found else ():
+        part["activation"] = APPROXIMATE_GELU
 
 
 def package_name(entry: Mapping[str, Any]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 
 from irconv.frameworks.keras.builder import Outputs, Value
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.frameworks.keras.packages.names import APPROXIMATE_GELU
 from irconv.layout import Array
 
 _BARRED = 10000.0
@@ -196,7 +197,7 @@ def _feed_forward(o: Drawing, x: Value) -> Value:
 def _gelu_of(config: Mapping[str, Any]) -> Any:
     """keras-transformer's gelu, which is the approximation with tanh, has the name of Keras' own."""
     word = config.get("activation")
-    return "keras_hub>gelu_approximate" if word == "gelu" else word
+    return APPROXIMATE_GELU if word == "gelu" else word
 
 
 def _with_table(o: Drawing, inputs: Value) -> Outputs:

@@ -9,26 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-Entry: TypeAlias = Mapping[str, Any]
+from irconv.frameworks.keras.packages import hub_variables
+from irconv.frameworks.keras.packages.entries import Entry, attention, dense, entry, norm
+
 Inside: TypeAlias = Callable[[Mapping[str, Any]], list[tuple[str, Entry]]]
-
-
-def entry(kind: str, name: str, **settings: Any) -> Entry:
-    """A layer as Keras serialises it."""
-    return {"class_name": kind, "config": {"name": name, **settings}}
-
-
-def _dense(name: str, **settings: Any) -> Entry:
-    return entry("Dense", name, **{"use_bias": True, **settings})
-
-
-def _norm(name: str, config: Mapping[str, Any]) -> Entry:
-    return entry("LayerNormalization", name, axis=-1, epsilon=config["layer_norm_epsilon"], scale=True, center=True)
-
-
-def _attention(name: str, config: Mapping[str, Any], **settings: Any) -> Entry:
-    said = {"num_heads": config["num_heads"], "use_bias": True, "dropout": config.get("dropout", 0.0)}
-    return entry("MultiHeadAttention", name, **said, **settings)
 
 
 # ---- keras-hub ----
@@ -36,38 +20,38 @@ def _attention(name: str, config: Mapping[str, Any], **settings: Any) -> Entry:
 
 def _hub_encoder(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     return [
-        ("self_attention_layer", _attention("self_attention_layer", config)),
-        ("self_attention_layer_norm", _norm("self_attention_layer_norm", config)),
-        ("feedforward_layer_norm", _norm("feedforward_layer_norm", config)),
+        ("self_attention_layer", attention("self_attention_layer", config)),
+        ("self_attention_layer_norm", norm("self_attention_layer_norm", config)),
+        ("feedforward_layer_norm", norm("feedforward_layer_norm", config)),
         *_hub_feedforward(config),
     ]
 
 
 def _hub_feedforward(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     first, second = "feedforward_intermediate_dense", "feedforward_output_dense"
-    return [(first, _dense(first, activation=config["activation"])), (second, _dense(second))]
+    return [(first, dense(first, activation=config["activation"])), (second, dense(second))]
 
 
 def _hub_decoder(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     cross = [
-        ("cross_attention_layer", _attention("cross_attention", config)),
-        ("cross_attention_layer_norm", _norm("cross_attention_layer_norm", config)),
+        ("cross_attention_layer", attention("cross_attention", config)),
+        ("cross_attention_layer_norm", norm("cross_attention_layer_norm", config)),
     ]
     return [
-        ("self_attention_layer", _attention("self_attention", config)),
-        ("self_attention_layer_norm", _norm("self_attention_layer_norm", config)),
+        ("self_attention_layer", attention("self_attention", config)),
+        ("self_attention_layer_norm", norm("self_attention_layer_norm", config)),
         *(cross if config.get("encoder_sequence_shape") else []),
         *_hub_feedforward(config),
-        ("feedforward_layer_norm", _norm("feedforward_layer_norm", config)),
+        ("feedforward_layer_norm", norm("feedforward_layer_norm", config)),
     ]
 
 
 def _hub_fnet(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     return [
-        ("mixing_layer_norm", _norm("mixing_layer_norm", config)),
-        ("output_layer_norm", _norm("output_layer_norm", config)),
-        ("intermediate_dense", _dense("intermediate_dense", activation=config["activation"])),
-        ("output_dense", _dense("output_dense")),
+        ("mixing_layer_norm", norm("mixing_layer_norm", config)),
+        ("output_layer_norm", norm("output_layer_norm", config)),
+        ("intermediate_dense", dense("intermediate_dense", activation=config["activation"])),
+        ("output_dense", dense("output_dense")),
     ]
 
 
@@ -82,6 +66,7 @@ def _hub_embeddings(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
 
 #: Kind -> its own variables, as in `keras.variables.OWN`.
 OWN: Mapping[str, str] = {
+    **hub_variables.OWN,
     "keras_hub>PositionEmbedding": "embeddings",
     "keras_hub>ReversibleEmbedding": "embeddings reverse_embeddings?tie_weights=False",
     **dict.fromkeys(("keras_hub>RotaryEmbedding", "keras_hub>SinePositionEncoding"), ""),
@@ -97,6 +82,8 @@ OWN: Mapping[str, str] = {
 
 #: Kind -> the layers inside of it.
 INSIDE: Mapping[str, Inside] = {
+    **hub_variables.INSIDE,
+    **dict.fromkeys(("parts>Parts", "parts>ViTEncoderBlock"), lambda config: list(config["parts"])),
     "keras_hub>FNetEncoder": _hub_fnet,
     "keras_hub>TokenAndPositionEmbedding": _hub_embeddings,
     "keras_hub>TransformerDecoder": _hub_decoder,
