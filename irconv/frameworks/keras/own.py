@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from irconv.frameworks.keras.packages.names import package_name, with_own_functions
+from irconv.frameworks.keras.packages.names import as_own, package_name, with_own_functions
 
 #: Packages that are Keras: itself, inside TensorFlow, and what tf.keras is called beside Keras 3.
 _PACKAGES = ("keras", "tensorflow.python.keras", "tf_keras")
@@ -54,6 +54,7 @@ def named_apart(config: dict[str, Any], known: Container[str]) -> dict[str, Any]
         part = waiting.pop()
         if isinstance(part, dict):
             if "class_name" in part and "config" in part:
+                as_own(part)
                 part["class_name"] = own_name(part, known)
             waiting += part.values()
         elif isinstance(part, list):

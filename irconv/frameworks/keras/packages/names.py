@@ -105,6 +105,12 @@ _SIGNS: Mapping[str, tuple[str, str, str]] = {
 #: Classes that are told by the value of a setting, too.
 _VALUES = {"GELU": ("trainable", False)}
 
+#: Registered classes that are Keras' own where a setting has this value, and the settings that Keras' own has not.
+_WHERE = {
+    **dict.fromkeys(("Addons>ESN", "Addons>ESNCell"), ("leaky", 1, ("connectivity", "leaky", "spectral_radius", "use_norm2"))),
+}
+_WHERE_CLASS = {"Addons>ESN": "SimpleRNN", "Addons>ESNCell": "SimpleRNNCell"}
+
 #: Settings that tell nothing: those of every layer, and by their endings those of training.
 _OF_EVERY_LAYER = {"name", "trainable", "dtype"}
 _OF_TRAINING = ("initializer", "regularizer", "constraint")
@@ -151,6 +157,17 @@ def with_own_functions(config: dict[str, Any]) -> None:
             waiting += part
     for part in gelus if found else ():
         part["activation"] = APPROXIMATE_GELU
+
+
+def as_own(entry: dict[str, Any]) -> None:
+    """Make a class that some settings make like Keras' own that class; changes the serialised layer in place."""
+    name, config = str(entry.get("registered_name") or entry.get("class_name")), entry.get("config")
+    if name not in _WHERE or not isinstance(config, dict):
+        return
+    setting, value, beyond = _WHERE[name]
+    if config.get(setting) == value:
+        entry |= {"class_name": _WHERE_CLASS[name], "registered_name": None, "module": "keras.layers"}
+        entry["config"] = {key: said for key, said in config.items() if key not in beyond}
 
 
 def package_name(entry: Mapping[str, Any]) -> str:
