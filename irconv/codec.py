@@ -18,7 +18,7 @@ from irconv.errors import Refused
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, LiteralOperand, Origin, ValueType
 from irconv.ir.manifest import LayoutStep, Omitted, Piece
-from irconv.ir.shapes import Size
+from irconv.ir.shapes import Dimension, Size
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array, relayout
 
@@ -138,6 +138,20 @@ class NumbersOf(NamedTuple):
     """
 
     value: str
+
+
+class OfShape(NamedTuple):
+    """In the config of a native layer, at any depth of its lists: what a rule makes of the shape of some value.
+
+    It is filled in before decoding. The rule raises `ValueError` where it needs a size that is not known.
+    """
+
+    value: str
+    rule: Callable[[tuple[Dimension, ...]], Any]
+
+
+Reference: TypeAlias = SizeOf | NumbersOf | OfShape
+"""What stands in a config for something that is known of a value."""
 
 
 @dataclass(frozen=True)

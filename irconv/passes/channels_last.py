@@ -11,6 +11,7 @@ into the layout they are wanted in, once, as a recorded step.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from math import prod
 
@@ -99,6 +100,7 @@ class _Pass:
             self.views |= {value: self._root(value) for value in node.outputs.values()}
             if isinstance(layer, Constant) and isinstance(layer.operands["value"], StoredOperand):
                 self.constants[node.outputs["y"]] = node.layer
+        self.shared = _shared(bundle)
         self.votes: dict[str, _Votes] = {}
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
@@ -370,9 +372,11 @@ class _Pass:
         assert isinstance(operand, StoredOperand), "only stored constants are listed"
         if any(name == root for (known, _), name in self.stored.items() if known == root):
             root = layer = f"{root}/{''.join(map(str, wanted))}"
-        key = operand.tensor if layer in self.bundle.layers else layer
+        moved = wanted != natural(len(wanted))
+        own = layer in self.bundle.layers and not (moved and operand.tensor in self.shared)
+        key = operand.tensor if own else f"{layer}.moved" if layer in self.bundle.layers else layer
         tensor = self.bundle.tensors[operand.tensor]
-        if wanted != natural(len(wanted)):
+        if moved:
             names = [f"a{axis}" for axis in range(len(wanted))]
             target = " ".join(names[axis] for axis in wanted)
             tensor = tensor.relayout(LayoutStep(source=" ".join(names), target=target, orders={}, sizes={}))
@@ -383,6 +387,12 @@ class _Pass:
 
     def _elements(self, value: str) -> int:
         return _elements(self.types[value].shape)
+
+
+def _shared(bundle: Bundle) -> set[str]:
+    """The tensors that several layers have for an operand: one of them is not to be turned for another."""
+    used = Counter(o.tensor for layer in bundle.layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand))
+    return {key for key, count in used.items() if count > 1}
 
 
 def _elements(shape: Shape) -> int:

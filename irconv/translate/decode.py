@@ -14,6 +14,7 @@ from irconv.options import ReadOptions
 from irconv.passes import decompose, unused
 from irconv.translate.importer import Importer
 from irconv.translate.references import referred
+from irconv.translate.sizes import resized
 
 
 def decode(
@@ -42,10 +43,10 @@ def decode(
         with importer.problems.collect():
             importer.add(native, use.inputs, use.outputs, use.scope, where)
     importer.problems.raise_any()
-    graph = Graph(inputs=model.inputs, outputs=importer.typed(model.outputs), nodes=tuple(importer.nodes))
+    graph = Graph(inputs=importer.resized(model.inputs), outputs=importer.typed(model.outputs), nodes=tuple(importer.nodes))
     bundle = Bundle(
         source=source,
-        layers=importer.layers,
+        layers={name: resized(layer, importer.same) for name, layer in importer.layers.items()},
         graph=graph,
         tensors=importer.tensors,
         omitted=tuple(importer.omitted),

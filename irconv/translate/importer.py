@@ -30,7 +30,8 @@ from irconv.codec import (
     Native,
     NativeUse,
     NativeWeight,
-    NumbersOf,
+    OfShape,
+    Reference,
     SizeOf,
     Table,
     reasons,
@@ -40,7 +41,7 @@ from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
-from irconv.ir.layers.base import Layer, LiteralOperand, Pointwise, StoredOperand, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant, Transpose
 from irconv.ir.manifest import Fact, LayoutStep, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
 from irconv.ir.shapes import Dimension, Shape, substituted, symbols
@@ -341,7 +342,7 @@ class Importer:
         for port in outputs:
             self.settle(port.value)
         named = self.typed(_named_apart(outputs))
-        graph = Graph(inputs=self._resized(self.inputs), outputs=named, nodes=tuple(self.nodes))
+        graph = Graph(inputs=self.resized(self.inputs), outputs=named, nodes=tuple(self.nodes))
         if self.same:
             met = "they meet in one value"
             facts = [Fact(name="size", value=f"{a} = {b}", evidence=met) for a, b in self.same.items()]
@@ -352,7 +353,8 @@ class Importer:
 
     # how
 
-    def _resized(self, ports: Sequence[Port]) -> tuple[Port, ...]:
+    def resized(self, ports: Sequence[Port]) -> tuple[Port, ...]:
+        """Ports with other sizes in the place of the symbols that turned out to be these."""
         return tuple(
             port.model_copy(update={"shape": tuple(substituted(size, self.same) for size in port.shape)})
             for port in ports
@@ -397,13 +399,23 @@ class Importer:
                 precision.cast_results(self, use, draft, layer, native.precision.result)
             self.layers[name], self._drafts[name] = layer, draft
             self.omitted += draft.omitted
+            return self.layers[name], draft
         draft = self._drafts[name]
         if draft.inputs:
-            return self.layers[name], draft
+            return self._again(native, given, draft, where)
         ranks = [len(self.types[value].shape) for value in use.inputs if value]
         if draft.ranks != ranks[: len(draft.ranks)]:
             raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
         return self.layers[name], draft
+
+    def _again(
+        self, native: Native, given: Sequence[Given | None], draft: Draft, where: str
+    ) -> tuple[Layer, Draft]:
+        """A layer whose rows say what its inputs are, in another use: these are other values in the same slots."""
+        layer, again = self.table.decode(self._sized(native, where), given, where)
+        if layer.settings() != self.layers[native.name].settings():
+            raise draft.refuse("is used twice, and the second time means something else than the first")
+        return self.layers[native.name], replace(draft, inputs=again.inputs)
 
     def _sized(self, native: Native, where: str) -> Native:
         """The layer with sizes and numbers in the place of references to them. Raises `Refused` for numbers that only
@@ -411,10 +423,15 @@ class Importer:
         if not references.referred(native.config):
             return native
 
-        def look_up(wanted: SizeOf | NumbersOf) -> Any:
+        def look_up(wanted: Reference) -> Any:
             if isinstance(wanted, SizeOf):
                 shape = self.types[wanted.value].shape
                 return shape if wanted.axis is None else shape[wanted.axis]
+            if isinstance(wanted, OfShape):
+                try:
+                    return wanted.rule(self.types[wanted.value].shape)
+                except ValueError as error:
+                    raise Refused(where, str(error)) from error
             numbers = Given(wanted.value, self.types[wanted.value], lambda: self.known(wanted.value)).elements()
             if numbers is None:
                 what = f"expected {wanted.value} to be known before the model runs, but it is computed of the input"
@@ -526,8 +543,8 @@ class Importer:
             self.problems.add(where, f"makes {', '.join(twice)}, which is there already", kind=DamagedFile)
             return
         node = node.model_copy(update={"inputs": {slot: self._made(value) for slot, value in node.inputs.items()}})
-        if isinstance(layer.BEHAVIOUR, Pointwise):
-            self._unify_broadcast([self.type_of(value).shape for value in node.inputs.values()])
+        for shapes in layer.together({slot: self.type_of(value) for slot, value in node.inputs.items()}):
+            self._unify_broadcast(shapes)
         given = {slot: self.type_of(value) for slot, value in node.inputs.items()}
         given |= operand_types(layer, self.tensors)
         try:

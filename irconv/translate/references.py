@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from irconv.codec import NumbersOf, SizeOf
+from irconv.codec import NumbersOf, OfShape, Reference, SizeOf
+
+_REFERENCES = (SizeOf, NumbersOf, OfShape)
 
 
 def referred(settings: Any) -> list[str]:
@@ -14,7 +16,7 @@ def referred(settings: Any) -> list[str]:
     >>> referred({"shape": [NumbersOf("rows"), 3], "axis": 1})
     ['rows']
     """
-    if isinstance(settings, SizeOf | NumbersOf):
+    if isinstance(settings, _REFERENCES):
         return [settings.value]
     if isinstance(settings, Mapping):
         return [value for part in settings.values() for value in referred(part)]
@@ -23,9 +25,9 @@ def referred(settings: Any) -> list[str]:
     return []
 
 
-def filled(setting: Any, look_up: Callable[[SizeOf | NumbersOf], Any]) -> Any:
+def filled(setting: Any, look_up: Callable[[Reference], Any]) -> Any:
     """A setting with what `look_up` finds in the place of each reference."""
-    if isinstance(setting, SizeOf | NumbersOf):
+    if isinstance(setting, _REFERENCES):
         return look_up(setting)
     if not referred(setting):
         return setting

@@ -26,9 +26,6 @@ def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], fa
     Raises one error naming every layer whose structure irconv does not read.
     """
     kind, body = str(config.get("class_name")), config["config"]
-    if kind not in MODELS:
-        remedy = "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m."
-        raise Refused(f"{facts.path}: model", f"expected one of {', '.join(MODELS)}, got {kind!r}", remedy)
     builder = Builder(facts, composites.place)
     body = body if isinstance(body, Mapping) else {"layers": body}
     origin = Origin(framework="keras", type=kind, name=str(body.get("name", "")), config={}, split_from=None)
@@ -46,6 +43,15 @@ def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], fa
         builder.where,
         tuple(builder.omitted),
     )
+
+
+def check_model(config: Mapping[str, Any], path: str) -> None:
+    """Raise `Refused` for a model whose file says its class alone, and no graph."""
+    kind = str(config.get("class_name"))
+    if kind not in MODELS:
+        what = f"expected a graph of layers ({', '.join(MODELS)}), but the file names the model's class alone: {kind}"
+        remedy = "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m."
+        raise Refused(f"{path}: model", what, remedy)
 
 
 def _all_taken(builder: Builder, layers: list[Any], tensors: Mapping[str, NativeWeight]) -> None:

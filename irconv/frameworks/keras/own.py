@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
+from irconv.frameworks.keras.packages.names import as_own, package_name, with_own_functions
+
 #: Packages that are Keras: itself, inside TensorFlow, and what tf.keras is called beside Keras 3.
 _PACKAGES = ("keras", "tensorflow.python.keras", "tf_keras")
 
@@ -34,6 +36,8 @@ def own_name(entry: Mapping[str, Any], known: Container[str]) -> str:
     """
     name, registered = str(entry.get("class_name")), str(entry.get("registered_name"))
     config = entry.get("config")
+    if found := package_name(entry):
+        return found
     if isinstance(config, Mapping) and name in _ALWAYS_SAID and _ALWAYS_SAID[name] not in config:
         return f"unregistered>{name}"
     if is_own(entry) or ">" in name:
@@ -50,8 +54,10 @@ def named_apart(config: dict[str, Any], known: Container[str]) -> dict[str, Any]
         part = waiting.pop()
         if isinstance(part, dict):
             if "class_name" in part and "config" in part:
+                as_own(part)
                 part["class_name"] = own_name(part, known)
             waiting += part.values()
         elif isinstance(part, list):
             waiting += part
+    with_own_functions(config)
     return config

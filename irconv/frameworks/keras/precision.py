@@ -18,7 +18,7 @@ from irconv.ir.dtypes import FLOATS, HALVES
 _WITHOUT = (*MODELS, "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 
 #: Native kinds that make or change a type by themselves.
-_OF_THEIR_OWN = ("constant", "ops.Cast", "full_like", "attention_mask", "Discretization")
+_OF_THEIR_OWN = ("constant", "numbers", "ops.Cast", "full_like", "attention_mask", "Discretization")
 
 #: Layers that take their inputs and weights as they are, and give the compute type.
 _CAST_LAST = ("variable", "Embedding", "CategoryEncoding")

@@ -16,7 +16,7 @@ from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
 from irconv.frameworks.keras.inner import inner
 from irconv.frameworks.keras.matching import Archive, by_name
-from irconv.frameworks.keras.normalise import normalise
+from irconv.frameworks.keras.normalise import check_model, normalise
 from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.table.ops_sizes import OF_SIZES
@@ -67,6 +67,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if major > 1:
         refuse_unused(options, ("dim_ordering",), f"layers of Keras {major} say their data_format")
     named_apart(file.config, _KNOWN)
+    check_model(file.config, str(path))
     facts = Facts(str(path), backend.value, major, file.version, spelling.says_ragged(file.config))
     problems = Problems()
     try:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.frameworks.keras.own import is_own
+from irconv.frameworks.keras.packages import variables as packages
 
 MODELS = ("Functional", "Model", "Sequential")
 
@@ -135,12 +136,12 @@ def tree(entry: Mapping[str, Any]) -> Tree:
         name = str(config.get("name", "")) if isinstance(config, Mapping) else ""
         return Tree(kind, name, _trained(config), (), tuple(_listed("", "layers", layers_of(config))))
     name = str(config.get("name", entry.get("name", "")))
-    own = tuple(_present(OWN.get(kind, ""), config))
+    own = tuple(_present(OWN.get(kind) or packages.OWN.get(kind, ""), config))
     if kind in _INT8 and is_int8(config):
         own += (_INT8[kind],)
     inside = _CHILDREN.get(kind)
-    children = _cell_of(kind, config) if kind in CELLS else inside(config) if inside else ()
-    known = kind in OWN or kind in CELLS or kind in _CHILDREN
+    children = _cell_of(kind, config) if kind in CELLS else inside(config) if inside else _of_package(kind, config)
+    known = any(kind in kinds for kinds in (OWN, CELLS, _CHILDREN, packages.OWN, packages.INSIDE))
     return Tree(kind, name, _trained(config), own, tuple(children), known)
 
 
@@ -196,6 +197,12 @@ def _listed(prefix: str, container: str, entries: Iterable[Any]) -> Iterator[Chi
         if ".ops." not in str(entry.get("module", "")) or not is_own(entry):
             found = tree(entry)
             yield Child(prefix + segment(found.name or str(entry.get("name"))), container, found)
+
+
+def _of_package(kind: str, config: Mapping[str, Any]) -> tuple[Child, ...]:
+    """The layers in a layer of a package; those of a list stand under its attribute."""
+    found = packages.INSIDE[kind](config) if kind in packages.INSIDE else []
+    return tuple(Child(path, path.rpartition("/")[0], tree(entry)) for path, entry in found)
 
 
 def _sublayer(path: str, entry: Mapping[str, Any]) -> Child:

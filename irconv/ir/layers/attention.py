@@ -13,7 +13,7 @@ all values (Keras, TensorFlow: a large negative number is added to the scores). 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from irconv.ir.layers.activations import Softmax, Tanh
@@ -45,6 +45,12 @@ class _Attention(Layer):
 
     causal: Literal["none", "first", "last"]
     fully_masked: Literal["nan", "zero", "average"]
+
+    def together(self, given: Mapping[str, ValueType]) -> Sequence[Sequence[Shape]]:
+        """A mask and the scores of queries and keys; see `Layer.together`."""
+        if "mask" not in given:
+            return []
+        return [[given["mask"].shape[-2:], tuple(given[slot].shape[-2] for slot in ("query", "key"))]]
 
     def _check_mask(self, given: Mapping[str, ValueType], scores: Shape) -> None:
         mask = given.get("mask")

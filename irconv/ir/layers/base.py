@@ -160,6 +160,11 @@ class Layer(Record):
                 return f"expected one element type, got {said}"
         return ""
 
+    def together(self, given: Mapping[str, ValueType]) -> Sequence[Sequence[Shape]]:
+        """Groups of shapes that broadcast with each other, of the inputs by slot: sizes that meet there are the same,
+        or one of them is 1."""
+        return [[value.shape for value in given.values()]] if isinstance(self.BEHAVIOUR, Pointwise) else []
+
     def fold(self, given: Mapping[str, ValueType], known: Mapping[str, Array]) -> dict[str, Array] | None:
         """The results where they follow from the types of the inputs and operands and from what is known of these, by
         slot and role, as `irconv.ir.known` has it; None where they do not.

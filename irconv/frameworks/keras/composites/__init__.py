@@ -26,6 +26,7 @@ from irconv.frameworks.keras.composites import (
     wrappers,
 )
 from irconv.frameworks.keras.composites.fused import plain
+from irconv.frameworks.keras.packages import expansions as packages
 from irconv.frameworks.keras.precision import computes_in
 
 Expansion: TypeAlias = Callable[[Builder, KerasLayer], list[tuple[Value, ...]]]
@@ -44,6 +45,7 @@ _FAMILIES: tuple[Mapping[str, Expansion], ...] = (
     masking.EXPANSIONS,
     recurrent.EXPANSIONS,
     wrappers.EXPANSIONS,
+    packages.EXPANSIONS,
 )
 
 #: Keras kind -> how it is placed.

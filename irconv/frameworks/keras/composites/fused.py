@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Value, value_name
+from irconv.frameworks.keras.packages.names import function
 
 #: Layers with a fused activation.
 _FUSED = {
@@ -49,6 +50,8 @@ def activate(builder: Builder, layer: KerasLayer, activation: Any, values: Seque
 def _spelt_out(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """An Activation; a layer that stands in the place of its activation is that layer."""
     found = config["activation"]
+    if of_package := function(found):
+        return of_package
     if isinstance(found, dict) and isinstance(found.get("config"), dict):
         return str(found.get("class_name")), dict(found["config"])
     return "Activation", config

@@ -35,10 +35,12 @@ _FAMILIES = (
     *(ops_elementwise, ops_reductions, ops_shapes, ops_products, ops_windows, ops_sizes),
 )
 
-TABLE = Table("Keras", [codec for family in _FAMILIES for codec in family.CODECS])
+_READ = (steps.WORKED_OUT, ops_windows.CONV, ops_elementwise.SIMPLEX)
+
+TABLE = Table("Keras", [*(codec for family in _FAMILIES for codec in family.CODECS), *_READ])
 """Every Keras layer irconv reads, one codec each; several where a setting decides what it is."""
 
-_WRITABLE = [codec for codec in TABLE.codecs if codec not in ops_sizes.CODECS]
+_WRITABLE = [codec for codec in TABLE.codecs if codec not in (*ops_sizes.CODECS, *_READ)]
 
 WRITTEN = [
     *(codec for codec in _WRITABLE if not codec.native.startswith("ops.")),

@@ -9,9 +9,10 @@ from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.keras.table.op_rows import EVERY_OP, Defaults
 from irconv.frameworks.keras.table.resampling import resize_rows
 from irconv.frameworks.keras.table.rows import IMAGE, padding_of_rank
+from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.resampling import Resize
-from irconv.rows import Axes, Fixed, Only, through
+from irconv.rows import Axes, Fixed, Input, Only, Weight, through
 
 _DEFAULTS = {"strides": None, "padding": "valid", "data_format": "channels_last"}
 
@@ -65,6 +66,46 @@ def _resize(word: str, antialias: bool) -> Codec:
         Fixed("fill_value", 0.0),
     )
 
+
+@dataclass(frozen=True)
+class Steps(Row):
+    """One number for all spatial axes, or one for each; 1 unless said."""
+
+    native: str
+    field: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        said, spatial = native.config.pop(self.native, None) or 1, draft.ranks[0] - 2
+        draft.fields[self.field] = (said,) * spatial if isinstance(said, int) else tuple(said)
+
+
+@dataclass(frozen=True)
+class ConvPadding(Row):
+    """The word for padding, and the groups, which the sizes of value and kernel tell. It stands last."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        spatial, kernel = draft.ranks[0] - 2, draft.types["kernel"].shape
+        draft.fields["padding"] = through(draft, "padding", padding_of_rank(spatial).decode, native.config.pop("padding"))
+        order = draft.input_axes["x"][0].split()
+        channels = draft.given[0].shape[1 if order.index("c") == 1 else -1]
+        if not isinstance(channels, int) or not isinstance(kernel[1], int) or channels % kernel[1]:
+            raise draft.refuse(f"a kernel for {kernel[1]} channels does not fit a value of {channels}")
+        draft.fields["groups"] = channels // kernel[1]
+
+
+CONV = Codec(
+    "ops.Conv",
+    Conv,
+    EVERY_OP,
+    Defaults(_DEFAULTS),
+    Input("x"),
+    Axes("data_format", IMAGE),
+    Weight("kernel", "kernel", "*k in out", positional=True),
+    Steps("strides", "stride"),
+    Steps("dilation_rate", "dilation"),
+    ConvPadding(),
+)
+"""Is read only: what is written are layers with their own kernels."""
 
 CODECS: list[Codec] = [
     _pool("MaxPool", MaxPool, Window(dilated=True)),

@@ -1,16 +1,21 @@
 """Words of `composites` that are not layers of Keras: steps of a sequence as part of the batch and back, the last of
-them, and a value of the shape of another.
+them, a value of the shape of another, and numbers that a layer works out of its settings and of the shape of a value.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from irconv.codec import Codec, Draft, Row, Workpiece
+import numpy as np
+
+from irconv.codec import Codec, Draft, MappedTensor, NativeWeight, Row, Workpiece
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.slicing import Select
-from irconv.ir.layers.tensor_ops import Reshape
+from irconv.ir.layers.tensor_ops import Constant, Reshape
 from irconv.ir.shapes import size_product
+from irconv.ir.tensors import LazyTensor
 from irconv.rows import Attribute, Only
 
 
@@ -42,6 +47,20 @@ class SplitSteps(Row):
             raise draft.refuse(f"does not split the batch alone: {before} becomes {shape}")
         native.config |= dict(zip(("batch", "steps"), shape, strict=False))
 
+
+@dataclass(frozen=True)
+class Numbers(Row):
+    """An array of a type, kept as a constant under the name that is given with it."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        array = np.asarray(native.config.pop("value"), numpy_dtype(native.config.pop("dtype")))
+        weight = NativeWeight(native.config.pop("name"), LazyTensor.of(array), literal=True, role="constant")
+        draft.types["value"] = ValueType(weight.data.dtype, weight.data.shape)
+        draft.mapped["value"] = MappedTensor(weight, "*a", ())
+
+
+WORKED_OUT = Codec("numbers", Constant, Numbers())
+"""Is read only: Keras has no layer for it."""
 
 CODECS: list[Codec] = [
     Codec("merge_steps", Reshape, MergedSteps()),
