@@ -21,7 +21,7 @@ from irconv import __version__
 from irconv.errors import Disagreement
 from irconv.options import Backend
 from irconv.shell import Command, Group, print_problems, say
-from irconv.terminal import shown_json
+from irconv.terminal import pasted, shown_json
 
 if TYPE_CHECKING:
     from irconv.ir.bundle import Bundle
@@ -235,7 +235,9 @@ def convert(src: str, dst: str, verify: bool, as_json: bool, **flags: Any) -> No
     for kind, port in ports:
         turned = f", {port.source_axes} in the source" if port.axes != port.source_axes else ""
         axes = f" {port.axes}" if port.axes else ""
-        say(f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}", err=True)
+        made_by = f", which is {port.value}" if kind == "output" and port.value != port.name else ""
+        said = f"{kind} {port.name}: {port.dtype} {_shape(port.shape)}{axes}{turned}{made_by}"
+        say(pasted(said), err=True)
     if written.checked:
         from irconv.report.verify import print_checked
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
+_RUNS = re.compile(r"[|&;<>$`]")
+"""What lets a shell run or write something, where it is not quoted."""
+
 
 def shown(text: str) -> str:
     """Text in one line: control characters, ends of lines, marks that turn the direction of writing and half characters
@@ -11,6 +16,15 @@ def shown(text: str) -> str:
     a\\x1b[31mb\\n
     """
     return text if text.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
+def pasted(text: str) -> str:
+    """Text whose names are copied into commands: what would make a shell run something stands behind a backslash.
+
+    >>> print(pasted("input x|a;`b`: float32 (N, 6) NC"))
+    input x\\|a\\;\\`b\\`: float32 (N, 6) NC
+    """
+    return _RUNS.sub(r"\\\g<0>", text)
 
 
 def shown_json(text: str) -> str:

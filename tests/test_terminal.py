@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from irconv.ir.layers.activations import Relu
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.matrix import Einsum
 from irconv.ir.manifest import Fact, SourceFile, SourceRecord
-from irconv.terminal import shown, shown_json
+from irconv.terminal import pasted, shown, shown_json
 from tests.helpers import Builder, numbers
 
 ANY = st.text(st.characters(exclude_categories=()))
@@ -79,7 +80,32 @@ def test_names_are_printed_as_text_everywhere(kind: str, tmp_path: Path) -> None
         assert result.exit_code == (3 if what == "refused" else 0), result.output
         assert all(line.isprintable() for line in result.output.split("\n")), what
         if what in ("inspect", "convert"):
-            assert shown(name) in result.output
+            said = shown(name) if what == "inspect" else pasted(shown(name))
+            assert said in result.output
+
+
+def test_a_name_that_is_copied_into_a_command_runs_nothing(tmp_path: Path) -> None:
+    path = bundle(tmp_path, "$(touch x)|y;`z`")
+    result = CliRunner().invoke(main, ["convert", str(path), str(tmp_path / "m.onnx")])
+    assert "input in \\$(touch x)\\|y\\;\\`z\\`: float32" in result.output
+
+
+def test_an_output_that_is_called_otherwise_than_its_value_says_which_it_is(tmp_path: Path) -> None:
+    path = bundle(tmp_path, "fc")
+    made = irconv.read(path)
+    assert made.graph is not None
+    outputs = tuple(port.model_copy(update={"name": "y"}) for port in made.graph.outputs)
+    renamed = irconv.Bundle(**{**vars(made), "graph": made.graph.model_copy(update={"outputs": outputs})})
+    irconv.write(renamed, tmp_path / "n.irconv")
+    result = CliRunner().invoke(main, ["convert", str(tmp_path / "n.irconv"), str(tmp_path / "m.onnx")])
+    assert result.output.endswith("output y: float32 (N, 4), which is out fc\n")
+
+
+@pytest.mark.parametrize("name", ["fc[/]", "fc[bold red]X[/bold red]"])
+def test_a_slash_inside_brackets_parts_no_name(name: str, tmp_path: Path) -> None:
+    (tmp_path / "w.pkl").write_bytes(pickle.dumps({name: numbers(3, 2), "b": numbers(2)}, 2))
+    result = CliRunner().invoke(main, ["inspect", str(tmp_path / "w.pkl")], env={"COLUMNS": "300"})
+    assert f" {name} 3x2" in result.output
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NAMES if kind != "half a character"])

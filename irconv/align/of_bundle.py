@@ -140,13 +140,18 @@ class _Made:
             fits = len(pads) == len(layer.pads) - 2 and layer.mode == "constant"
             return Window("pad", padding=tuple((int(a), int(b)) for a, b in pads)) if fits and pads else None
         if isinstance(layer, Conv):
-            kernel = self.bundle.operand_types(layer)["kernel"].shape[2:]
+            kernel = self._kernel(node, layer)
             return self._padded(node, "conv", layer, tuple(size for size in kernel if isinstance(size, int)))
         if isinstance(layer, ConvTranspose):
             return self._cropped(node, layer)
         if isinstance(layer, MaxPool | AveragePool):
             return self._padded(node, layer.type.lower(), layer, layer.kernel)
         return None
+
+    def _kernel(self, node: Use, layer: Layer) -> tuple[int | str, ...]:
+        """The spatial sizes of a kernel, which may be a value of the graph."""
+        stored = self.bundle.operand_types(layer).get("kernel") or self.types.get(node.inputs["kernel"])
+        return stored.shape[2:] if stored else ()
 
     def _padded(self, node: Use, kind: str, layer: Conv | MaxPool | AveragePool, kernel: tuple[int, ...]) -> Window:
         dilation = (1,) * len(kernel) if isinstance(layer, AveragePool) else layer.dilation
@@ -160,7 +165,7 @@ class _Made:
         return Window(kind, kernel, layer.stride, padding, dilation, counted, ceil_mode)
 
     def _cropped(self, node: Use, layer: ConvTranspose) -> Window:
-        kernel = self.bundle.operand_types(layer)["kernel"].shape[2:]
+        kernel = self._kernel(node, layer)
         x = self.types.get(node.inputs["x"])
         padding: tuple[tuple[int, int], ...] | str = str(layer.padding)
         with suppress(ValueError):

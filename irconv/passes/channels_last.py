@@ -22,6 +22,7 @@ from irconv.ir.layers.base import FactorReshape, LastAxis, Layer, Permutation, P
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import Shape
+from irconv.ir.turns import turning
 from irconv.layout import compose, invert
 from irconv.passes import bodies
 from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
@@ -349,8 +350,7 @@ class _Pass:
 
     def _turned(self, root: str, wanted: Order, scope: str) -> str:
         change = compose(invert(self.layouts[root]), wanted)
-        layer = f"transpose_{''.join(map(str, change))}"
-        self.layers.setdefault(layer, Transpose(permutation=change))
+        layer = turning(self.layers, change)
         name = f"{root}/{''.join(map(str, wanted))}"
         source = self.stored[root, self.layouts[root]]
         self.nodes.append(Node(layer=layer, scope=scope, inputs={"x": source}, outputs={"y": name}))

@@ -30,6 +30,7 @@ from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, OnChannels, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Transpose
+from irconv.ir.turns import turning
 from irconv.layout import customary, invert, permutation, relayout
 from irconv.passes import bodies, channels_last
 from irconv.passes.flatten_fold import tensor_owners
@@ -210,8 +211,7 @@ class _Rewriting:
 
     def turn(self, source: str, order: tuple[int, ...], result: str, scope: str) -> None:
         """Add a Transpose."""
-        name = f"transpose_{''.join(map(str, order))}"
-        self.layers.setdefault(name, Transpose(permutation=order))
+        name = turning(self.layers, order)
         self.nodes.append(Node(layer=name, scope=scope, inputs={"x": source}, outputs={"y": result}))
 
     def between(self, node: Node, before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> None:

@@ -41,11 +41,12 @@ from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
-from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, Pointwise, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant, Transpose
 from irconv.ir.manifest import Fact, LayoutStep, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
 from irconv.ir.shapes import Dimension, Shape, substituted, symbols
 from irconv.ir.tensors import LazyTensor, cut
+from irconv.ir.turns import turning
 from irconv.layout import Array, customary, permutation, regrouped, relayout
 from irconv.passes import unused
 from irconv.translate import precision, references
@@ -298,9 +299,10 @@ class Importer:
     ) -> str:
         """Add a node for each layer; the last makes `result` where `ends`, else a value named after it."""
         for i, layer in enumerate(layers):
-            name = f"{result}/{layer.type.lower()}"
+            made = f"{result}/{layer.type.lower()}"
+            name = self.free(made)
             self.layers[name] = layer
-            made = result if ends and i == len(layers) - 1 else name
+            made = result if ends and i == len(layers) - 1 else made
             self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": made}), where)
             value = made
         return value
@@ -388,7 +390,8 @@ class Importer:
     def _layer(self, native: Native, use: NativeUse, where: str) -> tuple[Layer, Draft]:
         name = native.name
         given = [self._given(value) for value in use.inputs]
-        if name not in self.layers:
+        if name not in self._drafts:
+            self._make_way(name)
             layer, draft = self.table.decode(self._sized(native, where), given, where)
             operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
             operands |= {role: self._store(name, role, found, draft.layer) for role, found in draft.mapped.items()}
@@ -416,6 +419,14 @@ class Importer:
         if layer.settings() != self.layers[native.name].settings():
             raise draft.refuse("is used twice, and the second time means something else than the first")
         return self.layers[native.name], replace(draft, inputs=again.inputs)
+
+    def _make_way(self, name: str) -> None:
+        """Call a layer that irconv added by another name, where the file has one of that name."""
+        if name in self.layers:
+            other = self.free(name)
+            self.layers[other] = self.layers.pop(name)
+            renamed = {"layer": other}
+            self.nodes = [node.model_copy(update=renamed) if node.layer == name else node for node in self.nodes]
 
     def _sized(self, native: Native, where: str) -> Native:
         """The layer with sizes and numbers in the place of references to them. Raises `Refused` for numbers that only
@@ -532,8 +543,7 @@ class Importer:
     def _transposed(self, value: str, source: str, target: str, scope: str, result: str, where: str) -> str:
         rank = len(self.types[value].shape)
         order = permutation(source, target, rank)
-        name = f"transpose_{''.join(map(str, order))}"
-        self.layers.setdefault(name, Transpose(permutation=order))
+        name = turning(self.layers, order)
         self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result}), where)
         return result
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv.ir.layers.convolution import Linear
+from irconv.ir.graph import Node
+from irconv.ir.layers.convolution import Conv, Linear
 from tests.comparison.pairs import (
     RESIDUAL,
     as_hdf5,
@@ -248,3 +249,11 @@ def test_frozen_fine_tuned_and_replaced_parts_are_told_apart() -> None:
     assert verdicts["fc2",] == "replaced"
     assert verdicts["norm",] == "statistics"
     assert verdicts[()] == "mixed"
+
+
+def test_a_convolution_whose_kernel_is_computed_is_compared() -> None:
+    builder = Builder(x=("N", 3, 8, 8), k=(4, 3, 2, 2))
+    builder.layers["c"] = Conv(stride=(1, 1), dilation=(1, 1), groups=1, padding=((0, 0), (0, 0)))
+    builder.nodes.append(Node(layer="c", scope="", inputs={"x": "x", "kernel": "k"}, outputs={"y": "c"}))
+    bundle = builder.build("c")
+    assert irconv.diff(bundle, bundle).same

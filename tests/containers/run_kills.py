@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ def write(kind: str, folder: Path, text: str) -> None:
                 output.path(folder / name).write_text(text)
 
 
-def counting(limit: int) -> list[int]:
-    """Let the process end after so many calls; the list counts them."""
+def counting(limit: int, calls: Sequence[str] = CALLS) -> list[int]:
+    """Let the process end after so many calls of these kinds; the list counts them."""
     done = [0]
 
     def wrapped(call: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def counting(limit: int) -> list[int]:
 
         return counted
 
-    for name in CALLS:
+    for name in calls:
         setattr(os, name, wrapped(getattr(os, name)))
     if (system := renames._system()) is not None:
         call = wrapped(system)

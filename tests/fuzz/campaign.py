@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import faulthandler
+import gc
 import json
 import os
+import pkgutil
 import resource
 import shutil
 import signal
@@ -16,8 +19,10 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib import import_module
 from pathlib import Path
 
+import irconv
 from tests.fuzz import coverage
 from tests.fuzz.case import Came, run
 from tests.fuzz.coverage import traced
@@ -25,6 +30,10 @@ from tests.fuzz.seeds import SOURCES, seeds
 
 SECONDS, MEGABYTES = 5, 400
 """What one case may take."""
+_BATCH = 200
+"""Cases that one process works through: what it fills its memory with ends with it."""
+_TRACED = 8
+"""Batches of each job whose lines are counted, spread over the campaign: the tracer doubles what a case takes."""
 _PASSED = {"not recognised": 0, "recognised": 1, "read": 2, "written": 3, "run": 4}
 
 
@@ -78,6 +87,7 @@ def campaign(
     """Run the cases of these numbers for every reader; stops after so many seconds by the clock."""
     for reader in readers:
         seeds(reader)  # made once, before the forks
+    _warm()
     wanted = [(reader, number) for number in numbers for reader in readers]
     ends = time.monotonic() + seconds
     with tempfile.TemporaryDirectory(prefix="irconv-fuzz-") as folder:
@@ -93,6 +103,17 @@ def campaign(
     return found
 
 
+def _warm() -> None:
+    """Import all that cases import, and leave it out of every later collection: a process is forked for each batch."""
+    for module in pkgutil.walk_packages(irconv.__path__, "irconv."):
+        if not module.name.endswith(("hdf5_worker", "__main__")):
+            import_module(module.name)
+    for name in ("onnxruntime", "onnx.reference"):
+        import_module(name)
+    gc.collect()
+    gc.freeze()
+
+
 def _manage(cases: list[tuple[str, int]], log: Path, box: Path, ends: float) -> int:
     """A process that lets others work through the cases, one after the other, and replaces those that die."""
     manager = os.fork()
@@ -104,7 +125,8 @@ def _manage(cases: list[tuple[str, int]], log: Path, box: Path, ends: float) -> 
         while place < len(cases) and time.monotonic() < ends:
             worker = os.fork()
             if not worker:
-                _work(cases[place : place + 200], log, box, ends)
+                every = max(1, len(cases) // _BATCH // _TRACED)
+                _work(cases[place : place + _BATCH], log, box, ends, tracing=place // _BATCH % every == 0)
             _, status = os.waitpid(worker, 0)
             begun = log.read_text().count("\nbegin ") if log.exists() else 0
             if status and begun > place:
@@ -115,13 +137,13 @@ def _manage(cases: list[tuple[str, int]], log: Path, box: Path, ends: float) -> 
         os._exit(code)
 
 
-def _work(cases: list[tuple[str, int]], log: Path, box: Path, ends: float) -> None:
+def _work(cases: list[tuple[str, int]], log: Path, box: Path, ends: float, tracing: bool) -> None:
     """Run cases in a process that ends with them."""
     code = 1
     try:
-        _limit()
+        _limit(log.with_suffix(".trace"))
         seen: dict[str, set[int]] = {}
-        with traced(seen):
+        with traced(seen) if tracing else contextlib.nullcontext():
             _try_all(cases, log, box, ends)
         with log.open("a") as out:
             out.write(f"\nlines {json.dumps({file: sorted(lines) for file, lines in seen.items()})}")
@@ -133,10 +155,12 @@ def _work(cases: list[tuple[str, int]], log: Path, box: Path, ends: float) -> No
         os._exit(code)
 
 
-def _limit() -> None:
+def _limit(trace: Path) -> None:
+    """Set limits; where a process is when its time is up is written to a file."""
     os.setsid()
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    faulthandler.register(signal.SIGPROF, trace.open("w"), chain=True)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (2**28, 2**28))
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
@@ -175,8 +199,10 @@ def _died(case: tuple[str, int], log: Path, status: int) -> None:
     """Note the case during which a process died."""
     ended = os.waitstatus_to_exitcode(status)
     why = {-signal.SIGPROF: f"more than {3 * SECONDS} s of processor time"}.get(ended, f"dies: {ended}")
+    trace = log.with_suffix(".trace")
+    details = trace.read_text(errors="replace") if ended == -signal.SIGPROF and trace.exists() else ""
     with log.open("a") as out:
-        out.write(f"\n{json.dumps([*case, asdict(Came('', '', fault=why))])}")
+        out.write(f"\n{json.dumps([*case, asdict(Came('', '', fault=why, details=details))])}")
 
 
 def _entries(log: Path, lines: dict[str, set[int]]) -> Iterator[tuple[str, int, Came]]:

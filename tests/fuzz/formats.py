@@ -7,6 +7,7 @@ import pickletools
 import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from pathlib import Path
@@ -35,7 +36,7 @@ def changed(name: str, content: bytes, random: Random) -> bytes:
         return of_bytes(content, random)
     try:
         return _kind(name, content)(content, random)
-    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, irconv.IrconvError):
+    except (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError, zlib.error, irconv.IrconvError):
         return of_bytes(content, random)  # it was changed before, and is no longer what it was
 
 
@@ -56,7 +57,7 @@ def _kind(name: str, content: bytes) -> Change:
         return of_sstable
     if name.endswith((".onnx", ".pb", ".meta")):
         return of_protobuf
-    if name.endswith(("SHA256SUMS", ".pbtxt", ".md", ".txt")):
+    if name.endswith(("SHA256SUMS", ".pbtxt", ".md", ".txt", ".py")):
         return lambda data, random: of_text(data.decode("utf-8", "replace"), random).encode("utf-8", "surrogatepass")
     return of_numbers
 
@@ -66,11 +67,12 @@ def of_zip(content: bytes, random: Random) -> bytes:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as source:
             members = [(info, source.read(info)) for info in source.infolist()]
-    except (zipfile.BadZipFile, NotImplementedError, EOFError):
+    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, zlib.error):
         return of_bytes(content, random)
     if not members:
         return of_bytes(content, random)
-    plain = [i for i, (info, _) in enumerate(members) if info.filename.endswith((".json", ".pkl", ".h5", ".npy"))]
+    kinds = (".json", ".pkl", ".h5", ".npy", ".py")
+    plain = [i for i, (info, _) in enumerate(members) if info.filename.endswith(kinds)]
     choice = plain if plain and random.random() < 0.7 else range(len(members))
     place = int(random.choice(list(choice)))
     info, data = members[place]

@@ -16,6 +16,7 @@ import h5py
 import numpy as np
 
 import irconv
+from irconv import api
 from irconv.containers.varints import varint
 from irconv.options import ReadOptions
 from tests.helpers import ROOT, numbers
@@ -61,8 +62,9 @@ class Source:
     root: Path | None = None
 
     def seeds(self, reader: str) -> Iterator[Seed]:
-        """The seeds, smallest names first."""
-        for path in sorted((self.root or FIXTURES).glob(self.pattern)):
+        """The seeds, smallest files first."""
+        paths = sorted((self.root or FIXTURES).glob(self.pattern))
+        for path in sorted(paths, key=lambda path: path.stat().st_size):
             if path.stat().st_size > _LARGEST:
                 continue
             beside = tuple(
@@ -105,6 +107,11 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         Source("torch/chain-shared.pt", options=ReadOptions(input_shape=("N,4",))),
         Source("torch/made*.pt"),
         Source("torch/made*.safetensors"),
+        Source("torch-checkpoints/*/model.*"),
+        Source("torch-checkpoints/gptq/quantize_config.json", "model.safetensors", "*"),
+        Source("torch-checkpoints/bitsandbytes/config.json", "model.safetensors", "*"),
+        Source("torch-checkpoints/lora/model/*", ".", "*"),
+        Source("torch-checkpoints/distributed*/model/*", ".", "* .metadata"),
     ),
     "torch-program": (Source("torch-programs/*/*.pt2"),),
     "torchscript": (Source("torch-scripts/*/*.pt"),),
@@ -122,7 +129,16 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         Source("tensorflow/training/momentum.ckpt.index", beside="momentum.ckpt.*"),
         Source("tensorflow/graphs/graph.pb", options=_Y),
         Source("tensorflow/graphs/graph.pbtxt", options=_Y),
+        Source("tensorflow/graphs/model.meta", options=_Y),
+        Source("tensorflow/blocks/*.pb"),
+        Source("tensorflow/recurrent/*.pb"),
+        Source("tensorflow/loops/*.pb"),
+        Source("tensorflow/loops/functions/saved_model.pb", ".", "* variables/*"),
+        Source("tensorflow/running/model.ckpt.meta", "model.ckpt.index", "model.ckpt.*"),
+        Source("tensorflow/graphs/saved/saved_model.pb", ".", "* variables/*"),
         Source("tensorflow/exported/saved_model.pb", ".", "* variables/*"),
+        Source("tensorflow/written*/saved_model.pb", ".", "* variables/*"),
+        Source("tensorflow/written*.pb"),
         Source("tensorflow/objects/ckpt.*", "ckpt.index", "ckpt.*"),
     ),
     "onnx": (Source("onnx/*/*.onnx", beside="*.bin data/* *.data"),),
@@ -135,8 +151,16 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         Source("theano/*/model.pkl"),
         Source("theano/*/x.npy"),
         Source("theano/pickled*.pkl"),
+        Source("theano-objects/*"),
     ),
 }
+#: A network's weights, the network that they are put into, and what the user says of both: see `tests.fuzz.adoptions`.
+ADOPT = "adopt"
+SOURCES[ADOPT] = (
+    Source("adopted*/map.json", "source.keras", "*"),
+    Source("adopted*/like.safetensors", "source.keras", "*"),
+    Source("adopted*/source.keras", beside="*"),
+)
 
 
 @cache
@@ -156,6 +180,17 @@ def made() -> Path:
             irconv.convert(source, folder / f"bundle{number}.irconv.zip")
             irconv.convert(source, folder / "torch" / f"made{number}.safetensors")
             irconv.convert(source, folder / "torch" / f"made{number}.pt")
+            irconv.convert(source, folder / "tensorflow" / f"written{number}.pb")
+            irconv.convert(source, folder / "tensorflow" / f"written{number}.savedmodel")
+    for name in ("flattened", "joined", "sequences"):
+        place = folder / f"adopted-{name}"
+        place.mkdir()
+        (place / "source.keras").write_bytes((FIXTURES / "adoption" / f"{name}.keras").read_bytes())
+        api.rename(place / "source.keras", ("^=body.",), place / "like.safetensors")
+        api.plan(place / "source.keras", place / "like.safetensors", place / "map.json")
+        document = json.loads((place / "map.json").read_text())
+        document["rename"] = [["^(.*)$", "body.\\1"]]
+        (place / "map.json").write_text(json.dumps(document))
     return folder
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import irconv
-from irconv.errors import DamagedFile, IrconvError, Refused
+from irconv.errors import DamagedFile, IrconvError, MissingFact, Refused
 from irconv.options import ReadOptions
 from tests.fuzz.case import TARGETS, tried
 from tests.fuzz.seeds import FIXTURES, Seed
@@ -29,7 +29,13 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "onnx-texts-that-are-bytes": (DamagedFile, "expected texts in UTF-8, got b'"),
     "onnx-value-twice": (DamagedFile, "which is there already"),
     "program-argument-is-a-number": (DamagedFile, "expected what torch.export writes, but something is missing"),
+    "program-size-is-infinite": (DamagedFile, "expected an exported program, but OverflowError("),
     "program-target-is-a-number": (DamagedFile, "expected what torch.export writes, but something is missing"),
+    "tensorflow-kernel-is-computed": None,
+    "tensorflow-output-is-a-constant": (MissingFact, "Name them with --outputs"),
+    "tensorflow-turn-around-no-axis": None,
+    "torchscript-constants-are-a-number": (DamagedFile, "constants.pkl: expected a tuple, got int."),
+    "torchscript-size-is-a-mapping": (DamagedFile, "expected whole numbers for the sizes and strides of a tensor"),
 }
 
 

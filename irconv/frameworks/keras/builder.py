@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -15,6 +16,9 @@ from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
 from irconv.ir.manifest import Omitted
 from irconv.translate import NativeUse
+
+_PARTS = re.compile(r"[.#:/]")
+"""What stands between a layer's name and the name of a part or of a result."""
 
 
 class Value(str):
@@ -78,9 +82,15 @@ class Builder:
     facts: Facts
     expand: Callable[[Builder, KerasLayer], list[Outputs]]
     """What `add` does: adds a layer of any kind, and says which values each of its calls makes."""
+    apart: frozenset[str] = frozenset()
+    """Layers of the file that are called otherwise, because parts of others have their names; see `normalise`."""
     problems: Problems = field(default_factory=Problems)
     layers: dict[str, Native] = field(default_factory=dict)
     uses: list[NativeUse] = field(default_factory=list)
+    own: set[str] = field(default_factory=set)
+    """The names of layers that the file has, each unique in the outermost model."""
+    twice: set[str] = field(default_factory=set)
+    """Names that two layers had which are not the same."""
     where: dict[str, str] = field(default_factory=dict)
     """The place of each layer in its file, for messages."""
     inputs: dict[str, Port] = field(default_factory=dict)
@@ -113,6 +123,21 @@ class Builder:
         self.where[name] = self.where.get(layer.name, self.place_of(layer))
         return KerasLayer(kind, name, body, tensors, tuple(calls), layer.part)
 
+    def named(self, name: str) -> str:
+        """The name of a layer of the file, under which its parts are named, too."""
+        self.own.add(name)
+        while name in self.apart:
+            name = f"{_PARTS.sub('_', name)}_"
+        return name
+
+    def mixed(self) -> frozenset[str]:
+        """Layers of the file whose names begin with that of another, where any name or value is there twice."""
+        values = [value for use in self.uses for value in use.outputs if value]
+        if not self.twice and len(set(values)) == len(values):
+            return frozenset()
+        places = {name: [match.start() for match in _PARTS.finditer(name)] for name in self.own}
+        return frozenset(name for name in self.own if any(name[:place] in self.own for place in places[name]))
+
     def mask(self, value: str) -> Value | None:
         """The mask that travels with a value, if there is one; its layers are added when it is first asked for."""
         return self.masks[value]() if value in self.masks else None
@@ -135,6 +160,9 @@ class Builder:
             self.where[name] = self.where[of]
         settings = spelling(self.facts, kind, config, lambda what: self.problem(name, what))
         casts = precision(self.facts, kind, self.compute)
+        before = self.layers.get(name)
+        if before is not None and (before.type, before.config) != (kind, settings):
+            self.twice.add(name)
         self.layers[name] = Native(kind, name, settings, dict(tensors or {}), origin=origin, precision=casts)
 
     def use(self, layer: str, inputs: Iterable[str], outputs: Iterable[str]) -> None:

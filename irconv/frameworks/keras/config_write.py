@@ -167,7 +167,11 @@ class _Writer:
         kind = layer.kind.removeprefix("ops.")
         first, keywords = functions.call(kind, layer.config, [self._keras2(part) for part in call.arguments])
         if isinstance(call.arguments[0], list):
-            return [[*reference, keywords] for reference in first]
+            made = zip(call.arguments[0], first, strict=True)
+            return [
+                [*said, keywords] if isinstance(part, Value) else ["_CONSTANT_VALUE", -1, said, keywords]
+                for part, said in made
+            ]
         if isinstance(call.arguments[0], Value):
             return [*first, keywords]
         return ["_CONSTANT_VALUE", -1, first, keywords]

@@ -145,7 +145,9 @@ def _with_one_bias(bundle: Bundle) -> Bundle:
         if ("bias_recurrent" not in stored and not forget) or not _are_stored(stored.values()):
             continue
         given = [tensors[operand.tensor] for operand in stored.values() if isinstance(operand, StoredOperand)]
-        kernel = bundle.operand_types(layer)["kernel"]
+        kernel = bundle.operand_types(layer).get("kernel")
+        if kernel is None:  # computed by the graph, which the table refuses
+            continue
         total = np.zeros(static(kernel.shape[:1]) or (), numpy_dtype(kernel.dtype))
         for tensor in given:
             total = total + tensor.data.numpy()

@@ -182,7 +182,7 @@ def _inner(
 ) -> KerasLayer:
     """A layer of a model, under a name that is unique in the outermost one."""
     name, kind, config = _name(entry), kind_of(entry), entry["config"]
-    unique = f"{layer.name}/{name}" if layer.name else name
+    unique = builder.named(f"{layer.name}/{name}" if layer.name else name)
     builder.where[unique] = f"{builder.facts.path}: layer {unique} ({kind})"
     builder.scope = layer.name
     settings = {} if kind in MODELS or not isinstance(config, Mapping) else dict(config)

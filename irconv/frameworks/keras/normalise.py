@@ -20,17 +20,22 @@ from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
 
 
-def normalise(config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], facts: Facts) -> NativeModel:
+def normalise(
+    config: Mapping[str, Any], tensors: Mapping[str, NativeWeight], facts: Facts, apart: frozenset[str] = frozenset()
+) -> NativeModel:
     """The model as one list of layers and uses; `tensors` by layer and local name, such as ``conv/kernel``.
 
-    Raises one error naming every layer whose structure irconv does not read.
+    A layer may be called as a part of another is here, ``dense.activation`` beside ``dense``: those `apart` are called
+    otherwise. Raises one error naming every layer whose structure irconv does not read.
     """
     kind, body = str(config.get("class_name")), config["config"]
-    builder = Builder(facts, composites.place)
+    builder = Builder(facts, composites.place, apart)
     body = body if isinstance(body, Mapping) else {"layers": body}
     origin = Origin(framework="keras", type=kind, name=str(body.get("name", "")), config={}, split_from=None)
     model = KerasLayer(kind, "", dict(body), tensors, (KerasCall(0, ()),), origin)
     outputs = builder.add(model)[0]
+    if (mixed := builder.mixed()) and not apart:
+        return normalise(config, tensors, facts, mixed)
     if not outputs:
         builder.problems.add(f"{facts.path}: model", "expected at least one output, got none", kind=DamagedFile)
     _all_taken(builder, layers_of(body), tensors)

@@ -62,10 +62,11 @@ class Naming:
         """Whether the names are TensorFlow's already."""
         layers = self.bundle.layers
         nodes = (node for node in graph.nodes if self.own and not isinstance(layers[node.layer], Constant))
+        self.variables = {name for key in self.bundle.tensors if (name := self._source(key))}
         self.kept = {value for node in nodes for value in node.outputs.values() if valid(value) == value}
-        self.kept |= {name for key in self.bundle.tensors if (name := self._source(key))}
-        """Names that the model has, and that are given to nobody else."""
-        self.names.taken |= self.kept
+        self.kept -= self.variables
+        """Names that nodes and variables of the model have, and that are given to nobody else."""
+        self.names.taken |= self.kept | self.variables
         self.inputs = [self.names.unique(port.value if self.own else port.name) for port in graph.inputs]
         """The names of placeholders."""
         self.outputs: list[str] = []
@@ -112,8 +113,8 @@ class Naming:
 
     def variable(self, key: str) -> str:
         """The name of the variable that a tensor of the bundle becomes."""
-        if (name := self._source(key)) in self.kept:
-            self.kept.discard(name)
+        if (name := self._source(key)) in self.variables:
+            self.variables.discard(name)
             return name
         layer, _, role = key.rpartition(".")
         role = role.split("/")[-1]

@@ -68,6 +68,8 @@ def split_name(name: str) -> tuple[str, str | None]:
     if re.fullmatch(r"(arr_)?\d+", name):
         return "", None
     folder, _, leaf = name.rpartition("/")
+    if leaf.count("]") > leaf.count("["):  # a slash inside brackets parts nothing
+        return name, name
     return folder or name, leaf
 
 

@@ -59,6 +59,10 @@ class View:
     negated: bool = False
     conjugated: bool = False
 
+    def __post_init__(self) -> None:
+        if not all(isinstance(size, int) for size in (self.offset, *self.shape, *self.strides)):
+            raise ValueError("expected whole numbers for the sizes and strides of a tensor")
+
     def identity(self) -> tuple[Any, ...]:
         """Equal for two views of the same elements of the same storage."""
         root, start = self.storage.place()

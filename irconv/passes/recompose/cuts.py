@@ -39,8 +39,8 @@ def _flipped(match: Match) -> Made | None:
     """The same around a turn of other axes."""
     if match.settings("in")["axes"] != match.settings("out")["axes"]:
         return None
-    axes = match.settings("flip")["axes"]
-    if max(axes) >= min(match.settings("in")["axes"]):
+    axes, new = match.settings("flip")["axes"], match.settings("in")["axes"]
+    if any(axis >= place for axis in axes for place in new):
         return None
     return Made(Flip(axes=axes), {"x": match.values["x"]})
 

@@ -15,9 +15,10 @@ from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
-from irconv.ir.layers.tensor_ops import Constant, Transpose
+from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import static
+from irconv.ir.turns import turning
 from irconv.layout import Array, customary, invert, regrouped
 
 Operand: TypeAlias = StoredOperand | LiteralOperand
@@ -236,9 +237,7 @@ class Work:
         return found
 
     def _turn(self, value: str, order: Sequence[int], result: str, scope: str) -> Node:
-        name = f"transpose_{''.join(map(str, order))}"
-        self.layers.setdefault(name, Transpose(permutation=tuple(order)))
-        return Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result})
+        return Node(layer=turning(self.layers, order), scope=scope, inputs={"x": value}, outputs={"y": result})
 
     def _insert(self, number: Place, node: Node, place: int) -> None:
         """Put a node where another was; there is room for three."""

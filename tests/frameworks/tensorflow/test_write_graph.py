@@ -211,3 +211,15 @@ def test_a_source_that_was_not_verified_is_noted_on_the_first_node(tmp_path: Pat
     irconv.convert(tmp_path / "m.irconv", tmp_path / "m.pb", ReadOptions(digests=False))
     assert read_graph(tmp_path / "m.pb").nodes[0].attrs["_irconv_source_verified"] == "no"
     assert error(in_graph(tmp_path / "m.pb", LENET.inputs), LENET.outputs) < GOLDEN_ERROR
+
+
+def test_an_output_that_is_called_like_a_variable_is_another_node(tmp_path: Path) -> None:
+    source = tmp_path / "m.pb"
+    source.write_bytes((ROOT / "fixtures" / "fuzz" / "tensorflow-output-is-a-constant" / "big.pb").read_bytes())
+    bundle = irconv.read(source, ReadOptions(outputs=("big:0",)))
+    irconv.write(bundle, tmp_path / "n.ckpt")
+    nodes = [node.name for node in read_meta_graph(tmp_path / "n.ckpt.meta").graph.nodes]
+    assert len(set(nodes)) == len(nodes)
+    again = irconv.read(tmp_path / "n.ckpt")
+    assert [port.name for port in again.graph.outputs] == ["big"]
+    assert np.array_equal(irconv.run(again, [])["big"], irconv.run(bundle, [])["big"])

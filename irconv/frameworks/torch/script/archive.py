@@ -44,6 +44,8 @@ def read(path: Path) -> Script:
     if not isinstance(module, Instance):
         raise DamagedFile(f"{path}: {root}data.pkl", f"expected a module, got {type(module).__name__}")
     constants = _pickle(path, archive, root, "constants")
+    if not isinstance(constants, list | tuple | None):
+        raise DamagedFile(f"{path}: {root}constants.pkl", f"expected a tuple, got {type(constants).__name__}")
     samples = _pickle(path, archive, root, "traced_inputs") if f"{root}traced_inputs.pkl" in archive.members else ()
     code = {
         ".".join(PurePosixPath(name.removeprefix(f"{root}code/")).with_suffix("").parts): _tree(path, archive, name)
