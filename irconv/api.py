@@ -15,7 +15,7 @@ from irconv.boundary import bounded
 from irconv.containers import first_bytes
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
-from irconv.containers.watch import check_unchanged, note, watched
+from irconv.containers.watch import check_unchanged, keeping, note, watched
 from irconv.errors import IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, refuse_unmerged, writers
 from irconv.ir.bundle import Bundle
@@ -63,9 +63,10 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     does not honour, `DamagedFile` for a file that changes while it is read, and what the reader raises.
     """
     path, options = _existing(Path(path)), options or ReadOptions()
-    reader = _reader(path, options.source_format)
-    _refuse(_unread(reader, options))
-    return _read(reader, path, options)
+    with keeping():
+        reader = _reader(path, options.source_format)
+        _refuse(_unread(reader, options))
+        return _read(reader, path, options)
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
@@ -243,9 +244,10 @@ def convert(
     sources = (Path(source), *reading.paths)
     check_free(Path(destination), writing.force, sources)
     path = _existing(Path(source))
-    reader = _reader(path, reading.source_format)
-    _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-    bundle = _read(reader, path, reading)
+    with keeping():
+        reader = _reader(path, reading.source_format)
+        _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
+        bundle = _read(reader, path, reading)
     if reader.graphs and writer.stored and bundle.graph is not None:
         # what a graph computes of its own constants is stored where a target's layers need it so
         writing = replace(writing, merge=True)

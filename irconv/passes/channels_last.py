@@ -103,6 +103,7 @@ class _Pass:
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
         self.stored: dict[tuple[str, Order], str] = {}
+        self.placed: set[str] = set()
         self.ran_at: dict[str, Order] = {}
         self.unmoved = self._unmoved()
         self.gave: dict[str, dict[str, Order | None]] = {}
@@ -368,8 +369,9 @@ class _Pass:
         constant = self.bundle.layers[layer]
         operand = constant.operands["value"]
         assert isinstance(operand, StoredOperand), "only stored constants are listed"
-        if any(name == root for (known, _), name in self.stored.items() if known == root):
+        if root in self.placed:
             root = layer = f"{root}/{''.join(map(str, wanted))}"
+        self.placed.add(root)
         key = operand.tensor if layer in self.bundle.layers else layer
         tensor = self.bundle.tensors[operand.tensor]
         if wanted != natural(len(wanted)):
