@@ -95,9 +95,11 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
 def _laid_out(bundle: Bundle, graphs: bool) -> Bundle:
     """The bundle in one layout, and its arithmetic as layers where it is one that was exported."""
     # The passes need classes of layers, whose import takes longer than reading weights alone.
-    from irconv.passes import channels_last, recompose
+    from irconv.passes import channels_last
 
     if graphs:
+        from irconv.passes import recompose
+
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
         return recompose.run(channels_last.run(recompose.run(bundle)))
     return channels_last.run(bundle)

@@ -26,8 +26,8 @@ REFUSED = 3
 FAULT = 70  # EX_SOFTWARE of sysexits.h
 _KILLED = 128  # and the number of the signal, as shells say it
 _RARELY = (20_000, 50, 50)
-"""When Python looks for circles of objects. A large graph is some millions of objects and no circle, and looking takes a
-fifth of the time of converting it; a process of one command may do without, a library may not say so."""
+"""When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
+fifth of the time of converting it. A process of one command may do without; a library may not say so."""
 _TRACEBACK = f"{__name__}.traceback"
 
 

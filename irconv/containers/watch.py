@@ -55,7 +55,7 @@ def keeping() -> Iterator[None]:
 
 
 def once(path: Path, kind: str, find: Callable[[], _Found]) -> _Found:
-    """What `find` gives of a file, which is called once for each kind inside `keeping` while the file stays as it is."""
+    """What `find` gives of a file; inside `keeping` it is called once for each kind while the file stays as it is."""
     found = _FOUND.get()
     if found is None:
         return find()

@@ -92,6 +92,8 @@ class Importer:
         self.computed: dict[str, dict[str, str]] = {}
         """Layer -> role -> the value that is its operand, for operands that the graph computes."""
         self._drafts: dict[str, Draft] = {}
+        self._gave_way: dict[str, str] = {}
+        """Name of a layer of the model's -> the one that a layer added here took instead."""
         self._failed: set[str] = set()
         self._unknown: set[str] = set()
         self._known: dict[str, Array] = {}
@@ -386,7 +388,8 @@ class Importer:
     def _layer(self, native: Native, use: NativeUse, where: str) -> tuple[Layer, Draft]:
         name = native.name
         given = [self._given(value) for value in use.inputs]
-        if name not in self.layers:
+        if name not in self._drafts:
+            self._make_way(name, where)
             layer, draft = self.table.decode(self._sized(native, where), given, where)
             operands: dict[str, StoredOperand | LiteralOperand] = dict(draft.literals)
             operands |= {role: self._store(name, role, found, draft.layer) for role, found in draft.mapped.items()}
@@ -404,6 +407,22 @@ class Importer:
         if draft.ranks != ranks[: len(draft.ranks)]:
             raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
         return self.layers[name], draft
+
+    def _make_way(self, name: str, where: str) -> None:
+        """Give a layer that was added here another name, where one of the model's has it, such as transpose_0231.
+
+        Raises `Refused` inside of a loop, whose layers are also those of the graph around it.
+        """
+        if name not in self.layers:
+            return
+        if self.outer is not None:
+            raise Refused(where, "has the name of another layer, outside of the loop", "Give it another name.")
+        other = f"{name}_"
+        while other in self.layers:
+            other += "_"
+        self._gave_way[name] = other
+        self.layers[other] = self.layers.pop(name)
+        self.nodes[:] = [n.model_copy(update={"layer": other}) if n.layer == name else n for n in self.nodes]
 
     def _sized(self, native: Native, where: str) -> Native:
         """The layer with sizes and numbers in the place of references to them. Raises `Refused` for numbers that only
@@ -516,6 +535,9 @@ class Importer:
         rank = len(self.types[value].shape)
         order = permutation(source, target, rank)
         name = f"transpose_{''.join(map(str, order))}"
+        name = self._gave_way.get(name, name)
+        while name in self._drafts:  # a layer of the model's own
+            name += "_"
         self.layers.setdefault(name, Transpose(permutation=order))
         self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result}), where)
         return result
