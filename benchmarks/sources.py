@@ -177,18 +177,18 @@ def lenet(model: str, path: Path) -> None:
 _DEPTHS = (1_000, 4_000, 20_000)
 """Of the deep graphs."""
 _NETWORKS, _STATES = ("ResNet50", "VGG16"), ("ResNet50", "VGG16", "many-100000")
-_MODEL, _STATE = (".onnx", ".py", ".irconv"), (".irconv", "inspect")
 
 SOURCES = (
-    *(Source("small", suffix, lenet, ("inspect", ".onnx")) for suffix in (".h5", ".keras", ".irconv")),
+    Source("small", ".h5", lenet, ("inspect", ".onnx", ".py", ".irconv", ".safetensors", ".keras")),
+    *(Source("small", suffix, lenet, ("inspect", ".onnx")) for suffix in (".keras", ".irconv")),
     Source("small", ".pt", lenet, ("inspect", ".onnx"), ("--input-shape", "N,1,11,8")),
-    *(Source(model, ".h5", by_keras, (*_MODEL, ".safetensors", ".keras")) for model in _NETWORKS),
-    *(Source(model, ".keras", by_keras, (*_MODEL, ".h5")) for model in _NETWORKS),
-    *(Source(model, ".onnx", by_conversion, (".safetensors", ".keras")) for model in _NETWORKS),
-    *(Source(model, ".ckpt", checkpoint, (".onnx", ".keras")) for model in _NETWORKS),
+    *(Source(model, ".h5", by_keras, (".onnx", ".py", ".irconv", ".safetensors", ".keras")) for model in _NETWORKS),
+    *(Source(model, ".keras", by_keras, (".py", ".h5")) for model in _NETWORKS),
+    *(Source(model, ".onnx", by_conversion, (".keras",)) for model in _NETWORKS),
+    *(Source(model, ".ckpt", checkpoint, (".onnx",)) for model in _NETWORKS),
     Source("NASNetLarge", ".h5", by_keras, (".py",)),
-    *(Source(model, ".pt", by_torch, (".safetensors", *_STATE)) for model in _STATES),
-    *(Source(model, ".safetensors", as_safetensors, (".pt", *_STATE)) for model in _STATES),
+    *(Source(model, ".pt", by_torch, (".safetensors", "inspect")) for model in _STATES),
+    *(Source(model, ".safetensors", as_safetensors, (".pt", ".irconv")) for model in _STATES),
     *(Source(f"layers-{n}", ".h5", by_irconv, (".onnx",)) for n in _DEPTHS),
     *(Source(f"layers-{n}", ".keras", by_irconv, (".py",)) for n in _DEPTHS),
     *(Source(f"layers-{n}", ".irconv", by_irconv, (".keras",)) for n in _DEPTHS),
