@@ -4,12 +4,16 @@
     python -m benchmarks.bench --only VGG16.h5     rows whose source or target has this in its name; several by commas
     python -m benchmarks.bench --write             and writes docs/performance.md
 
+Each row is kept in ``build/bench/rows.json`` as soon as it is measured, and the page has all that are there: rows can
+be measured anew by themselves, and an hour's work is not lost where the last row fails.
+
 Files are made once, in ``build/bench`` (``--files``), which takes 4 GB and some minutes; the rows take most of an hour.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import shutil
@@ -19,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from benchmarks.own import way
 from benchmarks.processes import Failed, Run, Runs, measured
@@ -29,6 +34,7 @@ TITLES = {
     "small": "Start-up: small models",
     "ResNet50": "ResNet50's weights, 98 MiB",
     "VGG16": "VGG16's weights, 528 MiB",
+    "NASNetLarge": "NASNetLarge: a thousand layers with weights of their own",
     "many": "100,000 tensors of 60 bytes",
     "layers": "Deep graphs",
 }
@@ -87,6 +93,35 @@ def row(source: Source, target: str, folder: Path, runs: int) -> Row:
     irconv, floor = Runs(tuple(found["irconv"])), Runs(tuple(found["floor"]))
     owns = own if own or not found.get("own") else Runs(tuple(found["own"]))
     return Row(source, target, _size(folder / source.name), irconv, floor, owns)
+
+
+def kept(rows: Path) -> dict[str, Row]:
+    """The rows that were measured, by ``SOURCE to TARGET``, in the order of the registry; those it no longer has are
+    left out."""
+    found = json.loads(rows.read_text()) if rows.exists() else {}
+
+    def runs(each: list[list[float]]) -> Runs:
+        return Runs(tuple(Run(*numbers) for numbers in each))
+
+    known: dict[str, Row] = {}
+    for source in SOURCES:
+        for target in source.targets:
+            if (row := found.get(name := f"{source.name} to {target}")) is not None:
+                own = row["own"] if isinstance(row["own"], str) else runs(row["own"])
+                known[name] = Row(source, target, row["size"], runs(row["irconv"]), runs(row["floor"]), own)
+    return known
+
+
+def keep(rows: Path, row: Row) -> None:
+    """Add a row to those that were measured."""
+    found = json.loads(rows.read_text()) if rows.exists() else {}
+
+    def numbers(runs: Runs | str) -> Any:
+        return runs if isinstance(runs, str) else [(run.cpu, run.wall, run.peak) for run in runs.each]
+
+    sides = {"irconv": numbers(row.irconv), "floor": numbers(row.floor), "own": numbers(row.own)}
+    found[f"{row.source.name} to {row.target}"] = {"size": row.size, **sides}
+    rows.write_text(json.dumps(found, indent=1))
 
 
 def _size(path: Path) -> int:
@@ -194,7 +229,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default="", help="rows with one of these in `SOURCE to TARGET`, joined by commas")
     parser.add_argument(
-        "--runs", type=int, default=5, help="runs of each program; 3 of those above 200 MB or 10,000 layers"
+        "--runs", type=int, default=5, help="runs of each program; half of it above 200 MB or 10,000 layers or tensors"
     )
     parser.add_argument("--files", type=Path, default=ROOT / "build" / "bench", help="where the files are kept")
     parser.add_argument("--write", action="store_true", help=f"write {PAGE.relative_to(ROOT)}")
@@ -206,15 +241,16 @@ def main() -> None:
     every = [(source, target) for source in SOURCES for target in source.targets]
     wanted = [pair for pair in every if any(word in f"{pair[0].name} to {pair[1]}" for word in words)]
     prepared(list(dict.fromkeys(source for source, _ in wanted)), given.files)
-    before, rows = os.getloadavg()[0], []
+    before, rows = os.getloadavg()[0], given.files / "rows.json"
     print(HEAD)
     for source, target in wanted:
-        long = _size(given.files / source.name) > 200e6 or "20000" in source.model
-        rows.append(row(source, target, given.files, min(3, given.runs) if long else given.runs))
-        print(line(rows[-1]), flush=True)
+        long = _size(given.files / source.name) > 200e6 or "0000" in source.model
+        found = row(source, target, given.files, -(-given.runs // 2) if long else given.runs)
+        keep(rows, found)
+        print(line(found), flush=True)
     if given.write:
         command = f"python -m benchmarks.bench {' '.join(sys.argv[1:])}"
-        PAGE.write_text(page(rows, (before, os.getloadavg()[0]), command), encoding="utf-8")
+        PAGE.write_text(page([*kept(rows).values()], (before, os.getloadavg()[0]), command), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Source:
         return f"{self.model}{self.suffix}"
 
 
-CHANNELS_LAST = (".h5", ".keras")
+CHANNELS_LAST = (".h5", ".keras", ".ckpt")
 """Where a weight has its channels last: on the way from one of these to another, or back, it is turned."""
 
 
@@ -65,8 +65,7 @@ def _many_shapes(model: str) -> list[tuple[int, ...]]:
 
 
 _SHAPES: Mapping[str, Callable[[str], list[tuple[int, ...]]]] = {
-    "VGG16": _keras_shapes,
-    "ResNet50": _keras_shapes,
+    **dict.fromkeys(("VGG16", "ResNet50", "NASNetLarge"), _keras_shapes),
     "layers": _deep_shapes,
     "many": _many_shapes,
 }
@@ -94,6 +93,27 @@ def by_keras(model: str, path: Path) -> None:
     built = _application(model)
     built.set_weights(list(arrays(model)))
     built.save(path)
+
+
+def by_conversion(model: str, path: Path) -> None:
+    """What irconv writes of the model that Keras saved."""
+    import irconv
+
+    saved = path.parent / f"{model}.h5"
+    if not saved.exists():
+        by_keras(model, saved)
+    irconv.convert(saved, path)
+
+
+def checkpoint(model: str, path: Path) -> None:
+    """A folder with a checkpoint of TensorFlow 1 and its graph."""
+    import irconv
+
+    saved = path.parent / f"{model}.h5"
+    if not saved.exists():
+        by_keras(model, saved)
+    path.mkdir()
+    irconv.convert(saved, path / "model.ckpt")
 
 
 def by_irconv(model: str, path: Path) -> None:
@@ -155,16 +175,20 @@ def lenet(model: str, path: Path) -> None:
 
 
 _DEPTHS = (1_000, 4_000, 20_000)
+"""Of the deep graphs."""
 _NETWORKS, _STATES = ("ResNet50", "VGG16"), ("ResNet50", "VGG16", "many-100000")
-_MODEL, _STATE = (".onnx", ".py", ".irconv"), (".irconv", "inspect")
 
 SOURCES = (
-    *(Source("small", suffix, lenet, ("inspect", ".onnx")) for suffix in (".h5", ".keras", ".irconv")),
+    Source("small", ".h5", lenet, ("inspect", ".onnx", ".py", ".irconv", ".safetensors", ".keras")),
+    *(Source("small", suffix, lenet, ("inspect", ".onnx")) for suffix in (".keras", ".irconv")),
     Source("small", ".pt", lenet, ("inspect", ".onnx"), ("--input-shape", "N,1,11,8")),
-    *(Source(model, ".h5", by_keras, (*_MODEL, ".keras")) for model in _NETWORKS),
-    *(Source(model, ".keras", by_keras, (*_MODEL, ".h5")) for model in _NETWORKS),
-    *(Source(model, ".pt", by_torch, (".safetensors", *_STATE)) for model in _STATES),
-    *(Source(model, ".safetensors", as_safetensors, (".pt", *_STATE)) for model in _STATES),
+    *(Source(model, ".h5", by_keras, (".onnx", ".py", ".irconv", ".safetensors", ".keras")) for model in _NETWORKS),
+    *(Source(model, ".keras", by_keras, (".py", ".h5")) for model in _NETWORKS),
+    *(Source(model, ".onnx", by_conversion, (".keras",)) for model in _NETWORKS),
+    *(Source(model, ".ckpt", checkpoint, (".onnx",)) for model in _NETWORKS),
+    Source("NASNetLarge", ".h5", by_keras, (".py",)),
+    *(Source(model, ".pt", by_torch, (".safetensors", "inspect")) for model in _STATES),
+    *(Source(model, ".safetensors", as_safetensors, (".pt", ".irconv")) for model in _STATES),
     *(Source(f"layers-{n}", ".h5", by_irconv, (".onnx",)) for n in _DEPTHS),
     *(Source(f"layers-{n}", ".keras", by_irconv, (".py",)) for n in _DEPTHS),
     *(Source(f"layers-{n}", ".irconv", by_irconv, (".keras",)) for n in _DEPTHS),
@@ -189,6 +213,9 @@ def main(name: str, folder: Path) -> None:
         write_raw(name, folder)
         return
     part = folder / f"part-{name}"
+    if part.is_dir():
+        shutil.rmtree(part)
+    part.unlink(missing_ok=True)
     source.make(source.model, part)
     part.rename(folder / name)
 

@@ -15,7 +15,7 @@ from irconv.boundary import bounded
 from irconv.containers import first_bytes
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
-from irconv.containers.watch import check_unchanged, note, watched
+from irconv.containers.watch import check_unchanged, keeping, note, watched
 from irconv.errors import (
     BundleInvalid,
     IrconvError,
@@ -72,9 +72,10 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
     does not honour, `DamagedFile` for a file that changes while it is read, and what the reader raises.
     """
     path, options = _existing(Path(path)), options or ReadOptions()
-    reader = _reader(path, options.source_format)
-    _refuse(_unread(reader, options))
-    return _read(reader, path, options)
+    with keeping():
+        reader = _reader(path, options.source_format)
+        _refuse(_unread(reader, options))
+        return _read(reader, path, options)
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
@@ -103,9 +104,11 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
 def _laid_out(bundle: Bundle, graphs: bool) -> Bundle:
     """The bundle in one layout, and its arithmetic as layers where it is one that was exported."""
     # The passes need classes of layers, whose import takes longer than reading weights alone.
-    from irconv.passes import channels_last, recompose
+    from irconv.passes import channels_last
 
     if graphs:
+        from irconv.passes import recompose
+
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
         return recompose.run(channels_last.run(recompose.run(bundle)))
     return channels_last.run(bundle)
@@ -260,9 +263,10 @@ def convert(
     sources = (Path(source), *reading.paths)
     check_free(Path(destination), writing.force, sources)
     path = _existing(Path(source))
-    reader = _reader(path, reading.source_format)
-    _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-    bundle = _read(reader, path, reading)
+    with keeping():
+        reader = _reader(path, reading.source_format)
+        _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
+        bundle = _read(reader, path, reading)
     if reader.graphs and writer.stored and bundle.graph is not None:
         # what a graph computes of its own constants is stored where a target's layers need it so
         writing = replace(writing, merge=True)

@@ -402,6 +402,11 @@ class Table:
 
     def __init__(self, framework: str, codecs: Iterable[Codec]) -> None:
         self.framework, self.codecs = framework, tuple(codecs)
+        self._of_native: dict[str, list[Codec]] = {}
+        self._of_layer: dict[type[Layer], list[Codec]] = {}
+        for codec in self.codecs:
+            self._of_native.setdefault(codec.native, []).append(codec)
+            self._of_layer.setdefault(codec.layer, []).append(codec)
 
     def extended(self, codecs: Iterable[Codec]) -> Table:
         """The table with codecs that go before its own."""
@@ -409,14 +414,14 @@ class Table:
 
     def has(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
-        return any(codec.layer is type(layer) and codec.fits(layer, given) for codec in self.codecs)
+        return any(codec.fits(layer, given) for codec in self._of_layer.get(type(layer), ()))
 
     def supports(self, native: Native, where: str, given: Sequence[Given | None] | None = None) -> Codec:
         """The codec for a native layer, by its settings and, as far as they are known, its inputs.
 
         Raises `Refused` where there is none.
         """
-        candidates = [codec for codec in self.codecs if codec.native == native.type]
+        candidates = self._of_native.get(native.type, [])
         if not candidates:
             raise Refused(where, f"irconv has no rule for {self.framework}'s {native.type}", self.remedy(native.type))
         selected = [codec for codec in candidates if codec.selects(native.config)]
@@ -447,8 +452,10 @@ class Table:
     ) -> Native:
         """A native layer: of the codecs for this IR type, the first that can express it, and before them those that
         are for its settings and types. Raises `Refused`."""
-        candidates = [codec for codec in self.codecs if codec.layer is type(layer)]
-        candidates.sort(key=lambda codec: (not codec.fits(layer, types), not self.preferred(codec, layer)))
+        candidates = self._of_layer.get(type(layer), [])
+        if len(candidates) > 1:
+            rank = partial(self._rank, layer, types)
+            candidates = sorted(candidates, key=rank)
         attempts = [partial(codec.encode, layer, name, data, types) for codec in candidates]
         refusals: list[Refused] = []
         for attempt in attempts:
@@ -459,6 +466,9 @@ class Table:
         if refusals:
             raise refusals[0]
         raise Refused(f"layer {name} ({layer.type})", f"{self.framework} has no layer for it")
+
+    def _rank(self, layer: Layer, types: Mapping[str, ValueType], codec: Codec) -> tuple[bool, bool]:
+        return not codec.fits(layer, types), not self.preferred(codec, layer)
 
     def remedy(self, native_type: str) -> str:
         """What the user can do about a native type without a rule."""

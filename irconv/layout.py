@@ -16,6 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise, zip_longest
 from math import prod
 from typing import Any, TypeAlias
@@ -37,13 +38,14 @@ _SPATIAL = {1: "W", 2: "HW", 3: "DHW"}
 _BLOCK = 128  # side of the square blocks in which a transposed copy is made; two of them stay within the cache
 
 
-def parse(axes: str, rank: int) -> list[list[str]]:
+@lru_cache(maxsize=4096)
+def parse(axes: str, rank: int) -> tuple[tuple[str, ...], ...]:
     """Name the axes of an array of this rank; a merged axis has several names.
 
     >>> parse("out in ~*k", 4)
-    [['out'], ['in'], ['~k0'], ['~k1']]
+    (('out',), ('in',), ('~k0',), ('~k1',))
     >>> parse("(gate unit) in", 2)
-    [['gate', 'unit'], ['in']]
+    (('gate', 'unit'), ('in',))
 
     Raises `ValueError` when the string cannot describe an array of this rank.
     """
@@ -51,13 +53,13 @@ def parse(axes: str, rank: int) -> list[list[str]]:
     rest = rank - sum("*" not in group[0] for group in groups)
     if rest < 0 or (rest > 0 and not any("*" in group[0] for group in groups)):
         raise ValueError(f"layout {axes!r} does not describe an array of rank {rank}")
-    named: list[list[str]] = []
+    named: list[tuple[str, ...]] = []
     for group in groups:
         if "*" in group[0]:
-            named += [[f"{group[0].replace('*', '')}{i}"] for i in range(rest)]
+            named += [(f"{group[0].replace('*', '')}{i}",) for i in range(rest)]
         else:
-            named.append(group)
-    return named
+            named.append(tuple(group))
+    return tuple(named)
 
 
 def customary(axes: str, rank: int) -> str:
@@ -73,6 +75,7 @@ def customary(axes: str, rank: int) -> str:
     return "".join(letter for letter in letters if letter) if all(letters) else axes
 
 
+@lru_cache(maxsize=4096)
 def permutation(source: str, target: str, rank: int) -> tuple[int, ...]:
     """The axis of `source` that each axis of `target` is, as a Transpose node wants it.
 
@@ -216,8 +219,19 @@ def relayout(
 
     Raises `ValueError` when the strings do not name the same axes or the sizes do not multiply to the shape.
     """
-    orders = orders or {}
-    source, target, joined = _joined(source, target, sizes or {})
+    if not orders and not sizes:
+        return _plain(source, target, tuple(shape))
+    return _derived(source, target, tuple(shape), orders or {}, sizes or {})
+
+
+@lru_cache(maxsize=4096)
+def _plain(source: str, target: str, shape: tuple[int, ...]) -> Relayout:
+    """The change between layouts that say all; a model has few of them, and many tensors."""
+    return _derived(source, target, shape, {}, {})
+
+
+def _derived(source: str, target: str, shape: tuple[int, ...], orders: Orders, sizes: Mapping[str, int]) -> Relayout:
+    source, target, joined = _joined(source, target, sizes)
     have = parse(source, len(shape))
     stars = sum(name[-1].isdigit() for group in have for name in group) if "*" in source else 0
     want = parse(target, len(_GROUP.findall(target)) + (stars - 1 if "*" in target else 0))
@@ -226,7 +240,7 @@ def relayout(
         have,
         shape,
         {axis: len(before) for axis, (before, _) in orders.items()}
-        | dict(sizes or {})
+        | dict(sizes)
         | {word: len(members) for word, members in joined.items()},
     )
     before, after = [name for group in have for name in group], [name for group in want for name in group]
@@ -243,12 +257,14 @@ def relayout(
     order = tuple(bare.index(name.lstrip("~")) for name in after)
     atoms = tuple(lengths[name] for name in bare)
     merged = tuple(prod(lengths[name.lstrip("~")] for name in group) for group in want)
-    return Relayout(tuple(shape), atoms, picks, order, merged)
+    return Relayout(shape, atoms, picks, order, merged)
 
 
 def _joined(source: str, target: str, sizes: Mapping[str, int]) -> tuple[str, str, dict[str, tuple[int, ...]]]:
     """Both layouts with a plain word for each axis of parts end to end, and where each of its members comes from."""
     picks: dict[str, tuple[int, ...]] = {}
+    if "[" not in source and "[" not in target:
+        return source, target, picks
     for number, (left, right) in enumerate(zip(_PARTS.findall(source), _PARTS.findall(target), strict=False)):
         members: list[int] = []
         for have, want in zip_longest(_GROUP.findall(left[1:-1]), _GROUP.findall(right[1:-1]), fillvalue=""):
@@ -270,6 +286,8 @@ def merged_sizes(source: str, target: str, shape: Sequence[int], sizes: Mapping[
     >>> merged_sizes("*k c (m one)", "(c m) one *k", (3, 3, 5, 2), {"one": 1})
     {'c': 5, 'm': 2, 'one': 1}
     """
+    if "(" not in source and "(" not in target:
+        return {}
     words = [
         word
         for text in (source, target)
@@ -281,7 +299,7 @@ def merged_sizes(source: str, target: str, shape: Sequence[int], sizes: Mapping[
     return {word: lengths[word] for word in sorted(set(words)) if word in lengths}
 
 
-def _lengths(source: str, have: list[list[str]], shape: Sequence[int], known: dict[str, int]) -> dict[str, int]:
+def _lengths(source: str, have: Sequence[Sequence[str]], shape: Sequence[int], known: dict[str, int]) -> dict[str, int]:
     """The length of every named axis. Raises `ValueError` where they do not multiply to the shape."""
     lengths = dict(known)
     for group, length in zip(have, shape, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shlex
 import signal
@@ -24,6 +25,9 @@ from irconv.terminal import shown
 REFUSED = 3
 FAULT = 70  # EX_SOFTWARE of sysexits.h
 _KILLED = 128  # and the number of the signal, as shells say it
+_RARELY = (20_000, 50, 50)
+"""When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
+fifth of the time of converting it. A process of one command may do without; a library may not say so."""
 _TRACEBACK = f"{__name__}.traceback"
 
 
@@ -103,6 +107,7 @@ class Group(click.Group):
     is irconv's own fault."""
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
+        gc.set_threshold(*_RARELY)
         with _heard():
             return super().main(*args, **kwargs)
 

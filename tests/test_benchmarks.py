@@ -63,7 +63,10 @@ def test_weights_are_turned_on_the_way_between_channels_last_and_first_only() ->
         for target in source.targets
     }
     assert {pair for pair, turned in said.items() if turned} == {
-        (source, target) for source in (".h5", ".keras") for target in (".onnx", ".py", ".irconv")
+        *((".h5", target) for target in (".onnx", ".py", ".irconv", ".safetensors")),
+        (".keras", ".py"),
+        (".onnx", ".keras"),
+        (".ckpt", ".onnx"),
     }
 
 

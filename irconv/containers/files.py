@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from irconv.layout import Array, Box
 
 MEMORY_BUDGET = 128 * 2**20
 """Bytes of tensor data that writing holds in memory at a time, whatever the size of the model."""
+
+_SMALL, _TOGETHER, _MANY = 1 << 15, 1 << 18, 1 << 9
+"""Bytes of a job that is done together with others, and how many bytes and jobs are together."""
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
@@ -173,7 +177,7 @@ def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], pr
     tile_bytes = MEMORY_BUDGET // (3 * workers)
     total = sum(tensor.nbytes for tensor, _ in placed)
     done = 0
-    jobs = (job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))
+    jobs = _together(job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))
     with ThreadPoolExecutor(workers) as pool:
         waiting: dict[Future[None], int] = {}
         for nbytes, job in jobs:
@@ -186,6 +190,28 @@ def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], pr
             done += _drain(waiting, FIRST_COMPLETED)
             if progress:
                 progress(done, total)
+
+
+def _together(jobs: Iterable[tuple[int, Callable[[], None]]]) -> Iterator[tuple[int, Callable[[], None]]]:
+    """The same jobs, small ones as one: to hand a job to another thread takes longer than to write a few numbers."""
+    small: list[Callable[[], None]] = []
+    held = 0
+    for nbytes, job in jobs:
+        if nbytes > _SMALL:
+            yield nbytes, job
+            continue
+        small.append(job)
+        held += nbytes
+        if held > _TOGETHER or len(small) == _MANY:
+            yield held, partial(_each, small)
+            small, held = [], 0
+    if small:
+        yield held, partial(_each, small)
+
+
+def _each(jobs: Sequence[Callable[[], None]]) -> None:
+    for job in jobs:
+        job()
 
 
 def _drain(waiting: dict[Future[None], int], when: str) -> int:

@@ -20,7 +20,7 @@ import numpy as np
 from irconv.containers.budget import unpacked
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.hdf5_process import LibraryFailed, Limits, ask
-from irconv.containers.watch import note
+from irconv.containers.watch import note, once
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Source, take_box
@@ -101,7 +101,9 @@ def read(path: Path, lenient: bool = False, file: SourceFile | None = None) -> F
     place = _Place(path, file)
     if file is None:
         note(path)
-    found = _structure(path, file or path)
+        found = once(path, "hdf5", lambda: _structure(path, path))
+    else:
+        found = _structure(path, file)
     return _folder(found, place, file or SourceFile(path), "", lenient)
 
 

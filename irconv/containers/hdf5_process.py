@@ -24,13 +24,14 @@ _MOST_TEXT = 2**30
 
 @dataclass(frozen=True)
 class Limits:
-    """What a request may take: seconds of processor time (five times as long by the clock), and bytes of memory. The
-    seconds are for a large file; a small one has `least`, and one more for every `step` bytes."""
+    """What a request may take: seconds of processor time (twenty times as long by the clock, as other processes may
+    have the processors), and bytes of memory. The seconds are for a large file; a small one has `least`, and one more
+    for every `step` bytes."""
 
-    seconds: int = 60
+    seconds: int = 120
     memory: int = 2**30
-    least: int = 2
-    step: int = 2**22
+    least: int = 4
+    step: int = 2**20
 
     def time(self, nbytes: int) -> int:
         """The seconds for so many bytes."""
@@ -77,7 +78,7 @@ def _size(file: Path | SourceFile) -> int:
 def _answer(
     process: subprocess.Popen[bytes], request: dict[str, Any], file: Path | SourceFile, seconds: int, nbytes: int
 ) -> tuple[dict[str, Any], bytes]:
-    clock = threading.Timer(5 * seconds, process.kill)
+    clock = threading.Timer(20 * seconds, process.kill)
     clock.daemon = True
     clock.start()
     assert process.stdin is not None, "it is a pipe"

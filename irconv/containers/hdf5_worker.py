@@ -22,7 +22,9 @@ MOST_OBJECTS = 2**20
 FREE_OBJECTS, BYTES_OF_OBJECT = 1000, 64
 """Names in groups that any file may have; a larger one has one more for every so many bytes, which a name takes."""
 MOST_ATTRIBUTE_BYTES = 2**26
-_BUFFER = 2**16
+_BLOCK, _MOST_BLOCKS = 2**18, 256
+"""Bytes that are asked for at once, and how many such blocks are kept: the library goes to and fro between what it says
+of a dataset and of its group."""
 _KINDS = {1: "SoftLink", 64: "ExternalLink"}
 
 
@@ -31,6 +33,7 @@ class _Asked(io.RawIOBase):
 
     def __init__(self, size: int, out: BinaryIO) -> None:
         self._size, self._out, self._position = size, out, 0
+        self._blocks: dict[int, bytes] = {}
 
     def readable(self) -> bool:
         """Yes."""
@@ -49,12 +52,24 @@ class _Asked(io.RawIOBase):
     def readinto(self, buffer: Any) -> int:
         """Fill the buffer as far as the file goes."""
         view = memoryview(buffer).cast("B")
-        count = max(0, min(len(view), self._size - self._position))
-        if count:
-            _write(self._out, {"read": [self._position, count]}, b"")
-            view[:count] = sys.stdin.buffer.read(count)
-        self._position += count
+        count = left = max(0, min(len(view), self._size - self._position))
+        while left:
+            number, skipped = divmod(self._position, _BLOCK)
+            part = memoryview(self._block(number))[skipped : skipped + left]
+            view[count - left : count - left + len(part)] = part
+            self._position += len(part)
+            left -= len(part)
         return count
+
+    def _block(self, number: int) -> bytes:
+        if number not in self._blocks:
+            if len(self._blocks) == _MOST_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+            start = number * _BLOCK
+            count = min(_BLOCK, self._size - start)
+            _write(self._out, {"read": [start, count]}, b"")
+            self._blocks[number] = sys.stdin.buffer.read(count)
+        return self._blocks[number]
 
 
 def answer(request: dict[str, Any], out: BinaryIO) -> tuple[dict[str, Any], bytes]:
@@ -62,18 +77,19 @@ def answer(request: dict[str, Any], out: BinaryIO) -> tuple[dict[str, Any], byte
     import h5py
 
     inside = "path" not in request
-    source = io.BufferedReader(_Asked(request["size"], out), _BUFFER) if inside else request["path"]
+    source = _Asked(request["size"], out) if inside else request["path"]
     with h5py.File(source, "r") as file:
         if "dataset" in request:
             array = file[request["dataset"]][()]
             array = array.astype(array.dtype.newbyteorder("<"), order="C", copy=False)
             return {"dtype": array.dtype.str, "shape": list(array.shape)}, array.tobytes()
         most = min(MOST_OBJECTS, FREE_OBJECTS + request["size"] // BYTES_OF_OBJECT)
-        return {"root": _Walk(most).group(file, frozenset())}, b""
+        return {"root": _Walk(most).group(file.id, frozenset())}, b""
 
 
 class _Walk:
-    """Collects the structure of a file, counting what it has seen."""
+    """Collects the structure of a file, counting what it has seen. It asks the library by identifiers, as h5py's own
+    objects cost four times as much each, and a file may have a hundred thousand."""
 
     def __init__(self, most: int) -> None:
         self.most, self.objects = most, 0
@@ -83,7 +99,7 @@ class _Walk:
         """A group as {"attributes", "members": {name: member}}, each member with a "kind"."""
         import h5py
 
-        here = h5py.h5o.get_info(group.id)
+        here = h5py.h5o.get_info(group)
         address = (here.fileno, here.addr)
         if address in above:
             return {"kind": "damaged", "what": "expected a tree of groups, got one that holds itself"}
@@ -92,44 +108,44 @@ class _Walk:
         members: dict[str, Any] = {}
         found: dict[str, Any] = {"kind": "group", "members": members}
         self.attributes(group, found)
-        for key in group:
+        for raw in group:
             self.objects += 1
             if self.objects > self.most:
                 what = f"expected at most {self.most} groups and datasets in a file of its size"
                 return {"kind": "damaged", "what": what}
-            members[key] = self.member(group, key, above | {address})
+            members[raw.decode("utf-8", "surrogateescape")] = self.member(group, raw, above | {address})
         return found
 
-    def member(self, group: Any, key: str, above: frozenset[Any]) -> dict[str, Any]:
+    def member(self, group: Any, raw: bytes, above: frozenset[Any]) -> dict[str, Any]:
         """What a name in a group stands for; links are never followed."""
         import h5py
 
-        raw = key.encode("utf-8", "surrogateescape")
-        link = group.id.links.get_info(raw)
+        link = group.links.get_info(raw)
         if link.type == h5py.h5l.TYPE_SOFT:
-            target = group.id.links.get_val(raw)
+            target = group.links.get_val(raw)
             return {"kind": "link", "type": "SoftLink", "target": target.decode("utf-8", "replace")}
         if link.type != h5py.h5l.TYPE_HARD:
             return {"kind": "link", "type": _KINDS.get(link.type, f"link of type {link.type}")}
-        item = group[key]
-        if isinstance(item, h5py.Group):
+        item = h5py.h5o.open(group, raw)
+        if isinstance(item, h5py.h5g.GroupID):
             return self.group(item, above)
-        return _dataset(item) if isinstance(item, h5py.Dataset) else {"kind": "type"}
+        return _dataset(item) if isinstance(item, h5py.h5d.DatasetID) else {"kind": "type"}
 
-    def attributes(self, item: Any, found: dict[str, Any]) -> None:
+    def attributes(self, group: Any, found: dict[str, Any]) -> None:
         """Attributes as plain data; None for those of a kind that no JSON text holds."""
         import h5py
 
         values: dict[str, Any] = {}
-        for key in item.attrs:
-            opened = h5py.h5a.open(item.id, key.encode("utf-8", "surrogateescape"))
+        attributes = h5py.Group(group).attrs if h5py.h5a.get_num_attrs(group) else {}
+        for key in attributes:
+            opened = h5py.h5a.open(group, key.encode("utf-8", "surrogateescape"))
             size = opened.get_space().get_simple_extent_npoints() * opened.get_type().get_size()
             self.attribute_bytes += size + len(key)
             if self.attribute_bytes > MOST_ATTRIBUTE_BYTES:
                 found["kind"] = "damaged"
                 found["what"] = f"expected at most {MOST_ATTRIBUTE_BYTES} bytes of attributes in a file"
                 return
-            values[key] = _plain(item.attrs[key])
+            values[key] = _plain(attributes[key])
         found["attributes"] = values
 
 
@@ -137,23 +153,25 @@ def _dataset(item: Any) -> dict[str, Any]:
     """Where a dataset's elements are, and what they are as far as that is a plain number."""
     import h5py
 
-    found: dict[str, Any] = {"kind": "dataset", "outside": bool(item.external or item.is_virtual), "dtype": None}
+    plist = item.get_create_plist()
+    layout = plist.get_layout()
+    outside = plist.get_external_count() > 0 or layout == h5py.h5d.VIRTUAL
+    found: dict[str, Any] = {"kind": "dataset", "outside": outside, "dtype": None}
     try:
         dtype = item.dtype
     except TypeError as error:  # numbers of a size that numpy lacks
         return {**found, "holds": str(error), "shape": None}
-    plist = item.id.get_create_plist()
     filters = [plist.get_filter(index) for index in range(plist.get_nfilters())]
     missing = [f"{code} {name.decode('utf-8', 'replace')}".strip() for code, _, _, name in filters if not _has(code)]
-    chunked = plist.get_layout() == h5py.h5d.CHUNKED
+    empty = item.get_space().get_simple_extent_type() == h5py.h5s.NULL
     plain = dtype.kind in "biuf" and not dtype.subdtype
     return {
         **found,
-        "holds": str(dtype),
+        "holds": "" if plain and not empty else str(dtype),
         "dtype": dtype.str if plain else None,
-        "shape": None if item.shape is None else list(item.shape),
-        "offset": None if chunked else item.id.get_offset(),
-        "stored": item.id.get_storage_size(),
+        "shape": None if empty else list(item.shape),
+        "offset": None if layout == h5py.h5d.CHUNKED else item.get_offset(),
+        "stored": item.get_storage_size(),
         "filters": missing,
     }
 

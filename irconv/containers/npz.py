@@ -13,7 +13,7 @@ import numpy as np
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.pickle import Rules, Stream, unpickle
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
-from irconv.containers.zip import Archive
+from irconv.containers.zip import archive as archive_of
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name
 from irconv.ir.tensors import LazyTensor
@@ -52,7 +52,7 @@ def recognises(path: Path) -> bool:
     if start[:4] != ZIP_SIGNATURE:
         return False
     try:
-        archive = Archive(path)
+        archive = archive_of(path)
         return bool(archive.members) and all(
             name.endswith(".npy") and archive.head(name, 6) == SIGNATURE for name in archive.members
         )
@@ -74,7 +74,7 @@ def read(path: Path, rules: Rules | None = None) -> Arrays:
         whole.read_into(memoryview(head), 0)
         _add(found, "", whole, bytes(head), str(path), rules)
         return found
-    archive = Archive(path)
+    archive = archive_of(path)
     for name in archive.members:
         if not name.endswith(".npy"):
             raise Refused(f"{path}: {name}", "expected nothing but .npy files in the archive")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import struct
 from _compat_pickle import IMPORT_MAPPING, NAME_MAPPING
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -59,7 +59,7 @@ class Machine:
 
     def spend(self, *values: Any, cost: int = _OBJECT) -> None:
         """Charge for an object, and for the copies of what has a length. Raises `Refused` where that is too much."""
-        self.spent += cost + sum(len(value) for value in values if isinstance(value, Sized))
+        self.spent += cost + sum(len(value) for value in values if hasattr(type(value), "__len__"))
         if self.spent > _FREE + _TIMES * (self.position() - self.start):
             what = "the pickle asks for more than its size allows: it copies what it holds over and over"
             raise Refused(self.where, what, "A pickle of weights has no need of that.")

@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from threading import Lock
 from typing import Any
 
 from irconv.containers.budget import text, unpacked
 from irconv.containers.checked import CheckedRegion
 from irconv.containers.files import SourceFile
+from irconv.containers.watch import once
 from irconv.errors import DamagedFile, Refused
 
 SIGNATURE = b"PK\x03\x04"
@@ -73,8 +74,8 @@ class Archive:
         self._check_appetite()
 
     def _member(self, info: zipfile.ZipInfo, checked: bool) -> Member:
-        where, whole = f"{self.path}: {info.filename}", self.file
-        if PurePosixPath(info.filename).is_absolute() or {"..", "\\"} & {*info.filename.split("/"), *info.filename}:
+        where, whole, named = f"{self.path}: {info.filename}", self.file, info.filename
+        if named.startswith("/") or "\\" in named or ".." in named.split("/"):
             raise DamagedFile(where, "expected a name inside the archive, got one that leads outside")
         if info.flag_bits & _ENCRYPTED:
             raise Refused(where, "is encrypted", "Decrypt the archive first.")
@@ -146,6 +147,11 @@ class Archive:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(bytes(raw), count)
         except zlib.error as error:
             raise DamagedFile(f"{self.path}: {name}", f"cannot be inflated: {error}") from error
+
+
+def archive(path: Path) -> Archive:
+    """The archive that a file is, listed once for all who ask while it is recognised and read."""
+    return once(path, "zip", lambda: Archive(path))
 
 
 class _Window(io.RawIOBase):
@@ -233,7 +239,7 @@ class _Inflated(SourceFile):
 
 def members(path: Path) -> dict[str, Member]:
     """The members by name of an archive that stores all of them. Raises `DamagedFile` for one that is compressed."""
-    found = Archive(path).members
+    found = archive(path).members
     for name, member in found.items():
         if member.deflated:
             raise DamagedFile(f"{path}: {name}", "expected a member stored uncompressed")

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from os import cpu_count
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _UTF8 = 1 << 11
 _EPOCH = 0x21  # 1980-01-01, the first day a zip can say: the same content gives the same bytes
 _FULL = 0xFFFFFFFF
 _MANY = 0xFFFF
+_SMALL = 1 << 15  # bytes whose checksum takes less time than to hand them to another thread
 _PADDING = 0x4246  # the id of the extra field with which PyTorch pads, too
 
 
@@ -50,10 +52,12 @@ def write(
                 placed.append((member.content, member.data))
         write_tensors(file, placed, progress)
         written = SourceFile(path)
+        large = [member for member in laid if member.size > _SMALL]
         with ThreadPoolExecutor(min(8, cpu_count() or 1)) as pool:
-            checksums = list(pool.map(lambda member: _checksum(written, member), laid))
+            checksums = dict(zip(map(id, large), pool.map(partial(_checksum, written), large), strict=True))
         directory = bytearray()
-        for member, crc in zip(laid, checksums, strict=True):
+        for member in laid:
+            crc = checksums[id(member)] if id(member) in checksums else _checksum(written, member)
             file.write_bytes(_local_header(member, crc), member.header)
             directory += _central_header(member, crc)
         file.write_bytes(bytes(directory) + _ending(len(laid), end, len(directory)), end)

@@ -26,6 +26,9 @@ def tiles(
     innermost of the destination, whichever run of contiguous elements is the shorter, so that neither side is read or
     written element by element. An axis whose members are picked in another order grows last.
     """
+    if prod(shape) <= limit:
+        yield tuple((0, size) for size in shape)
+        return
     lengths = [1] * len(shape)
     written = list(range(len(shape)))[::-1]
     read = sorted(written, key=lambda axis: permutation[axis], reverse=True)

@@ -106,6 +106,7 @@ class _Pass:
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
         self.stored: dict[tuple[str, Order], str] = {}
+        self.placed: set[str] = set()
         self.ran_at: dict[str, Order] = {}
         self.unmoved = self._unmoved()
         self.gave: dict[str, dict[str, Order | None]] = {}
@@ -370,8 +371,9 @@ class _Pass:
         constant = self.bundle.layers[layer]
         operand = constant.operands["value"]
         assert isinstance(operand, StoredOperand), "only stored constants are listed"
-        if any(name == root for (known, _), name in self.stored.items() if known == root):
+        if root in self.placed:
             root = layer = f"{root}/{''.join(map(str, wanted))}"
+        self.placed.add(root)
         moved = wanted != natural(len(wanted))
         own = layer in self.bundle.layers and not (moved and operand.tensor in self.shared)
         key = operand.tensor if own else f"{layer}.moved" if layer in self.bundle.layers else layer
@@ -391,7 +393,9 @@ class _Pass:
 
 def _shared(bundle: Bundle) -> set[str]:
     """The tensors that several layers have for an operand: one of them is not to be turned for another."""
-    used = Counter(o.tensor for layer in bundle.layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand))
+    used = Counter(
+        o.tensor for layer in bundle.layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand)
+    )
     return {key for key, count in used.items() if count > 1}
 
 

@@ -12,15 +12,18 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from irconv.codec import NativeWeight
 from irconv.containers import checkpoint_files
 from irconv.containers.checkpoint_files import OBJECTS, CheckpointFiles
-from irconv.containers.graph_def import ObjectGraph
 from irconv.errors import DamagedFile, IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.keras.variables import MODELS, Child, Tree
 from irconv.ir.manifest import Omitted
 from irconv.ir.tensors import LazyTensor
+
+if TYPE_CHECKING:  # only to read: every file is asked whether it is one
+    from irconv.containers.graph_def import ObjectGraph
 
 _VALUE = "VARIABLE_VALUE"
 _WEIGHTED, _LAYER = re.compile(r"layer_with_weights-(\d+)\Z"), re.compile(r"layer-(\d+)\Z")

@@ -59,7 +59,7 @@ def recognises(path: Path) -> str:
         if file.read(len(zip.SIGNATURE)) != zip.SIGNATURE:
             return ""
     try:
-        whole = {_CONFIG, _WEIGHTS} <= set(zip.Archive(path).members)
+        whole = {_CONFIG, _WEIGHTS} <= set(zip.archive(path).members)
     except IrconvError:  # a zip that cannot be listed is only said to be Keras' by its name
         return "is a damaged zip whose name ends in .keras" if path.suffix == ".keras" else ""
     return f"is a zip with {_CONFIG} and {_WEIGHTS}" if whole else ""
@@ -125,7 +125,7 @@ def read_arch(path: Path) -> KerasFile:
 
 
 def _archive(path: Path) -> KerasFile:
-    archive = zip.Archive(path)
+    archive = zip.archive(path)
     missing = [name for name in (_CONFIG, _WEIGHTS) if name not in archive.members]
     if missing:
         raise DamagedFile(str(path), f"expected a Keras archive, which has {' and '.join(missing)}")

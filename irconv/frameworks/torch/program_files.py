@@ -23,4 +23,4 @@ def recognises(path: Path) -> str:
 
 def _is_one(path: Path) -> bool:
     """Whether a zip is an archive of an exported program."""
-    return any(name.rsplit("/", 1)[-1] == "archive_format" for name in zips.Archive(path).members)
+    return any(name.rsplit("/", 1)[-1] == "archive_format" for name in zips.archive(path).members)

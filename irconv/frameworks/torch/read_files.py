@@ -11,7 +11,7 @@ from typing import Any
 from irconv.containers.files import SourceFile
 from irconv.containers.pickle import Stream, unpickle, unpickle_bytes
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
-from irconv.containers.zip import Archive
+from irconv.containers.zip import Archive, archive
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Refused
 from irconv.frameworks.torch.pickles import Storages, item_bytes
 from irconv.frameworks.torch.pickles_views import Storage
@@ -62,19 +62,19 @@ def _is_legacy(head: bytes) -> bool:
 
 def _marks_of_zip(path: Path, head: bytes) -> str:
     try:
-        archive = Archive(path)
-        names = [PurePosixPath(name) for name in archive.members]
+        members = archive(path).members
+        names = {path: path.rpartition("/")[2] for path in members}
     except (DamagedFile, Refused):
         # Without its end the archive cannot be listed; the first member says whose it is.
         first = PurePosixPath(head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin1"))
         named = path.suffix in (".pt", ".pth", ".pt2", ".bin", ".ckpt") or first.name in ("data.pkl", "byteorder")
         return f"is a damaged zip that begins with {first}" if named else ""
-    if any(name.name == "archive_format" for name in names):
+    if "archive_format" in names.values():
         return ""  # an exported program, which has a reader of its own
-    if mark_of(archive.members):
+    if mark_of(members):
         return ""  # TorchScript, which has one, too
     marks = ("data.pkl", "model.json")
-    found = next((str(name) for name in names if name.name in marks), "")
+    found = next((path for path, name in names.items() if name in marks), "")
     return f"is a zip with {found}" if found else ""
 
 
@@ -83,7 +83,7 @@ def read(path: Path) -> Saved:
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if head[:4] == ZIP_SIGNATURE:
-        return read_archive(path, Archive(path))
+        return read_archive(path, archive(path))
     if head[257:262] == _TAR_MAGIC:
         what = "is a tar archive of PyTorch 0.1, which irconv does not read"
         raise Refused(str(path), what, "Load it with PyTorch 0.4 to 2.x and save it again.")
@@ -98,7 +98,7 @@ def read(path: Path) -> Saved:
 
 def read_archive(path: Path, archive: Archive) -> Saved:
     """The pickled value of a zip of ``torch.save``, which may be a part of the file."""
-    names = sorted((name for name in archive.members if PurePosixPath(name).name == "data.pkl"), key=len)
+    names = sorted((name for name in archive.members if name.rpartition("/")[2] == "data.pkl"), key=len)
     root = str(PurePosixPath(names[0]).parent) if names else ""
     root = "" if root == "." else f"{root}/"
     _refuse_programs(path, archive, root, bool(names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from irconv.containers import zip as zips
 from irconv.errors import DamagedFile, Refused
@@ -16,7 +16,7 @@ def recognises(path: Path) -> str:
         if file.read(4) != zips.SIGNATURE:
             return ""
     try:
-        mark = mark_of(zips.Archive(path).members)
+        mark = mark_of(zips.archive(path).members)
     except (DamagedFile, Refused):
         return ""
     return f"is a TorchScript archive with {mark}" if mark else ""
@@ -24,9 +24,9 @@ def recognises(path: Path) -> str:
 
 def mark_of(members: dict[str, zips.Member]) -> str:
     """The member that says that an archive is TorchScript; empty where none does."""
-    paths = [PurePosixPath(name) for name in members]
-    if any(path.name == "archive_format" for path in paths):
+    names = {path: path.rpartition("/")[2] for path in members}
+    if "archive_format" in names.values():
         return ""
-    code = any(path.suffix == ".py" and "code" in path.parts for path in paths)
-    marks = [str(path) for path in paths if path.name == "constants.pkl" or (path.name == "model.json" and code)]
+    code = any(path.endswith(".py") and "code" in path.split("/") for path in names)
+    marks = [path for path, name in names.items() if name == "constants.pkl" or (name == "model.json" and code)]
     return marks[0] if marks else ""

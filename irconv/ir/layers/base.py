@@ -195,6 +195,12 @@ class Layer(Record):
         return {name: getattr(self, name) for name in type(self).model_fields if name not in self.FIELDS_OF_EVERY_LAYER}
 
 
+# pydantic would evaluate the annotations of all bases once more for each of 200 subclasses, which took half of the time
+# of importing them; what is a class variable it also keeps by name
+for _name in Layer.__class_vars__:
+    Layer.__annotations__.pop(_name, None)
+
+
 @dataclass(frozen=True)
 class Step:
     """One node of a decomposition; values are named by the composite's slots and results, or freely."""

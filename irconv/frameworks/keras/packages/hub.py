@@ -88,10 +88,14 @@ def _attended(o: Drawing, path: str, query: Value, value: Value, mask: Value | N
     return o.inner(path, query, value, calling=calling, key_dim=size)
 
 
-def _encoder(o: Drawing, inputs: Value, padding_mask: Value | None = None, attention_mask: Value | None = None) -> Value:
+def _encoder(
+    o: Drawing, inputs: Value, padding_mask: Value | None = None, attention_mask: Value | None = None
+) -> Value:
     """Attention and two Dense layers, each with a sum round it; the normalisation before them or after the sums."""
     first, mask = bool(o.config["normalize_first"]), attends(o, inputs, padding_mask, attention_mask)
-    x = _around(o, inputs, "self_attention_layer_norm", first, lambda y: _attended(o, "self_attention_layer", y, y, mask))
+    x = _around(
+        o, inputs, "self_attention_layer_norm", first, lambda y: _attended(o, "self_attention_layer", y, y, mask)
+    )
     return _around(o, x, "feedforward_layer_norm", first, lambda y: _fed_forward(o, y))
 
 

@@ -162,7 +162,9 @@ def _window_mask(o: Drawing, inputs: Value) -> Value:
     height, width, high, wide, down, right = (int(o.config[name]) for name in names)
     rows, columns = _region(height, high, down), _region(width, wide, right)
     regions = (rows[:, None] * 3 + columns).reshape(height // high, high, width // wide, wide)
-    regions = np.concatenate([regions[i, :, j].reshape(1, -1) for i in range(height // high) for j in range(width // wide)])
+    regions = np.concatenate(
+        [regions[i, :, j].reshape(1, -1) for i in range(height // high) for j in range(width // wide)]
+    )
     mask = np.where(regions[:, None, :] != regions[:, :, None], -100.0, 0.0)
     blocks = len(mask)
 
