@@ -5,13 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from irconv.frameworks.torch.aten import attention, elementwise, recurrent, shapes, windows, writes
+from irconv.frameworks.torch.aten import (
+    attention,
+    elementwise,
+    formulas,
+    logic,
+    making,
+    picking,
+    recurrent,
+    shapes,
+    windows,
+    writes,
+)
 from irconv.frameworks.torch.aten.program import Handler
 from irconv.ir.shapes import Size
 
 HANDLERS: Mapping[str, Handler] = {
     **elementwise.HANDLERS,
+    **logic.HANDLERS,
+    **formulas.HANDLERS,
     **shapes.HANDLERS,
+    **picking.HANDLERS,
+    **making.HANDLERS,
     **windows.HANDLERS,
     **attention.HANDLERS,
     **recurrent.HANDLERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irconv.frameworks.torch.aten.program import Tensor
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.script.signatures import SIGNATURES, Argument, Signature
 from irconv.ir.shapes import Size
 
