@@ -230,7 +230,8 @@ def _transformer(kind: str, head: str, options: Mapping[str, Any]) -> Any:
     try:
         made = chosen._from_config(config, attn_implementation=attention)
     except ValueError:  # has no choice
-        made = chosen._from_config(config)
+        config._attn_implementation = "eager"
+        made = chosen._from_config(config, attn_implementation="eager")
 
     class First(nn.Module):
         """Only the first result: the others are the same again, or what the next call would take."""

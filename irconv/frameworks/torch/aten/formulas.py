@@ -8,7 +8,7 @@ from typing import Any
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.elementwise import axes_of
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers.activations import Exp
 from irconv.ir.layers.arithmetic import Atan2, Div, Maximum, Minimum, Pow, Sub

@@ -7,7 +7,7 @@ from typing import Any
 from numpy import finfo
 
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.dtypes import FLOATS, numpy_dtype
 from irconv.ir.known import numeric

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.known import KNOWN_ELEMENTS
 from irconv.ir.layers.comparisons import Cast

@@ -8,7 +8,7 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.elementwise import axes_of
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.known import numeric
 from irconv.ir.layers.base import broadcast

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
 from irconv.ir.layers.base import Layer

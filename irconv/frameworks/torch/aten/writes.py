@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.aten.views import put
 from irconv.ir.known import numeric

@@ -10,7 +10,7 @@ import numpy as np
 from irconv.codec import NativeWeight
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.handlers import HANDLERS
-from irconv.frameworks.torch.aten.program import Call, ProgramReader, 
+from irconv.frameworks.torch.aten.program import Call, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.frameworks.torch.script.builtins import plain as plain_size
