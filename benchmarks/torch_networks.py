@@ -265,22 +265,18 @@ _VISION = ("alexnet vgg11_bn resnet18 resnet50 resnext50_32x4d squeezenet1_0 squ
 _SEGMENTATION = "fcn_resnet50 deeplabv3_resnet50 deeplabv3_mobilenet_v3_large lraspp_mobilenet_v3_large"
 _DETECTORS = "retinanet_resnet50_fpn fcos_resnet50_fpn ssdlite320_mobilenet_v3_large ssd300_vgg16"
 _TIMM = """
-resnet10t resnet26d seresnext26t_32x4d skresnet18 resnest14d gernet_s regnety_002 regnetx_002 res2net50_14w_8s dla46_c
-hrnet_w18_small densenet121 dpn68 ese_vovnet19b_dw cspresnet50 cspdarknet53 selecsls42 ghostnet_050 ghostnetv2_100
-mobilenetv3_small_050 mobilenetv4_conv_small mobilenetv4_hybrid_medium tf_efficientnet_b0 tf_efficientnetv2_b0
-efficientnet_lite0 tf_mixnet_s mixnet_s mnasnet_small fbnetc_100 fbnetv3_b lcnet_050 tinynet_e hardcorenas_a rexnet_100
-nf_regnet_b0 eca_nfnet_l0 resnetv2_50 repvgg_a0 mobileone_s0 fastvit_t8 repvit_m0_9 repghostnet_050 convnext_atto
-convnextv2_atto edgenext_xx_small poolformer_s12 poolformerv2_s12 caformer_s18 convformer_s18 mobilevit_xxs
-mobilevitv2_050 inception_resnet_v2:75 inception_v4:75 xception41 pvt_v2_b0 visformer_tiny:224 efficientvit_b0
-efficientvit_m0:224 focalnet_tiny_srf davit_tiny:224 hgnet_tiny hgnetv2_b0 inception_next_atto mambaout_femto
-starnet_s1 swiftformer_xs:224 shvit_s1 rdnet_tiny lambda_resnet26rpt_256:256 gcresnext26ts eca_vovnet39b
-levit_conv_128s:224 levit_128s:224 tresnet_m vovnet39a efficientnet_es dm_nfnet_f0 ecaresnet26t resnetaa50 legacy_seresnet18
-legacy_xception semnasnet_075 efficientformer_l1:224 coat_lite_tiny:224 nextvit_small tiny_vit_5m_224:224 
-seresnet18 darknet53 edgenext_small_rw resnetblur50 mobilenet_edgetpu_100 test_byobnet test_efficientnet test_mambaout
-hiera_tiny_224:224 xcit_nano_12_p16_224:64 crossvit_9_240:240 convit_tiny:224 efficientformerv2_s0:224 pit_ti_224:224
-gcvit_xxtiny:224 nest_tiny:224 vitamin_small_224:224 halonet26t:256 botnet26t_256:256 bat_resnext26ts:256
-sehalonet33ts:256 coatnet_pico_rw_224:224 maxvit_pico_rw_256:256 twins_pcpvt_small:224 twins_svt_small:224
-swinv2_cr_tiny_ns_224:224 mvitv2_tiny:224
+test_byobnet test_efficientnet test_mambaout skresnet18 resnest14d resnet26d seresnext26t_32x4d dla46_c hrnet_w18_small
+gernet_s regnety_002 res2net50_14w_8s densenet121 dpn68 ese_vovnet19b_dw cspresnet50 cspdarknet53 selecsls42
+ghostnet_050 ghostnetv2_100 mobilenetv3_small_050 mobilenetv4_conv_small tf_efficientnet_b0 tf_efficientnetv2_b0
+mixnet_s tf_mixnet_s mnasnet_small fbnetc_100 lcnet_050 tinynet_e rexnet_100 nf_regnet_b0 eca_nfnet_l0 resnetv2_50
+repvgg_a0 mobileone_s0 repvit_m0_9 repghostnet_050 convnext_atto convnextv2_atto edgenext_xx_small poolformer_s12
+convformer_s18 caformer_s18 mobilevit_xxs mobilevitv2_050 inception_v4:75 xception41 pvt_v2_b0 efficientvit_b0
+efficientvit_m0:224 focalnet_tiny_srf davit_tiny:224 hgnetv2_b0 inception_next_atto mambaout_femto starnet_s1
+swiftformer_xs:224 shvit_s1 rdnet_tiny gcresnext26ts levit_128s:224 levit_conv_128s:224 tresnet_m visformer_tiny
+efficientformer_l1:224 efficientformerv2_s0:224 coat_lite_tiny:224 tiny_vit_5m_224:224 fastvit_t8 xcit_nano_12_p16_224
+crossvit_9_240:240 convit_tiny:224 pit_ti_224:224 gcvit_xxtiny:224 nest_tiny:224 halonet26t:256 botnet26t_256:256
+bat_resnext26ts:256 lambda_resnet26rpt_256:256 coatnet_pico_rw_224:224 maxvit_pico_rw_256:256 twins_svt_small:224
+swinv2_cr_tiny_ns_224:224 mvitv2_tiny:224 hiera_tiny_224:224 darknet53 resnetblur50 legacy_xception
 """
 _SIZED = """vit_tiny_patch16_224 deit_tiny_patch16_224 deit_tiny_distilled_patch16_224 eva02_tiny_patch14_224:56
 cait_xxs24_224 mixer_s16_224 resmlp_12_224 gmlp_s16_224 tnt_s_legacy_patch16_224 volo_d1_224 swin_tiny_patch4_window7_224:56
@@ -368,7 +364,7 @@ NETWORKS: dict[str, Callable[[], Built]] = {
         sight, "Segformer", head="ForSemanticSegmentation", size=64, num_encoder_blocks=4, depths=[1, 1, 1, 1],
         hidden_sizes=[16, 16, 24, 24], num_attention_heads=[1, 2, 3, 3], decoder_hidden_size=20, num_labels=7,
     ),
-    "transformers MobileViT": partial(sight, "MobileViT", size=64, image_size=64, hidden_sizes=[24, 30, 36],
+    "transformers MobileViT": partial(sight, "MobileViT", size=64, image_size=64, hidden_sizes=[24, 32, 40],
                                       neck_hidden_sizes=[8, 12, 16, 20, 24, 28, 32]),
     "transformers CLIP": clip,
     "transformers Whisper encoder": lambda: _whisper(),

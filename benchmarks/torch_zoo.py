@@ -14,7 +14,6 @@ import importlib.util
 import json
 import re
 import signal
-import sys
 import time
 import traceback
 import warnings
@@ -61,6 +60,7 @@ def randomised(module: Any) -> None:
 def prepare(name: str, folder: Path) -> None:
     """The network as it enters, and what it gives; needs PyTorch."""
     import torch
+
     from benchmarks.torch_networks import NETWORKS
 
     torch.set_num_threads(1)
@@ -84,6 +84,7 @@ def prepare(name: str, folder: Path) -> None:
             warnings.simplefilter("ignore")
             torch.jit.trace(module, given, strict=False, check_trace=False).save(str(folder / "model.pt"))
     except Exception as error:  # what does not trace has no such file
+        (folder / "model.pt").unlink(missing_ok=True)
         (folder / "model.pt.failed").write_text(str(error)[:500])
     (folder / "count").write_text(str(sum(value.numel() for value in module.parameters())))
 
@@ -122,7 +123,8 @@ def convert(folder: Path, entry: str, targets: tuple[str, ...]) -> dict[str, Any
                 stored = WriteOptions(force=True, merge=target == "keras")
                 written = irconv.write(bundle, folder / f"out.{target}", stored)
                 seconds = time.process_time() - start
-                results, left = RUNS[target](folder / f"out.{target}", native(given, written.inputs))
+                names = [port.name for port in written.outputs]
+                results, left = RUNS[target](folder / f"out.{target}", native(given, written.inputs), names)
             results = source(results, written.outputs)
             found[target] = {"error": error_of(results, wanted), "left": left, "seconds": seconds}
         except IrconvError as error:
@@ -178,7 +180,7 @@ def error_of(results: list[Any], wanted: list[Any]) -> float:
     return worst
 
 
-def _onnx(file: Path, given: list[Any]) -> tuple[list[Any], int]:
+def _onnx(file: Path, given: list[Any], _: list[str]) -> tuple[list[Any], int]:
     import onnx
     import onnxruntime
 
@@ -190,7 +192,7 @@ def _onnx(file: Path, given: list[Any]) -> tuple[list[Any], int]:
     return results, sum(node.op_type == "Transpose" for node in nodes)
 
 
-def _torch(file: Path, given: list[Any]) -> tuple[list[Any], int]:
+def _torch(file: Path, given: list[Any], _: list[str]) -> tuple[list[Any], int]:
     import torch
 
     spec = importlib.util.spec_from_file_location("emitted", file)
@@ -204,7 +206,7 @@ def _torch(file: Path, given: list[Any]) -> tuple[list[Any], int]:
     return [value.numpy() for value in flat(result)], len(left)
 
 
-def _keras(file: Path, given: list[Any]) -> tuple[list[Any], int]:
+def _keras(file: Path, given: list[Any], _: list[str]) -> tuple[list[Any], int]:
     import keras
 
     model = keras.models.load_model(file, compile=False)
@@ -228,16 +230,11 @@ def _transposing(config: Any) -> int:
     return sum(map(_transposing, config.values()))
 
 
-def _tensorflow(file: Path, given: list[Any]) -> tuple[list[Any], int]:
+def _tensorflow(file: Path, given: list[Any], outputs: list[str]) -> tuple[list[Any], int]:
     import tensorflow as tf
 
     graph_def = tf.compat.v1.GraphDef.FromString(file.read_bytes())
-    consumed = {name.lstrip("^").split(":")[0] for node in graph_def.node for name in node.input}
     inputs = [node.name for node in graph_def.node if node.op == "Placeholder"]
-    outputs = json.loads(file.with_suffix(".ports").read_text()) if file.with_suffix(".ports").exists() else None
-    outputs = outputs or [
-        n.name for n in graph_def.node if n.name not in consumed and n.op not in ("Const", "Placeholder")
-    ]
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         options = tf.compat.v1.ConfigProto(intra_op_parallelism_threads=1, inter_op_parallelism_threads=1)

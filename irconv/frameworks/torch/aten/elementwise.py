@@ -28,7 +28,7 @@ from irconv.ir.layers.activations import (
 )
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Maximum, Minimum, Mod, Pow, Sub
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import Cast, Greater, Where
+from irconv.ir.layers.comparisons import And, Cast, Greater, Or, Where
 from irconv.ir.layers.composite_activations import LogSigmoid, ScaledSoftplus, TanhShrink, Threshold
 from irconv.ir.layers.elementwise import Floor, Square, Trunc
 from irconv.ir.layers.normalisation import Dropout
@@ -70,10 +70,11 @@ def _of_type(name: str) -> Handler:
     return one(lambda _: kind(type=name))
 
 
-def _two(layer: Callable[[], Layer]) -> Handler:
+def _two(layer: Callable[[], Layer], of_truth: Callable[[], Layer] | None = None) -> Handler:
     def read(reader: ProgramReader, call: Call) -> None:
         left, right = reader.promoted(call, call.arguments["self"], call.arguments["other"])
-        reader.place(call, layer(), x0=left, x1=right)
+        truths = of_truth is not None and reader.importer.type_of(left).dtype == "bool"
+        reader.place(call, of_truth() if truths and of_truth else layer(), x0=left, x1=right)
 
     return read
 
@@ -94,7 +95,8 @@ def _scaled(layer: Callable[[], Layer], reverse: bool = False) -> Handler:
             right = reader.place(call, Mul(), "scaled", x0=right, x1=factor)
         if reverse:
             left, right = right, left
-        reader.place(call, layer(), x0=left, x1=right)
+        truths = layer is Add and reader.importer.type_of(left).dtype == "bool"
+        reader.place(call, Or() if truths else layer(), x0=left, x1=right)
 
     return read
 
@@ -261,13 +263,13 @@ HANDLERS: dict[str, Handler] = {
     **{f"add.{form}": _scaled(Add) for form in ("Tensor", "Scalar")},
     **{f"sub.{form}": _scaled(Sub) for form in ("Tensor", "Scalar")},
     **{f"rsub.{form}": _scaled(Sub, reverse=True) for form in ("Tensor", "Scalar")},
-    **{f"mul.{form}": _two(Mul) for form in ("Tensor", "Scalar")},
+    **{f"mul.{form}": _two(Mul, And) for form in ("Tensor", "Scalar")},
     **{f"div.{form}": _divided for form in ("Tensor", "Scalar", "Tensor_mode", "Scalar_mode")},
     **{f"remainder.{form}": _two(lambda: Mod(sign="divisor")) for form in ("Tensor", "Scalar")},
     **{f"fmod.{form}": _two(lambda: Mod(sign="dividend")) for form in ("Tensor", "Scalar")},
     "floor_divide.default": _two(FloorDiv),
-    "maximum.default": _two(Maximum),
-    "minimum.default": _two(Minimum),
+    "maximum.default": _two(Maximum, Or),
+    "minimum.default": _two(Minimum, And),
     "max.other": _two(Maximum),
     "min.other": _two(Minimum),
     **{f"pow.{form}": _power for form in ("Tensor_Scalar", "Tensor_Tensor")},
@@ -299,7 +301,7 @@ HANDLERS: dict[str, Handler] = {
     "true_divide.Tensor": _divided,
     "true_divide.Scalar": _divided,
     "divide.Tensor": _divided,
-    "multiply.Tensor": _two(Mul),
+    "multiply.Tensor": _two(Mul, And),
     "subtract.Tensor": _scaled(Sub),
     **dict.fromkeys(("absolute.default",), _of_type("Abs")),
     **dict.fromkeys(("negative.default",), _of_type("Neg")),
@@ -351,7 +353,15 @@ HANDLERS: dict[str, Handler] = {
         _same,
     ),
     **dict.fromkeys(
-        ("_assert_tensor_metadata.default", "_assert_scalar.default", "sym_constrain_range_for_size.default"), _nothing
+        (
+            "_assert_tensor_metadata.default",
+            "_assert_scalar.default",
+            "sym_constrain_range_for_size.default",
+            "_assert_async.default",
+            "_assert_async.msg",
+            "sym_constrain_range.default",
+        ),
+        _nothing,
     ),
     "floor.default": one(lambda _: Floor()),
 }

@@ -17,6 +17,7 @@ from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.comparisons import Where
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
+from irconv.ir.layers.tensor_ops import Transpose
 
 _LATER = 1 << 62
 _MOST_ROUNDS = 256
@@ -94,9 +95,9 @@ def _scan(reader: ProgramReader, call: Call, given: Sequence[Mapping[str, Any]])
     graph = given[0]["as_graph"]["graph"]
     starts, scanned, captured = (_listed(entries) for entries in (given[1:2], given[2:3], given[3:4]))
     values = [reader.value(_name(entry, call)) for entry in (*starts, *captured)]
-    sequences = []
-    for number, entry in enumerate(scanned):
-        sequences.append(_second(reader, call, reader.value(_name(entry, call)), f"sequence{number}"))
+    whole = [reader.value(_name(entry, call)) for entry in scanned]
+    alone = [len(reader.importer.type_of(value).shape) == 1 for value in whole]
+    sequences = [_second(reader, call, value, f"sequence{number}") for number, value in enumerate(whole)]
     outer, kept, inner = reader.importer, dict(reader.values), reader.importer.nested()
     reader.importer = inner
     try:
@@ -111,11 +112,11 @@ def _scan(reader: ProgramReader, call: Call, given: Sequence[Mapping[str, Any]])
             reader.values[name] = inner.input(port)
             ports.append(port)
             inputs.append({"as_tensor": {"name": name}})
+        for name, flat in zip(names[len(starts) :], alone, strict=False):
+            if flat:
+                reader.values[name] = reader.place(call, Squeeze(axes=(0,)), f"{name}/number", x=name)
         found = [reader.value(_name(entry, call)) for entry in _inlined(reader, call, graph, inputs, "body")]
-        stacked = [
-            reader.place(call, Unsqueeze(axes=(0,)), f"stacked{i}", x=v) for i, v in enumerate(found[len(starts) :])
-        ]
-        results = [*found[: len(starts)], *stacked]
+        results = [*found[: len(starts)], *(_with_axis(reader, call, v) for v in found[len(starts) :])]
         for value in results:
             inner.settle(value)
         typed = [_port(value, inner.type_of(value)) for value in results]
@@ -156,13 +157,26 @@ def _use_scan(
     for i in range(carried):
         reader.values[call.outputs[i]] = call.outputs[i]
     for i in range(count):
-        value = f"{name}/all{i}"
-        _placed(reader, call, Squeeze(axes=(0,)), {"x": value}, call.outputs[carried + i])
+        value, output = f"{name}/all{i}", call.outputs[carried + i]
+        rank = len(reader.importer.type_of(value).shape)
+        numbers = len(reader.meta.get(output, {}).get("sizes", (0, 0))) == 1
+        layer_after = Squeeze(axes=(0,)) if numbers else Transpose(permutation=(1, 0, *range(2, rank)))
+        _placed(reader, call, layer_after, {"x": value}, output)
 
 
 def _second(reader: ProgramReader, call: Call, value: str, suffix: str) -> str:
-    """A sequence (t, ...) as (1, t, ...)."""
-    return reader.place(call, Unsqueeze(axes=(0,)), suffix, x=value)
+    """A sequence (t, n, ...) as (n, t, ...); one of numbers (t) as (1, t)."""
+    rank = len(reader.importer.type_of(value).shape)
+    if rank == 1:
+        return reader.place(call, Unsqueeze(axes=(0,)), suffix, x=value)
+    return reader.place(call, Transpose(permutation=(1, 0, *range(2, rank))), suffix, x=value)
+
+
+def _with_axis(reader: ProgramReader, call: Call, value: str) -> str:
+    """What a body gives for each step, a number as (1)."""
+    if reader.importer.type_of(value).shape:
+        return value
+    return reader.place(call, Unsqueeze(axes=(0,)), f"{value}/row", x=value)
 
 
 def _of_slice(kind: ValueType) -> ValueType:

@@ -269,6 +269,8 @@ class ProgramReader:
             return self._size(value)
         if kind == "as_sym_ints":
             return [self._size(size) for size in value]
+        if kind == "as_float":  # JSON has no infinities: they are text
+            return float(value)
         if kind == "as_scalar_type":
             return ELEMENT_TYPES.get(value, f"number {value}")
         return value

@@ -9,15 +9,18 @@ from irconv.errors import Refused
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
+from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Bilinear, Conv, ConvTranspose, Linear
+from irconv.ir.layers.elementwise import Sqrt
 from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm
 from irconv.ir.layers.patches import Fold, Unfold
 from irconv.ir.layers.pooling import AveragePool, MaxPool, MaxPoolWithIndices, MaxUnpool, SumPool
+from irconv.ir.layers.reductions import Variance
 from irconv.ir.layers.reparametrisation import WeightNorm
 from irconv.ir.layers.resampling import AffineGrid, GridSample, Resize
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
-from irconv.ir.layers.tensor_ops import Pad, Reduce
+from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reduce, Reshape
 
 
 def _each(value: Any, count: int, absent: int) -> tuple[int, ...]:
@@ -64,6 +67,9 @@ def _transposed(reader: ProgramReader, call: Call) -> None:
 
 
 def _batch_norm(reader: ProgramReader, call: Call) -> None:
+    if call.arguments.get("training") and call.get("running_mean") is None:
+        _own_statistics(reader, call)
+        return
     if call.arguments.get("training"):
         what = "normalises by the statistics of the batch it is given, as in training"
         raise Refused(call.where, what, "Export the module in eval mode.")
@@ -71,6 +77,31 @@ def _batch_norm(reader: ProgramReader, call: Call) -> None:
     momentum = call.get("momentum")
     layer = BatchNorm(epsilon=float(call.get("eps", 1e-5)), momentum=1 - momentum if momentum is not None else None)
     reader.place(call, layer, **_weights(reader, call, names))
+
+
+def _own_statistics(reader: ProgramReader, call: Call) -> None:
+    """A norm that keeps no statistics takes those of what it is given, in evaluation, too; of one member of a batch
+    these are the instance's."""
+    found = _weights(reader, call, {"x": "input", "gamma": "weight", "beta": "bias"})
+    dtype, shape = reader.importer.type_of(found["x"])
+    epsilon = float(call.get("eps", 1e-5))
+    if shape[0] == 1 and len(shape) > 2:
+        reader.place(call, InstanceNorm(epsilon=epsilon), **found)
+        return
+    axes = (0, *range(2, len(shape)))
+    mean = reader.place(call, Reduce(op="mean", axes=axes, keepdims=True), "mean", x=found["x"])
+    variance = reader.place(call, Variance(axes=axes, keepdims=True, correction=0), "variance", x=found["x"])
+    small = reader.number(call, epsilon, dtype, "epsilon")
+    spread = reader.place(call, Sqrt(), "spread", x=reader.place(call, Add(), "padded", x0=variance, x1=small))
+    value = reader.place(call, Sub(), "centred", x0=found["x"], x1=mean)
+    value = reader.place(call, Div(), "" if len(found) == 1 else "norm", x0=value, x1=spread)
+    for role, layer in (("gamma", Mul()), ("beta", Add())):
+        if role not in found:
+            continue
+        along = Reshape(shape=(shape[1], *(1,) * (len(shape) - 2)))
+        operand = reader.place(call, along, f"{role}/along", x=found[role])
+        last = role == "beta" or "beta" not in found
+        value = reader.place(call, layer, "" if last else "scaled", x0=value, x1=operand)
 
 
 def _instance_norm(reader: ProgramReader, call: Call) -> None:
@@ -273,7 +304,7 @@ def _resized(word: str) -> Handler:
         scales = [call.get(name) for name in ("scales_d", "scales_h", "scales_w", "scales") if name in call.arguments]
         if size and any(scale is not None for scale in scales):
             _check_scales(reader, call, tuple(size), scales)
-        corners, exact = bool(call.get("align_corners", False)), word == "_nearest_exact"
+        corners, exact, smooth = bool(call.get("align_corners")), word == "_nearest_exact", "_aa" in call.op
         coordinates: Any = "align_corners" if corners else "half_pixel"
         if word == "nearest":
             coordinates = "asymmetric"
@@ -286,9 +317,9 @@ def _resized(word: str) -> Handler:
             scales=None if size else tuple(float(factor) for factor in factors),
             coordinates=coordinates,
             rounding=rounding,
-            cubic_coefficient=-0.75 if mode == "cubic" else None,
-            exclude_outside=False,
-            antialias="_aa" in call.op,
+            cubic_coefficient=(-0.5 if smooth else -0.75) if mode == "cubic" else None,
+            exclude_outside=smooth,
+            antialias=smooth,
         )
         reader.place(call, layer, x=reader.value(call.get("input") or call.get("self")))
 

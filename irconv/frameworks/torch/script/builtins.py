@@ -56,6 +56,14 @@ def _typed(a: Any, dtype: Any = None, *_: Any) -> Any:
     return bool(a) if dtype == 11 else int(a) if dtype < 5 else float(a)
 
 
+def _kept_within(a: Any, low: Any = None, high: Any = None) -> Any:
+    """A number within bounds. Raises `ValueError` for a size that is free."""
+    if isinstance(a, Size):
+        raise ValueError(f"the answer depends on the size {a}")
+    a = a if low is None else max(a, low)
+    return a if high is None else min(a, high)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "add": _sum,
     "sub": lambda a, b, alpha=1: _arithmetic(lambda x, y: x - y, lambda x, y: x - y)(a, b * alpha),
@@ -118,6 +126,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "trunc": lambda a: a if isinstance(a, Size) else int(a),
     "true_divide": _quotient,
     "type_as": lambda a, _: a,
+    "clamp": _kept_within,
     "maximum": max,
     "minimum": min,
     "exp": exp,

@@ -71,6 +71,8 @@ class Ops:
         if name == "tensor" and given and isinstance(given[0], int | float):
             name, named, given = "full", {key: v for key, v in named.items() if key == "dtype"}, [[], given[0]]
             named = named if named.get("dtype") is not None else {}
+        if name == "copy_" and len(given) > 1 and isinstance(given[1], int | float):
+            name, given = "fill_", given[:2]
         if plain is not None and (not tensors or name in _OF_LISTS or _of_references(name, given)):
             try:
                 return plain(*given, **named)
