@@ -147,6 +147,11 @@ class Importer:
         self.type_of(value)
         return self._stored.get(value)
 
+    def maker(self, value: str) -> Layer | None:
+        """The layer that makes a value; None for inputs and tensors of the file."""
+        layer = next((node.layer for node in reversed(self.nodes) if value in node.outputs.values()), None)
+        return None if layer is None else self.layers[layer]
+
     def is_unknown(self, value: str) -> bool:
         """Whether the op that makes a value could not be read."""
         return value in self._unknown

@@ -1,4 +1,4 @@
-"""Operators of ATen, computed by PyTorch and by irconv, as they come in programs, in those of core ATen, and in traces."""
+"""Operators of ATen as they come in programs, in those of core ATen, and in traces: PyTorch and irconv compute the same."""
 
 from __future__ import annotations
 

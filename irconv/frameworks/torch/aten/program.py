@@ -22,8 +22,10 @@ from irconv.frameworks.torch.aten.spelling import Tensor, dimension, module_of, 
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
+from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer, Origin, ValueType
 from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.shape_ops import Full
 from irconv.ir.manifest import Fact
 from irconv.ir.shapes import Dimension, size_product
 from irconv.options import ReadOptions
@@ -303,6 +305,14 @@ class ProgramReader:
     def shape(self, tensor: Tensor | str) -> tuple[Dimension, ...]:
         """The shape of a tensor."""
         return self.type_of(tensor).shape
+
+    def is_zero(self, value: str) -> bool:
+        """Whether every element of a value is known to be zero."""
+        known = self.importer.known(value)
+        if known is not None:
+            return numeric(known) and not known.any()
+        maker = self.importer.maker(value)
+        return isinstance(maker, Full) and maker.value == 0
 
     def contiguous(self, name: str) -> bool:
         """Whether a tensor lies in its own order, as far as the program says."""
