@@ -8,6 +8,7 @@ from typing import Any
 from irconv.frameworks.torch.aten import (
     attention,
     elementwise,
+    encoder,
     formulas,
     logic,
     making,
@@ -29,6 +30,7 @@ HANDLERS: Mapping[str, Handler] = {
     **making.HANDLERS,
     **windows.HANDLERS,
     **attention.HANDLERS,
+    **encoder.HANDLERS,
     **recurrent.HANDLERS,
     **writes.HANDLERS,
 }
