@@ -1,4 +1,4 @@
-"""Operators of ATen as they come in programs, in those of core ATen, and in traces: PyTorch and irconv compute the same."""
+"""Operators of ATen as PyTorch and irconv compute them: in programs, in those of core ATen, and in traces."""
 
 from __future__ import annotations
 

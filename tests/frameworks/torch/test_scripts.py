@@ -20,7 +20,7 @@ from tests.helpers import rejection
 from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
 
 SCRIPTS = FIXTURES / "torch-scripts"
-FILES = [file for file in golden_files("torch-scripts", "*.pt") if "torch10-" not in str(file)]
+FILES = golden_files("torch-scripts", "*.pt")
 
 
 #: What PyTorch fuses into one call when a module is traced without gradients.

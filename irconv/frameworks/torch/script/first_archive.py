@@ -1,5 +1,5 @@
-"""TorchScript archives as PyTorch 1.0 saved them: a tree of modules as JSON, each with the code of its methods beside it,
-and one table of tensors, which constants are numbered in, too.
+"""TorchScript archives as PyTorch 1.0 saved them: a tree of modules as JSON, each with the code of its methods beside
+it, and one table of tensors, which constants are numbered in, too.
 
 The modules become what the pickles of later archives give; a class is made of each module's methods.
 """
