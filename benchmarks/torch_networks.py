@@ -141,9 +141,8 @@ def timm() -> Any:
     return library
 
 
-def of_timm(name: str, size: int = 64, channels: int = 3, **options: Any) -> Built:
-    module = timm().create_model(name, num_classes=CLASSES, **options)
-    return module, (images(1, channels, size, size),)
+def of_timm(name: str, size: int = 64, **options: Any) -> Built:
+    return timm().create_model(name, num_classes=CLASSES, **options), (images(1, 3, size, size),)
 
 
 def sized(name: str, size: int = 64, **options: Any) -> Built:
@@ -152,8 +151,7 @@ def sized(name: str, size: int = 64, **options: Any) -> Built:
 
 
 def features(name: str, size: int = 64) -> Built:
-    module = timm().create_model(name, features_only=True)
-    return module, (images(1, 3, size, size),)
+    return timm().create_model(name, features_only=True), (images(1, 3, size, size),)
 
 
 def language(kind: str, tokens: int = 13, masked: bool = True, head: str = "Model", **options: Any) -> Built:
@@ -259,9 +257,28 @@ _WHISPER = {"vocab_size": 97, "d_model": 24, "encoder_layers": 2, "decoder_layer
             "max_source_positions": 25, "pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 2,
             "decoder_start_token_id": 1, "suppress_tokens": [], "begin_suppress_tokens": []}  # fmt: skip
 
+
+def _whisper() -> Built:
+    import transformers
+    from torch import nn
+
+    made = transformers.WhisperModel._from_config(transformers.WhisperConfig(**_WHISPER), attn_implementation="sdpa")
+
+    class Encoder(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.encoder = made.encoder
+
+        def forward(self, x: Any) -> Any:
+            return self.encoder(x)[0]
+
+    return Encoder(), (images(2, 16, 50),)
+
+
 _VISION = ("alexnet vgg11_bn resnet18 resnet50 resnext50_32x4d squeezenet1_0 squeezenet1_1 densenet121 "
            "shufflenet_v2_x0_5 shufflenet_v2_x1_0 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5 "
-           "efficientnet_b0 efficientnet_v2_s regnet_y_400mf regnet_x_400mf convnext_tiny swin_t swin_v2_t")  # fmt: skip
+           "efficientnet_b0 efficientnet_v2_s regnet_y_400mf regnet_x_400mf convnext_tiny swin_t "
+           "swin_v2_t")  # fmt: skip
 _SEGMENTATION = "fcn_resnet50 deeplabv3_resnet50 deeplabv3_mobilenet_v3_large lraspp_mobilenet_v3_large"
 _DETECTORS = "retinanet_resnet50_fpn fcos_resnet50_fpn ssdlite320_mobilenet_v3_large ssd300_vgg16"
 _TIMM = """
@@ -278,10 +295,12 @@ crossvit_9_240:240 convit_tiny:224 pit_ti_224:224 gcvit_xxtiny:224 nest_tiny:224
 bat_resnext26ts:256 lambda_resnet26rpt_256:256 coatnet_pico_rw_224:224 maxvit_pico_rw_256:256 twins_svt_small:224
 swinv2_cr_tiny_ns_224:224 mvitv2_tiny:224 hiera_tiny_224:224 darknet53 resnetblur50 legacy_xception
 """
-_SIZED = """vit_tiny_patch16_224 deit_tiny_patch16_224 deit_tiny_distilled_patch16_224 eva02_tiny_patch14_224:56
-cait_xxs24_224 mixer_s16_224 resmlp_12_224 gmlp_s16_224 tnt_s_legacy_patch16_224 volo_d1_224 swin_tiny_patch4_window7_224:56
+_SIZED = """
+vit_tiny_patch16_224 deit_tiny_patch16_224 deit_tiny_distilled_patch16_224 eva02_tiny_patch14_224:56 cait_xxs24_224
+mixer_s16_224 resmlp_12_224 gmlp_s16_224 tnt_s_legacy_patch16_224 volo_d1_224 swin_tiny_patch4_window7_224:56
 swinv2_tiny_window8_256 vit_relpos_small_patch16_224 vit_little_patch16_reg4_gap_256 flexivit_small:96 sequencer2d_s:56
-vit_tiny_r_s16_p8_224 deit3_small_patch16_224 vit_srelpos_small_patch16_224"""
+vit_tiny_r_s16_p8_224 deit3_small_patch16_224 vit_srelpos_small_patch16_224
+"""
 
 NETWORKS: dict[str, Callable[[], Built]] = {
     **{f"torchvision {name}": partial(vision, name) for name in _VISION.split()},
@@ -323,7 +342,8 @@ NETWORKS: dict[str, Callable[[], Built]] = {
     "transformers ALBERT": partial(language, "Albert", embedding_size=16, **_BERT),
     "transformers ELECTRA": partial(language, "Electra", embedding_size=16, **_BERT),
     "transformers DeBERTa v2": partial(
-        language, "DebertaV2", relative_attention=True, pos_att_type=["p2c", "c2p"], attn_implementation="eager", **_BERT
+        language, "DebertaV2", relative_attention=True, pos_att_type=["p2c", "c2p"], attn_implementation="eager",
+        **_BERT,
     ),
     "transformers MPNet": partial(language, "MPNet", attn_implementation="eager", **_BERT),
     "transformers ModernBERT": partial(language, "ModernBert", **_BERT, pad_token_id=0, bos_token_id=1, eos_token_id=2,
@@ -352,11 +372,16 @@ NETWORKS: dict[str, Callable[[], Built]] = {
     "transformers ViT classifier": partial(sight, "ViT", head="ForImageClassification", **_VIT),
     "transformers DeiT": partial(sight, "DeiT", **_VIT),
     "transformers BEiT": partial(sight, "Beit", attn_implementation="eager", use_relative_position_bias=True, **_VIT),
-    "transformers DINOv2": partial(sight, "Dinov2", mlp_ratio=2, **{k: v for k, v in _VIT.items() if k != "intermediate_size"}),
-    "transformers Swin": partial(
-        sight, "Swin", size=64, image_size=64, patch_size=4, embed_dim=24, depths=[2, 2], num_heads=[2, 3], window_size=4
+    "transformers DINOv2": partial(
+        sight, "Dinov2", mlp_ratio=2, **{k: v for k, v in _VIT.items() if k != "intermediate_size"}
     ),
-    "transformers ConvNeXt": partial(sight, "ConvNext", size=64, hidden_sizes=[16, 24, 32], depths=[1, 1, 2], num_stages=3),
+    "transformers Swin": partial(
+        sight, "Swin", size=64, image_size=64, patch_size=4, embed_dim=24, depths=[2, 2], num_heads=[2, 3],
+        window_size=4,
+    ),
+    "transformers ConvNeXt": partial(
+        sight, "ConvNext", size=64, hidden_sizes=[16, 24, 32], depths=[1, 1, 2], num_stages=3
+    ),
     "transformers ResNet": partial(
         sight, "ResNet", size=64, embedding_size=16, hidden_sizes=[16, 24], depths=[1, 2], layer_type="basic"
     ),
@@ -367,7 +392,7 @@ NETWORKS: dict[str, Callable[[], Built]] = {
     "transformers MobileViT": partial(sight, "MobileViT", size=64, image_size=64, hidden_sizes=[24, 32, 40],
                                       neck_hidden_sizes=[8, 12, 16, 20, 24, 28, 32]),
     "transformers CLIP": clip,
-    "transformers Whisper encoder": lambda: _whisper(),
+    "transformers Whisper encoder": _whisper,
     "transformers wav2vec2": partial(sound, "Wav2Vec2", "Model", (2, 800), **_WAVE),
     "transformers HuBERT": partial(sound, "Hubert", "Model", (2, 800), **_WAVE),
     "transformers wav2vec2 CTC": partial(
@@ -377,20 +402,3 @@ NETWORKS: dict[str, Callable[[], Built]] = {
         sound, "AST", "Model", (2, 64, 32), **{**_VIT, "patch_size": 8}, max_length=64, num_mel_bins=32
     ),
 }  # fmt: skip
-
-
-def _whisper() -> Built:
-    import transformers
-    from torch import nn
-
-    made = transformers.WhisperModel._from_config(transformers.WhisperConfig(**_WHISPER), attn_implementation="sdpa")
-
-    class Encoder(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.encoder = made.encoder
-
-        def forward(self, x: Any) -> Any:
-            return self.encoder(x)[0]
-
-    return Encoder(), (images(2, 16, 50),)

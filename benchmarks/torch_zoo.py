@@ -1,10 +1,10 @@
-"""Networks of torchvision, timm and transformers as ``.pt2`` and TorchScript to ONNX, PyTorch source, Keras and TensorFlow.
+"""Networks of torchvision, timm and transformers, from PyTorch's files to ONNX, PyTorch source, Keras and TensorFlow.
 
     python -m benchmarks.torch_zoo FOLDER [--only REGEX] [--targets onnx,py,keras,pb] [--page docs/zoo.md]
 
-Builds each network of `torch_networks` with random weights and statistics, exports it (kept in FOLDER for the next run),
-converts it to each format, and compares what onnxruntime, PyTorch, Keras and TensorFlow compute of what was written
-with what the module gave. What was found stands in ``FOLDER/found.json``, of which ``--page`` makes the table.
+Builds each network of `torch_networks` with random weights and statistics, exports and traces it (kept in FOLDER for
+the next run), converts both files, and compares what onnxruntime, PyTorch, Keras and TensorFlow compute of what was
+written with what the module gave. What was found stands in ``FOLDER/found.json``, of which ``--page`` makes the table.
 """
 
 from __future__ import annotations
@@ -26,9 +26,8 @@ from typing import Any
 
 import numpy as np
 
-RIGHT = 1e-4
-"""The largest difference from PyTorch's own output over the largest value of it that counts as right."""
-TARGETS = ("onnx", "py", "keras", "pb")
+from benchmarks.torch_page import TARGETS, outcome, page
+
 ENTRIES = {"pt2": "model.pt2", "script": "model.pt"}
 SECONDS = 300
 
@@ -83,7 +82,7 @@ def prepare(name: str, folder: Path) -> None:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             torch.jit.trace(module, given, strict=False, check_trace=False).save(str(folder / "model.pt"))
-    except Exception as error:  # what does not trace has no such file
+    except Exception as error:  # noqa: BLE001, what does not trace has no such file
         (folder / "model.pt").unlink(missing_ok=True)
         (folder / "model.pt.failed").write_text(str(error)[:500])
     (folder / "count").write_text(str(sum(value.numel() for value in module.parameters())))
@@ -129,7 +128,7 @@ def convert(folder: Path, entry: str, targets: tuple[str, ...]) -> dict[str, Any
             found[target] = {"error": error_of(results, wanted), "left": left, "seconds": seconds}
         except IrconvError as error:
             found[target] = {"refused": [str(problem) for problem in error.problems]}
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, what fails is a row of the table
             trace = traceback.format_exc().strip().splitlines()
             found[target] = {"failed": f"{type(error).__name__}: {str(error)[:400]}", "trace": trace[-12:]}
     return found
@@ -247,14 +246,6 @@ def _tensorflow(file: Path, given: list[Any], outputs: list[str]) -> tuple[list[
 RUNS = {"onnx": _onnx, "py": _torch, "keras": _keras, "pb": _tensorflow}
 
 
-def outcome(found: dict[str, Any]) -> str:
-    """``right``, ``wrong``, ``refused`` or ``failed``."""
-    for word in ("refused", "failed"):
-        if word in found:
-            return word
-    return "right" if found["error"] <= RIGHT else "wrong"
-
-
 def measure(name: str, folder: Path, entries: tuple[str, ...], targets: tuple[str, ...]) -> dict[str, Any]:
     """All that is found of one network."""
     found: dict[str, Any] = {}
@@ -264,7 +255,7 @@ def measure(name: str, folder: Path, entries: tuple[str, ...], targets: tuple[st
         try:
             with limited():
                 prepare(name, folder)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001, what fails is a row of the table
             folder.mkdir(parents=True, exist_ok=True)
             what = f"{type(error).__name__}: {str(error)[:600]}"
             (folder / "failed").write_text(what)
@@ -275,7 +266,7 @@ def measure(name: str, folder: Path, entries: tuple[str, ...], targets: tuple[st
             try:
                 with limited(2 * SECONDS):
                     found[entry] = convert(folder, entry, targets if entry == "pt2" else targets[:1])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001, what fails is a row of the table
                 trace = traceback.format_exc().strip().splitlines()
                 found[entry] = {"failed": f"{type(error).__name__}: {str(error)[:400]}", "trace": trace[-12:]}
     return found
@@ -306,29 +297,47 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--targets", default=",".join(TARGETS))
     parser.add_argument("--entries", default=",".join(ENTRIES))
-    parser.add_argument("--again", default="", help="only networks that had this outcome somewhere, such as wrong")
+    parser.add_argument("--again", default="", help="only networks of which this was found, such as wrong")
+    parser.add_argument("--page", type=Path, help="where to write the table of all that was found")
     options = parser.parse_args()
-    from benchmarks.torch_networks import NETWORKS
-
     place = options.folder / "found.json"
-    known: dict[str, Any] = json.loads(place.read_text()) if place.exists() else {}
-    for name in NETWORKS:
-        if not re.search(options.only, name):
-            continue
-        if options.again and not re.search(options.again, json.dumps(known.get(name, {"new": 1}))):
-            continue
+    for name in _chosen(options, _known(place)):
         start = time.time()
         folder = options.folder / re.sub(r"\W+", "-", name)
         found = measure(name, folder, tuple(options.entries.split(",")), tuple(options.targets.split(",")))
-        known = json.loads(place.read_text()) if place.exists() else {}
-        merged = known.get(name, {}) if "unbuilt" not in known.get(name, {}) else {}
-        for key, value in found.items():
-            both = isinstance(value, dict) and not {"refused", "failed"} & {*value, *merged.get(key, {})}
-            merged[key] = {**merged.get(key, {}), **value} if both else value
-        known[name] = merged
+        known = _known(place)
+        known[name] = _merged(known.get(name, {}), found)
         options.folder.mkdir(parents=True, exist_ok=True)
         place.write_text(json.dumps(known, indent=1))
         print(f"{name}: {said(found)} [{time.time() - start:.0f} s]", flush=True)
+    if options.page:
+        options.page.write_text(page(_known(place)), encoding="utf-8")
+
+
+def _known(place: Path) -> dict[str, Any]:
+    found = json.loads(place.read_text()) if place.exists() else {}
+    assert isinstance(found, dict)
+    return found
+
+
+def _chosen(options: argparse.Namespace, known: dict[str, Any]) -> list[str]:
+    from benchmarks.torch_networks import NETWORKS
+
+    named = [name for name in NETWORKS if re.search(options.only, name)]
+    return [n for n in named if not options.again or re.search(options.again, json.dumps(known.get(n, {"new": 1})))]
+
+
+def _merged(before: dict[str, Any], found: dict[str, Any]) -> dict[str, Any]:
+    """What was found now, and of what was not looked at what was found before."""
+    merged = {} if "unbuilt" in before else dict(before)
+    for key, value in found.items():
+        both = isinstance(value, dict) and not {"refused", "failed"} & {*value, *_keys(merged.get(key))}
+        merged[key] = {**merged.get(key, {}), **value} if both else value
+    return merged
+
+
+def _keys(value: Any) -> list[str]:
+    return list(value) if isinstance(value, dict) else []
 
 
 if __name__ == "__main__":

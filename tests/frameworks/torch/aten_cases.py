@@ -166,6 +166,7 @@ FORMULAS: dict[str, Case] = {
     "std and mean": (lambda a: torch.std_mean(a, (0, 2), keepdim=True), (X,)),
     "aminmax": (lambda a: tuple(torch.aminmax(a, dim=1)), (X,)),
     "elu of its own scale": (lambda a: torch.ops.aten.elu(a, 1.2, 0.7), (X,)),
+    "power of a number": (lambda a: 3.0**a, (X,)),
     "selu": (F.selu, (X,)),
     "softplus with a low threshold": (lambda a: F.softplus(a, 2.0, 1.0), (X,)),
     "sum of truth values": (lambda a: a.sum(1), (T,)),

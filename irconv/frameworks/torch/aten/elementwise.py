@@ -272,7 +272,7 @@ HANDLERS: dict[str, Handler] = {
     "minimum.default": _two(Minimum, And),
     "max.other": _two(Maximum),
     "min.other": _two(Minimum),
-    **{f"pow.{form}": _power for form in ("Tensor_Scalar", "Tensor_Tensor")},
+    **{f"pow.{form}": _power for form in ("Tensor_Scalar", "Tensor_Tensor", "Scalar")},
     "clamp.default": _clamp,
     "clamp_min.default": _clamp,
     "clamp_max.default": _clamp,

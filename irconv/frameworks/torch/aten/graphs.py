@@ -27,7 +27,7 @@ _MOST_ROUNDS = 256
 def read(reader: ProgramReader, node: Mapping[str, Any], call: Call) -> None:
     """One call of such an op. Raises `Refused` where there is no rule for it."""
     name = call.op.removeprefix("torch.ops.higher_order.")
-    rule = _RULES.get(name)
+    rule = RULES.get(name)
     if rule is None:
         raise Refused(call.where, f"irconv has no rule for {call.op}")
     rule(reader, call, [entry["arg"] for entry in node["inputs"]])
@@ -277,7 +277,7 @@ def _set(reader: ProgramReader, call: Call, results: Sequence[Mapping[str, Any]]
             reader.sizes[output] = reader.argument(entry)
 
 
-_RULES: Mapping[str, Callable[[ProgramReader, Call, Sequence[Mapping[str, Any]]], None]] = {
+RULES: Mapping[str, Callable[[ProgramReader, Call, Sequence[Mapping[str, Any]]], None]] = {
     "wrap_with_set_grad_enabled": _region,
     "wrap_with_autocast": _autocast,
     "wrap": _region,

@@ -21,19 +21,9 @@ from irconv.frameworks.torch.aten import (
 from irconv.frameworks.torch.aten.program import Handler
 from irconv.ir.shapes import Size
 
-HANDLERS: Mapping[str, Handler] = {
-    **elementwise.HANDLERS,
-    **logic.HANDLERS,
-    **formulas.HANDLERS,
-    **shapes.HANDLERS,
-    **picking.HANDLERS,
-    **making.HANDLERS,
-    **windows.HANDLERS,
-    **attention.HANDLERS,
-    **encoder.HANDLERS,
-    **recurrent.HANDLERS,
-    **writes.HANDLERS,
-}
+FAMILIES = (elementwise, logic, formulas, shapes, picking, making, windows, attention, encoder, recurrent, writes)
+"""The modules of rules; where two have one for an overload, the later one's holds."""
+HANDLERS: Mapping[str, Handler] = {op: rule for family in FAMILIES for op, rule in family.HANDLERS.items()}
 
 SCALARS: Mapping[str, Callable[..., Any]] = {
     "_operator.add": lambda a, b: (Size.of(a) + b).dimension,
