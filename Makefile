@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs checked bench zoo adoptions fuzz clean test-legacy
+.PHONY: demo test test-portable lint schemas docs checked bench zoo zoo-torch adoptions fuzz clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -48,6 +48,11 @@ zoo: .venv/installed
 	.venv/bin/python benchmarks/architectures.py
 	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
 
+# networks of torchvision, timm and transformers with random weights: hours on two processors, and 20 GB in build/zoo; the files and
+# the results are kept, so that a second run takes up where the first was stopped; writes docs/zoo.md
+zoo-torch: .venv-zoo/installed
+	.venv-zoo/bin/python -m benchmarks.torch_zoo build/zoo --page docs/zoo.md
+
 # random networks by the hundred, and keras.applications into their namesakes of torchvision and timm: minutes, not part
 # of the suite
 adoptions: .venv-adoptions/installed
@@ -60,7 +65,7 @@ fuzz: .venv/installed
 	.venv/bin/python -m tests.fuzz $(FUZZ) 1000000
 
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions build/bench
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo build/bench build/zoo
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
@@ -72,6 +77,12 @@ clean:
 	$(PYTHON) -m venv .venv-adoptions
 	.venv-adoptions/bin/pip install $(PIP_FLAGS) --requirement requirements/adoptions.txt
 	.venv-adoptions/bin/pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
+.venv-zoo/installed: pyproject.toml requirements/zoo.txt requirements/test.txt
+	$(PYTHON) -m venv .venv-zoo
+	.venv-zoo/bin/pip install $(PIP_FLAGS) --requirement requirements/zoo.txt
+	.venv-zoo/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	touch $@
 
 .venv-demo/installed: pyproject.toml requirements/demo.txt

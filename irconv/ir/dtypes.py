@@ -64,6 +64,9 @@ def logical_name(dtype: np.dtype[Any]) -> str | None:
     return name if name in ELEMENT_TYPES else None
 
 
+_LARGEST_FLOAT32 = float(np.finfo(np.float32).max)
+
+
 def shortest_float32(value: Any) -> Any:
     """The shortest decimals that are the same float32 numbers: 0.2 for 0.20000000298023224.
 
@@ -75,7 +78,9 @@ def shortest_float32(value: Any) -> Any:
         value = value.item()
     if not isinstance(value, float) or not np.isfinite(value) or np.float32(value) != value:
         return value
-    return float(np.format_float_positional(np.float32(value), unique=True, trim="0"))
+    shortest = float(np.format_float_positional(np.float32(value), unique=True, trim="0"))
+    # the decimals of the largest float32 are above it, and what takes no larger number refuses them
+    return shortest if abs(shortest) <= _LARGEST_FLOAT32 else value
 
 
 def item_size(name: str) -> int:

@@ -85,11 +85,14 @@ class _Decomposition:
 
     def _name(self, node: Node, steps: Decomposition) -> str:
         """What the names of a composite's layers start with. Two uses of a shared layer have the same, unless they are
-        made of different steps because the sizes of their inputs differ."""
+        made of different steps because the sizes of their inputs differ; a layer of the bundle may have such a name."""
         known = self.decompositions.setdefault(node.layer, [])
         if steps not in known:
             known.append(steps)
-        return node.layer + "~" * known.index(steps)
+        name = node.layer + "~" * known.index(steps)
+        while any(f"{name}.{i}" in self.bundle.layers for i in range(len(steps))):
+            name += "."
+        return name
 
     def _prefix(self, node: Node, steps: Decomposition) -> str:
         """What the names of the values inside a composite start with. A composite that is the last step of another has

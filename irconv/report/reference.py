@@ -15,6 +15,7 @@ from irconv.codec import Table
 from irconv.ir.layers import MODULES, layer_class
 from irconv.ir.layers.base import Layer
 from irconv.ir.manifest import manifest_schema
+from irconv.report.aten_support import aten_page
 from irconv.report.onnx_support import onnx_page
 
 _GENERATED = "<!-- Made from the code by `make docs`; edit the code. -->"
@@ -40,6 +41,7 @@ def documents() -> dict[str, str]:
         "docs/support/tensorflow.md": support_page(TENSORFLOW, "read from TensorFlow's graphs, and written to them"),
         "docs/support/theano.md": support_page(THEANO, "read with an architecture, and written to Theano"),
         "docs/support/torch.md": support_page(TORCH, "written to PyTorch"),
+        "docs/support/aten.md": aten_page(_GENERATED),
     }
 
 

@@ -41,8 +41,8 @@ from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
-from irconv.ir.layers.base import Layer, LiteralOperand, Pointwise, StoredOperand, ValueType
-from irconv.ir.layers.tensor_ops import Constant, Transpose
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import Fact, LayoutStep, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
 from irconv.ir.shapes import Dimension, Shape, substituted, symbols
 from irconv.ir.tensors import LazyTensor, cut
@@ -148,6 +148,11 @@ class Importer:
         """The tensor of the file that a value is, seen through ops that only move bytes; None for any other."""
         self.type_of(value)
         return self._stored.get(value)
+
+    def maker(self, value: str) -> Layer | None:
+        """The layer that makes a value; None for inputs and tensors of the file."""
+        layer = next((node.layer for node in reversed(self.nodes) if value in node.outputs.values()), None)
+        return None if layer is None else self.layers[layer]
 
     def is_unknown(self, value: str) -> bool:
         """Whether the op that makes a value could not be read."""

@@ -10,9 +10,9 @@ import numpy as np
 from irconv.frameworks.keras import constants
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.lengths import as_masks
-from irconv.frameworks.keras.lower_layers import with_old_gates, with_variances
+from irconv.frameworks.keras.lower_layers import with_old_gates, with_scales, with_variances
 from irconv.frameworks.keras.lower_operands import laid_out
-from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split
+from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split, strides_or_spreads
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
@@ -44,7 +44,7 @@ _MOMENTUM = 0.99
 
 def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     """The same function in types and paddings that a dialect can write. Raises `Refused`."""
-    bundle = laid_out(without_counted_padding(with_variances(_with_one_bias(as_masks(bundle)))))
+    bundle = laid_out(without_counted_padding(with_variances(with_scales(_with_one_bias(as_masks(bundle))))))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
     if bundle.graph is not None and bodies.scans(bundle.layers, bundle.graph):
@@ -60,6 +60,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
     def fits(layer: Layer, given: Mapping[str, ValueType]) -> bool:
         if isinstance(layer, ConvTranspose):
             return crops_as_keras(layer, given)
+        if isinstance(layer, Conv) and not strides_or_spreads(layer):
+            return False
         if isinstance(layer, Clip) and (layer.low is None or layer.high is None):
             return False
         if isinstance(layer, Discretization):  # Keras 3 casts its input to the dtype of an integer result

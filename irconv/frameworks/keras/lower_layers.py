@@ -9,13 +9,17 @@ from math import prod
 import numpy as np
 
 from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import HardSigmoid
 from irconv.ir.layers.base import Decomposition, StoredOperand, ValueType
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.matrix import Einsum, MatMul
-from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.normalisation import BatchNorm, RMSNorm
 from irconv.ir.layers.recurrent import GRU, LSTM
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
+from irconv.ir.manifest import TensorRecord
+from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 
 _NEW_GATE, _OLD_GATE = HardSigmoid(slope=1 / 6, offset=0.5), HardSigmoid(slope=0.2, offset=0.5)
@@ -44,6 +48,31 @@ def with_variances(bundle: Bundle) -> Bundle:
         others = {other: operand for other, operand in layer.operands.items() if other != role}
         operands = {**others, "variance": StoredOperand(tensor=key)}
         layers[name] = layer.model_copy(update={"operands": operands, "epsilon": epsilon})
+    return replace(bundle, layers=layers, tensors=tensors)
+
+
+def with_scales(bundle: Bundle) -> Bundle:
+    """RMSNorms with a scale, which Keras' layer always has: ones where there was none."""
+    bare = {name for name, layer in bundle.layers.items() if isinstance(layer, RMSNorm) and not layer.operands}
+    if bundle.graph is None or not bare:
+        return bundle
+    types, layers, tensors = infer_types(bundle), dict(bundle.layers), dict(bundle.tensors)
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        if node.layer not in bare or not isinstance(layer, RMSNorm) or "gamma" in node.inputs:
+            continue
+        dtype, shape = types[node.inputs["x"]]
+        sizes = static(tuple(shape[axis] for axis in layer.axes))
+        if sizes is None:
+            continue
+        key, ones = f"{node.layer}.gamma", np.ones(sizes, numpy_dtype(dtype))
+        record = TensorRecord(
+            role="constant", trainable=False, dtype=dtype, shape=sizes, axes="*k", letters="", source=None, steps=()
+        )
+        tensors[key] = Tensor(record, LazyTensor.of(ones))
+        layers[node.layer] = layer.model_copy(
+            update={"operands": {**layer.operands, "gamma": StoredOperand(tensor=key)}}
+        )
     return replace(bundle, layers=layers, tensors=tensors)
 
 

@@ -21,7 +21,7 @@ from irconv.ir.layers.activations import (
 )
 from irconv.ir.layers.arithmetic import Maximum, Minimum
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
-from irconv.ir.layers.convolution import ConvTranspose
+from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.elementwise import Erf
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Gather
@@ -31,6 +31,7 @@ from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reshape
+from irconv.ir.layers.window import explicit_padding
 from irconv.ir.shapes import Size, static
 
 _Given: TypeAlias = Mapping[str, ValueType]
@@ -65,6 +66,27 @@ def crops_as_keras(layer: ConvTranspose, given: _Given) -> bool:
 def _spans(layer: ConvTranspose, given: _Given) -> list[int]:
     kernel = static(given["kernel"].shape[2:]) or ()
     return [(k - 1) * d + 1 for k, d in zip(kernel, layer.dilation, strict=True)]
+
+
+def strides_or_spreads(layer: Conv) -> bool:
+    """Whether a convolution has either a stride or a dilation: Keras refuses both at once."""
+    return max(layer.stride) == 1 or max(layer.dilation) == 1
+
+
+def _conv(layer: Conv, given: _Given) -> Decomposition | None:
+    """With a stride of 1, of whose result every so many elements are taken."""
+    if strides_or_spreads(layer):
+        return layer.decompose(given)
+    kernel = static(given["kernel"].shape[2:]) or ()
+    pads = explicit_padding(layer.padding, given["x"].shape[2:], kernel, layer.stride, layer.dilation)
+    if pads is None:
+        return layer.decompose(given)
+    f, count = Formula(layer, given), len(layer.stride)
+    whole = layer.model_copy(update={"padding": pads, "stride": (1,) * count, "operands": {}, "origin": None})
+    operands = {role: role for role in ("kernel", "bias") if role in given}
+    axes = tuple(range(2, count + 2))
+    taken = Slice(axes=axes, starts=(0,) * count, ends=(None,) * count, steps=layer.stride)
+    return f.ends(taken, f(whole, "x", **operands))
 
 
 def _conv_transpose(layer: ConvTranspose, given: _Given) -> Decomposition | None:
@@ -218,6 +240,7 @@ ENDS_OF_PAD = ("edge", "wrap")
 
 _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Clip: _clip,
+    Conv: _conv,
     ConvTranspose: _conv_transpose,
     DepthToSpace: _depth_to_space,
     Einsum: with_dense_products,

@@ -7,6 +7,9 @@ from pathlib import Path
 from irconv.containers import zip as zips
 from irconv.errors import DamagedFile, Refused
 
+FIRST = "serialized_exported_program.json"
+"""The member that holds the graph in archives of PyTorch 2.1 to 2.7."""
+
 
 def recognises(path: Path) -> str:
     """Why a file is an exported program; see `irconv.frameworks.Reader`."""
@@ -16,11 +19,15 @@ def recognises(path: Path) -> str:
         if file.read(4) != zips.SIGNATURE:
             return ""
     try:
-        return "is an archive of torch.export with archive_format" if _is_one(path) else ""
+        mark = _mark(path)
+        return f"is an archive of torch.export with {mark}" if mark else ""
     except (DamagedFile, Refused):
         return ""
 
 
-def _is_one(path: Path) -> bool:
-    """Whether a zip is an archive of an exported program."""
-    return any(name.rsplit("/", 1)[-1] == "archive_format" for name in zips.archive(path).members)
+def _mark(path: Path) -> str:
+    """The member that says that a zip is an archive of an exported program."""
+    members = zips.archive(path).members
+    if any(name.rsplit("/", 1)[-1] == "archive_format" for name in members):
+        return "archive_format"
+    return FIRST if FIRST in members else ""

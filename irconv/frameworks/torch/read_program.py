@@ -7,7 +7,10 @@ from pathlib import Path
 
 from irconv.containers import exported_program
 from irconv.containers.exported_program import Program
+from irconv.containers.zip import Archive
+from irconv.frameworks.torch import first_programs
 from irconv.frameworks.torch.aten.program import ProgramReader
+from irconv.frameworks.torch.program_files import FIRST
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Omitted, SourceFile, SourceRecord
 from irconv.options import ReadOptions
@@ -19,7 +22,9 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     Raises `DamagedFile`, and `Refused` naming every call that cannot be carried over.
     """
     files = (SourceFile(name=path.name, size=path.stat().st_size, sha256=""),)
-    return bundle_of(exported_program.read(path), options, path.name, files, (path,))
+    archive = Archive(path)
+    program = first_programs.read(path, archive) if FIRST in archive.members else exported_program.read(path)
+    return bundle_of(program, options, path.name, files, (path,))
 
 
 def bundle_of(

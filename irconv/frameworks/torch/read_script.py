@@ -12,7 +12,8 @@ from irconv.containers.exported_program import Program
 from irconv.containers.pickle import Instance
 from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.torch.aten.aliases import Aliases
-from irconv.frameworks.torch.aten.program import ProgramReader, Tensor
+from irconv.frameworks.torch.aten.program import ProgramReader
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.pickles_tensors import PickledTensor
 from irconv.frameworks.torch.said import said_shape
 from irconv.frameworks.torch.script import archive

@@ -163,7 +163,8 @@ def _ties(found: Mapping[str, tuple[str, NativeWeight]]) -> dict[str, str]:
     first: dict[tuple[Any, ...], str] = {}
     ties: dict[str, str] = {}
     for key, (native, weight) in found.items():
-        if weight.literal or native == "buffer" or key.endswith(_BUFFERS) or not _trains(weight.data.dtype):
+        fixed = native == "buffer" and weight.trainable is not True
+        if weight.literal or fixed or key.endswith(_BUFFERS) or not _trains(weight.data.dtype):
             continue
         kept = first.setdefault((weight.path, id(weight.data.source), weight.data.changes), key)
         if kept != key:
@@ -261,7 +262,7 @@ def _constructor(
         else:
             for tensor, weight in layer.tensors.items():
                 if (key := attribute_key(name, tensor)) in names and names[key] not in ties:
-                    lines.append(_loose(names[key], weight, layer.type != "buffer"))
+                    lines.append(_loose(names[key], weight, layer.type != "buffer" or weight.trainable is True))
     return [*lines, *(f"self.{key} = self.{kept}" for key, kept in ties.items())]
 
 

@@ -7,15 +7,18 @@ ONNX Runtime raise; TensorFlow raises on a CPU and gives zeros on a GPU.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 from typing import ClassVar, Literal
 
 import numpy as np
 
 from irconv.ir.known import numeric
+from irconv.ir.layers.arithmetic import Mod
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.ranges import Axis, Count
 from irconv.ir.layers.shape_ops import without_axis
-from irconv.ir.shapes import Dimension
+from irconv.ir.layers.tensor_ops import Add, Mul, Reshape, constant
+from irconv.ir.shapes import Dimension, static
 from irconv.layout import Array
 
 Combination = Literal["none", "add", "mul", "max", "min"]
@@ -83,6 +86,31 @@ class GatherND(Layer):
         x, indices = given["x"], given["indices"].shape
         depth = _place_length(x, indices, self.batch_axes)
         return {"y": ValueType(x.dtype, (*indices[:-1], *x.shape[self.batch_axes + depth :]))}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """The places of the axes that are named counted as one axis, along which slices are gathered."""
+        x, indices = given["x"], given["indices"]
+        depth = _place_length(x, indices.shape, self.batch_axes)
+        sizes = static(x.shape[:depth])
+        if self.batch_axes or sizes is None:
+            return None
+        steps: list[Step] = []
+        axis, total = len(indices.shape) - 1, ""
+        for i, size in enumerate(sizes):
+            steps.append(constant(f"index{i}", i, "int64"))
+            steps.append(Step(Gather(axis=axis), {"x": "indices", "indices": f"index{i}"}, {"y": f"signed{i}"}))
+            steps.append(constant(f"size{i}", size, indices.dtype))
+            steps.append(Step(Mod(sign="divisor"), {"x0": f"signed{i}", "x1": f"size{i}"}, {"y": f"place{i}"}))
+            if i:
+                steps.append(Step(Mul(), {"x0": total, "x1": f"size{i}"}, {"y": f"rows{i}"}))
+                steps.append(Step(Add(), {"x0": f"rows{i}", "x1": f"place{i}"}, {"y": f"total{i}"}))
+            total = f"total{i}" if i else "place0"
+        flat = Reshape(shape=(prod(sizes), *x.shape[depth:]))
+        return [
+            *steps,
+            Step(flat, {"x": "x"}, {"y": "flat"}),
+            Step(Gather(axis=0), {"x": "flat", "indices": total}, {"y": "y"}),
+        ]
 
 
 class ScatterElements(Layer):

@@ -20,11 +20,10 @@ from tests.helpers import rejection
 from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
 
 SCRIPTS = FIXTURES / "torch-scripts"
-FILES = [file for file in golden_files("torch-scripts", "*.pt") if "torch10-" not in str(file)]
+FILES = golden_files("torch-scripts", "*.pt")
+
+
 #: What PyTorch fuses into one call when a module is traced without gradients.
-REFUSED = {"torch213-encoder-postnorm/traced.pt": "irconv has no rule for torch._transformer_encoder_layer_fwd"}
-
-
 class Said(GoldenFile):
     """A case with the shapes of its inputs, which scripts and old traces do not have."""
 
@@ -39,8 +38,6 @@ def test_a_script_gives_the_recorded_outputs_or_is_refused_by_name(file: GoldenF
     said = Said(file.path, file.record)
     if file.expected == "refuse":
         assert "normalises by the statistics of the batch" in rejection(lambda: irconv.read(file.path), Refused)
-    elif str(file) in REFUSED:
-        assert REFUSED[str(file)] in rejection(lambda: irconv.read(file.path), Refused)
     else:
         assert said.error() < 2e-6
 
@@ -132,9 +129,24 @@ def test_inputs_of_several_ranks_are_deduced_together_and_checks_are_taken_to_ho
     assert float(abs(got - module(x, y).detach().numpy()).max()) < 1e-6
 
 
-def test_the_layout_of_pytorch_1_0_is_refused_by_name() -> None:
-    text = rejection(lambda: irconv.read(SCRIPTS / "torch10-text-lstm" / "traced.pt"), Refused)
-    assert "is a TorchScript program as PyTorch 1.0 to 1.3 saved it" in text
+def test_the_layout_of_pytorch_1_0_keeps_the_names_of_its_weights() -> None:
+    bundle = irconv.read(SCRIPTS / "torch10-text-lstm" / "traced.pt", ReadOptions(input_shape=("N,7:int64",)))
+    sources = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source}
+    assert {"emb.weight", "lstm.weight_hh_l0", "fc.bias"} <= sources
+
+
+def test_the_layout_of_pytorch_1_1_is_refused_by_name(tmp_path: Path) -> None:
+    with (
+        zipfile.ZipFile(SCRIPTS / "torch10-text-lstm" / "traced.pt") as old,
+        zipfile.ZipFile(tmp_path / "m.pt", "w") as new,
+    ):
+        for name in old.namelist():
+            content = old.read(name)
+            if name.endswith("model.json"):
+                content = content.replace(b'"optimize":true', b'"attributes":[{"name":"a","id":0}]', 1)
+            new.writestr(name, content)
+    text = rejection(lambda: irconv.read(tmp_path / "m.pt"), Refused)
+    assert "is a TorchScript program of PyTorch 1.1 to 1.3 with attributes" in text
 
 
 class Branches(nn.Module):

@@ -10,7 +10,7 @@ write would show which it was, it is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,7 @@ class View:
 class Aliases:
     """The views of a program, and which of their values are as their memory stands."""
 
-    last_read: Mapping[str, int]
+    last_read: dict[str, int]
     """Names of tensors -> the number of the last node that reads them."""
     kept: dict[str, str] = field(default_factory=dict)
     """Tensors that outlive a call, each with what it is."""

@@ -8,7 +8,9 @@ from irconv.errors import Refused
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.matrix import Einsum, MatMul
-from irconv.ir.layers.tensor_ops import Add, Mul
+from irconv.ir.layers.shape_ops import Expand
+from irconv.ir.layers.tensor_ops import Add, Mul, Reshape
+from irconv.ir.shapes import size_product
 
 
 def _product(reader: ProgramReader, call: Call) -> None:
@@ -43,8 +45,10 @@ def _attention(reader: ProgramReader, call: Call) -> None:
     if call.get("dropout_p", 0.0):
         raise Refused(call.where, "drops scores, as in training", "Export the module in eval mode.")
     shape = reader.shape(call.arguments["query"])
-    if len(shape) != 4 or not isinstance(shape[-1], int):
+    if len(shape) < 3 or not isinstance(shape[-1], int):
         raise Refused(call.where, f"has queries of shape {shape}; irconv reads (batch, heads, steps, features)")
+    if call.get("is_causal") and call.get("attn_mask") is not None:
+        raise Refused(call.where, "is causal and has a mask, which PyTorch refuses, too")
     layer = ScaledDotProductAttention(
         scale=call.get("scale") or 1 / sqrt(shape[-1]),
         softcap=None,
@@ -52,7 +56,26 @@ def _attention(reader: ProgramReader, call: Call) -> None:
         fully_masked="zero",
     )
     found = {slot: reader.value(call.arguments[slot]) for slot in ("query", "key", "value")}
-    reader.place(call, layer, **found, mask=reader.value(call.get("attn_mask")))
+    mask = reader.value(call.get("attn_mask"))
+    if len(shape) == 4:
+        reader.place(call, layer, **found, mask=mask)
+        return
+    found = {slot: _four_axes(reader, call, value, slot) for slot, value in found.items()}
+    if mask and len(reader.importer.type_of(mask).shape) > 2:
+        whole = (*shape[:-2], *reader.importer.type_of(mask).shape[-2:])
+        if reader.importer.type_of(mask).shape != whole:
+            mask = reader.place(call, Expand(shape=whole), "mask/spread", x=mask)
+        mask = _four_axes(reader, call, mask, "mask")
+    made = reader.place(call, layer, "heads", **found, mask=mask)
+    result = (*shape[:-1], reader.importer.type_of(made).shape[-1])
+    reader.place(call, Reshape(shape=result), x=made)
+
+
+def _four_axes(reader: ProgramReader, call: Call, value: str, suffix: str) -> str:
+    """All axes before the last two as a batch, of one head each."""
+    shape = reader.importer.type_of(value).shape
+    apart = (size_product(shape[:-2]).dimension, 1, *shape[-2:])
+    return reader.place(call, Reshape(shape=apart), f"{suffix}/batch", x=value)
 
 
 HANDLERS: dict[str, Handler] = {
@@ -60,4 +83,6 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("addmm.default", "baddbmm.default"), _product_and_sum),
     "einsum.default": _einsum,
     "scaled_dot_product_attention.default": _attention,
+    "_scaled_dot_product_flash_attention_for_cpu.default": _attention,
+    "_scaled_dot_product_attention_math.default": _attention,
 }

@@ -28,10 +28,9 @@ from irconv.ir.layers.activations import (
 )
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Maximum, Minimum, Mod, Pow, Sub
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import Cast, Where
+from irconv.ir.layers.comparisons import And, Cast, Greater, Or, Where
 from irconv.ir.layers.composite_activations import LogSigmoid, ScaledSoftplus, TanhShrink, Threshold
 from irconv.ir.layers.elementwise import Floor, Square, Trunc
-from irconv.ir.layers.indexing import ArgMax, ArgMin
 from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.reductions import StandardDeviation, Variance
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce
@@ -41,16 +40,18 @@ _UNARY = (
     "cos=Cos tan=Tan asin=Asin acos=Acos atan=Atan sinh=Sinh cosh=Cosh asinh=Asinh acosh=Acosh atanh=Atanh erf=Erf "
     "floor=Floor "
     "ceil=Ceil round=Round trunc=Trunc reciprocal=Reciprocal square=Square log1p=Log1p log2=Log2 log10=Log10 "
-    "expm1=Expm1 exp2=Exp2 isnan=IsNaN isinf=IsInf isfinite=IsFinite logical_not=Not bitwise_not=BitwiseNot"
+    "expm1=Expm1 exp2=Exp2 isnan=IsNaN isinf=IsInf isfinite=IsFinite"
 )
 _COMPARED = "eq=Equal ne=NotEqual lt=Less le=LessOrEqual gt=Greater ge=GreaterOrEqual"
-_LOGIC = "logical_and=And logical_or=Or logical_xor=Xor"
+
+_COMPARED_LONG = "not_equal=NotEqual less=Less less_equal=LessOrEqual greater=Greater greater_equal=GreaterOrEqual"
 
 
 def _words(text: str) -> list[tuple[str, str]]:
     return [(op, layer) for op, _, layer in (word.partition("=") for word in text.split())]
 
 
+_SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 UNARY = _words(_UNARY)
 """Ops of one tensor without settings, and their layers."""
 
@@ -69,10 +70,11 @@ def _of_type(name: str) -> Handler:
     return one(lambda _: kind(type=name))
 
 
-def _two(layer: Callable[[], Layer]) -> Handler:
+def _two(layer: Callable[[], Layer], of_truth: Callable[[], Layer] | None = None) -> Handler:
     def read(reader: ProgramReader, call: Call) -> None:
         left, right = reader.promoted(call, call.arguments["self"], call.arguments["other"])
-        reader.place(call, layer(), x0=left, x1=right)
+        truths = of_truth is not None and reader.importer.type_of(left).dtype == "bool"
+        reader.place(call, of_truth() if truths and of_truth else layer(), x0=left, x1=right)
 
     return read
 
@@ -93,7 +95,8 @@ def _scaled(layer: Callable[[], Layer], reverse: bool = False) -> Handler:
             right = reader.place(call, Mul(), "scaled", x0=right, x1=factor)
         if reverse:
             left, right = right, left
-        reader.place(call, layer(), x0=left, x1=right)
+        truths = layer is Add and reader.importer.type_of(left).dtype == "bool"
+        reader.place(call, Or() if truths else layer(), x0=left, x1=right)
 
     return read
 
@@ -185,17 +188,6 @@ def _spread(layer: type[Variance] | type[StandardDeviation]) -> Handler:
     return read
 
 
-def _extreme(layer: type[ArgMax] | type[ArgMin]) -> Handler:
-    def read(reader: ProgramReader, call: Call) -> None:
-        if call.get("dim") is None:
-            raise Refused(call.where, "looks for an index into all elements, which irconv does not read")
-        (axis,) = axes_of(reader, call)
-        made = layer(axis=axis, keepdims=bool(call.get("keepdim", False)), ties="first")
-        reader.place(call, made, x=reader.value(call.arguments["self"]))
-
-    return read
-
-
 def _where(reader: ProgramReader, call: Call) -> None:
     yes, no = reader.promoted(call, call.arguments["self"], call.arguments["other"])
     reader.place(call, Where(), condition=reader.value(call.arguments["condition"]), x0=yes, x1=no)
@@ -230,35 +222,64 @@ def _slope(reader: ProgramReader, call: Call) -> None:
     reader.place(call, PRelu(), x=reader.value(call.arguments["self"]), slope=reader.value(call.arguments["weight"]))
 
 
-def _softplus(call: Call) -> Layer:
-    beta = float(call.get("beta", 1))
-    return Softplus() if beta == 1 else ScaledSoftplus(beta=beta)
+def _softplus(reader: ProgramReader, call: Call) -> None:
+    """``log(1 + exp(beta x)) / beta``; the number itself above the threshold, which makes no difference from 15 on."""
+    value, beta, threshold = reader.value(call.arguments["self"]), float(call.get("beta", 1)), call.get("threshold", 20)
+    layer: Layer = Softplus() if beta == 1 else ScaledSoftplus(beta=beta)
+    if threshold >= 15:
+        reader.place(call, layer, x=value)
+        return
+    dtype = reader.importer.type_of(value).dtype
+    above = reader.place(
+        call, Greater(), "above", x0=value, x1=reader.number(call, threshold / beta, dtype, "threshold")
+    )
+    reader.place(call, Where(), condition=above, x0=value, x1=reader.place(call, layer, "below", x=value))
+
+
+def _elu(reader: ProgramReader, call: Call) -> None:
+    """``scale x`` above zero, ``scale alpha (exp(input_scale x) - 1)`` below."""
+    value, alpha = reader.value(call.arguments["self"]), float(call.get("alpha", 1))
+    scale, inner = float(call.get("scale", 1)), float(call.get("input_scale", 1))
+    if abs(alpha - _SELU_ALPHA) < 1e-12 and abs(scale - _SELU_SCALE) < 1e-12 and inner == 1:
+        reader.place(call, Selu(), x=value)
+        return
+    dtype = reader.importer.type_of(value).dtype
+    if inner != 1:
+        raise Refused(call.where, f"scales what is below zero by {inner} first, which irconv does not read")
+    made = reader.place(call, Elu(alpha=alpha), "" if scale == 1 else "unscaled", x=value)
+    if scale != 1:
+        reader.place(call, Mul(), x0=made, x1=reader.number(call, scale, dtype, "scale"))
+
+
+def _of_type_of(reader: ProgramReader, call: Call) -> None:
+    """``type_as``."""
+    value, dtype = reader.value(call.arguments["self"]), reader.type_of(call.arguments["other"]).dtype
+    reader.gives(call, reader.cast(call, value, dtype, "typed"))
 
 
 HANDLERS: dict[str, Handler] = {
     **{f"{op}.default": _of_type(layer) for op, layer in UNARY},
     **{f"{op}.{form}": _named(layer) for op, layer in _words(_COMPARED) for form in ("Tensor", "Scalar")},
-    **{f"{op}.default": _named(layer) for op, layer in _words(_LOGIC)},
     **{f"add.{form}": _scaled(Add) for form in ("Tensor", "Scalar")},
     **{f"sub.{form}": _scaled(Sub) for form in ("Tensor", "Scalar")},
     **{f"rsub.{form}": _scaled(Sub, reverse=True) for form in ("Tensor", "Scalar")},
-    **{f"mul.{form}": _two(Mul) for form in ("Tensor", "Scalar")},
+    **{f"mul.{form}": _two(Mul, And) for form in ("Tensor", "Scalar")},
     **{f"div.{form}": _divided for form in ("Tensor", "Scalar", "Tensor_mode", "Scalar_mode")},
     **{f"remainder.{form}": _two(lambda: Mod(sign="divisor")) for form in ("Tensor", "Scalar")},
     **{f"fmod.{form}": _two(lambda: Mod(sign="dividend")) for form in ("Tensor", "Scalar")},
     "floor_divide.default": _two(FloorDiv),
-    "maximum.default": _two(Maximum),
-    "minimum.default": _two(Minimum),
+    "maximum.default": _two(Maximum, Or),
+    "minimum.default": _two(Minimum, And),
     "max.other": _two(Maximum),
     "min.other": _two(Minimum),
-    **{f"pow.{form}": _power for form in ("Tensor_Scalar", "Tensor_Tensor")},
+    **{f"pow.{form}": _power for form in ("Tensor_Scalar", "Tensor_Tensor", "Scalar")},
     "clamp.default": _clamp,
     "clamp_min.default": _clamp,
     "clamp_max.default": _clamp,
     "hardtanh.default": one(lambda c: Clip(low=float(c.get("min_val", -1)), high=float(c.get("max_val", 1)))),
     "relu6.default": one(lambda _: Clip(low=0.0, high=6.0)),
     "leaky_relu.default": one(lambda c: LeakyRelu(slope=float(c.get("negative_slope", 0.01)))),
-    "elu.default": one(lambda c: Elu(alpha=float(c.get("alpha", 1)))),
+    "elu.default": _elu,
     "celu.default": one(lambda c: Celu(alpha=float(c.get("alpha", 1)))),
     "selu.default": one(lambda _: Selu()),
     "silu.default": one(lambda _: Silu()),
@@ -270,12 +291,28 @@ HANDLERS: dict[str, Handler] = {
     "softshrink.default": one(lambda c: SoftShrink(threshold=float(c.get("lambd", 0.5)))),
     "tanhshrink.default": one(lambda _: TanhShrink()),
     "log_sigmoid.default": one(lambda _: LogSigmoid()),
-    "softplus.default": one(_softplus),
+    "softplus.default": _softplus,
     "softsign.default": _of_type("Softsign"),
     "threshold.default": one(
         lambda c: Threshold(threshold=float(c.arguments["threshold"]), value=float(c.arguments["value"]))
     ),
-    "prelu.default": _slope,
+    **dict.fromkeys(("prelu.default", "_prelu_kernel.default"), _slope),
+    **dict.fromkeys(("type_as.default", "to.other"), _of_type_of),
+    "true_divide.Tensor": _divided,
+    "true_divide.Scalar": _divided,
+    "divide.Tensor": _divided,
+    "multiply.Tensor": _two(Mul, And),
+    "subtract.Tensor": _scaled(Sub),
+    **dict.fromkeys(("absolute.default",), _of_type("Abs")),
+    **dict.fromkeys(("negative.default",), _of_type("Neg")),
+    **dict.fromkeys(("special_expit.default",), _of_type("Sigmoid")),
+    **dict.fromkeys(("special_erf.default",), _of_type("Erf")),
+    **dict.fromkeys(("sgn.default",), _of_type("Sign")),
+    **dict.fromkeys(("special_log1p.default",), _of_type("Log1p")),
+    **dict.fromkeys(("special_expm1.default",), _of_type("Expm1")),
+    **dict.fromkeys(("fix.default",), _of_type("Trunc")),
+    "floor_divide.Scalar": _two(FloorDiv),
+    **{f"{op}.{form}": _named(layer) for op, layer in _words(_COMPARED_LONG) for form in ("Tensor", "Scalar")},
     **{f"{op}.default": _dropout for op in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")},
     "softmax.int": _softmax(Softmax),
     "_softmax.default": _softmax(Softmax),
@@ -289,12 +326,13 @@ HANDLERS: dict[str, Handler] = {
     "amin.default": _reduced("min"),
     "prod.dim_int": _reduced("prod"),
     "logsumexp.default": _reduced("log_sum_exp"),
-    "any.dim": _reduced("any"),
-    "all.dim": _reduced("all"),
+    **{f"{op}.{form}": _reduced(op) for op in ("any", "all") for form in ("dim", "dims", "default")},
+    "max.default": _reduced("max"),
+    "min.default": _reduced("min"),
+    "prod.default": _reduced("prod"),
+    "special_logsumexp.default": _reduced("log_sum_exp"),
     **{f"var.{form}": _spread(Variance) for form in ("correction", "dim", "default")},
     **{f"std.{form}": _spread(StandardDeviation) for form in ("correction", "dim", "default")},
-    "argmax.default": _extreme(ArgMax),
-    "argmin.default": _extreme(ArgMin),
     **{f"where.{form}": _where for form in ("self", "ScalarOther", "ScalarSelf", "Scalar")},
     **{f"masked_fill.{form}": _filled for form in ("Scalar", "Tensor")},
     **{f"to.{form}": _cast for form in ("dtype", "dtype_layout", "device")},
@@ -308,11 +346,22 @@ HANDLERS: dict[str, Handler] = {
             "alias.default",
             "lift_fresh_copy.default",
             "lift_fresh.default",
+            "positive.default",
+            "resolve_conj.default",
+            "resolve_neg.default",
         ),
         _same,
     ),
     **dict.fromkeys(
-        ("_assert_tensor_metadata.default", "_assert_scalar.default", "sym_constrain_range_for_size.default"), _nothing
+        (
+            "_assert_tensor_metadata.default",
+            "_assert_scalar.default",
+            "sym_constrain_range_for_size.default",
+            "_assert_async.default",
+            "_assert_async.msg",
+            "sym_constrain_range.default",
+        ),
+        _nothing,
     ),
     "floor.default": one(lambda _: Floor()),
 }

@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from irconv.frameworks.torch.aten import attention, elementwise, recurrent, shapes, windows, writes
+from irconv.frameworks.torch.aten import (
+    attention,
+    elementwise,
+    encoder,
+    formulas,
+    logic,
+    making,
+    picking,
+    recurrent,
+    shapes,
+    windows,
+    writes,
+)
 from irconv.frameworks.torch.aten.program import Handler
 from irconv.ir.shapes import Size
 
-HANDLERS: Mapping[str, Handler] = {
-    **elementwise.HANDLERS,
-    **shapes.HANDLERS,
-    **windows.HANDLERS,
-    **attention.HANDLERS,
-    **recurrent.HANDLERS,
-    **writes.HANDLERS,
-}
+FAMILIES = (elementwise, logic, formulas, shapes, picking, making, windows, attention, encoder, recurrent, writes)
+"""The modules of rules; where two have one for an overload, the later one's holds."""
+HANDLERS: Mapping[str, Handler] = {op: rule for family in FAMILIES for op, rule in family.HANDLERS.items()}
 
 SCALARS: Mapping[str, Callable[..., Any]] = {
     "_operator.add": lambda a, b: (Size.of(a) + b).dimension,

@@ -39,10 +39,7 @@ def program_of(exported: Any, symbols: Mapping[str, str]) -> Program:
     named = _Renamed(symbols)
     graph, signature = exported.graph, exported.graph_signature
     module = {
-        "graph": {
-            "nodes": list(_nodes(graph)),
-            "tensor_values": {node.name: _meta(node.meta["val"], named) for node in graph.nodes if _is_tensor(node)},
-        },
+        "graph": _graph(graph, named),
         "signature": {
             "input_specs": [_spec(spec) for spec in signature.input_specs],
             "output_specs": [_spec(spec) for spec in signature.output_specs],
@@ -108,50 +105,70 @@ def _spec(spec: Any) -> dict[str, Any]:
     return {kind: {"arg": {"name": name}, key: spec.target}}
 
 
-def _nodes(graph: Any) -> Iterator[dict[str, Any]]:
+def _graph(graph: Any, named: _Renamed) -> dict[str, Any]:
+    """A graph, the program's own or one that an op of it runs."""
+    ends = next(node.args[0] for node in graph.nodes if node.op == "output")
+    return {
+        "inputs": [_argument(node, named) for node in graph.nodes if node.op == "placeholder"],
+        "outputs": [_argument(end, named) for end in (ends if isinstance(ends, list | tuple) else [ends])],
+        "nodes": list(_nodes(graph, named)),
+        "tensor_values": {node.name: _meta(node.meta["val"], named) for node in graph.nodes if _is_tensor(node)},
+    }
+
+
+def _nodes(graph: Any, named: _Renamed) -> Iterator[dict[str, Any]]:
     for node in graph.nodes:
         if node.op == "call_function" and node.target is not operator.getitem:
             yield {
                 "target": _target(node.target),
-                "inputs": list(_inputs(node)),
+                "inputs": list(_inputs(node, named)),
                 "outputs": _outputs(node),
                 "metadata": {"nn_module_stack": _stack(node)},
             }
 
 
 def _target(target: Any) -> str:
+    import torch
+
+    if isinstance(target, torch._ops.HigherOrderOperator):
+        return f"torch.ops.higher_order.{target._name}"
     if hasattr(target, "_schema"):
         return f"torch.ops.{target}"
     return f"{getattr(target, '__module__', '')}.{getattr(target, '__name__', target)}"
 
 
-def _inputs(node: Any) -> Iterator[dict[str, Any]]:
+def _inputs(node: Any, named: _Renamed) -> Iterator[dict[str, Any]]:
     schema = getattr(node.target, "_schema", None)
-    names = [argument.name for argument in schema.arguments] if schema else ["a", "b", "c"]
+    names = [argument.name for argument in schema.arguments] if schema else [f"x{i}" for i in range(len(node.args))]
     for name, value in (*zip(names, node.args, strict=False), *node.kwargs.items()):
-        yield {"name": name, "arg": _argument(value)}
+        yield {"name": name, "arg": _argument(value, named)}
 
 
-def _argument(value: Any) -> dict[str, Any]:
+def _argument(value: Any, named: _Renamed) -> dict[str, Any]:
     import torch
 
+    if isinstance(value, torch.fx.Node) and value.op == "get_attr":
+        inner = getattr(value.graph.owning_module, str(value.target))
+        return {"as_graph": {"name": value.name, "graph": _graph(inner.graph, named)}}
     if isinstance(value, torch.fx.Node):
         return {"as_tensor": {"name": value.name}} if _is_tensor(value) else {"as_sym_int": {"as_name": value.name}}
+    if isinstance(value, bool):
+        return {"as_bool": value}
     if isinstance(value, torch.dtype):
         return {"as_scalar_type": _NUMBERS.get(dtype_name(value), 0)}
     if value is None:
         return {"as_none": True}
     if isinstance(value, list | tuple):
-        return _list(value)
+        return _list(value, named)
     return {"as_value": value}
 
 
-def _list(values: Any) -> dict[str, Any]:
+def _list(values: Any, named: _Renamed) -> dict[str, Any]:
     import torch
 
     nodes = [value for value in values if isinstance(value, torch.fx.Node)]
     if any(map(_is_tensor, nodes)):
-        return {"as_optional_tensors": [_argument(value) for value in values]}
+        return {"as_optional_tensors": [_argument(value, named) for value in values]}
     if nodes:
         sizes = [{"as_name": v.name} if isinstance(v, torch.fx.Node) else {"as_int": v} for v in values]
         return {"as_sym_ints": sizes}

@@ -18,24 +18,20 @@ from irconv.containers.exported_program import ELEMENT_TYPES, Program
 from irconv.errors import MALFORMED, DamagedFile, Refused
 from irconv.frameworks.torch.aten.aliases import Aliases, View
 from irconv.frameworks.torch.aten.promotion import promote
+from irconv.frameworks.torch.aten.spelling import Tensor, dimension, module_of, names_in, tensors_in, written
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
+from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer, Origin, ValueType
 from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.shape_ops import Full
 from irconv.ir.manifest import Fact
-from irconv.ir.shapes import Dimension, Size, size_product
+from irconv.ir.shapes import Dimension, size_product
 from irconv.options import ReadOptions
 from irconv.translate import Importer
 
 Handler: TypeAlias = "Callable[[ProgramReader, Call], None]"
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An argument that is a tensor of the graph."""
-
-    name: str
 
 
 @dataclass(frozen=True)
@@ -80,8 +76,11 @@ class ProgramReader:
     places."""
     written: dict[str, str] = field(default_factory=dict)
     """Names of inputs that are written to -> where."""
+    absent: dict[str, str] = field(default_factory=dict)
+    """Results that a rule does not give, each with the call whose they are."""
     at: int = 0
-    _meta: Mapping[str, Any] = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
+    """Names of tensors -> their shapes, strides and element types, as the program says them."""
 
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
@@ -90,20 +89,20 @@ class ProgramReader:
             module = self.program.module["graph_module"]
             graph, signature = module["graph"], module["signature"]
             nodes, given, wanted = graph["nodes"], signature["input_specs"], signature["output_specs"]
-            self._meta = graph["tensor_values"]
+            self.meta = dict(graph["tensor_values"])
             last_read: dict[str, int] = {}
             for number, node in enumerate(nodes):
                 for entry in node["inputs"]:
-                    last_read |= dict.fromkeys(_names(entry["arg"]), number)
+                    last_read |= dict.fromkeys(names_in(entry["arg"]), number)
             for spec in wanted:
-                last_read |= dict.fromkeys(_names(next(iter(spec.values()))["arg"]), len(nodes))
+                last_read |= dict.fromkeys(names_in(next(iter(spec.values()))["arg"]), len(nodes))
         self.aliases = Aliases(last_read)
         for number, spec in enumerate(given):
             with self._spelled(f"input {number}"):
                 self._input(spec)
         for self.at, node in enumerate(nodes):
             with self._spelled(f"node {self.at}"):
-                self._node(node)
+                self.node(node)
         with self._spelled("its outputs"):
             return [port for spec in wanted for port in self._output(spec)]
 
@@ -130,19 +129,19 @@ class ProgramReader:
             self.values[name] = self.importer.weight(given, weight)
             self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return
-        name = next(iter(_names(entry["arg"])), "")
+        name = next(iter(names_in(entry["arg"])), "")
         where = f"{self.file}: input {name}"
         with self.importer.reading(where, (name,)):
             if kind != "user_input" or not name:
                 raise Refused(where, f"is of the kind {kind}, which irconv does not read")
-            meta = self._meta[name]
-            shape = tuple(_dimension(size) for size in meta["sizes"])
+            meta = self.meta[name]
+            shape = tuple(dimension(size) for size in meta["sizes"])
             port = Port(name=name, value=name, dtype=ELEMENT_TYPES[meta["dtype"]], shape=shape, axes="", source_axes="")
             self.values[name] = self.importer.input(port)
 
     def _output(self, spec: Mapping[str, Any]) -> list[Port]:
         ((kind, entry),) = spec.items()
-        names = list(_names(entry["arg"]))
+        names = list(names_in(entry["arg"]))
         where = f"{self.file}: output {', '.join(names)}"
         made: list[Port] = []
         with self.importer.reading(where, ()):
@@ -166,25 +165,30 @@ class ProgramReader:
 
     # nodes
 
-    def _node(self, node: Mapping[str, Any]) -> None:
+    def node(self, node: Mapping[str, Any]) -> None:
+        """One call, with what it writes in place."""
+        from irconv.frameworks.torch.aten import graphs
         from irconv.frameworks.torch.aten.handlers import GUARDS, HANDLERS, SCALARS
 
         op = node["target"].removeprefix("torch.ops.aten.")
-        outputs = tuple(name for output in node["outputs"] for name in _names(output))
-        label, module = outputs[0] if outputs else op, _module(node)
+        outputs = tuple(name for output in node["outputs"] for name in names_in(output))
+        label, module = outputs[0] if outputs else op, module_of(node)
         where = f"{self.file}: {label} ({op}{f' in {module}' if module else ''})"
         with self.importer.reading(where, outputs):
             if op in GUARDS:
                 self.sizes[outputs[0]] = 1
                 return
-            arguments = {entry["name"]: self._argument(entry["arg"]) for entry in node["inputs"]}
+            if op.startswith("torch.ops.higher_order."):
+                graphs.read(self, node, Call(op, {}, outputs, where, module))
+                return
+            arguments = {entry["name"]: self.argument(entry["arg"]) for entry in node["inputs"]}
             call = Call(op, arguments, outputs, where, module)
             if op in SCALARS:
                 self.sizes[outputs[0]] = SCALARS[op](*arguments.values())
-            elif op in HANDLERS or op.replace("_.", ".") not in HANDLERS:
+            elif op in HANDLERS or (plain := written(op)) not in HANDLERS:
                 self.apply(call, False)
             else:
-                self.apply(replace(call, op=op.replace("_.", ".")), True)
+                self.apply(replace(call, op=plain), True)
 
     def apply(self, call: Call, in_place: bool) -> None:
         """A call of an op, or of its form in place: what it gives, what that is a view of, and what it writes to."""
@@ -192,6 +196,8 @@ class ProgramReader:
             self._in_place(call)
         else:
             self._plain(call)
+        missing = [name for name in call.outputs if name not in self.values and name not in self.sizes]
+        self.absent |= dict.fromkeys(missing, call.where)
 
     def _plain(self, call: Call) -> None:
         from irconv.frameworks.torch.aten.views import is_view
@@ -227,12 +233,12 @@ class ProgramReader:
         takes no such elements."""
         from irconv.frameworks.torch.aten.handlers import BY_ELEMENT
 
-        taken = [name for name in _tensors(call.arguments) if name in self.masked]
+        taken = [name for name in tensors_in(call.arguments) if name in self.masked]
         if not taken or (call.op == "index_put.default" and taken == [call.arguments["values"].name]):
             return False
         if call.op == "sym_size.int":
             return True
-        others = [name for name in _tensors(call.arguments) if name not in self.masked and self.shape(name) != ()]
+        others = [name for name in tensors_in(call.arguments) if name not in self.masked and self.shape(name) != ()]
         masks = {self.masked[name] for name in taken}
         if call.op not in BY_ELEMENT or others or len(masks) > 1:
             what = "takes elements that a mask chose, as many as the values say, which irconv reads for single elements"
@@ -250,7 +256,8 @@ class ProgramReader:
             raise Refused(call.where, f"irconv has no rule for torch.ops.aten.{call.op}")
         handler(self, call)
 
-    def _argument(self, given: Mapping[str, Any]) -> Any:
+    def argument(self, given: Mapping[str, Any]) -> Any:
+        """An argument as plain data."""
         ((kind, value),) = list(given.items())[:1]
         if kind == "as_none":
             return None
@@ -264,6 +271,8 @@ class ProgramReader:
             return self._size(value)
         if kind == "as_sym_ints":
             return [self._size(size) for size in value]
+        if kind == "as_float":  # JSON has no infinities: they are text
+            return float(value)
         if kind == "as_scalar_type":
             return ELEMENT_TYPES.get(value, f"number {value}")
         return value
@@ -282,6 +291,8 @@ class ProgramReader:
         if tensor is None:
             return ""
         name = tensor.name if isinstance(tensor, Tensor) else tensor
+        if name in self.absent:
+            raise Refused(self.absent[name], f"gives {name} besides, which irconv does not read")
         self.aliases.refresh(self, name)
         value = self.values.get(name, name)
         self.importer.type_of(value)
@@ -295,12 +306,20 @@ class ProgramReader:
         """The shape of a tensor."""
         return self.type_of(tensor).shape
 
+    def is_zero(self, value: str) -> bool:
+        """Whether every element of a value is known to be zero."""
+        known = self.importer.known(value)
+        if known is not None:
+            return numeric(known) and not known.any()
+        maker = self.importer.maker(value)
+        return isinstance(maker, Full) and maker.value == 0
+
     def contiguous(self, name: str) -> bool:
         """Whether a tensor lies in its own order, as far as the program says."""
-        meta = self._meta.get(name)
+        meta = self.meta.get(name)
         if meta is None:
             return False
-        shape, strides = (tuple(_dimension(size) for size in meta[key]) for key in ("sizes", "strides"))
+        shape, strides = (tuple(dimension(size) for size in meta[key]) for key in ("sizes", "strides"))
         after = (size_product(shape[i + 1 :]).dimension for i in range(len(shape)))
         return all(n == 1 or stride == want for n, stride, want in zip(shape, strides, after, strict=True))
 
@@ -358,34 +377,3 @@ class ProgramReader:
             if weight is not None and "." in weight.path:
                 return weight.path.rpartition(".")[0]
         return ""
-
-
-def _dimension(size: Mapping[str, Any]) -> Dimension:
-    if "as_int" in size:
-        return int(size["as_int"])
-    return Size.of(str(size["as_expr"]["expr_str"])).dimension
-
-
-def _module(node: Mapping[str, Any]) -> str:
-    stack = str(node.get("metadata", {}).get("nn_module_stack", ""))
-    parts = stack.rsplit(";", maxsplit=1)[-1].split(",") if stack else []
-    return parts[1] if len(parts) > 2 else ""
-
-
-def _tensors(given: Any) -> list[str]:
-    """The names of the tensors among arguments."""
-    if isinstance(given, Tensor):
-        return [given.name]
-    parts = given.values() if isinstance(given, Mapping) else given if isinstance(given, list) else ()
-    return [name for part in parts for name in _tensors(part)]
-
-
-def _names(arg: Any) -> list[str]:
-    """The names of tensors in an argument."""
-    if isinstance(arg, Mapping):
-        if isinstance(arg.get("name"), str):
-            return [arg["name"]]
-        if isinstance(arg.get("as_name"), str):
-            return [arg["as_name"]]
-        return [name for value in arg.values() for name in _names(value)]
-    return [name for part in arg for name in _names(part)] if isinstance(arg, list) else []

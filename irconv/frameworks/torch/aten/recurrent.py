@@ -88,6 +88,8 @@ class _Stack:
         inputs = {"x": value} | {role: reader.value(tensor) for role, tensor in zip(roles, own, strict=True)}
         for slot, state in self.starts.items():
             start = reader.value(state)
+            if reader.is_zero(start):  # what a layer starts with where nothing is given
+                continue
             inputs[slot] = reader.place(call, Select(axis=0, index=place), f"{place}/{slot}", x=start)
         slots = ["y", "h", "c"] if self.kind == "lstm" else ["y", "h"]
         names = [f"{call.outputs[0]}/{place}/{slot}" for slot in slots]

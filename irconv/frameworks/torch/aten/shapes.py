@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Any
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.elementwise import axes_of
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, Tensor
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.ir.layers.arithmetic import CumSum
-from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.base import broadcast
 from irconv.ir.layers.composite_activations import Glu
 from irconv.ir.layers.embedding import Embedding
-from irconv.ir.layers.indexing import Gather, GatherElements, TopK
-from irconv.ir.layers.matrix import Trilu
-from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
+from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.patches import ChannelShuffle, DepthToSpace, SpaceToDepth
 from irconv.ir.layers.ranges import written_out
-from irconv.ir.layers.shape_ops import Expand, Full, Range, Squeeze, Tile, Unsqueeze
+from irconv.ir.layers.shape_ops import Expand, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Roll, Select, Slice, Split, Stack, Unstack
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size, filled, size_product
 
 _OPEN = 2**62
+TURNS = (
+    *("transpose.int", "t.default", "permute.default", "swapaxes.default", "swapdims.default", "numpy_T.default"),
+    *("mT.default", "adjoint.default", "movedim.int", "movedim.intlist", "moveaxis.int", "moveaxis.intlist"),
+)
+"""Ops that change the order of axes."""
 
 
 def _reshaped(name: str) -> Handler:
@@ -61,7 +64,14 @@ def permutation_of(call: Call, rank: int) -> tuple[int, ...]:
     """The order of axes that a transposing op makes."""
     if "dims" in call.arguments:
         return tuple(axis % rank for axis in call.arguments["dims"])
-    first, second = (call.get(name, place) % rank for name, place in (("dim0", 0), ("dim1", 1)))
+    if "source" in call.arguments:
+        return _moved(call, rank)
+    if call.op.startswith("numpy_T"):
+        return tuple(reversed(range(rank)))
+    named = ("axis0", "axis1") if "axis0" in call.arguments else ("dim0", "dim1")
+    matrix = call.op.partition(".")[0] in ("mT", "adjoint")
+    usual = (-2, -1) if matrix else (0, 1)
+    first, second = (call.get(name, place) % rank for place, name in zip(usual, named, strict=True))
     order = list(range(rank))
     order[first], order[second] = order[second], order[first]
     return tuple(order)
@@ -98,9 +108,14 @@ def _selected(reader: ProgramReader, call: Call) -> None:
 
 
 def slice_bounds(call: Call, shape: Shape) -> tuple[int, Dimension, Dimension | None, int]:
-    """Axis, start, end (None: open) and step of a slice."""
+    """Axis, start, end (None: open) and step of a slice; ``narrow`` has a length for an end."""
     axis = call.get("dim", 0) % len(shape)
     start, end, step = call.get("start", 0), call.get("end"), call.get("step", 1)
+    if "length" in call.arguments:
+        if not isinstance(start, int | str):
+            raise Refused(call.where, "starts where a tensor says, which irconv does not read")
+        end = (Size.of(start) + call.arguments["length"]).dimension
+        end = None if end == 0 else end
     end = None if end is None or (isinstance(end, int) and end > _OPEN) or end == shape[axis] else end
     return axis, start, end, step
 
@@ -156,7 +171,11 @@ def _expanded(reader: ProgramReader, call: Call) -> None:
 
 
 def _repeated(reader: ProgramReader, call: Call) -> None:
-    value, repeats = reader.value(call.arguments["self"]), call.arguments["repeats"]
+    _repeat(reader, call, call.arguments["repeats"])
+
+
+def _repeat(reader: ProgramReader, call: Call, repeats: list[Dimension]) -> None:
+    value = reader.value(call.arguments["self"])
     more = len(repeats) - len(reader.shape(call.arguments["self"]))
     if more:
         value = reader.place(call, Unsqueeze(axes=tuple(range(more))), "axes", x=value)
@@ -170,34 +189,6 @@ def _looked_up(reader: ProgramReader, call: Call) -> None:
     reader.place(call, layer, table=table, x=indices)
 
 
-def _indexed(reader: ProgramReader, call: Call) -> None:
-    """One tensor of indices, along one axis; or one mask, whose elements may be changed and put back."""
-    indices, value = call.arguments["indices"], reader.value(call.arguments["self"])
-    given = [(axis, index) for axis, index in enumerate(indices) if index is not None]
-    if len(given) != 1:
-        raise Refused(call.where, "takes elements by several indices, which irconv does not read")
-    ((axis, index),) = given
-    if reader.type_of(index).dtype == "bool":
-        reader.masked[call.outputs[0]] = (reader.value(index), axis)
-        reader.gives(call, value)
-    else:
-        reader.place(call, Gather(axis=axis), x=value, indices=reader.value(index))
-
-
-def _index_select(reader: ProgramReader, call: Call) -> None:
-    axis = call.arguments["dim"] % len(reader.shape(call.arguments["self"]))
-    value, indices = (reader.value(call.arguments[name]) for name in ("self", "index"))
-    reader.place(call, Gather(axis=axis), x=value, indices=indices)
-
-
-def _gathered(reader: ProgramReader, call: Call) -> None:
-    axis = call.arguments["dim"] % len(reader.shape(call.arguments["self"]))
-    value, indices = (reader.value(call.arguments[name]) for name in ("self", "index"))
-    if reader.shape(call.arguments["self"])[:axis] != reader.shape(call.arguments["index"])[:axis]:
-        raise Refused(call.where, "has indices for a part of the tensor only, which irconv does not read")
-    reader.place(call, GatherElements(axis=axis), x=value, indices=indices)
-
-
 def _padded(reader: ProgramReader, call: Call) -> None:
     """Pairs from the last axis on."""
     rank, flat = len(reader.shape(call.arguments["self"])), call.arguments["pad"]
@@ -206,53 +197,6 @@ def _padded(reader: ProgramReader, call: Call) -> None:
     pads = [(0, 0)] * (rank - len(pairs)) + pairs[::-1]
     value = float(call.get("value", 0.0)) if mode == "constant" else None
     reader.place(call, Pad(pads=tuple(pads), mode=mode, value=value), x=reader.value(call.arguments["self"]))
-
-
-def _constant(number: Any) -> Handler:
-    def read(reader: ProgramReader, call: Call) -> None:
-        value = call.arguments.get("fill_value", number)
-        like = call.arguments.get("self")
-        shape = (
-            tuple(call.arguments.get("size", ())) if not isinstance(like, Tensor) or "size" in call.arguments else ()
-        )
-        if isinstance(like, Tensor) and "size" not in call.arguments:
-            shape = reader.shape(like)
-        usual = reader.type_of(like).dtype if isinstance(like, Tensor) else "float32"
-        dtype = call.get("dtype") or usual
-        if "fill_value" in call.arguments and not call.get("dtype") and not isinstance(like, Tensor):
-            dtype = {bool: "bool", int: "int64"}.get(type(value), "float32")
-        typed = bool(value) if dtype == "bool" else float(value) if "float" in dtype else int(value)
-        reader.place(call, Full(shape=shape, value=typed, dtype=dtype))
-
-    return read
-
-
-def _range(reader: ProgramReader, call: Call) -> None:
-    start, end, step = call.get("start", 0), call.arguments["end"], call.get("step", 1)
-    dtype = call.get("dtype") or ("float32" if any(isinstance(n, float) for n in (start, end, step)) else "int64")
-    if any(isinstance(n, float) and n != int(n) for n in (start, end, step)):
-        raise Refused(call.where, f"counts from {start} to {end} in steps of {step}")
-    bounds: list[Dimension] = [n if isinstance(n, str) else int(n) for n in (start, end)]
-    layer = Range(start=bounds[0], limit=bounds[1], step=int(step))
-    if dtype == "int64":
-        reader.place(call, layer)
-    else:
-        reader.place(call, Cast(dtype=dtype), x=reader.place(call, layer, "int64"))
-
-
-def _triangle(upper: bool) -> Handler:
-    def read(reader: ProgramReader, call: Call) -> None:
-        layer = Trilu(upper=upper, diagonal=call.get("diagonal", 0))
-        reader.place(call, layer, x=reader.value(call.arguments["self"]))
-
-    return read
-
-
-def _largest(reader: ProgramReader, call: Call) -> None:
-    axis = call.get("dim", -1) % len(reader.shape(call.arguments["self"]))
-    largest, ordered = bool(call.get("largest", True)), bool(call.get("sorted", True))
-    layer = TopK(axis=axis, k=call.arguments["k"], largest=largest, sorted=ordered)
-    reader.several(call, layer, x=reader.value(call.arguments["self"]))
 
 
 def _running(reader: ProgramReader, call: Call) -> None:
@@ -292,6 +236,96 @@ def _unshuffled(reader: ProgramReader, call: Call) -> None:
     reader.place(call, layer, x=reader.value(call.arguments["self"]))
 
 
+def _like(layer: str) -> Handler:
+    """An op that takes its sizes from another tensor."""
+
+    def read(reader: ProgramReader, call: Call) -> None:
+        value, shape = reader.value(call.arguments["self"]), reader.shape(call.arguments["other"])
+        reader.place(call, Expand(shape=shape) if layer == "expand" else Reshape(shape=shape), x=value)
+
+    return read
+
+
+def _moved(call: Call, rank: int) -> tuple[int, ...]:
+    """The order of axes that ``movedim`` makes."""
+    listed = [call.arguments[name] for name in ("source", "destination")]
+    sources, places = ([n % rank for n in (entry if isinstance(entry, list) else [entry])] for entry in listed)
+    order: list[int | None] = [None] * rank
+    for source, place in zip(sources, places, strict=True):
+        order[place] = source
+    rest = iter([axis for axis in range(rank) if axis not in sources])
+    return tuple(next(rest) if axis is None else axis for axis in order)
+
+
+def _tiled(reader: ProgramReader, call: Call) -> None:
+    """Fewer repeats than axes are those of the last ones."""
+    rank, repeats = len(reader.shape(call.arguments["self"])), list(call.arguments["dims"])
+    _repeat(reader, call, [1] * (rank - len(repeats)) + repeats)
+
+
+def _doubled(reader: ProgramReader, call: Call) -> None:
+    """``repeat_interleave``: every element so many times in a row."""
+    value, count, axis = reader.value(call.arguments["self"]), call.arguments["repeats"], call.get("dim")
+    shape = reader.importer.type_of(value).shape
+    if not isinstance(count, int):
+        raise Refused(call.where, f"repeats elements {count} times, which is not known")
+    if axis is None:
+        shape = (size_product(shape).dimension,)
+        value = reader.place(call, Reshape(shape=shape), "flat", x=value)
+    axis = (axis or 0) % len(shape)
+    apart = reader.place(call, Unsqueeze(axes=(axis + 1,)), "apart", x=value)
+    many = reader.place(call, Expand(shape=(*shape[: axis + 1], count, *shape[axis + 1 :])), "many", x=apart)
+    whole = (Size.of(shape[axis]) * count).dimension
+    reader.place(call, Reshape(shape=(*shape[:axis], whole, *shape[axis + 1 :])), x=many)
+
+
+def _shuffled_channels(reader: ProgramReader, call: Call) -> None:
+    layer = ChannelShuffle(groups=call.arguments["groups"])
+    reader.place(call, layer, x=reader.value(call.arguments["self"]))
+
+
+def _cut_at(reader: ProgramReader, call: Call) -> None:
+    """``tensor_split``: at places, or into pieces of which the first are longer by one."""
+    shape = reader.shape(call.arguments["self"])
+    axis = call.get("dim", 0) % len(shape)
+    whole, places = shape[axis], call.get("indices")
+    if not isinstance(whole, int):
+        raise Refused(call.where, f"cuts an axis of {whole} into pieces")
+    if places is None:
+        count = call.arguments["sections"]
+        sizes = [whole // count + (i < whole % count) for i in range(count)]
+    else:
+        ends = [*(min(max(n if n >= 0 else n + whole, 0), whole) for n in places), whole]
+        sizes = [end - start for start, end in zip([0, *ends], ends, strict=False)]
+    reader.several(call, Split(axis=axis, sizes=tuple(sizes)), x=reader.value(call.arguments["self"]))
+
+
+def _broadcast(reader: ProgramReader, call: Call) -> None:
+    """``broadcast_tensors``."""
+    tensors = call.arguments["tensors"]
+    shape = broadcast([reader.shape(tensor) for tensor in tensors])
+    for tensor, output in zip(tensors, call.outputs, strict=True):
+        reader.importer.place(Expand(shape=shape), {"x": reader.value(tensor)}, [output], name=output, where=call.where)
+        reader.values[output] = output
+
+
+def _diagonal(reader: ProgramReader, call: Call) -> None:
+    """Elements of two axes at equal places, as a last axis."""
+    shape, value = reader.shape(call.arguments["self"]), reader.value(call.arguments["self"])
+    rank, offset = len(shape), call.get("offset", 0)
+    first, second = call.get("dim1", 0) % rank, call.get("dim2", 1) % rank
+    rows, columns = shape[first], shape[second]
+    if not isinstance(rows, int) or not isinstance(columns, int):
+        raise Refused(call.where, f"takes the diagonal of {rows} rows and {columns} columns, which are not known")
+    rest = [axis for axis in range(rank) if axis not in (first, second)]
+    starts = max(-offset, 0), max(offset, 0)
+    count = max(min(rows - starts[0], columns - starts[1]), 0)
+    turned = reader.place(call, Transpose(permutation=(*rest, first, second)), "last", x=value)
+    flat = reader.place(call, Reshape(shape=(*(shape[axis] for axis in rest), rows * columns)), "flat", x=turned)
+    places = [(starts[0] + i) * columns + starts[1] + i for i in range(count)]
+    reader.place(call, Gather(axis=rank - 2), x=flat, indices=reader.number(call, places, "int64", "places"))
+
+
 def _size(reader: ProgramReader, call: Call) -> None:
     """A size as a number, not a tensor."""
     shape = reader.shape(call.arguments["self"])
@@ -304,9 +338,6 @@ HANDLERS: dict[str, Handler] = {
     "reshape.default": _reshaped("shape"),
     "flatten.using_ints": _flattened,
     "unflatten.int": _unflattened,
-    "transpose.int": _transposed,
-    "t.default": _transposed,
-    "permute.default": _transposed,
     "unsqueeze.default": _unsqueezed,
     "squeeze.dim": _squeezed,
     "squeeze.dims": _squeezed,
@@ -324,24 +355,8 @@ HANDLERS: dict[str, Handler] = {
     "expand.default": _expanded,
     "repeat.default": _repeated,
     "embedding.default": _looked_up,
-    "index.Tensor": _indexed,
-    "index_select.default": _index_select,
-    "gather.default": _gathered,
     "pad.default": _padded,
     "constant_pad_nd.default": _padded,
-    "zeros.default": _constant(0),
-    "ones.default": _constant(1),
-    "full.default": _constant(None),
-    "zeros_like.default": _constant(0),
-    "ones_like.default": _constant(1),
-    "full_like.default": _constant(None),
-    "new_zeros.default": _constant(0),
-    "new_ones.default": _constant(1),
-    "new_full.default": _constant(None),
-    **dict.fromkeys(("arange.default", "arange.start", "arange.start_step"), _range),
-    "triu.default": _triangle(True),
-    "tril.default": _triangle(False),
-    "topk.default": _largest,
     "cumsum.default": _running,
     "flip.default": _flipped,
     "roll.default": _rolled,
@@ -349,4 +364,17 @@ HANDLERS: dict[str, Handler] = {
     "pixel_shuffle.default": _shuffled,
     "pixel_unshuffle.default": _unshuffled,
     "sym_size.int": _size,
+    "expand_as.default": _like("expand"),
+    **dict.fromkeys(("view_as.default", "reshape_as.default"), _like("shape")),
+    **dict.fromkeys(TURNS, _transposed),
+    "narrow.default": _sliced,
+    "tile.default": _tiled,
+    "repeat_interleave.self_int": _doubled,
+    **dict.fromkeys(("channel_shuffle.default", "native_channel_shuffle.default"), _shuffled_channels),
+    **dict.fromkeys(("tensor_split.sections", "tensor_split.indices"), _cut_at),
+    "broadcast_tensors.default": _broadcast,
+    "diagonal.default": _diagonal,
+    "unsafe_chunk.default": _chunks,
+    **dict.fromkeys(("unsafe_split.Tensor", "unsafe_split_with_sizes.default"), _chunks),
+    "concatenate.default": _joined,
 }

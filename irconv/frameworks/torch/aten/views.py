@@ -10,7 +10,7 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.aliases import View
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
-from irconv.frameworks.torch.aten.shapes import permutation_of, slice_bounds
+from irconv.frameworks.torch.aten.shapes import TURNS, permutation_of, slice_bounds
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.slicing import Slice
@@ -145,27 +145,44 @@ def _piece(place: _Place) -> str:
     return place.between(axis, start, end, place.value)
 
 
+def _scattered(place: _Place) -> str:
+    raise Refused(place.writer.where, f"writes into what {place.call.op} gives, which irconv does not follow")
+
+
 def _spread(place: _Place) -> str:
     raise Refused(place.writer.where, "writes into a tensor that was expanded, whose elements share their memory")
 
 
 _VIEWS: Mapping[str, PutBack] = {
     **dict.fromkeys(("view.default", "reshape.default", "flatten.using_ints", "unflatten.int"), _shaped),
+    **dict.fromkeys(("view_as.default", "reshape_as.default"), _shaped),
     **dict.fromkeys(("squeeze.dim", "squeeze.dims", "squeeze.default", "unsqueeze.default"), _shaped),
-    **dict.fromkeys(("transpose.int", "permute.default", "t.default"), _turned),
+    **dict.fromkeys(TURNS, _turned),
     **dict.fromkeys(("chunk.default", "split.Tensor", "split.sizes", "split_with_sizes.default"), _piece),
+    **dict.fromkeys(("tensor_split.sections", "tensor_split.indices"), _piece),
     "select.int": _selected,
     "slice.Tensor": _sliced,
+    "narrow.default": _sliced,
     "unbind.int": _unbound,
     "expand.default": _spread,
+    "expand_as.default": _spread,
+    **dict.fromkeys(("unfold.default", "diagonal.default"), _scattered),
 }
-_MAYBE = frozenset(("reshape.default", "flatten.using_ints"))
+_MAYBE = frozenset(("reshape.default", "flatten.using_ints", "reshape_as.default"))
 #: Ops that give the tensor itself where they have nothing to do.
 _SAME = frozenset(
     (
         *("detach.default", "alias.default", "contiguous.default", "lift_fresh.default"),
         *("dropout.default", "feature_dropout.default", "alpha_dropout.default", "feature_alpha_dropout.default"),
-        *("to.dtype", "to.dtype_layout", "to.device", "float.default"),
+        *(
+            "to.dtype",
+            "to.dtype_layout",
+            "to.device",
+            "to.other",
+            "type_as.default",
+            "float.default",
+            "positive.default",
+        ),
     )
 )
 UNCHANGED = frozenset(op for op in _SAME if "." in op and not op.startswith("to."))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, Tensor
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.aten.views import put
 from irconv.ir.known import numeric
+from irconv.ir.layers.base import broadcast
 from irconv.ir.layers.comparisons import Where
 from irconv.ir.layers.indexing import Combination, ScatterND
 from irconv.ir.layers.shape_ops import Expand, Full, Unsqueeze
@@ -56,7 +58,7 @@ def _put(reader: ProgramReader, call: Call) -> None:
     masks = [axis for axis in given if reader.type_of(indices[axis]).dtype == "bool"]
     if len(given) == 1 and masks:
         _put_where(reader, call, masks[0])
-    elif not masks and (len(given) == 1 or given == list(range(len(given)))):
+    elif not masks:
         _put_at(reader, call, given)
     else:
         what = f"writes to indices of axes {given}, {len(masks)} of them masks, which irconv does not follow"
@@ -93,33 +95,33 @@ def _trimmed(shape: Shape) -> Shape:
 
 
 def _put_at(reader: ProgramReader, call: Call, axes: list[int]) -> None:
-    """Places named by one index, or by one for each of the first axes."""
+    """Places named by one index for each of some axes; values have the new axes where those were, or first where they
+    are not neighbours."""
     tensor, indices = call.arguments["self"], [reader.value(call.arguments["indices"][axis]) for axis in axes]
     dtype, shape = reader.type_of(tensor)
-    first, rank = axes[0], len(shape)
-    shapes = [reader.importer.type_of(index).shape for index in indices]
-    named = max(shapes, key=len)
-    if any(found != named for found in shapes):
-        raise Refused(call.where, f"writes to indices of the shapes {shapes}, which irconv does not follow")
-    rest = (*shape[:first], *shape[first + len(axes) :])
+    named = broadcast([reader.importer.type_of(index).shape for index in indices])
+    indices = [
+        _fitted(reader, call, v, named, reader.importer.type_of(v).dtype, f"index{i}") for i, v in enumerate(indices)
+    ]
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
+    first = axes[0] if axes == list(range(axes[0], axes[0] + len(axes))) else 0
+    sizes = [shape[axis] for axis in rest]
     value = reader.value(call.arguments["values"])
-    value = _fitted(reader, call, value, (*shape[:first], *named, *shape[first + len(axes) :]), dtype, "values")
-    old = reader.value(tensor)
+    value = _fitted(reader, call, value, (*sizes[:first], *named, *sizes[first:]), dtype, "values")
+    old, order, count = reader.value(tensor), (*axes, *rest), len(named)
     if first:
-        count = len(named)
-        order = (*range(first, first + count), *range(first), *range(first + count, count + len(rest)))
-        value = reader.place(call, Transpose(permutation=order), "values/first", x=value)
-        order = (first, *range(first), *range(first + 1, rank))
+        turn = (*range(first, first + count), *range(first), *range(first + count, count + len(rest)))
+        value = reader.place(call, Transpose(permutation=turn), "values/first", x=value)
+    moved = order != tuple(range(len(shape)))
+    if moved:
         old = reader.place(call, Transpose(permutation=order), "first", x=old)
-    places = reader.place(call, Stack(axis=len(named)), "places", **{f"x{i}": index for i, index in enumerate(indices)})
+    places = reader.place(call, Stack(axis=count), "places", **{f"x{i}": index for i, index in enumerate(indices)})
     reduction: Combination = "add" if call.get("accumulate") else "none"
     layer = ScatterND(reduction=reduction)
-    if not first:
-        reader.place(call, layer, x=old, indices=places, updates=value)
-        return
-    made = reader.place(call, layer, "put", x=old, indices=places, updates=value)
-    back = tuple(int(axis) for axis in np.argsort((first, *range(first), *range(first + 1, rank))))
-    reader.place(call, Transpose(permutation=back), x=made)
+    made = reader.place(call, layer, "put" if moved else "", x=old, indices=places, updates=value)
+    if moved:
+        back = tuple(int(axis) for axis in np.argsort(order))
+        reader.place(call, Transpose(permutation=back), x=made)
 
 
 HANDLERS: dict[str, Handler] = {

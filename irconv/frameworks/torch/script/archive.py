@@ -14,9 +14,10 @@ from typing import Any
 
 from irconv.containers.pickle import Instance, unpickle_bytes
 from irconv.containers.zip import Archive
-from irconv.errors import DamagedFile, Refused
+from irconv.errors import DamagedFile
 from irconv.frameworks.torch.pickles import Storages
 from irconv.frameworks.torch.pickles_views import Storage
+from irconv.frameworks.torch.script import first_archive
 
 _MOST_CODE = 1 << 26
 _MOST_PICKLE = 1 << 31
@@ -37,9 +38,12 @@ class Script:
 
 
 def read(path: Path) -> Script:
-    """The archive. Raises `DamagedFile`, and `Refused` for the layout of PyTorch 1.0 to 1.3."""
+    """The archive. Raises `DamagedFile`, and `Refused` for the layouts of PyTorch 1.1 to 1.3."""
     archive = Archive(path)
-    root = _root(path, archive)
+    root = _root(archive)
+    if root is None:
+        module, trees, constants = first_archive.read(path, archive, lambda name: _tree(path, archive, name))
+        return Script(module, trees, constants, ())
     module = _pickle(path, archive, root, "data")
     if not isinstance(module, Instance):
         raise DamagedFile(f"{path}: {root}data.pkl", f"expected a module, got {type(module).__name__}")
@@ -55,11 +59,11 @@ def read(path: Path) -> Script:
     return Script(module, code, tuple(constants or ()), _inputs(samples))
 
 
-def _root(path: Path, archive: Archive) -> str:
+def _root(archive: Archive) -> str | None:
+    """The folder of the archive; None in the layout of PyTorch 1.0 to 1.3."""
     names = sorted((name for name in archive.members if PurePosixPath(name).name == "constants.pkl"), key=len)
     if not names:
-        what = "is a TorchScript program as PyTorch 1.0 to 1.3 saved it, which irconv does not read"
-        raise Refused(str(path), what, "Load it with torch.jit.load, and save it again.")
+        return None
     found = str(PurePosixPath(names[0]).parent)
     return "" if found == "." else f"{found}/"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from math import exp, log
 from typing import Any
 
 from irconv.ir.shapes import Size
@@ -69,9 +70,24 @@ def _quotient(a: Any, b: Any, rounding_mode: str | None = None) -> Any:
     return int(a // b) if rounding_mode == "floor" else int(a / b)
 
 
+def _typed(a: Any, dtype: Any = None, *_: Any) -> Any:
+    """A number in the element type that TorchScript has a number for: 3 and 4 are integers, 11 is a truth value."""
+    if isinstance(a, Size) or not isinstance(dtype, int) or isinstance(dtype, bool):
+        return a
+    return bool(a) if dtype == 11 else int(a) if dtype < 5 else float(a)
+
+
+def _kept_within(a: Any, low: Any = None, high: Any = None) -> Any:
+    """A number within bounds. Raises `ValueError` for a size that is free."""
+    if isinstance(a, Size):
+        raise ValueError(f"the answer depends on the size {a}")
+    a = a if low is None else max(a, low)
+    return a if high is None else min(a, high)
+
+
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "add": _sum,
-    "sub": _arithmetic(lambda a, b: a - b, lambda a, b: a - b),
+    "sub": lambda a, b, alpha=1: _arithmetic(lambda x, y: x - y, lambda x, y: x - y)(a, b * alpha),
     "mul": _arithmetic(lambda a, b: a * b, lambda a, b: a * b),
     "div": _quotient,
     "floordiv": _arithmetic(lambda a, b: a // b, lambda a, b: a.floor_divide(int(b))),
@@ -124,6 +140,18 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "all": all,
     "sum": sum,
     "abs": abs,
+    "rsub": lambda a, b, alpha=1: _arithmetic(lambda x, y: x - y, lambda x, y: x - y)(b, a * alpha),
+    "detach": lambda a: a,
+    "to": _typed,
+    "item": lambda a: a,
+    "trunc": lambda a: a if isinstance(a, Size) else int(a),
+    "true_divide": _quotient,
+    "type_as": lambda a, _: a,
+    "clamp": _kept_within,
+    "maximum": max,
+    "minimum": min,
+    "exp": exp,
+    "log": log,
     "ceil": lambda a: a if isinstance(a, Size) else int(-(-a // 1)),
 }
 """By the names of ``torch.NAME``. A question about sizes that are free is `Undecided`. Gradients are taken for

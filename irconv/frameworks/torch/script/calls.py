@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from irconv.frameworks.torch.aten.program import Tensor
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.script.signatures import SIGNATURES, Argument, Signature
 from irconv.ir.shapes import Size
 
@@ -28,20 +28,21 @@ ELEMENT_TYPES: Mapping[int, str] = {
 
 def resolved(name: str, given: Sequence[Any], named: Mapping[str, Any]) -> tuple[Signature, dict[str, Any]] | None:
     """The overload of a function that takes these arguments, and they by name; None where irconv reads none."""
-    for signature in SIGNATURES.get(name, ()):
-        arguments = _bound(signature, given, named)
-        if arguments is not None:
-            return signature, arguments
+    for single in (False, True):  # one number where a list is wanted only where nothing else fits
+        for signature in SIGNATURES.get(name, ()):
+            arguments = _bound(signature, given, named, single)
+            if arguments is not None:
+                return signature, arguments
     return None
 
 
-def _bound(signature: Signature, given: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any] | None:
+def _bound(signature: Signature, given: Sequence[Any], named: Mapping[str, Any], single: bool) -> dict[str, Any] | None:
     places = [argument for argument in signature.arguments if not argument.by_name]
     known = {argument.name: argument for argument in signature.arguments}
     if len(given) > len(places) or not named.keys() <= known.keys():
         return None
     bound = {argument.name: value for argument, value in zip(places, given, strict=False)} | dict(named)
-    if not all(_fits(known[name], value) for name, value in bound.items()):
+    if not all(_fits(known[name], value, single) for name, value in bound.items()):
         return None
     first = signature.arguments[0].name if signature.arguments else ""
     if first and first not in bound:
@@ -49,13 +50,13 @@ def _bound(signature: Signature, given: Sequence[Any], named: Mapping[str, Any])
     return {name: _plain(known[name], value) for name, value in bound.items()}
 
 
-def _fits(argument: Argument, value: Any) -> bool:
+def _fits(argument: Argument, value: Any, single: bool) -> bool:
     kind = argument.kind
     if value is None:
         return argument.name not in ("self", "input")
     if kind.endswith("[]"):
-        single = kind == "i[]" and isinstance(value, int | Size)
-        return single or (isinstance(value, list | tuple) and all(_is_of(kind[:-2], item) for item in value))
+        alone = single and kind == "i[]" and isinstance(value, int | Size)
+        return alone or (isinstance(value, list | tuple) and all(_is_of(kind[:-2], item) for item in value))
     return _is_of(kind, value)
 
 
@@ -71,6 +72,8 @@ def _is_of(kind: str, value: Any) -> bool:
         return isinstance(value, bool | int)
     if kind in ("i", "d"):
         return isinstance(value, int | Size)
+    if kind == "o":  # a device, which nothing here is: a number in its place is an element type of another overload
+        return not number
     return number if kind in ("n", "f") else True
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from irconv.containers.pickle import Instance
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten.program import Tensor
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.script.archive import Script
 from irconv.frameworks.torch.script.builtins import FUNCTIONS, PRIMITIVES, Undecided
 from irconv.frameworks.torch.script.ops import Ops

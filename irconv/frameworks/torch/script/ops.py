@@ -10,7 +10,8 @@ import numpy as np
 from irconv.codec import NativeWeight
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.handlers import HANDLERS
-from irconv.frameworks.torch.aten.program import Call, ProgramReader, Tensor
+from irconv.frameworks.torch.aten.program import Call, ProgramReader
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.frameworks.torch.script.builtins import plain as plain_size
 from irconv.frameworks.torch.script.calls import ELEMENT_TYPES, convolution, resolved
@@ -70,6 +71,8 @@ class Ops:
         if name == "tensor" and given and isinstance(given[0], int | float):
             name, named, given = "full", {key: v for key, v in named.items() if key == "dtype"}, [[], given[0]]
             named = named if named.get("dtype") is not None else {}
+        if name == "copy_" and len(given) > 1 and isinstance(given[1], int | float):
+            name, given = "fill_", given[:2]
         if plain is not None and (not tensors or name in _OF_LISTS or _of_references(name, given)):
             try:
                 return plain(*given, **named)
@@ -79,8 +82,9 @@ class Ops:
             spatial = len(self.reader.shape(given[1])) - 2
             op, arguments = convolution(given, spatial)
             return self._run(Signature(op, 1, ()), arguments, path, hint, where, in_place=False)
-        in_place = name.endswith("_") and not name.startswith("_")
-        found = resolved(name.removesuffix("_") if in_place else name, given, named)
+        in_place = (name.endswith("_") and not name.startswith("_")) or name.startswith("__i")
+        plain_name = name.replace("__i", "__", 1) if name.startswith("__i") else name.removesuffix("_")
+        found = resolved(plain_name if in_place else name, given, named)
         if found is None:
             kinds = ", ".join(type(value).__name__ for value in (*given, *named.values()))
             raise Refused(where, f"irconv has no rule for torch.{name} of ({kinds})")
@@ -120,6 +124,10 @@ class Ops:
         return results if signature.results is None else results[0] if count == 1 else tuple(results)
 
     def _pieces(self, op: str, arguments: Mapping[str, Any], where: str) -> int:
+        if "tensors" in arguments:
+            return len(arguments["tensors"])
+        if op.startswith("tensor_split"):
+            return int(arguments.get("sections") or len(arguments["indices"]) + 1)
         shape = self.reader.shape(arguments["self"])
         axis = arguments.get("dim", 0)
         sizes = arguments.get("split_sizes", arguments.get("split_size"))
