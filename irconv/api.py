@@ -20,6 +20,7 @@ from irconv.errors import (
     BundleInvalid,
     IrconvError,
     MissingFact,
+    NoSuchFile,
     Problem,
     Problems,
     Refused,
@@ -267,7 +268,7 @@ def convert(
         reader = _reader(path, reading.source_format)
         _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
         bundle = _read(reader, path, reading)
-    if reader.graphs and writer.stored and bundle.graph is not None:
+    if writer.stored and bundle.graph is not None:
         # what a graph computes of its own constants is stored where a target's layers need it so
         writing = replace(writing, merge=True)
     bundle = _probed(path, bundle, reader, reading, writing)
@@ -410,16 +411,16 @@ def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) 
 @bounded
 def run(
     model: str | Path | Bundle,
-    inputs: Mapping[str, Array] | Sequence[Array],
+    inputs: Mapping[str, Array] | Sequence[Array] | Array,
     runtime: Runtime | None = None,
     io: Literal["native", "source"] = "source",
     options: ReadOptions | None = None,
 ) -> dict[str, Array]:
     """Predict without the model's framework; outputs come back by port name.
 
-    Inputs are given by port name or in order. With `io` "source" inputs and outputs have the axes that the source
-    framework used (such as NHWC), with "native" the bundle's (NCHW). `runtime` is onnxruntime where it is installed,
-    else numpy (onnx's reference evaluator). Raises `MissingFact` for inputs that do not fit, and `DamagedFile` where a
+    Inputs are given by port name, in order, or as the one array that a model with one input takes. With `io` "source"
+    inputs and outputs have the axes that the source framework used (such as NHWC), with "native" the bundle's (NCHW).
+    `runtime` is onnxruntime where it is installed, else numpy (onnx's reference evaluator). Raises `MissingFact` for inputs that do not fit, and `DamagedFile` where a
     file of the model has changed since it was read.
     """
     from irconv.execute import execute
@@ -433,7 +434,8 @@ def run(
 
         bundle = boundary.to_source_axes(bundle)
     assert bundle.graph is not None
-    named = inputs if isinstance(inputs, Mapping) else _in_order(bundle.graph.inputs, inputs)
+    listed = [inputs] if isinstance(inputs, np.ndarray) else inputs
+    named = listed if isinstance(listed, Mapping) else _in_order(bundle.graph.inputs, listed)
     results = execute(bundle, named, runtime)
     check_unchanged(bundle.opened)
     return results
@@ -583,7 +585,7 @@ def _existing(path: Path) -> Path:
 
 def _must_exist(path: Path) -> None:
     if not path.exists():
-        raise UnknownFormat(str(path), "there is no such file or folder")
+        raise NoSuchFile(str(path), "there is no such file or folder")
     if not (path.is_file() or path.is_dir()):
         raise UnknownFormat(str(path), "expected a file or a folder, got a device, FIFO or socket")
 
@@ -615,7 +617,7 @@ def _writer(path: Path, name: str | None) -> Writer:
         if found is None:
             raise UnknownFormat(f"--to {name}", f"expected one of {', '.join(w.name for w in writers())}")
         return found
-    found = next((writer for writer in writers() if path.name.endswith(writer.suffixes)), None)
+    found = next((writer for writer in writers() if path.name.lower().endswith(writer.suffixes)), None)
     if found is None:
         suffixes = ", ".join(suffix for writer in writers() for suffix in writer.suffixes)
         raise UnknownFormat(str(path), f"expected a name that ends in one of {suffixes}", "Or give --to FORMAT.")

@@ -2,6 +2,7 @@
 
     IrconvError                 caught by the command line, printed, exit code 3
     ├── UnknownFormat           no reader recognises the bytes, or no writer the suffix
+    │   └── NoSuchFile          there is no such file; a FileNotFoundError, too
     ├── DamagedFile             the bytes are not what they claim to be
     ├── Refused                 readable, but it cannot be carried over without changing what it computes
     ├── MissingFact             the file does not say it; a flag must
@@ -9,7 +10,8 @@
     ├── BundleInvalid           a bundle that breaks its own format
     ├── Fault                   irconv's own, to be reported; exit code 70
     ├── Disagreement            what was to be written predicts something else than its source: exit code 1
-    └── OutputFailed            the destination exists, or could not be written whole
+    └── OutputFailed            could not be written whole
+        └── OutputExists        the destination exists; a FileExistsError, too
 
 Every error carries all of its reasons at once, each a `Problem`; its text is one line per problem:
 ``where: expected what, got what. What to do.``
@@ -29,6 +31,8 @@ __all__ = [
     "Fault",
     "IrconvError",
     "MissingFact",
+    "NoSuchFile",
+    "OutputExists",
     "OutputFailed",
     "Problem",
     "Problems",
@@ -68,6 +72,10 @@ class UnknownFormat(IrconvError):
     """No reader recognises these bytes, or no writer this destination."""
 
 
+class NoSuchFile(UnknownFormat, FileNotFoundError):
+    """There is no file or folder of this name."""
+
+
 class DamagedFile(IrconvError):
     """A file whose content contradicts its own format: truncated, overlapping, out of range."""
 
@@ -103,6 +111,10 @@ class Fault(IrconvError):
 
 class OutputFailed(IrconvError):
     """The destination already exists, or could not be written whole."""
+
+
+class OutputExists(OutputFailed, FileExistsError):
+    """The destination exists, and nobody asked for it to be replaced."""
 
 
 class Problems:

@@ -21,7 +21,7 @@ from typing import Any, TypeAlias
 
 from irconv.containers.renames import exchange, move_new
 from irconv.containers.workspace import Workspace
-from irconv.errors import OutputFailed
+from irconv.errors import OutputExists, OutputFailed
 
 Own: TypeAlias = Callable[[Path], Collection[str] | None]
 """The paths, below a folder and with ``/``, of the files that irconv wrote there; None for a folder that is not its."""
@@ -181,6 +181,8 @@ def whole_output(force: bool, dry_run: bool = False, sources: Iterable[Path] = (
         yield output
         if not dry_run:
             output.finish()
+    except OutputFailed:  # which may be Python's own FileExistsError, too
+        raise
     except OSError as error:
         raise OutputFailed(
             str(error.filename or "output"), f"could not be written: {error.strerror or error}"
@@ -229,7 +231,7 @@ def _check(final: Path, force: bool, sources: Sources) -> os.stat_result | None:
     except OSError as error:
         raise OutputFailed(str(final), f"could not be looked at: {error.strerror}") from error
     if not force:
-        raise OutputFailed(str(final), _EXISTS, "Give --force to replace it.")
+        raise OutputExists(str(final), _EXISTS, "Give --force to replace it.")
     sources.check(final)
     behind = status
     if stat.S_ISLNK(status.st_mode):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from math import prod
 from pathlib import Path
+
+from numpy.typing import DTypeLike
 
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
@@ -26,12 +29,20 @@ from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import Array, customary, relayout
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Tensor:
-    """A tensor of a bundle: its record and its bytes, wherever they are."""
+    """A tensor of a bundle: its record and its bytes, wherever they are; ``numpy.asarray`` reads it."""
 
     record: TensorRecord
     data: LazyTensor
+
+    def __repr__(self) -> str:
+        letters = f" {self.record.letters}" if self.record.letters else ""
+        return f"<Tensor {self.record.dtype} {self.record.shape}{letters}>"
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """The elements, in canonical axes."""
+        return self.data.__array__(dtype, copy)
 
     def relayout(self, step: LayoutStep, axes: str = "") -> Tensor:
         """The tensor after one more step, which is recorded; its axes are then the step's target, or `axes`.
@@ -71,7 +82,7 @@ class Probed:
         return {name: self.data[key].numpy() for name, key in self.record.outputs.items()}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bundle:
     """A model, or weights without a graph (`graph` is None and `groups` says what is known).
 
@@ -94,6 +105,12 @@ class Bundle:
     """The files that `source` names, where they still lie; empty for a bundle read back."""
     opened: Mapping[Path, Stamp] = field(default_factory=dict)
     """Every file that it was, and its tensors still are, read from, as it was when it was opened."""
+
+    def __repr__(self) -> str:
+        made_by = " ".join(part for part in (self.source.framework, self.source.version) if part)
+        inside = f"{len(self.layers)} layers" if self.graph is not None else f"{len(self.groups)} groups, no graph"
+        numbers = sum(prod(tensor.record.shape) for tensor in self.tensors.values())
+        return f"<Bundle from {made_by}: {inside}, {len(self.tensors)} tensors, {numbers:,} numbers>"
 
     def source_tensors(self) -> dict[str, LazyTensor]:
         """Every tensor under its native name, in its native layout, bit for bit; lazy."""

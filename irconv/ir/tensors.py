@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from irconv.ir.dtypes import PAIRS, item_size, logical_name, numpy_dtype
 from irconv.ir.tiles import runs, tiles
@@ -214,6 +215,12 @@ class LazyTensor:
         if self.changes and (joined := self.changes[-1].then(change)) is not None:
             return replace(self, changes=(*self.changes[:-1], joined))
         return replace(self, changes=(*self.changes, change))
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
+        """What ``numpy.asarray`` asks for: the whole tensor, which is made anew each time."""
+        if copy is False:
+            raise ValueError("a tensor that has not been read yet has no array to share")
+        return self.numpy() if dtype is None else self.numpy().astype(dtype)
 
     def numpy(self) -> Array:
         """The whole tensor as an array; the only call that materialises it."""

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from irconv.errors import Refused
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.inference import infer_types
@@ -31,7 +32,9 @@ def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[
         like = next(iter(bundle.operand_types(layer).values()), None)
         if like is None:
             types = types or infer_types(bundle)
-            like = next(types[value] for role, value in computed.items() if role in layer.PARAMETERS)
+            given = {slot: types[value] for slot, value in computed.items()}
+            like = next((given[role] for role in given if role in layer.PARAMETERS), None)
+            like = like or _of_input(name, layer, missing[0], given)
         operands = dict(layer.operands)
         for role in missing:
             parameter, key = layer.PARAMETERS[role], f"{name}.{role}"
@@ -50,3 +53,17 @@ def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[
             operands[role] = StoredOperand(tensor=key)
         layers[name] = layer.model_copy(update={"operands": operands})
     return replace(bundle, layers=layers, tensors=tensors)
+
+
+def _of_input(name: str, layer: Layer, role: str, given: Mapping[str, ValueType]) -> ValueType:
+    """What an operand of one axis is like where there is no other one: as long as the axis of the input of its name.
+
+    Raises `Refused` where that is not known.
+    """
+    slot, axes = next(iter(layer.SLOTS.items()))
+    place = axes.split().index(layer.PARAMETERS[role].axes)
+    size = given[slot].shape[place]
+    if not isinstance(size, int):
+        what = f"has no {role}, which is needed here, and its {size} elements are not a known number"
+        raise Refused(f"layer {name} ({layer.type})", what, "--input-shape gives the size a number.")
+    return ValueType(given[slot].dtype, (size,))

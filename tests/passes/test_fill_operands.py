@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
+from irconv.execute import execute
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.base import StoredOperand
-from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm
+from irconv.ir.shapes import Shape
 from irconv.passes import fill_operands
 from tests.helpers import Builder, numbers
+from tests.layers.harness import Case, bundle_of
 
 
 def two() -> Bundle:
@@ -42,3 +46,13 @@ def test_only_the_layers_asked_for_are_filled() -> None:
 def test_nothing_missing_is_nothing_changed() -> None:
     bundle = two()
     assert fill_operands.run(bundle, {"BatchNorm": ("mean",), "Linear": ("bias",)}).manifest() == bundle.manifest()
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 4, 5), ("N", "C", 4, 5)], ids=["known", "free"])
+def test_a_norm_without_factors_is_written_for_onnx_whatever_is_known_of_its_channels(shape: Shape) -> None:
+    x = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    case = Case("plain", InstanceNorm(epsilon=1e-3), {"x": x}, dict, "a formula", shapes={"x": shape})
+    got = execute(bundle_of(case), {"in.x": x}, "onnxruntime")["y"]
+    middle = x - x.mean((2, 3), keepdims=True)
+    wanted = middle / np.sqrt((middle**2).mean((2, 3), keepdims=True) + 1e-3)
+    assert np.abs(got - wanted).max() < 1e-5

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from irconv.frameworks.onnx.lowerings import recurrent, sizes
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.bundle import Bundle
-from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm
 from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, widen
 
 
@@ -19,10 +21,17 @@ def lower(bundle: Bundle, execution: bool = False) -> Bundle:
     bundle = widen.run(remove_identity.run(stored_operands.run(bundle)))  # few ops take bfloat16, Conv from opset 22
     if not execution:
         bundle = bodies.everywhere(bundle, recurrent.run)
-    bundle = decompose.run(bundle, TABLE.has)
+    bundle = decompose.run(bundle, _has)
     bundle = padding.run(bundle, symmetric=False)
-    bundle = fill_operands.run(bundle, {"BatchNorm": ("gamma", "beta")})
+    bundle = fill_operands.run(bundle, {"BatchNorm": ("gamma", "beta"), "InstanceNorm": ("gamma", "beta")})
     return bodies.everywhere(_with_momentum(bundle), sizes.run)
+
+
+def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    """Whether ONNX has a layer as it is, once operands that it lacks have been filled in."""
+    if isinstance(layer, InstanceNorm) and not isinstance(given["x"].shape[1], int):
+        return {"gamma", "beta"} <= given.keys() and TABLE.has(layer, given)
+    return TABLE.has(layer, given)
 
 
 def _with_momentum(bundle: Bundle) -> Bundle:

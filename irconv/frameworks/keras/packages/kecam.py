@@ -83,7 +83,19 @@ def _standardised(o: Drawing, inputs: Value) -> Value:
 
 def _resampled(o: Drawing, inputs: Value) -> Value:
     """Keras' own Conv2D; what it has besides is for loading weights of another size."""
-    own = ["filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups", "activation", "use_bias", "trainable", "dtype"]
+    own = [
+        "filters",
+        "kernel_size",
+        "strides",
+        "padding",
+        "data_format",
+        "dilation_rate",
+        "groups",
+        "activation",
+        "use_bias",
+        "trainable",
+        "dtype",
+    ]
     return o.own("Conv2D", "patches", {key: o.config[key] for key in own if key in o.config}, inputs, path="")
 
 
