@@ -420,8 +420,8 @@ def run(
 
     Inputs are given by port name, in order, or as the one array that a model with one input takes. With `io` "source"
     inputs and outputs have the axes that the source framework used (such as NHWC), with "native" the bundle's (NCHW).
-    `runtime` is onnxruntime where it is installed, else numpy (onnx's reference evaluator). Raises `MissingFact` for inputs that do not fit, and `DamagedFile` where a
-    file of the model has changed since it was read.
+    `runtime` is onnxruntime where it is installed, else numpy (onnx's reference evaluator). Raises `MissingFact` for
+    inputs that do not fit, and `DamagedFile` where a file of the model has changed since it was read.
     """
     from irconv.execute import execute
 
