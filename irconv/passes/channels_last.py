@@ -391,7 +391,9 @@ class _Pass:
 
 def _shared(bundle: Bundle) -> set[str]:
     """The tensors that several layers have for an operand: one of them is not to be turned for another."""
-    used = Counter(o.tensor for layer in bundle.layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand))
+    used = Counter(
+        o.tensor for layer in bundle.layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand)
+    )
     return {key for key, count in used.items() if count > 1}
 
 

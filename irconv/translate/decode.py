@@ -43,7 +43,9 @@ def decode(
         with importer.problems.collect():
             importer.add(native, use.inputs, use.outputs, use.scope, where)
     importer.problems.raise_any()
-    graph = Graph(inputs=importer.resized(model.inputs), outputs=importer.typed(model.outputs), nodes=tuple(importer.nodes))
+    graph = Graph(
+        inputs=importer.resized(model.inputs), outputs=importer.typed(model.outputs), nodes=tuple(importer.nodes)
+    )
     bundle = Bundle(
         source=source,
         layers={name: resized(layer, importer.same) for name, layer in importer.layers.items()},

@@ -408,9 +408,7 @@ class Importer:
             raise draft.refuse(f"is used on values of rank {ranks} and of rank {draft.ranks}")
         return self.layers[name], draft
 
-    def _again(
-        self, native: Native, given: Sequence[Given | None], draft: Draft, where: str
-    ) -> tuple[Layer, Draft]:
+    def _again(self, native: Native, given: Sequence[Given | None], draft: Draft, where: str) -> tuple[Layer, Draft]:
         """A layer whose rows say what its inputs are, in another use: these are other values in the same slots."""
         layer, again = self.table.decode(self._sized(native, where), given, where)
         if layer.settings() != self.layers[native.name].settings():

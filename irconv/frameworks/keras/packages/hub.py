@@ -35,8 +35,8 @@ def _position_embedding(o: Drawing, inputs: Value) -> Value:
 def _tokens(o: Drawing, inputs: Value, reverse: bool = False) -> Value:
     """Rows of a table, or, the other way, products with each of them, capped softly."""
     if not reverse:
-        config = {"input_dim": None, "output_dim": None, **o.config, "mask_zero": o.config.get("mask_zero", False)}
-        kept = {key: config[key] for key in ("input_dim", "output_dim", "mask_zero", "dtype") if key in config}
+        kept: dict[str, Any] = {key: o.config.get(key) for key in ("input_dim", "output_dim", "dtype")}
+        kept["mask_zero"] = o.config.get("mask_zero", False)
         other = o.layer.tensors.get("reverse_embeddings")
         used = any(call.keywords.get("reverse") for call in o.layer.calls)
         if other is not None and not used and o.call is o.layer.calls[0]:
@@ -88,10 +88,14 @@ def _attended(o: Drawing, path: str, query: Value, value: Value, mask: Value | N
     return o.inner(path, query, value, calling=calling, key_dim=size)
 
 
-def _encoder(o: Drawing, inputs: Value, padding_mask: Value | None = None, attention_mask: Value | None = None) -> Value:
+def _encoder(
+    o: Drawing, inputs: Value, padding_mask: Value | None = None, attention_mask: Value | None = None
+) -> Value:
     """Attention and two Dense layers, each with a sum round it; the normalisation before them or after the sums."""
     first, mask = bool(o.config["normalize_first"]), attends(o, inputs, padding_mask, attention_mask)
-    x = _around(o, inputs, "self_attention_layer_norm", first, lambda y: _attended(o, "self_attention_layer", y, y, mask))
+    x = _around(
+        o, inputs, "self_attention_layer_norm", first, lambda y: _attended(o, "self_attention_layer", y, y, mask)
+    )
     return _around(o, x, "feedforward_layer_norm", first, lambda y: _fed_forward(o, y))
 
 
@@ -153,10 +157,11 @@ def _sines(o: Drawing, inputs: Value) -> Value:
     def rule(sizes: Sizes) -> Array:
         (features,) = whole(sizes, -1)
         places = np.arange(features)
-        return np.power(np.float32(1 / wavelength), (2 * (places // 2)).astype(np.float32) / np.float32(features))
+        exponents = (2 * (places // 2)).astype(np.float32) / np.float32(features)
+        return np.asarray(np.power(np.float32(1 / wavelength), exponents))
 
     def turn(sizes: Sizes) -> Array:
-        return (np.arange(*whole(sizes, -1)) % 2).astype(bool)
+        return np.asarray(np.arange(*whole(sizes, -1)) % 2 == 1)
 
     steps = o("Cast", o("Arange", start=0, stop=o.size(inputs, -2), step=1, dtype="int64"), dtype="float32")
     angles = o("Multiply", o("ExpandDims", steps, axis=-1), o.worked_out(inputs, rule))

@@ -80,7 +80,9 @@ def _llama(
     window = o.config.get("sliding_window")
     if o.config.get("use_sliding_window_attention"):
         window = o.config["sliding_window_size"]
-    window = window or o.config.get("sliding_window_size") if o.layer.kind.endswith("Qwen3TransformerDecoder") else window
+    window = (
+        window or o.config.get("sliding_window_size") if o.layer.kind.endswith("Qwen3TransformerDecoder") else window
+    )
     mask = _seen(o, decoder_sequence, decoder_padding_mask, decoder_attention_mask, window)
     settings = {"max_wavelength": o.config["rope_max_wavelength"], "scaling_factor": o.config["rope_scaling_factor"]}
     x = o.inner("self_attention_layernorm", decoder_sequence)

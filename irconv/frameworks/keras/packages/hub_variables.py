@@ -135,7 +135,10 @@ def _vit_encoder(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     return [*blocks, ("layer_norm", norm("ln", config))]
 
 
-OWN: Mapping[str, str] = {**dict.fromkeys(NORMS, "scale"), "keras_hub>ViTPatchingAndEmbedding": "class_token?use_class_token"}
+OWN: Mapping[str, str] = {
+    **dict.fromkeys(NORMS, "scale"),
+    "keras_hub>ViTPatchingAndEmbedding": "class_token?use_class_token",
+}
 
 INSIDE: Mapping[str, Any] = {
     **{kind: _llama(kind) for kind in LLAMAS},

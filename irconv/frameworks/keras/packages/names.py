@@ -16,7 +16,9 @@ _SAME = {
     "Addons>GroupNormalization": "GroupNormalization",
     "Addons>InstanceNormalization": "GroupNormalization",
     **{
-        f"Addons>Adaptive{kind}Pooling{n}D": f"Adaptive{kind}Pooling{n}D" for kind in ("Average", "Max") for n in (1, 2, 3)
+        f"Addons>Adaptive{kind}Pooling{n}D": f"Adaptive{kind}Pooling{n}D"
+        for kind in ("Average", "Max")
+        for n in (1, 2, 3)
     },
 }
 
@@ -107,7 +109,9 @@ _VALUES = {"GELU": ("trainable", False)}
 
 #: Registered classes that are Keras' own where a setting has this value, and the settings that Keras' own has not.
 _WHERE = {
-    **dict.fromkeys(("Addons>ESN", "Addons>ESNCell"), ("leaky", 1, ("connectivity", "leaky", "spectral_radius", "use_norm2"))),
+    **dict.fromkeys(
+        ("Addons>ESN", "Addons>ESNCell"), ("leaky", 1, ("connectivity", "leaky", "spectral_radius", "use_norm2"))
+    ),
 }
 _WHERE_CLASS = {"Addons>ESN": "SimpleRNN", "Addons>ESNCell": "SimpleRNNCell"}
 

@@ -68,7 +68,12 @@ def _block(o: Drawing, x: Value, path: str, rate: int) -> tuple[Value, Value]:
     y, word = x, o.config["activation"]
     for k in range(2):
         place = f"{path}/conv1D_{k}"
-        config = {"padding": o.config["padding"], "dilation_rate": [rate], "strides": [1], "data_format": "channels_last"}
+        config = {
+            "padding": o.config["padding"],
+            "dilation_rate": [rate],
+            "strides": [1],
+            "data_format": "channels_last",
+        }
         config |= {"kernel_size": [o.config["kernel_size"]], "activation": "linear", "use_bias": True}
         if o.config.get("use_weight_norm"):
             y = weighed(o, "Conv1D", config, y, f"{place}/")

@@ -85,7 +85,9 @@ class ConvPadding(Row):
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
         spatial, kernel = draft.ranks[0] - 2, draft.types["kernel"].shape
-        draft.fields["padding"] = through(draft, "padding", padding_of_rank(spatial).decode, native.config.pop("padding"))
+        draft.fields["padding"] = through(
+            draft, "padding", padding_of_rank(spatial).decode, native.config.pop("padding")
+        )
         order = draft.input_axes["x"][0].split()
         channels = draft.given[0].shape[1 if order.index("c") == 1 else -1]
         if not isinstance(channels, int) or not isinstance(kernel[1], int) or channels % kernel[1]:
