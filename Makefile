@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs checked bench zoo zoo-torch adoptions fuzz clean test-legacy
+.PHONY: demo test test-portable lint schemas docs checked bench zoo zoo-torch zoo-packages adoptions fuzz clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -53,6 +53,13 @@ zoo: .venv/installed
 zoo-torch: .venv-zoo/installed
 	.venv-zoo/bin/python -m benchmarks.torch_zoo build/zoo --page docs/zoo.md
 
+# models of third-party Keras packages, built by the packages: most of an hour and 6 GB in build/packages; writes docs/packages.md.
+# KERAS2_PYTHON is a Python that TensorFlow 2.15 runs on (3.9 to 3.11)
+KERAS2_PYTHON ?= python3.11
+zoo-packages: .venv/installed .venv-packages/installed
+	.venv/bin/python -m benchmarks.packages --write --keras2 .venv-packages/bin/python \
+		--packages2 $(CURDIR)/.venv-packages/keras2 --packages3 $(CURDIR)/.venv-packages/keras3
+
 # random networks by the hundred, and keras.applications into their namesakes of torchvision and timm: minutes, not part
 # of the suite
 adoptions: .venv-adoptions/installed
@@ -65,7 +72,7 @@ fuzz: .venv/installed
 	.venv/bin/python -m tests.fuzz $(FUZZ) 1000000
 
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo build/bench build/zoo
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages build/bench build/zoo build/packages
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
@@ -83,6 +90,15 @@ clean:
 	$(PYTHON) -m venv .venv-zoo
 	.venv-zoo/bin/pip install $(PIP_FLAGS) --requirement requirements/zoo.txt
 	.venv-zoo/bin/pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
+.venv-packages/installed: requirements/packages-keras2.txt requirements/packages-keras3.txt .venv/installed
+	$(KERAS2_PYTHON) -m venv .venv-packages
+	.venv-packages/bin/pip install $(PIP_FLAGS) tensorflow-cpu==2.15.1 keras==2.15.0 h5py==3.11.0 numpy==1.26.4
+	.venv-packages/bin/pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-packages/keras2 \
+		--requirement requirements/packages-keras2.txt
+	.venv/bin/pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-packages/keras3 \
+		--requirement requirements/packages-keras3.txt
 	touch $@
 
 .venv-demo/installed: pyproject.toml requirements/demo.txt

@@ -359,7 +359,7 @@ class Axes(Row):
 
     `native` maps the values of the knob `by` to axes of the inputs; `slot_axes` are the axes in which the IR layer is
     then fed (its own slot's unless said), and `result_axes` those of its result, which is turned back to the native
-    ones (no turning where it is empty).
+    ones (no turning where it is empty). With an empty `by` there is no knob: the axes are always those of ``""``.
     """
 
     by: str
@@ -368,13 +368,15 @@ class Axes(Row):
     result_axes: str = "n c *s"
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        word = native.config.pop(self.by)
+        word = native.config.pop(self.by) if self.by else ""
         if word not in self.native:
             raise draft.refuse(f"expected {self.by} to be one of {', '.join(map(repr, self.native))}, got {word!r}")
         self._turn(draft, self.native[word])
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        native.config[self.by], here = next(iter(self.native.items()))
+        word, here = next(iter(self.native.items()))
+        if self.by:
+            native.config[self.by] = word
         self._turn(draft, here)
 
     def _turn(self, draft: Draft, here: str) -> None:
@@ -383,6 +385,31 @@ class Axes(Row):
         if self.result_axes:
             for slot in draft.layer.RESULTS:
                 draft.output_axes[slot] = (here, self.result_axes)
+
+
+def channels_last() -> Axes:
+    """The row of a layer of images that are always channels last: it has no setting for the order of axes."""
+    return Axes("", {"": "n *s c"})
+
+
+@dataclass(frozen=True)
+class KernelGroups(Row):
+    """The groups of a convolution, which no setting says: the channels of its value by those of its kernel (axis 1 of
+    the canonical one). It follows the kernel and the axes."""
+
+    field: str = "groups"
+    kernel: str = "kernel"
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        here, _ = draft.input_axes.get("x", ("n c *s", ""))
+        axis = 1 if here.split().index("c") == 1 else -1
+        channels, each = draft.given[0].shape[axis], draft.types[self.kernel].shape[1]
+        if not isinstance(channels, int) or not isinstance(each, int) or channels % each:
+            raise draft.refuse(f"a kernel for {each} channels does not fit a value of {channels}")
+        draft.fields[self.field] = channels // each
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        draft.fields.pop(self.field)
 
 
 @dataclass(frozen=True)

@@ -137,16 +137,17 @@ def test_an_opset_that_cannot_say_the_model_is_refused(case: Any, opset: int, re
         (
             "keras2.3.1-lambda",
             "layer lambda_1 (Lambda): irconv has no rule for Keras's Lambda. It has the settings "
-            "function=a lambda, function_type='lambda', output_shape_type='raw'.",
+            "function=a lambda, function_type='lambda', output_shape_type='raw'. It is called on (N, 5).",
         ),
         (
             "tf2.15-lambda",
             "layer lambda (Lambda): irconv has no rule for Keras's Lambda. It has the settings "
-            "function=a lambda, function_type='lambda', module='__main__', output_shape_type='raw'.",
+            "function=a lambda, function_type='lambda', module='__main__', output_shape_type='raw'. It is called on "
+            "(N, 5).",
         ),
         (
             "keras2.3.1-custom_layer",
-            "layer scale_1 (Scale): irconv has no rule for Keras's Scale. It has the weights factor 5.",
+            "layer scale_1 (Scale): irconv has no rule for Keras's Scale. It has the weights factor 5. It is called on (N, 5).",
         ),
     ],
 )

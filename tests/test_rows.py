@@ -28,12 +28,14 @@ from irconv.rows import (
     Input,
     InputCount,
     Iso,
+    KernelGroups,
     LastAxis,
     Only,
     Present,
     Rank,
     Selects,
     Weight,
+    channels_last,
     choices,
 )
 from tests.helpers import Array, numbers, rejection
@@ -272,3 +274,18 @@ def test_the_channels_may_lie_on_any_axis_but_the_first(axis: int, here: str) ->
     made, _ = decoded(ChannelAxis("axis"), {"axis": axis}, layer=BatchNorm)
     assert made.input_axes == {"x": (here, "n c s0 s1")}
     assert made.output_axes == {"y": (here, "n c s0 s1")}
+
+
+def test_a_layer_without_a_setting_for_the_order_of_axes_is_channels_last_and_its_kernel_tells_the_groups() -> None:
+    rows = (channels_last(), Weight("kernel", "kernel", "*k in out"), KernelGroups())
+    given = ValueType("float32", ("N", 9, 8, 6))
+    draft = Draft(Conv, "layer conv", given=[given])
+    kernel = NativeWeight("conv/kernel", LazyTensor.of(np.zeros((3, 2, 2, 12), np.float32)))
+    work = Workpiece({}, {"kernel": kernel})
+    for row in rows:
+        row.decode(work, draft)
+    assert draft.fields == {"groups": 3}
+    assert draft.input_axes["x"] == ("n *s c", "n c *s")
+    draft.given = [ValueType("float32", ("N", 9, 8, 5))]
+    with pytest.raises(Refused, match="layer conv: a kernel for 2 channels does not fit a value of 5"):
+        rows[2].decode(work, draft)

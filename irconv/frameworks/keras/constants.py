@@ -16,8 +16,9 @@ from irconv.ir.graph import Node
 from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.comparisons import Cast
-from irconv.ir.layers.elementwise import Sqrt
-from irconv.ir.layers.tensor_ops import Add, Constant, Mul, Reshape
+from irconv.ir.layers.elementwise import Cos, Neg, Sin, Sqrt
+from irconv.ir.layers.shape_ops import Range, Unsqueeze
+from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Mul, Reshape
 from irconv.ir.shapes import static
 from irconv.layout import Array
 from irconv.passes import fold_constants
@@ -81,8 +82,20 @@ def _of_two(function: Any) -> _Rule:
     return rule
 
 
+def _counted(layer: Range, given: list[Array]) -> Array:
+    if not all(isinstance(size, int) for size in (layer.start, layer.limit, layer.step)):
+        raise _Left
+    return np.arange(int(layer.start), int(layer.limit), int(layer.step))
+
+
 _RULES: Mapping[type[Any], _Rule] = {
     Add: _of_two(np.add),
+    Concat: lambda layer, given: np.concatenate(given, axis=layer.axis),
+    Cos: lambda _, given: np.cos(given[0]),
+    Neg: lambda _, given: np.negative(given[0]),
+    Range: _counted,
+    Sin: lambda _, given: np.sin(given[0]),
+    Unsqueeze: lambda layer, given: np.expand_dims(given[0], layer.axes),
     Cast: lambda layer, given: given[0].astype(numpy_dtype(layer.dtype)),
     Div: _of_two(np.divide),
     Maximum: _of_two(np.maximum),

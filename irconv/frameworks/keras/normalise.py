@@ -12,7 +12,7 @@ from typing import Any
 
 from irconv.codec import NativeModel, NativeWeight
 from irconv.errors import DamagedFile, Refused
-from irconv.frameworks.keras import composites
+from irconv.frameworks.keras import placing
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Value
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.variables import MODELS, layers_of, segment, shown
@@ -29,7 +29,7 @@ def normalise(
     otherwise. Raises one error naming every layer whose structure irconv does not read.
     """
     kind, body = str(config.get("class_name")), config["config"]
-    builder = Builder(facts, composites.place, apart)
+    builder = Builder(facts, placing.place, apart)
     body = body if isinstance(body, Mapping) else {"layers": body}
     origin = Origin(framework="keras", type=kind, name=str(body.get("name", "")), config={}, split_from=None)
     model = KerasLayer(kind, "", dict(body), tensors, (KerasCall(0, ()),), origin)

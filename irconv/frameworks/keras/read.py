@@ -11,13 +11,13 @@ from irconv import edits
 from irconv.codec import NativeModel, NativeWeight
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.keras import files, keras0, keras1, spelling, structure
-from irconv.frameworks.keras.composites import EXPANSIONS
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
 from irconv.frameworks.keras.inner import inner
 from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import check_model, normalise
 from irconv.frameworks.keras.own import named_apart
+from irconv.frameworks.keras.placing import EXPANSIONS
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.table.ops_sizes import OF_SIZES
 from irconv.frameworks.keras.training_alone import training_facts
@@ -121,12 +121,32 @@ def _found(file: KerasFile, facts: Facts, options: ReadOptions, problems: Proble
 
 def _decoded(model: NativeModel, source: SourceRecord, name: str, options: ReadOptions) -> Bundle:
     """The model through the table. What it has no rule for is said once for each class, with weights and settings."""
-    unknown = unknown_classes(edits.run(model, options), edits.with_plugins(TABLE, options))
+
+    def shapes(layer: str) -> str:
+        return _shapes_before(model, layer, source, name, options)
+
+    unknown = unknown_classes(edits.run(model, options), edits.with_plugins(TABLE, options), shapes)
     try:
         sized = any(layer.type in OF_SIZES for layer in model.layers.values())
         return decode(model, TABLE, source, name, options, folds=sized)
     except IrconvError as error:
         raise (with_all_else(unknown, error) if unknown else error) from error
+
+
+def _shapes_before(model: NativeModel, layer: str, source: SourceRecord, name: str, options: ReadOptions) -> str:
+    """The shapes of the values that a layer is first called on, where what makes them can be read."""
+    use = next((use for use in model.uses if use.layer == layer), None)
+    if use is None or options.until:
+        return ""
+    made = tuple(value for value in use.inputs if value not in {port.value for port in model.inputs})
+    known = {port.value: port.shape for port in model.inputs}
+    try:
+        if made:
+            graph = decode(model, TABLE, source, name, replace(options, until=made)).graph
+            known |= {port.value: port.shape for port in graph.outputs} if graph else {}
+    except IrconvError:
+        return ""
+    return " and ".join(f"({', '.join(map(str, known[value]))})" for value in use.inputs if value in known)
 
 
 def _taught(options: ReadOptions) -> dict[str, tuple[str, ...]]:

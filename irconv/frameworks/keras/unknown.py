@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from irconv.codec import Native, NativeModel, Table
 from irconv.errors import IrconvError, Problem
+from irconv.frameworks.keras.functions_named import named
 from irconv.frameworks.keras.variables import shown
 
 #: Settings of every layer, and of training.
@@ -16,14 +17,17 @@ _MOST = 5
 _LONGEST = 300
 
 
-def unknown_classes(model: NativeModel, table: Table) -> dict[str, Problem]:
-    """Class -> the problem that its layers are, by the first of them."""
+def unknown_classes(
+    model: NativeModel, table: Table, shapes: Callable[[str], str] = lambda _: ""
+) -> dict[str, Problem]:
+    """Class -> the problem that its layers are, by the first of them. `shapes` says what is known of the shapes of the
+    values that a layer is called on; empty for nothing."""
     rules = {codec.native for codec in table.codecs}
     found: dict[str, list[Native]] = {}
     for layer in model.layers.values():
         if layer.type not in rules:
             found.setdefault(layer.type, []).append(layer)
-    return {kind: _problem(model, table, kind, layers) for kind, layers in found.items()}
+    return {kind: _problem(model, table, kind, layers, shapes) for kind, layers in found.items()}
 
 
 def with_all_else(unknown: Mapping[str, Problem], error: IrconvError) -> IrconvError:
@@ -32,7 +36,9 @@ def with_all_else(unknown: Mapping[str, Problem], error: IrconvError) -> IrconvE
     return type(error)([*unknown.values(), *rest])
 
 
-def _problem(model: NativeModel, table: Table, kind: str, layers: list[Native]) -> Problem:
+def _problem(
+    model: NativeModel, table: Table, kind: str, layers: list[Native], shapes: Callable[[str], str]
+) -> Problem:
     first = layers[0]
     where = model.where.get(first.name, f"layer {first.name}")
     others = [layer.name for layer in layers[1:]]
@@ -43,6 +49,8 @@ def _problem(model: NativeModel, table: Table, kind: str, layers: list[Native]) 
     if settings := ", ".join(_settings(first.config)):
         about.append(f"the settings {settings[:_LONGEST]}{'...' if len(settings) > _LONGEST else ''}")
     said = f"It has {' and '.join(about)}. " if about else ""
+    if taken := shapes(first.name):
+        said += f"It is called on {taken}. "
     return Problem(where, _no_rule(kind), said + table.remedy(kind))
 
 
@@ -62,7 +70,9 @@ def _settings(config: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _function(value: Any) -> str:
-    """The name of the function of a Lambda layer; a lambda has none."""
+    """What a file says of the function of a Lambda layer: its name, and the source file that its code names."""
     if isinstance(value, Mapping):
         return "a lambda" if value.get("class_name") == "__lambda__" else str(value.get("config"))
-    return value if isinstance(value, str) else "a lambda"
+    if isinstance(value, str):
+        return value
+    return named(value[0]) if isinstance(value, list) and value else "a lambda"

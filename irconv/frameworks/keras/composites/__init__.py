@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from irconv.frameworks.keras import masks, models
+from irconv.frameworks.keras import models
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Value
 from irconv.frameworks.keras.composites import (
     activations,
@@ -19,15 +19,11 @@ from irconv.frameworks.keras.composites import (
     keras1_layers,
     layers,
     masking,
-    operators,
     quantised,
     recurrent,
     tensorflow_operators,
     wrappers,
 )
-from irconv.frameworks.keras.composites.fused import plain
-from irconv.frameworks.keras.packages import expansions as packages
-from irconv.frameworks.keras.precision import computes_in
 
 Expansion: TypeAlias = Callable[[Builder, KerasLayer], list[tuple[Value, ...]]]
 
@@ -45,18 +41,7 @@ _FAMILIES: tuple[Mapping[str, Expansion], ...] = (
     masking.EXPANSIONS,
     recurrent.EXPANSIONS,
     wrappers.EXPANSIONS,
-    packages.EXPANSIONS,
 )
 
 #: Keras kind -> how it is placed.
 EXPANSIONS: Mapping[str, Expansion] = {kind: found for family in _FAMILIES for kind, found in family.items()}
-
-
-def place(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
-    """Add a layer and its calls; the values that each call makes, in order."""
-    usual = operators.place if layer.kind.startswith("ops.") else plain
-    outer, builder.compute = builder.compute, computes_in(layer.kind, layer.config, builder.compute)
-    made = EXPANSIONS.get(layer.kind, usual)(builder, layer)
-    builder.compute = outer
-    masks.propagate(builder, layer, made)
-    return made

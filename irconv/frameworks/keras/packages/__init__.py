@@ -1,4 +1,4 @@
-"""Layers of well-known packages: Keras layers that TensorFlow Addons, keras-hub and others define, as operators of Keras.
+"""Layers of well-known packages: what TensorFlow Addons, keras-hub and others define, as operators of Keras.
 
 A file names such a class, its settings and its weights, and no formula. Each module here says, for the classes of one
 package, what a call computes, in operators of `keras.ops` and Keras' own layers (`drawing.Drawing`). `names` says which

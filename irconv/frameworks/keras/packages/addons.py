@@ -34,7 +34,7 @@ def _gelu(o: Drawing, inputs: Value) -> Value:
 
 def _snake(o: Drawing, inputs: Value) -> Value:
     """``x + sin(frequency x)^2 / frequency``."""
-    frequency = o.weight("frequency")
+    frequency = o.weight("Variable" if o.has("Variable") else "frequency")  # the package does not name it
     waves = o("Square", o("Sin", o("Multiply", frequency, inputs)))
     return o("Add", inputs, o("TrueDivide", waves, frequency))
 

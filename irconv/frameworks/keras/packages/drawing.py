@@ -8,6 +8,7 @@ from inspect import Parameter, signature
 from typing import Any, TypeAlias
 
 from irconv.codec import NativeWeight, OfShape, SizeOf
+from irconv.errors import MALFORMED
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.composites.operators import add
 from irconv.frameworks.keras.packages.variables import INSIDE
@@ -166,7 +167,13 @@ def drawn(rule: Rule, masks: bool = False) -> Expansion:
             said = f"the arguments {beyond}" if beyond else f"{len(call.arguments)} values"
             builder.problem(layer.name, f"is called with {said}, which irconv does not read")
             return (result,)
-        made = rule(Drawing(builder, layer, call), **given)
+        try:
+            made = rule(Drawing(builder, layer, call), **given)
+        except MALFORMED as error:
+            what = "expected the weights and settings of its package, but something is missing or of another kind"
+            what = f"{what}: {error!r}"
+            builder.problem(layer.name, what)
+            return (result,)
         values = (made,) if isinstance(made, Value) else made
         if masks and mask is not None:
             builder.masks[result] = mask

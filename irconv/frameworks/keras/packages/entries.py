@@ -14,7 +14,7 @@ def entry(kind: str, name: str, **settings: Any) -> Entry:
 
 
 def inside(name: str, parts: Sequence[tuple[str, Entry]], kind: str = "") -> Entry:
-    """A layer that only holds others, by their attributes; `kind` is its class, by which archives count it in a list."""
+    """A layer that only holds others, by their attributes; in a list archives count it by its class, `kind`."""
     return entry(f"parts>{kind or 'Parts'}", name, parts=list(parts))
 
 

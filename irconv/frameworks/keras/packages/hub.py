@@ -35,8 +35,8 @@ def _position_embedding(o: Drawing, inputs: Value) -> Value:
 def _tokens(o: Drawing, inputs: Value, reverse: bool = False) -> Value:
     """Rows of a table, or, the other way, products with each of them, capped softly."""
     if not reverse:
-        config = {"input_dim": None, "output_dim": None, **o.config, "mask_zero": o.config.get("mask_zero", False)}
-        kept = {key: config[key] for key in ("input_dim", "output_dim", "mask_zero", "dtype") if key in config}
+        kept: dict[str, Any] = {key: o.config.get(key) for key in ("input_dim", "output_dim", "dtype")}
+        kept["mask_zero"] = o.config.get("mask_zero", False)
         other = o.layer.tensors.get("reverse_embeddings")
         used = any(call.keywords.get("reverse") for call in o.layer.calls)
         if other is not None and not used and o.call is o.layer.calls[0]:
@@ -157,10 +157,11 @@ def _sines(o: Drawing, inputs: Value) -> Value:
     def rule(sizes: Sizes) -> Array:
         (features,) = whole(sizes, -1)
         places = np.arange(features)
-        return np.power(np.float32(1 / wavelength), (2 * (places // 2)).astype(np.float32) / np.float32(features))
+        exponents = (2 * (places // 2)).astype(np.float32) / np.float32(features)
+        return np.asarray(np.power(np.float32(1 / wavelength), exponents))
 
     def turn(sizes: Sizes) -> Array:
-        return (np.arange(*whole(sizes, -1)) % 2).astype(bool)
+        return np.asarray(np.arange(*whole(sizes, -1)) % 2 == 1)
 
     steps = o("Cast", o("Arange", start=0, stop=o.size(inputs, -2), step=1, dtype="int64"), dtype="float32")
     angles = o("Multiply", o("ExpandDims", steps, axis=-1), o.worked_out(inputs, rule))

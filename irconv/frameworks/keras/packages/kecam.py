@@ -59,7 +59,7 @@ def _drop_connect(o: Drawing, inputs: list[Value]) -> Value:
 
 
 def _rms(o: Drawing, inputs: Value) -> Value:
-    """``gamma x / sqrt(mean(x^2) + epsilon)``; along another axis than the last the factor still lies along the last."""
+    """``gamma x / sqrt(mean(x^2) + epsilon)``; the factor lies along the last axis, whatever the mean is over."""
     mean = o("Mean", o("Square", inputs), axis=o.config.get("axis", -1), keepdims=True)
     normal = o("Multiply", inputs, o("Rsqrt", o("Add", mean, float(o.config["epsilon"]))))
     return o("Multiply", normal, o.weight("gamma"))
@@ -81,22 +81,17 @@ def _standardised(o: Drawing, inputs: Value) -> Value:
     return o.activation(o.config.get("activation"), made)
 
 
+#: The settings of Keras' Conv2D that say what it computes.
+_OF_CONV = (
+    *("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "groups"),
+    *("activation", "use_bias", "trainable", "dtype"),
+)
+
+
 def _resampled(o: Drawing, inputs: Value) -> Value:
     """Keras' own Conv2D; what it has besides is for loading weights of another size."""
-    own = [
-        "filters",
-        "kernel_size",
-        "strides",
-        "padding",
-        "data_format",
-        "dilation_rate",
-        "groups",
-        "activation",
-        "use_bias",
-        "trainable",
-        "dtype",
-    ]
-    return o.own("Conv2D", "patches", {key: o.config[key] for key in own if key in o.config}, inputs, path="")
+    said = {key: o.config[key] for key in _OF_CONV if key in o.config}
+    return o.own("Conv2D", "patches", said, inputs, path="")
 
 
 def _evo(o: Drawing, inputs: Value) -> Value:

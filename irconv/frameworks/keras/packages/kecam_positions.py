@@ -33,7 +33,7 @@ def _grid(height: int, width: int) -> tuple[Array, Array]:
 def _relative(height: int, width: int) -> Array:
     """(t, t): the number of the step from one place to another in a table of all steps."""
     high, wide = _grid(height, width)
-    return (high[:, None] - high + height - 1) + (wide[:, None] - wide + width - 1) * (2 * height - 1)
+    return np.asarray((high[:, None] - high + height - 1) + (wide[:, None] - wide + width - 1) * (2 * height - 1))
 
 
 def _relative_bias(o: Drawing, inputs: Value) -> Value:
@@ -67,7 +67,7 @@ def _distance_bias(o: Drawing, inputs: Value) -> Value:
         if rows == -1:
             rows = next(n for n in range(high * stride, 0, -1) if keys % n == 0)
         (a, b), (c, d) = _grid(high, wide), _grid(rows, keys // rows)
-        return abs(c - a[:, None] * stride) + abs(d - b[:, None] * stride) * rows
+        return np.asarray(abs(c - a[:, None] * stride) + abs(d - b[:, None] * stride) * rows)
 
     found = o("Take", o.weight("positional_embedding"), o.worked_out(inputs, places, "int64"), axis=0)
     return o("Add", inputs, o("Transpose", found, axes=[2, 0, 1]) if heads else found)
@@ -86,7 +86,7 @@ def _kernel_bias(o: Drawing, inputs: Value) -> Value:
         start = (rows[:, None] * (2 * size - 1) + columns).reshape(-1)
         steps = (np.arange(size)[:, None] * (2 * size - 1) + np.arange(size)).reshape(-1)
         index = (start[:, None] + steps)[::-1]
-        return index.reshape(len(index), *(1 for _ in sizes[4:]), len(steps))
+        return np.asarray(index.reshape(len(index), *(1 for _ in sizes[4:]), len(steps)))
 
     found = o("Take", o.weight("positional_embedding"), o.worked_out(inputs, places, "int64"), axis=-1)
     if first:
@@ -120,14 +120,14 @@ def _learned_bias(o: Drawing, inputs: Value) -> Value:
     def coordinates(sizes: Sizes) -> Array:
         height, width = size(sizes)
         if absolute:
-            found = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1)
-            found = found.astype(np.float32) / [height // 2, width // 2] - 1
-            return found.reshape(-1, 2) if len(sizes) == 3 else found
+            places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1)
+            scaled = places / np.array([height // 2, width // 2]) - 1
+            return np.asarray(scaled.reshape(-1, 2) if len(sizes) == 3 else scaled)
         steps = np.meshgrid(np.arange(1 - height, height), np.arange(1 - width, width), indexing="ij")
         said = o.config["pos_scale"]
         scale = [height, width] if said == -1 else said if isinstance(said, list) else [said, said]
-        found = np.stack(steps, axis=-1) * 8 / [float(n - 1) for n in scale]
-        return (np.sign(found) * np.log1p(np.abs(found)) / (np.log(2.0) * 3.0)).reshape(-1, 2)
+        found = np.stack(steps, axis=-1) * 8 / np.array([float(n - 1) for n in scale])
+        return np.asarray(np.sign(found) * np.log1p(np.abs(found)) / (np.log(2.0) * 3.0)).reshape(-1, 2)
 
     hidden = o("Matmul", o.worked_out(inputs, coordinates), o.weight("hidden_weight"))
     made = o("Matmul", o("Relu", o("Add", hidden, o.weight("hidden_bias"))), o.weight("out"))

@@ -17,7 +17,7 @@ def _snake(o: Drawing, inputs: Value) -> Value:
     """``x + sin(beta x)^2 / beta``."""
     beta: Any = o.weight("beta_factor") if o.has("beta_factor") else float(o.config["beta"])
     waves = o("Square", o("Sin", o("Multiply", beta, inputs)))
-    return o("Add", inputs, o("Multiply", o("TrueDivide", 1.0, beta), waves))
+    return o("Add", inputs, o("TrueDivide", waves, beta))
 
 
 def _patches(o: Drawing, images: Value) -> Value:

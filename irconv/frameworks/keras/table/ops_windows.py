@@ -12,7 +12,7 @@ from irconv.frameworks.keras.table.rows import IMAGE, padding_of_rank
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.resampling import Resize
-from irconv.rows import Axes, Fixed, Input, Only, Weight, through
+from irconv.rows import Axes, Fixed, Input, KernelGroups, Only, Weight, through
 
 _DEFAULTS = {"strides": None, "padding": "valid", "data_format": "channels_last"}
 
@@ -81,18 +81,11 @@ class Steps(Row):
 
 @dataclass(frozen=True)
 class ConvPadding(Row):
-    """The word for padding, and the groups, which the sizes of value and kernel tell. It stands last."""
+    """The word for padding."""
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        spatial, kernel = draft.ranks[0] - 2, draft.types["kernel"].shape
-        draft.fields["padding"] = through(
-            draft, "padding", padding_of_rank(spatial).decode, native.config.pop("padding")
-        )
-        order = draft.input_axes["x"][0].split()
-        channels = draft.given[0].shape[1 if order.index("c") == 1 else -1]
-        if not isinstance(channels, int) or not isinstance(kernel[1], int) or channels % kernel[1]:
-            raise draft.refuse(f"a kernel for {kernel[1]} channels does not fit a value of {channels}")
-        draft.fields["groups"] = channels // kernel[1]
+        rule, word = padding_of_rank(draft.ranks[0] - 2).decode, native.config.pop("padding")
+        draft.fields["padding"] = through(draft, "padding", rule, word)
 
 
 CONV = Codec(
@@ -105,6 +98,7 @@ CONV = Codec(
     Weight("kernel", "kernel", "*k in out", positional=True),
     Steps("strides", "stride"),
     Steps("dilation_rate", "dilation"),
+    KernelGroups(),
     ConvPadding(),
 )
 """Is read only: what is written are layers with their own kernels."""
