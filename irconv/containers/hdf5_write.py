@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +25,16 @@ _STORED_AS = {"bfloat16": "uint16"}
 
 
 def write(path: Path, root: Folder, progress: Progress | None = None) -> None:
-    """Write a new file. The same content gives the same bytes. Raises `Refused` for element types without a way."""
+    """Write a new file. The same content gives the same bytes. Raises `Refused` for element types without a way, and
+    `OSError` where the disk does not take it."""
     placed: list[tuple[LazyTensor, int]] = []
-    with h5py.File(path, "x", libver="earliest", track_order=False) as file:
-        _fill(file, root, placed)
+    try:
+        with h5py.File(path, "x", libver="earliest", track_order=False) as file:
+            _fill(file, root, placed)
+    except RuntimeError as error:  # what h5py raises where the library cannot close a file, for want of room
+        number = re.search(r"errno = (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code), str(path)) from error
     output = OutputFile(path, existing=True)
     try:
         write_tensors(output, placed, progress)

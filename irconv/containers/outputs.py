@@ -118,6 +118,13 @@ class Output:
         self._spaces.clear()
         self._entries.clear()
 
+    def named(self, temporary: object) -> str:
+        """The output that an error is about, which knows it by its temporary name or not at all."""
+        for entry in self._entries:
+            if f"{temporary}/".startswith(f"{entry.temporary}/"):
+                return f"{entry.final}{str(temporary).removeprefix(str(entry.temporary))}"
+        return str(temporary or (self._entries[-1].final if self._entries else "output"))
+
     def _path(self, final: Path, own: Own | None) -> Path:
         check_place(final, self.force, self._sources, own)
         if final in {entry.final for entry in self._entries}:
@@ -184,9 +191,7 @@ def whole_output(force: bool, dry_run: bool = False, sources: Iterable[Path] = (
     except OutputFailed:  # which may be Python's own FileExistsError, too
         raise
     except OSError as error:
-        raise OutputFailed(
-            str(error.filename or "output"), f"could not be written: {error.strerror or error}"
-        ) from error
+        raise OutputFailed(output.named(error.filename), f"could not be written: {error.strerror or error}") from error
     finally:
         output.discard()
 

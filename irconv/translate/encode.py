@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,13 +24,46 @@ def encode(bundle: Bundle, table: Table) -> NativeModel:
     """The bundle's graph as native layers and uses; inputs of a use are positional, in the op's own order.
 
     An input name is a value of the graph, or ``<layer>.<native tensor>`` for one of the layer's tensors, or empty for
-    an optional one that is absent. Raises one error that names every layer the framework cannot express.
+    an optional one that is absent; a layer is called otherwise where a value has the name of such a tensor. Raises one
+    error that names every layer the framework cannot express.
     """
     assert bundle.graph is not None, "a bundle without a graph has nothing to encode"
-    encoder = _Encoder(bundle, table)
-    model = encoder.graph(bundle.graph)
-    encoder.problems.raise_any()
-    return replace(model, layers=encoder.natives)
+    while True:
+        encoder = _Encoder(bundle, table)
+        model = encoder.graph(bundle.graph)
+        encoder.problems.raise_any()
+        mixed = [
+            name
+            for name, native in encoder.natives.items()
+            if any(f"{name}.{slot}" in encoder.values for slot in native.tensors)
+        ]
+        if not mixed:
+            return replace(model, layers=encoder.natives)
+        bundle = _renamed(bundle, mixed)
+        assert bundle.graph is not None, "it had one"
+
+
+def _renamed(bundle: Bundle, names: Sequence[str]) -> Bundle:
+    """The bundle with some layers called otherwise, in bodies, too."""
+    others: dict[str, str] = {}
+    for name in names:
+        other = f"{name}_"
+        while other in bundle.layers or other in others.values():
+            other += "_"
+        others[name] = other
+
+    def called(graph: Graph) -> Graph:
+        nodes = (node.model_copy(update={"layer": others.get(node.layer, node.layer)}) for node in graph.nodes)
+        return graph.model_copy(update={"nodes": tuple(nodes)})
+
+    layers = {
+        others.get(name, name): layer.model_copy(update={"body": called(layer.body)})
+        if isinstance(layer, Scan)
+        else layer
+        for name, layer in bundle.layers.items()
+    }
+    assert bundle.graph is not None, "the caller has looked"
+    return replace(bundle, layers=layers, graph=called(bundle.graph))
 
 
 class _Encoder:
@@ -40,9 +73,12 @@ class _Encoder:
         self.bundle, self.table = bundle, table
         self.problems = Problems()
         self.natives: dict[str, Native] = {}
+        self.values: set[str] = set()
+        """The names of all values, those of bodies included."""
 
     def graph(self, graph: Graph) -> NativeModel:
         types = infer_types(self.bundle, graph)
+        self.values |= types.keys()
         uses: list[NativeUse] = []
         bodies: dict[str, NativeModel] = {}
         for node in graph.nodes:

@@ -103,14 +103,23 @@ def _initializers(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, 
     """
     found: dict[str, LazyTensor] = {}
     names: dict[str, str] = {}
+    owners: dict[str, tuple[Any, ...]] = dict.fromkeys(_values(model), ("a value of the graph",))
     for layer_name, layer in model.layers.items():
         for slot, weight in layer.tensors.items():
-            name = weight.path
-            if name in found and found[name] is not weight.data and found[name].changes != weight.data.changes:
-                name = f"{layer_name}.{slot}"
+            own = weight.path, weight.literal, weight.data.changes
+            wanted = f"{layer_name}.{slot}"
+            name = weight.path if owners.get(weight.path, own) == own else wanted
+            while owners.setdefault(name, own) != own:
+                name = f"{name}_"
             found.setdefault(name, weight.data)
-            names[f"{layer_name}.{slot}"] = name
+            names[wanted] = name
     return found, names
+
+
+def _values(model: NativeModel) -> set[str]:
+    """The names of values, bodies included: weights share one space of names with them."""
+    named = {port.value for port in model.inputs} | {value for use in model.uses for value in use.outputs if value}
+    return named.union(*(_values(body) for body in model.bodies.values()))
 
 
 def _header(name: str, tensor: LazyTensor) -> Any:
