@@ -8,8 +8,8 @@ from dataclasses import replace
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node, Port
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.tensor_ops import Transpose
 from irconv.layout import invert
+from irconv.passes.transposes import transposing
 
 
 def to_source_axes(bundle: Bundle) -> Bundle:
@@ -58,9 +58,7 @@ def to_source_axes(bundle: Bundle) -> Bundle:
 
 
 def _transpose(layers: dict[str, Layer], order: tuple[int, ...], value: str, result: str) -> Node:
-    name = f"transpose_{''.join(map(str, order))}"
-    layers.setdefault(name, Transpose(permutation=order))
-    return Node(layer=name, scope="", inputs={"x": value}, outputs={"y": result})
+    return Node(layer=transposing(layers, order), scope="", inputs={"x": value}, outputs={"y": result})
 
 
 def _at_source(port: Port, order: tuple[int, ...]) -> Port:

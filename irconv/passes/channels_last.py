@@ -26,6 +26,7 @@ from irconv.passes import bodies
 from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
 from irconv.passes.images import CHANNELS_FIRST, Images
 from irconv.passes.moves import Move, Order, Site, move_of, natural
+from irconv.passes.transposes import transposing
 from irconv.passes.value_names import short_names
 
 _UNKNOWN_SIZE = 64  # stands for a symbolic dimension when costs are compared
@@ -348,8 +349,7 @@ class _Pass:
 
     def _turned(self, root: str, wanted: Order, scope: str) -> str:
         change = compose(invert(self.layouts[root]), wanted)
-        layer = f"transpose_{''.join(map(str, change))}"
-        self.layers.setdefault(layer, Transpose(permutation=change))
+        layer = transposing(self.layers, change, self.bundle.layers)
         name = f"{root}/{''.join(map(str, wanted))}"
         source = self.stored[root, self.layouts[root]]
         self.nodes.append(Node(layer=layer, scope=scope, inputs={"x": source}, outputs={"y": name}))

@@ -34,6 +34,7 @@ from irconv.layout import customary, invert, permutation, relayout
 from irconv.passes import bodies, channels_last
 from irconv.passes.flatten_fold import tensor_owners
 from irconv.passes.images import Images
+from irconv.passes.transposes import transposing
 
 Turns: TypeAlias = Mapping[str, tuple[str, str]]
 """Slot -> (axes as the native layer has them, axes as the IR layer does)."""
@@ -210,8 +211,7 @@ class _Rewriting:
 
     def turn(self, source: str, order: tuple[int, ...], result: str, scope: str) -> None:
         """Add a Transpose."""
-        name = f"transpose_{''.join(map(str, order))}"
-        self.layers.setdefault(name, Transpose(permutation=order))
+        name = transposing(self.layers, order)
         self.nodes.append(Node(layer=name, scope=scope, inputs={"x": source}, outputs={"y": result}))
 
     def between(self, node: Node, before: Mapping[str, tuple[int, ...]], after: Mapping[str, tuple[int, ...]]) -> None:

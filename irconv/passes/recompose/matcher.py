@@ -15,10 +15,11 @@ from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
-from irconv.ir.layers.tensor_ops import Constant, Transpose
+from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import static
 from irconv.layout import Array, customary, invert, regrouped
+from irconv.passes.transposes import transposing
 
 Operand: TypeAlias = StoredOperand | LiteralOperand
 Place: TypeAlias = "tuple[int, tuple[int, ...]]"
@@ -236,8 +237,7 @@ class Work:
         return found
 
     def _turn(self, value: str, order: Sequence[int], result: str, scope: str) -> Node:
-        name = f"transpose_{''.join(map(str, order))}"
-        self.layers.setdefault(name, Transpose(permutation=tuple(order)))
+        name = transposing(self.layers, order)
         return Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result})
 
     def _insert(self, number: Place, node: Node, place: int) -> None:
