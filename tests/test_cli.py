@@ -147,7 +147,8 @@ def test_an_opset_that_cannot_say_the_model_is_refused(case: Any, opset: int, re
         ),
         (
             "keras2.3.1-custom_layer",
-            "layer scale_1 (Scale): irconv has no rule for Keras's Scale. It has the weights factor 5. It is called on (N, 5).",
+            "layer scale_1 (Scale): irconv has no rule for Keras's Scale. It has the weights factor 5. It is called on "
+            "(N, 5).",
         ),
     ],
 )

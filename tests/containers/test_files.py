@@ -85,3 +85,32 @@ def test_the_digest_is_sha256(tmp_path: Path) -> None:
     content = np.random.default_rng(1).bytes(3_000_001)
     (tmp_path / "x").write_bytes(content)
     assert sha256(tmp_path / "x") == hashlib.sha256(content).hexdigest()
+
+
+def test_small_tensors_are_written_together_and_large_ones_by_themselves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_SMALL", 40)
+    monkeypatch.setattr(files, "_MANY", 3)
+    sizes = (5, 1, 2, 30, 3, 4, 6, 7, 25)
+    arrays = [numbers(size, seed=n) for n, size in enumerate(sizes)]
+    starts = np.cumsum([0, *(array.nbytes for array in arrays)]).tolist()
+    placed = [(LazyTensor.of(array), start) for array, start in zip(arrays, starts[:-1], strict=True)]
+    written: list[tuple[int, int]] = []
+    output = OutputFile(tmp_path / "out")
+    write_tensors(output, placed, lambda done, total: written.append((done, total)))
+    output.close()
+    assert (tmp_path / "out").read_bytes() == b"".join(array.tobytes() for array in arrays)
+    assert written[-1] == (starts[-1], starts[-1])
+    jobs = [job for tensor, start in placed for job in tensor.jobs(output, start, 2**20)]
+    assert [nbytes for nbytes, _ in files._together(jobs)] == [32, 120, 52, 100, 28]
+
+
+def test_what_a_small_job_raises_is_raised(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(bytes(20))
+    source = SourceFile(tmp_path / "x")
+    tensor = LazyTensor(FileBytes(source, 0, "float32", (5,))).relayout(relayout("a", "~a", (5,)))
+    os.truncate(tmp_path / "x", 10)
+    output = OutputFile(tmp_path / "out")
+    text = rejection(lambda: write_tensors(output, [(tensor, 0)]), DamagedFile)
+    assert text.startswith(f"{tmp_path / 'x'}: expected 20 bytes at offset 0")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from irconv.containers.files import SourceFile
-from irconv.containers.watch import check_unchanged, note, watched
+from irconv.containers.watch import check_unchanged, keeping, note, once, watched
 from irconv.errors import DamagedFile
 from tests.helpers import rejection
 
@@ -75,3 +75,29 @@ def test_nothing_is_noted_outside_and_reading_a_file_does_not_change_it(file: Pa
     file.read_bytes()
     assert list(seen) == [file]
     check_unchanged(seen)
+
+
+def test_what_is_found_in_a_file_is_found_once_while_the_file_stays_as_it_is(file: Path) -> None:
+    asked: list[str] = []
+
+    def find(kind: str) -> bytes:
+        asked.append(kind)
+        return file.read_bytes()
+
+    assert once(file, "a", lambda: find("a")) == once(file, "a", lambda: find("a")), "outside it is found anew"
+    with keeping():
+        with keeping():
+            first = once(file, "a", lambda: find("a"))
+        assert once(file, "a", lambda: find("a")) is first
+        assert once(file, "b", lambda: find("b")) is not None
+        grown(file)
+        assert once(file, "a", lambda: find("a")) == first + b"z"
+    assert asked == ["a", "a", "a", "b", "a"]
+
+
+def test_what_was_found_before_the_file_changed_is_not_used_where_it_is_watched(file: Path) -> None:
+    with keeping(), watched():
+        once(file, "a", file.read_bytes)
+        grown(file)
+        text = rejection(lambda: once(file, "a", file.read_bytes), DamagedFile)
+    assert text.startswith(f"{file}: has changed while it was read")

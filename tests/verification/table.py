@@ -41,8 +41,10 @@ SOURCES: Mapping[str, tuple[Path, ReadOptions]] = {
     "TensorFlow 1 checkpoint": (FIXTURES / "tensorflow/lookups/model.ckpt.index", ReadOptions()),
     "TensorFlow 1 SavedModel": (FIXTURES / "tensorflow/graphs/saved", ReadOptions(tags=("serve",))),
     "TensorFlow 2 SavedModel": (FIXTURES / "tensorflow/exported", ReadOptions(signature="serving_default")),
+    "TensorFlow frozen `.pb`": (FIXTURES / "tensorflow/blocks/keras3.pb", ReadOptions()),
     "ONNX": (FIXTURES / "onnx/onnx-ladder-convnet/opset13.onnx", ReadOptions()),
     "PyTorch `.pt2`": (FIXTURES / "torch-programs/torch213-unet-upsample/model.pt2", ReadOptions()),
+    "TorchScript": (FIXTURES / "torch-scripts/torch213-mobile-norms/traced.pt", ReadOptions()),
     "PyTorch module `.pt`": (FIXTURES / "torch/chain-norms.pt", ReadOptions(input_shape=("N,4,9,9",))),
     "Theano with `--arch`": (_THEANO / "model.h5", ReadOptions(arch=_THEANO / "arch.json")),
 }

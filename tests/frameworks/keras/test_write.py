@@ -16,6 +16,7 @@ from irconv.api import Written
 from irconv.errors import Refused
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Unsayable, spell
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
+from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.options import ReadOptions, WriteOptions
@@ -335,3 +336,19 @@ def _run(path: Path, x: Array) -> Array:
     found: Array = np.asarray(keras.models.load_model(path, compile=False)(x))
     keras.backend.clear_session()
     return found
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_layers_may_be_called_as_irconv_calls_its_own_transposes(suffix: str, tmp_path: Path) -> None:
+    conv = Conv(stride=(1, 1), dilation=(1, 1), groups=1, padding="same_upper")
+    builder = Builder(x=("N", 3, 5, 6))
+    builder.add("transpose_0231", conv, "x", kernel=numbers(4, 3, 2, 2), bias=numbers(4))
+    builder.add("transpose_0312", conv, "transpose_0231", kernel=numbers(5, 4, 2, 2, seed=1), bias=numbers(5))
+    bundle, written = builder.build(), tmp_path / f"m{suffix}"
+    irconv.write(bundle, written)
+    back, given = irconv.read(written), [numbers(2, 3, 5, 6, seed=2)]
+    assert set(bundle.layers) <= set(back.layers)
+    assert {type(back.layers[name]) for name in bundle.layers} == {Conv}
+    wanted, *_ = irconv.run(bundle, given, io="native").values()
+    found, *_ = irconv.run(back, given, io="native").values()
+    assert error(found, wanted) < 1e-6
