@@ -13,8 +13,9 @@ def aten_page(generated: str) -> str:
 
     lines = ["# PyTorch: the operators of ATen that are read", "", generated, ""]
     lines += [
-        f"{len(HANDLERS)} overloads, in programs (`.pt2`) and, where PyTorch has a schema for them, in TorchScript. Their forms in place",
-        "(`add_`) are read as well. An overload that is not here is refused by its name, with the module that calls it.",
+        f"{len(HANDLERS)} overloads, in programs (`.pt2`) and, where PyTorch has a schema for them, in TorchScript.",
+        "Their forms in place (`add_`) are read as well. An overload that is not here is refused by its name, with the",
+        "module that calls it.",
         "",
     ]
     for family in FAMILIES:
