@@ -8,12 +8,12 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import Dropout
-from irconv.ir.layers.tensor_ops import Identity
+from irconv.ir.layers.tensor_ops import Concat, Identity
 from irconv.passes import bodies
 
 
 def run(bundle: Bundle) -> Bundle:
-    """The graph without Identity and Dropout. Outputs keep their names; one that would be an input, or the same value
+    """The graph without Identity, Dropout and joins of one value. Outputs keep their names; one that would be an input, or the same value
     as another output, keeps an Identity."""
     return bodies.everywhere(bundle, _run)
 
@@ -23,8 +23,9 @@ def _run(bundle: Bundle) -> Bundle:
         return bundle
     same: dict[str, str] = {}
     for node in bundle.graph.nodes:
-        if isinstance(bundle.layers[node.layer], Identity | Dropout):
-            same[node.outputs["y"]] = same.get(node.inputs["x"], node.inputs["x"])
+        layer, (first, *others) = bundle.layers[node.layer], (*node.inputs.values(), "")
+        if isinstance(layer, Identity | Dropout) or (isinstance(layer, Concat) and others == [""]):
+            same[node.outputs["y"]] = same.get(first, first)
     ends = {port.value for port in bundle.graph.outputs}
     fixed = {port.value for port in bundle.graph.inputs} | (ends - set(same))
     renamed: dict[str, str] = {}
@@ -41,6 +42,7 @@ def _run(bundle: Bundle) -> Bundle:
         if result in same and (result not in ends or renamed.get(same[result]) == result):
             continue
         layers[node.layer] = Identity() if result in same else bundle.layers[node.layer]
+        inputs = {"x": next(iter(inputs.values()))} if result in same else inputs
         outputs = {slot: renamed.get(value, value) for slot, value in node.outputs.items()}
         nodes.append(node.model_copy(update={"inputs": inputs, "outputs": outputs}))
     return replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))

@@ -7,7 +7,7 @@ import numpy as np
 import irconv
 from irconv.ir.layers.activations import Relu
 from irconv.ir.layers.normalisation import Dropout
-from irconv.ir.layers.tensor_ops import Identity
+from irconv.ir.layers.tensor_ops import Concat, Identity
 from irconv.passes import remove_identity
 from tests.helpers import Builder, numbers, used_types
 
@@ -33,3 +33,11 @@ def test_an_output_that_would_be_an_input_keeps_one_identity() -> None:
 def test_a_bundle_without_them_is_the_same() -> None:
     bundle = Builder(x=("N", 3)).add("relu", Relu(), "x").build()
     assert remove_identity.run(bundle).manifest() == bundle.manifest()
+
+
+def test_a_join_of_one_value_is_taken_out() -> None:
+    builder = Builder(x=("N", 3)).add("join", Concat(axis=1), "x").add("relu", Relu(), "join")
+    assert used_types(remove_identity.run(builder.build())) == ["Relu"]
+    ends = remove_identity.run(Builder(x=("N", 3)).add("join", Concat(axis=1), "x").build())
+    assert used_types(ends) == ["Identity"]
+    assert np.array_equal(irconv.run(ends, [numbers(2, 3)], runtime="numpy")["join"], numbers(2, 3))

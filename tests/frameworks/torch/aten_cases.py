@@ -114,6 +114,7 @@ SHAPES: dict[str, Case] = {
     "mT": (lambda a: a.mT, (X,)),
     "narrow": (lambda a: a.narrow(2, 1, 3), (X,)),
     "narrow from the end": (lambda a: a.narrow(2, -3, 3), (X,)),
+    "one alone joined": (lambda a: torch.cat([a], 1) * 2, (X,)),
     "tile": (lambda a: a.tile(2, 3), (X,)),
     "tile with more axes": (lambda a: a.tile(2, 1, 1, 3), (X,)),
     "repeat interleave": (lambda a: a.repeat_interleave(3, 1), (X,)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 
 class Block(nn.Module):
@@ -103,3 +104,83 @@ def filled(module: nn.Module) -> nn.Module:
             elif tensor.is_floating_point():
                 tensor.normal_(0, 0.2, generator=random)
     return module.eval()
+
+
+class Inverted(nn.Module):
+    """Expansion, depthwise convolution, excitation, projection (MobileNetV3, EfficientNet)."""
+
+    def __init__(self, before: int, inside: int, after: int, stride: int, act: type[nn.Module]) -> None:
+        super().__init__()
+        self.expand = nn.Sequential(nn.Conv2d(before, inside, 1, bias=False), nn.BatchNorm2d(inside), act())
+        depthwise = nn.Conv2d(inside, inside, 5, stride, 2, groups=inside, bias=False)
+        self.depthwise = nn.Sequential(depthwise, nn.BatchNorm2d(inside), act())
+        self.fc1, self.fc2 = nn.Conv2d(inside, 4, 1), nn.Conv2d(4, inside, 1)
+        self.project = nn.Sequential(nn.Conv2d(inside, after, 1, bias=False), nn.BatchNorm2d(after))
+        self.shortcut = stride == 1 and before == after
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.depthwise(self.expand(x))
+        scale = functional.hardsigmoid(self.fc2(functional.relu(self.fc1(functional.adaptive_avg_pool2d(y, 1)))))
+        y = self.project(scale * y)
+        return x + y if self.shortcut else y
+
+
+class Mobile(nn.Module):
+    """MobileNetV3 with few blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.Hardswish())
+        self.blocks = nn.Sequential(Inverted(8, 12, 8, 1, nn.ReLU), Inverted(8, 20, 10, 2, nn.Hardswish))
+        self.classifier = nn.Sequential(
+            nn.Linear(10, 14), nn.Hardswish(), nn.Dropout(0.2, inplace=True), nn.Linear(14, 5)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classifier(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+class UNet(nn.Module):
+    """Two levels down and up again, joined level by level."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down1, self.down2, self.middle = self.double(3, 6), self.double(6, 10), self.double(10, 14)
+        self.up2, self.up1 = nn.ConvTranspose2d(14, 10, 2, 2), nn.ConvTranspose2d(10, 6, 2, 2)
+        self.join2, self.join1 = self.double(20, 10), self.double(12, 6)
+        self.head = nn.Conv2d(6, 4, 1)
+
+    @staticmethod
+    def double(before: int, after: int) -> nn.Sequential:
+        return nn.Sequential(
+            nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(),
+            nn.Conv2d(after, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(),
+        )  # fmt: skip
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.down1(x)
+        second = self.down2(functional.max_pool2d(first, 2))
+        x = self.up2(self.middle(functional.max_pool2d(second, 2)))
+        x = self.up1(self.join2(torch.cat([x, second], 1)))
+        return self.head(self.join1(torch.cat([x, first], 1)))
+
+
+class Causal(nn.Module):
+    """A language model of one block that sees no later word, its head tied to its table."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(19, 12), nn.Embedding(9, 12)
+        self.norm, self.qkv, self.out = nn.LayerNorm(12), nn.Linear(12, 36), nn.Linear(12, 12)
+        self.last, self.head = nn.LayerNorm(12), nn.Linear(12, 19, bias=False)
+        self.head.weight = self.words.weight
+        self.register_buffer("mask", torch.tril(torch.ones(9, 9, dtype=torch.bool)))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        count, steps = ids.shape
+        x = self.words(ids) + self.places(torch.arange(steps))
+        q, k, v = self.qkv(self.norm(x)).view(count, steps, 3, 2, 6).permute(2, 0, 3, 1, 4).unbind(0)
+        scores = (q @ k.transpose(-2, -1)) / 6**0.5
+        scores = scores.masked_fill(~self.mask[:steps, :steps], float("-inf")).softmax(-1)
+        x = x + self.out((scores @ v).transpose(1, 2).reshape(count, steps, 12))
+        return self.head(self.last(x))

@@ -142,7 +142,8 @@ def _clamp(reader: ProgramReader, call: Call) -> None:
 def _dropout(reader: ProgramReader, call: Call) -> None:
     if call.arguments.get("train"):
         raise Refused(call.where, "drops elements, as in training", "Export the module in eval mode.")
-    reader.place(call, Dropout(rate=float(call.arguments["p"])), x=reader.value(call.arguments["input"]))
+    # in place the tensor has another name
+    reader.place(call, Dropout(rate=float(call.arguments["p"])), x=reader.value(call.source))
 
 
 def _softmax(layer: type[Softmax] | type[LogSoftmax]) -> Handler:

@@ -131,6 +131,9 @@ def _sliced(reader: ProgramReader, call: Call) -> None:
 
 def _joined(reader: ProgramReader, call: Call) -> None:
     values = [reader.value(tensor) for tensor in call.arguments["tensors"]]
+    if len(values) == 1:
+        reader.gives(call, values[0])
+        return
     axis = call.get("dim", 0) % len(reader.importer.type_of(values[0]).shape)
     reader.place(call, Concat(axis=axis), **{f"x{i}": value for i, value in enumerate(values)})
 
