@@ -268,18 +268,39 @@ def convert(
         reader = _reader(path, reading.source_format)
         _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
         bundle = _read(reader, path, reading)
-    if writer.stored and bundle.graph is not None:
-        # what a graph computes of its own constants is stored where a target's layers need it so
-        writing = replace(writing, merge=True)
     bundle = _probed(path, bundle, reader, reading, writing)
-    if not verify:
-        return _write(bundle, Path(destination), writing, progress, sources, None)
-    from irconv.verification.conversion import judge
-    from irconv.verification.sides import Given
+    judging = None
+    if verify:
+        from irconv.verification.conversion import judge
+        from irconv.verification.sides import Given
 
-    given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
-    judging = judge(given, Path(destination), writer, read)
-    return _write(bundle, Path(destination), writing, progress, sources, judging)
+        given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
+        judging = judge(given, Path(destination), writer, read)
+    return _stored(bundle, reader.graphs, writer, Path(destination), writing, progress, sources, judging)
+
+
+def _stored(
+    bundle: Bundle,
+    exported: bool,
+    writer: Writer,
+    destination: Path,
+    writing: WriteOptions,
+    progress: Progress | None,
+    sources: Iterable[Path],
+    judging: _Judge | None,
+) -> Written:
+    """Write a bundle; what its graph computes of its own constants is stored where a target's layers need it so: of an
+    exported graph at once, of a model only where it cannot be written as it is. Raises what `_write` raises."""
+    if not writer.stored or bundle.graph is None or writing.merge or exported:
+        writing = replace(writing, merge=writing.merge or (exported and writer.stored and bundle.graph is not None))
+        return _write(bundle, destination, writing, progress, sources, judging)
+    try:
+        return _write(bundle, destination, writing, progress, sources, judging)
+    except Refused as error:
+        try:
+            return _write(bundle, destination, replace(writing, merge=True), progress, sources, judging)
+        except IrconvError:
+            raise error from None
 
 
 def _probed(path: Path, bundle: Bundle, reader: Reader, reading: ReadOptions, writing: WriteOptions) -> Bundle:
