@@ -328,8 +328,8 @@ def test_all_unknown_layers_are_reported_at_once(tmp_path: Path) -> None:
     assert done.err == (
         f"{model}: layer conv2d (Conv2DWarped): irconv has no rule for Keras's Conv2DWarped. It has the weights kernel "
         "3x2x3x5, bias 5 and the settings filters=5, kernel_size=[3, 2], strides=[1, 1], padding='valid', "
-        "data_format='channels_last', dilation_rate=[1, 1], groups=1, activation='linear', use_bias=True. "
-        f"{advice}\n"
+        "data_format='channels_last', dilation_rate=[1, 1], groups=1, activation='linear', use_bias=True. It is called "
+        f"on (N, 11, 8, 3). {advice}\n"
         f"{model}: layer flatten (Squash): irconv has no rule for Keras's Squash. It has the settings "
         f"data_format='channels_last'. {advice}\n"
     )

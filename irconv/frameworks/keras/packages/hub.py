@@ -9,6 +9,7 @@ import numpy as np
 
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.manifest import Omitted
 from irconv.layout import Array
 
@@ -156,6 +157,7 @@ def _sines(o: Drawing, inputs: Value) -> Value:
 
     def rule(sizes: Sizes) -> Array:
         (features,) = whole(sizes, -1)
+        written_out(features, f"waves for {features} features")
         places = np.arange(features)
         exponents = (2 * (places // 2)).astype(np.float32) / np.float32(features)
         return np.asarray(np.power(np.float32(1 / wavelength), exponents))
@@ -171,6 +173,7 @@ def _sines(o: Drawing, inputs: Value) -> Value:
 
 def frequencies(size: int, config: Mapping[str, Any]) -> Array:
     """The angle of each pair of features at the first place, by the settings of a RotaryEmbedding."""
+    written_out(size, f"turning {size} features")
     places = np.arange(0, size, 2, dtype=np.float32)
     base, scale = np.float32(config["max_wavelength"]), np.float32(config.get("scaling_factor", 1.0))
     said = config.get("denominator_dim")

@@ -12,6 +12,7 @@ from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, drawn
 from irconv.frameworks.keras.packages.hub import attends, causal, joined, rotated, whole
 from irconv.frameworks.keras.packages.hub_variables import LLAMAS, NORMS
+from irconv.ir.layers.ranges import written_out
 
 _BARRED = -1e9
 
@@ -138,6 +139,7 @@ def _gemma_attention(o: Drawing, x: Value, mask: Value) -> Value:
 def _slopes(heads: int, most: float = 8.0) -> list[float]:
     """How fast the bias of each head falls: powers of ``2^(-most / heads)``; between powers of two, every second one of
     twice as many heads is put behind."""
+    written_out(heads, f"attention of {heads} heads")
     near = 2 ** floor(log2(heads))
     found = [2.0 ** (-most * (i + 1) / near) for i in range(near)]
     return found if near == heads else found + _slopes(2 * near, most)[0::2][: heads - near]

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from irconv.frameworks.keras.packages.entries import Entry, dense, entry, inside, norm
+from irconv.ir.layers.ranges import written_out
 
 _ROTARY = {"query": "bqm,muh->bquh", "other": "bkm,mvh->bkvh", "output": "bquh,uhm->bqm"}
 _GEMMA = {"query": "btd,ndh->btnh", "other": "bsd,kdh->bskh", "output": "btnh,nhd->btd"}
@@ -121,6 +122,7 @@ def _vit_patches(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
 
 def _vit_encoder(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     blocks = []
+    written_out(256 * int(config["num_layers"]), f"an encoder of {config['num_layers']} layers")
     for i in range(int(config["num_layers"])):
         mlp = [(name, dense(name, use_bias=config["use_mlp_bias"])) for name in ("dense_1", "dense_2")]
         said = {"num_heads": config["num_heads"], "use_bias": config["use_mha_bias"]}

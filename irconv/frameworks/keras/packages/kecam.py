@@ -12,6 +12,7 @@ from typing import Any
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.packages import kecam_positions
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.ir.layers.ranges import written_out
 
 _WHOLE: dict[str, Any] = {"start": None, "stop": None, "step": None}
 
@@ -125,6 +126,7 @@ def _group_deviation(o: Drawing, x: Value, groups: int, channels: int, epsilon: 
 def _patches(o: Drawing, inputs: Value) -> Value:
     """The window round each place as features: its rows, then its columns, then channels."""
     size, step = (_middle(o.config[name]) for name in ("sizes", "strides"))
+    written_out(256 * size * size, f"a window of {size} x {size}")
     rates = o.config["rates"]
     rates = (rates if len(rates) == 2 else rates[1:3]) if isinstance(rates, list) else (rates, rates)
     before = size // 2 if str(o.config["padding"]).lower() == "same" else 0

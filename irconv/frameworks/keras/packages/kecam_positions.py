@@ -15,17 +15,24 @@ import numpy as np
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.frameworks.keras.packages.hub import whole
+from irconv.ir.layers.ranges import written_out
 from irconv.layout import Array
+
+_FEW = 1 / 64
+"""What a number of a table that is kept beside the weights counts, where one that is written out counts 1."""
 
 
 def _side(places: int, said: int) -> tuple[int, int]:
     """Height and width of a grid: the height as said, or that of a square."""
     height = int(float(places) ** 0.5) if said in (-1, 0, None) else said
+    if not 0 < height <= places:
+        raise ValueError(f"expected a height that {places} places have, got {height}")
     return height, places // height
 
 
 def _grid(height: int, width: int) -> tuple[Array, Array]:
     """Height and width of each place, the height counted fastest."""
+    written_out(_FEW * (height * width) ** 2, f"a table for each pair of {height} x {width} places")
     places = np.arange(height * width)
     return places % height, places // height
 
@@ -97,6 +104,7 @@ def _kernel_bias(o: Drawing, inputs: Value) -> Value:
 
 def _shifted(size: int, total: int, rate: int) -> Array:
     """How far the window of each place is shifted, half of it at either border."""
+    written_out(_FEW * (total + size * rate), f"a window that is dilated by {rate}")
     steps, half = np.arange(size), size // 2
     left, right = np.repeat(steps[:half], rate), np.repeat(steps[half + 1 :], rate)
     return np.concatenate([left, np.full(total - len(left) - len(right), half), right])
@@ -119,6 +127,7 @@ def _learned_bias(o: Drawing, inputs: Value) -> Value:
 
     def coordinates(sizes: Sizes) -> Array:
         height, width = size(sizes)
+        written_out(_FEW * 4 * height * width, f"a table of the steps between {height} x {width} places")
         if absolute:
             places = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1)
             scaled = places / np.array([height // 2, width // 2]) - 1
@@ -160,6 +169,7 @@ def _window_mask(o: Drawing, inputs: Value) -> Value:
     """-100 where shifted windows hold places that were no neighbours before the shift."""
     names = ("height", "width", "window_height", "window_width", "shift_height", "shift_width")
     height, width, high, wide, down, right = (int(o.config[name]) for name in names)
+    written_out(_FEW * height * width * high * wide, f"a mask for windows of {high} x {wide} in {height} x {width}")
     rows, columns = _region(height, high, down), _region(width, wide, right)
     regions = (rows[:, None] * 3 + columns).reshape(height // high, high, width // wide, wide)
     regions = np.concatenate(
@@ -208,6 +218,7 @@ def _turned(o: Drawing, x: Value, said: int, reference: Any, temperature: float)
     def angles(sizes: Sizes) -> Array:
         places, channels = whole(sizes, -2, -1)
         height, width = _side(places, said)
+        written_out(_FEW * places * channels, f"angles for {places} places of {channels} features")
         size = channels // heads // 2
         rates = temperature ** -(np.arange(0, size, 2, dtype=np.float32) / size)
         sides = [np.arange(n, dtype=np.float32) for n in (height, width)]
@@ -232,6 +243,7 @@ def _fourier(o: Drawing, inputs: Value) -> Value:
 
     def waves(sizes: Sizes) -> Array:
         height, width = whole(sizes, 1, 2)
+        written_out(_FEW * height * width * filters, f"waves of {filters} features for {height} x {width} places")
         rates = temperature ** (2 * (np.arange(filters, dtype=np.float32) // 2) / filters)
         sides = []
         for size in (height, width):
@@ -260,6 +272,7 @@ def _relative_logits(o: Drawing, inputs: Value) -> Value:
 
         def steps(sizes: Sizes, axis: int = axis, count: int = count) -> Array:
             (size,) = whole(sizes, axis)
+            written_out(_FEW * size * count, f"steps from {size} places to {count}")
             return np.arange(count) - np.arange(size)[:, None] + count - 1
 
         vectors = o("Take", table, o.worked_out(inputs, steps, "int64"), axis=1)
@@ -280,6 +293,7 @@ def _turned_steps(o: Drawing, inputs: Value) -> Value:
 
     def angles(sizes: Sizes) -> Array:
         steps, pairs = whole(sizes, -4)[0], whole(sizes, -1)[0]
+        written_out(_FEW * steps * pairs, f"angles for {steps} steps of {pairs} pairs")
         rates = temperature ** (np.arange(pairs, dtype=np.float32) / pairs)
         return (np.arange(steps, dtype=np.float32)[:, None] / rates)[:, None]
 

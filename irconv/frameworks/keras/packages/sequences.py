@@ -14,6 +14,7 @@ import numpy as np
 from irconv.frameworks.keras.builder import Outputs, Value
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.frameworks.keras.packages.names import APPROXIMATE_GELU
+from irconv.ir.layers.ranges import written_out
 from irconv.layout import Array
 
 _BARRED = 10000.0
@@ -169,6 +170,7 @@ def _waves(o: Drawing, inputs: Value) -> Value:
         features = sizes[-1] if mode == "add" else said
         if not isinstance(features, int):
             raise ValueError(f"expected a known number of features, got {features}")
+        written_out(features, f"waves for {features} features")
         return 1 / np.power(10000.0, np.arange(features // 2) * 2 / features, dtype=np.float32)
 
     places = inputs if mode == "expand" else _steps(o, inputs)

@@ -10,6 +10,7 @@ from typing import Any
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.packages.addons import weighed
 from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.ir.layers.ranges import written_out
 
 
 def _tcn(o: Drawing, inputs: Value) -> Value:
@@ -18,7 +19,9 @@ def _tcn(o: Drawing, inputs: Value) -> Value:
     x, skipped = inputs, list[Value]()
     if o.config.get("go_backwards"):
         x = o("Flip", x, axis=1)
-    rates = [rate for _ in range(int(o.config["nb_stacks"])) for rate in o.config["dilations"]]
+    stacks = int(o.config["nb_stacks"])
+    written_out(256 * stacks * len(o.config["dilations"]), f"{stacks} stacks of blocks")
+    rates = [rate for _ in range(stacks) for rate in o.config["dilations"]]
     for i, rate in enumerate(rates):
         x, skip = _block(o, x, f"residual_block_{i}", int(rate))
         skipped.append(skip)
