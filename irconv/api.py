@@ -16,7 +16,7 @@ from irconv.containers import first_bytes
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, note, watched
-from irconv.errors import IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
+from irconv.errors import DamagedFile, IrconvError, MissingFact, Problem, Problems, Refused, UnknownFormat, UnusedOption
 from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, refuse_unmerged, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -85,6 +85,8 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     from irconv.ir.inference import check_types
 
     check_types(bundle)
+    if bundle.graph is not None and not bundle.graph.outputs:
+        raise DamagedFile(f"{path}: model", "expected at least one output, got none")
     if not reader.naive:
         return bundle
     # only weights with a module of the user's own come from a reader of weights as a graph of calls
