@@ -18,6 +18,7 @@ from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged, keeping, note, watched
 from irconv.errors import (
     BundleInvalid,
+    DamagedFile,
     IrconvError,
     MissingFact,
     NoSuchFile,
@@ -96,6 +97,8 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     from irconv.ir.inference import check_types
 
     check_types(bundle)
+    if bundle.graph is not None and not bundle.graph.outputs:
+        raise DamagedFile(f"{path}: model", "expected at least one output, got none")
     if not reader.naive:
         return bundle
     # only weights with a module of the user's own come from a reader of weights as a graph of calls

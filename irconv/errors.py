@@ -44,7 +44,7 @@ __all__ = [
 
 #: What Python raises where foreign data lacks a key or holds another kind of value than its format says. Readers catch
 #: these at their boundary and name the place.
-MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, OverflowError)
+MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,8 @@ from irconv.passes import bodies
 
 
 def run(bundle: Bundle) -> Bundle:
-<<<<<<< ours
     """The graph without Identity, Dropout and joins of one value. Outputs keep their names; one that would be an
     input, or the same value as another output, keeps an Identity."""
-=======
-    """The graph without Identity, Dropout and joins of one value. Outputs keep their names; one that would be an input,
-    or the same value as another output, keeps an Identity."""
->>>>>>> theirs
     return bodies.everywhere(bundle, _run)
 
 

@@ -19,6 +19,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "keras-bias-of-bytes": (Refused, "its inputs do not fit: expected one element type, got x float32, kernel"),
     "keras-calls-are-a-text": (DamagedFile, "expected a list of calls or of references, got '"),
     "keras-slopes-of-integers": (Refused, "its inputs do not fit: expected one element type, got x float32, slope"),
+    "keras-wraps-nothing": None,
     "onnx-axis-twice": (Refused, "axes: Value error, expected each axis once"),
     "onnx-input-twice": (DamagedFile, "expected a name of its own, but another value has it"),
     "onnx-lengths-of-another-batch": (Refused, "expected lengths of shape"),
@@ -35,6 +36,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "tensorflow-output-is-a-constant": (MissingFact, "Name them with --outputs"),
     "tensorflow-turn-around-no-axis": None,
     "torchscript-constants-are-a-number": (DamagedFile, "constants.pkl: expected a tuple, got int."),
+    "torchscript-step-of-nothing": (DamagedFile, "expected the arguments of torch.ops.aten.slice"),
     "torchscript-size-is-a-mapping": (DamagedFile, "expected whole numbers for the sizes and strides of a tensor"),
 }
 

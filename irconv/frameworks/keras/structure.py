@@ -37,7 +37,10 @@ def training(source: SourceRecord) -> dict[str, Any]:
 
 def _kept(source: SourceRecord, name: str) -> dict[str, Any]:
     texts = [fact.value for fact in source.facts if fact.name == name and source.framework == "keras"]
-    found = json.loads(texts[0]) if texts else {}
+    try:
+        found = json.loads(texts[0]) if texts else {}
+    except (ValueError, RecursionError):  # a fact of a bundle is any text
+        return {}
     return found if isinstance(found, dict) else {}
 
 

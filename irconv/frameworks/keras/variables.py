@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from irconv.errors import MALFORMED, DamagedFile
 from irconv.frameworks.keras.own import is_own
 from irconv.frameworks.keras.packages import variables as packages
 
@@ -140,7 +141,11 @@ def tree(entry: Mapping[str, Any]) -> Tree:
     if kind in _INT8 and is_int8(config):
         own += (_INT8[kind],)
     inside = _CHILDREN.get(kind)
-    children = _cell_of(kind, config) if kind in CELLS else inside(config) if inside else _of_package(kind, config)
+    try:
+        children = _cell_of(kind, config) if kind in CELLS else inside(config) if inside else _of_package(kind, config)
+    except MALFORMED as error:
+        what = f"expected the layers that it wraps, but something is missing or of another kind: {error!r}"
+        raise DamagedFile(f"layer {name} ({kind})", what) from error
     known = any(kind in kinds for kinds in (OWN, CELLS, _CHILDREN, packages.OWN, packages.INSIDE))
     return Tree(kind, name, _trained(config), own, tuple(children), known)
 

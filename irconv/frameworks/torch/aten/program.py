@@ -248,13 +248,18 @@ class ProgramReader:
         return True
 
     def run(self, call: Call) -> None:
-        """The op of a call, as its handler reads it. Raises `Refused` where there is none."""
+        """The op of a call, as its handler reads it. Raises `Refused` where there is none, and `DamagedFile` for
+        arguments that it cannot have."""
         from irconv.frameworks.torch.aten.handlers import HANDLERS
 
         handler = HANDLERS.get(call.op)
         if handler is None:
             raise Refused(call.where, f"irconv has no rule for torch.ops.aten.{call.op}")
-        handler(self, call)
+        try:
+            handler(self, call)
+        except MALFORMED as error:
+            said = f"expected the arguments of torch.ops.aten.{call.op}, but something is missing or of another kind"
+            raise DamagedFile(call.where, f"{said}: {error!r}") from error
 
     def argument(self, given: Mapping[str, Any]) -> Any:
         """An argument as plain data."""
