@@ -7,15 +7,28 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import ValueType
 
+_KEPT = "_types"
+"""Where a bundle keeps them, beside its fields: `dataclasses.replace` takes the fields alone."""
+
 
 def infer_types(bundle: Bundle, graph: Graph | None = None) -> dict[str, ValueType]:
-    """Element type and shape of every value, by name.
+    """Element type and shape of every value, by name; a bundle, of which nothing changes, remembers those of its graph.
 
     Raises `Refused` naming every layer whose inputs do not fit; values after such a layer are not looked at.
     """
     graph = graph or bundle.graph
     if graph is None:
         return {}
+    if graph is not bundle.graph:
+        return inferred(bundle, graph)
+    kept = vars(bundle)
+    if _KEPT not in kept:
+        kept[_KEPT] = inferred(bundle, graph)
+    return dict(kept[_KEPT])
+
+
+def inferred(bundle: Bundle, graph: Graph) -> dict[str, ValueType]:
+    """What `infer_types` says, without a look at what is known."""
     types = {port.value: ValueType(port.dtype, port.shape) for port in graph.inputs}
     problems = Problems()
     for node in graph.nodes:

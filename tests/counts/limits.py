@@ -22,20 +22,20 @@ class Steps:
 #: By the suffix that is read; a bundle's layout is right already.
 READING = {
     ".irconv": Steps(types=0, passes=0),
-    ".keras": Steps(types=2, passes=12),
-    ".h5": Steps(types=2, passes=12),
+    ".keras": Steps(types=1, passes=11),
+    ".h5": Steps(types=1, passes=11),
 }
 #: By the suffix that is written, from a graph in memory. A conversion may do the sum of both.
 WRITING = {
     ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
-    ".onnx": Steps(types=5, passes=28),
-    ".py": Steps(types=4, passes=23),
-    ".keras": Steps(types=12, passes=60),
-    ".h5": Steps(types=12, passes=60),
-    ".theano": Steps(types=5, passes=22),
-    ".ckpt": Steps(types=13, passes=62),
-    ".pb": Steps(types=13, passes=62),
-    ".savedmodel": Steps(types=13, passes=62),
+    ".onnx": Steps(types=4, passes=27),
+    ".py": Steps(types=3, passes=22),
+    ".keras": Steps(types=7, passes=53),
+    ".h5": Steps(types=7, passes=53),
+    ".theano": Steps(types=3, passes=20),
+    ".ckpt": Steps(types=8, passes=57),
+    ".pb": Steps(types=8, passes=57),
+    ".savedmodel": Steps(types=8, passes=57),
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an
@@ -76,12 +76,12 @@ _HDF5 = frozenset({"h5py", "cython_runtime"})
 #: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
 #: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it.
 STARTS = {
-    (".irconv", ""): Starts(110, _TABLES),
-    (".keras", ""): Starts(220, _TABLES, processes=1),
-    (".h5", ""): Starts(220, _TABLES, processes=1),
-    (".pt", ""): Starts(100, _TABLES),
-    (".safetensors", ""): Starts(100, _TABLES),
-    (".irconv", ".irconv"): Starts(120),
+    (".irconv", ""): Starts(100, _TABLES),
+    (".keras", ""): Starts(200, _TABLES, processes=1),
+    (".h5", ""): Starts(200, _TABLES, processes=1),
+    (".pt", ""): Starts(90, _TABLES),
+    (".safetensors", ""): Starts(90, _TABLES),
+    (".irconv", ".irconv"): Starts(100),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(180),
     (".irconv", ".h5"): Starts(220, _HDF5),

@@ -82,7 +82,7 @@ def work(call: Callable[[], object], depth: int) -> Work:
         found = plain(self, name)
         return Nodes(found) if name == "nodes" else found
 
-    with _counted(inference.infer_types) as types, _counted(blocks.structured) as searches:
+    with _counted(inference.inferred) as types, _counted(blocks.structured) as searches:
         type.__setattr__(Graph, "__getattribute__", counted)
         try:
             call()

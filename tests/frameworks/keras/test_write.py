@@ -352,3 +352,15 @@ def test_layers_may_be_called_as_irconv_calls_its_own_transposes(suffix: str, tm
     wanted, *_ = irconv.run(bundle, given, io="native").values()
     found, *_ = irconv.run(back, given, io="native").values()
     assert error(found, wanted) < 1e-6
+
+
+def test_a_number_that_fills_the_shape_of_a_value_comes_back(tmp_path: Path) -> None:
+    source = ROOT / "fixtures" / "tensorflow" / "blocks" / "keras3.pb"
+    irconv.convert(source, tmp_path / "m.keras")
+    assert b"FullLike" in zipfile.ZipFile(tmp_path / "m.keras").read("config.json")
+    before, back = irconv.read(source), irconv.read(tmp_path / "m.keras")
+    assert before.graph is not None
+    given = [numbers(*(size if isinstance(size, int) else 2 for size in p.shape)) for p in before.graph.inputs]
+    wanted, *_ = irconv.run(before, given, io="native").values()
+    found, *_ = irconv.run(back, given, io="native").values()
+    assert error(found, wanted) < 1e-6

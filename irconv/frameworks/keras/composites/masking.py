@@ -82,14 +82,19 @@ def _softmax(builder: Builder, layer: KerasLayer) -> list[Outputs]:
 
 
 def _filled(builder: Builder, layer: KerasLayer) -> list[Outputs]:
-    """Zeros or ones for every element, as the masks of Keras 3 have them."""
+    """One number for every element: zeros or ones, as the masks of Keras 3 have them, or another that is said."""
     dtype = layer.config.get("dtype")
     if not isinstance(dtype, str):
         builder.problem(layer.name, "makes a value of its input's type, and irconv reads those whose type is said")
-    fill = layer.kind == "ops.OnesLike"
     made: list[Outputs] = []
     for call in layer.calls:
         value = value_name(layer.name, call.index)
+        fill: bool | float = layer.kind == "ops.OnesLike"
+        if layer.kind == "ops.FullLike":
+            said = call.keywords.get("fill_value", call.arguments[1] if len(call.arguments) > 1 else None)
+            if not isinstance(said, bool | int | float):
+                builder.problem(layer.name, "fills with a value of the graph, and irconv reads a number")
+            fill = said if isinstance(said, bool | int | float) else fill
         made.append((masks.full_like(builder, layer.name, value, call.inputs[0], fill, str(dtype)),))
     return made
 
@@ -101,6 +106,6 @@ def _same(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     return [call.inputs[:1] for call in layer.calls]
 
 
-_OPERATORS = {"ops.ConvertToTensor": _same, "ops.OnesLike": _filled, "ops.ZerosLike": _filled}
+_OPERATORS = {"ops.ConvertToTensor": _same, "ops.OnesLike": _filled, "ops.ZerosLike": _filled, "ops.FullLike": _filled}
 
 EXPANSIONS = {**_OPERATORS, "Masking": _masking, "GlobalAveragePooling1D": _global_average, "Softmax": _softmax}
