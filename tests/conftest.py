@@ -12,7 +12,9 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
-# A shell starts what it runs in the background with Ctrl-C ignored, and all children inherit that: the suite would then
-# test another program than the one that people interrupt.
-if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it runs in the background with Ctrl-C ignored, nohup with the end of the terminal, and all
+# children inherit that: the suite would then test another program than the one that people interrupt.
+if threading.current_thread() is threading.main_thread():
+    for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(_number) is signal.SIG_IGN:
+            signal.signal(_number, _usual)

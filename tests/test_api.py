@@ -46,7 +46,10 @@ def test_writing_with_the_sources_axes_says_so_but_an_archive_keeps_its_own_and_
     assert [port.axes for port in irconv.write(read_case(CASE), tmp_path / "m.onnx", options).inputs] == ["NHWC"]
     assert [port.axes for port in irconv.write(read_case(CASE), tmp_path / "m.irconv").inputs] == ["NCHW"]
     text = rejection(lambda: irconv.write(read_case(CASE), tmp_path / "n.irconv", options), UnusedOption)
-    assert text == "--io source: has no effect: what is written as irconv has no use for it. Leave it out."
+    assert text == (
+        "--io source: has no effect: what is written as irconv has no use for it. "
+        "Leave it out; what has an effect here: --probe, --probe-input, --probe-output, --meta."
+    )
 
 
 def test_progress_is_told_up_to_the_last_byte(tmp_path: Path) -> None:

@@ -443,7 +443,7 @@ def test_formats_lists_every_reader_and_writer() -> None:
         (["formats", "--json"], {"readers", "writers", "runtimes", "verify"}),
         (
             ["inspect", CNN.model, "--json"],
-            {"format", "source", "layers", "graph", "tensors", "groups", "omitted", "checks"},
+            {"format", "source", "layers", "graph", "tensors", "groups", "omitted", "checks", "probe", "meta"},
         ),
         (["convert", CNN.model, "m.onnx", "--json"], {"format", "files", "ports"}),
     ],
@@ -497,7 +497,9 @@ def test_check_names_the_file_that_changed(name: str, bundle: Path) -> None:
     assert (done.code, done.out) == (1, "")
     changed = "bytes 0 to 9524 are not those that were written: " if name == "weights.safetensors" else ""
     assert done.err.startswith(f"{bundle}: {name}: {changed}expected SHA-256 ")
-    assert done.err.count("\n") == 1
+    located = [line for line in done.err.split("\n") if line.startswith(f"{bundle}: README.md, line ")]
+    assert len(located) == (name == "README.md")
+    assert done.err.count("\n") == 1 + len(located)
 
 
 @pytest.mark.parametrize("name", ["README.md", "weights.safetensors"])

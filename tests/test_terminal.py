@@ -105,7 +105,8 @@ def test_an_output_that_is_called_otherwise_than_its_value_says_which_it_is(tmp_
 def test_a_slash_inside_brackets_parts_no_name(name: str, tmp_path: Path) -> None:
     (tmp_path / "w.pkl").write_bytes(pickle.dumps({name: numbers(3, 2), "b": numbers(2)}, 2))
     result = CliRunner().invoke(main, ["inspect", str(tmp_path / "w.pkl")], env={"COLUMNS": "300"})
-    assert f" {name} 3x2" in result.output
+    (line,) = [line for line in result.output.split("\n") if line.startswith(f"{name} ")]
+    assert " 3x2 " in line
 
 
 @pytest.mark.parametrize("kind", [kind for kind in NAMES if kind != "half a character"])
@@ -132,4 +133,4 @@ def test_the_tables_of_a_readme_keep_their_cells(kind: str, tmp_path: Path) -> N
     assert "<script>" not in text.replace(f"`{NAMES[kind]}`", "").split("\n", 1)[1]
     rows = [line for line in text.split("\n") if line.startswith("| ")]
     cells = {len(re.findall(r"(?<!\\)\|", row)) for row in rows}
-    assert cells <= {5, 6}
+    assert cells <= {6, 7}

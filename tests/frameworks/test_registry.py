@@ -52,6 +52,10 @@ ASKED: dict[str, Any] = {
     "opset": 19,
     "dry_run": True,
     "target_version": "2.3",
+    "probe": True,
+    "probe_input": ("x.npy",),
+    "probe_output": ("y.npy",),
+    "meta": ("author=a",),
 }
 
 

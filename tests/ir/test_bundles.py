@@ -60,8 +60,8 @@ def test_a_scan_survives_an_archive_and_runs(reverse: bool, tmp_path: Path) -> N
 
 
 def test_a_scan_is_refused_by_what_has_no_words_for_it(tmp_path: Path) -> None:
-    text = rejection(lambda: irconv.write(running_sum(False), tmp_path / "m.keras"), Refused)
-    assert text == "layer scan (Scan): Keras 3.15.1 has no layer for it."
+    text = rejection(lambda: irconv.write(running_sum(False), tmp_path / "m.theano"), Refused)
+    assert text == "layer scan (Scan): Theano has no layer for it."
     assert list(tmp_path.iterdir()) == []
 
 

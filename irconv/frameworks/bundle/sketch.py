@@ -141,7 +141,7 @@ def _model(bundle: Bundle, graph: Graph) -> Iterator[str]:
         call = _call(node, bundle.layers[node.layer], named, lambda s: names["size", s])  # type: ignore[index]
         made = [named[value] for value in node.outputs.values()]
         yield from (f"    {line}" for line in wrapped(f"{_targets(bundle, node, made)} = {call}", 4))
-    outputs = ", ".join(f"{quoted(port.name)}: {named[port.value]}" for port in graph.outputs)
+    outputs = ", ".join(f"{_name(port.name)}: {named[port.value]}" for port in graph.outputs)
     yield from (f"    {line}" for line in wrapped(f"return {{{outputs}}}", 4))
 
 
@@ -163,7 +163,7 @@ def _call(node: Node, layer: Layer, named: Mapping[str, str], size: Any) -> str:
         if isinstance(operand, LiteralOperand):
             given[role] = f"np.array({literal(operand.literal)}, {quoted(operand.dtype)})"
         else:
-            given[role] = f"w[{quoted(operand.tensor)}]"
+            given[role] = f"w[{_name(operand.tensor)}]"
     variadic = [given.pop(slot) for slot in list(given) if layer.VARIADIC]
     arguments = [*variadic, *(f"{role}={text}" for role, text in given.items())]
     arguments += [f"{name}={_setting(what, name in layer.SIZES, size)}" for name, what in layer.settings().items()]
@@ -181,3 +181,8 @@ def _sized(what: Any, size: Any) -> Any:
     if isinstance(what, tuple):
         return tuple(_sized(part, size) for part in what)
     return Code(size_code(what, size)) if isinstance(what, str) else what
+
+
+def _name(name: str) -> str:
+    """A name of the file's as a string, without what Markdown and HTML give a meaning."""
+    return quoted(name).replace("<", "\\x3c").replace("`", "\\x60")

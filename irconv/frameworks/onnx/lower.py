@@ -8,8 +8,12 @@ from dataclasses import replace
 from irconv.frameworks.onnx.lowerings import recurrent, sizes
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.bundle import Bundle
-from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.arithmetic import Div, Sub
+from irconv.ir.layers.base import Decomposition, Layer, ValueType
+from irconv.ir.layers.elementwise import Sqrt, Square
+from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm
+from irconv.ir.layers.tensor_ops import Add, Reduce
 from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, widen
 
 
@@ -21,7 +25,7 @@ def lower(bundle: Bundle, execution: bool = False) -> Bundle:
     bundle = widen.run(remove_identity.run(stored_operands.run(bundle)))  # few ops take bfloat16, Conv from opset 22
     if not execution:
         bundle = bodies.everywhere(bundle, recurrent.run)
-    bundle = decompose.run(bundle, _has)
+    bundle = decompose.run(bundle, _has, _split)
     bundle = padding.run(bundle, symmetric=False)
     bundle = fill_operands.run(bundle, {"BatchNorm": ("gamma", "beta"), "InstanceNorm": ("gamma", "beta")})
     return bodies.everywhere(_with_momentum(bundle), sizes.run)
@@ -32,6 +36,16 @@ def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
     if isinstance(layer, InstanceNorm) and not isinstance(given["x"].shape[1], int):
         return {"gamma", "beta"} <= given.keys() and TABLE.has(layer, given)
     return TABLE.has(layer, given)
+
+
+def _split(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
+    """What a layer is made of; of a norm whose factors would be as many as nobody knows, the arithmetic."""
+    if not isinstance(layer, InstanceNorm) or {"gamma", "beta"} & given.keys():
+        return decompose.by_class(layer, given)
+    f, axes = Formula(layer, given), tuple(range(2, len(given["x"].shape)))
+    middle = f(Sub(), "x", f(Reduce(op="mean", axes=axes, keepdims=True), "x"))
+    variance = f(Reduce(op="mean", axes=axes, keepdims=True), f(Square(), middle))
+    return f.ends(Div(), middle, f(Sqrt(), f(Add(), variance, f.number(layer.epsilon))))
 
 
 def _with_momentum(bundle: Bundle) -> Bundle:

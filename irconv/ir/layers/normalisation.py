@@ -212,13 +212,7 @@ class InstanceNorm(Layer):
         return {"y": given["x"]}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
-        """With gamma or beta, the norm and what comes after it; without, the arithmetic."""
-        if affine := _with_affine(InstanceNorm(epsilon=self.epsilon), given):
-            return affine
-        f, axes = Formula(self, given), tuple(range(2, len(given["x"].shape)))
-        middle = f(Sub(), "x", f(Reduce(op="mean", axes=axes, keepdims=True), "x"))
-        variance = f(Reduce(op="mean", axes=axes, keepdims=True), f(Square(), middle))
-        return f.ends(Div(), middle, f(Sqrt(), f(Add(), variance, f.number(self.epsilon))))
+        return _with_affine(InstanceNorm(epsilon=self.epsilon), given)
 
 
 class Standardization(Layer):

@@ -116,7 +116,7 @@ def test_the_source_of_a_layer_computes_what_the_framework_does(case: Case, tmp_
     names = [port.name for port in bundle.graph.outputs]
     results = dict(zip(names, got if isinstance(got, tuple) else [got], strict=True))
     assert set(wanted) <= set(results)
-    worst = max(difference(results[slot].numpy(), array) for slot, array in wanted.items())
+    worst = max(difference(results[slot].detach().numpy(), array) for slot, array in wanted.items())
     assert worst <= case.tolerance, f"largest difference {worst:.2e} of the largest value"
 
 
