@@ -30,8 +30,8 @@ WRITING = {
     ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
     ".onnx": Steps(types=4, passes=27),
     ".py": Steps(types=3, passes=22),
-    ".keras": Steps(types=7, passes=53),
-    ".h5": Steps(types=7, passes=53),
+    ".keras": Steps(types=7, passes=55),
+    ".h5": Steps(types=7, passes=55),
     ".theano": Steps(types=3, passes=20),
     ".ckpt": Steps(types=8, passes=57),
     ".pb": Steps(types=8, passes=57),
@@ -74,21 +74,22 @@ _HDF5 = frozenset({"h5py", "cython_runtime"})
 #: (suffix read, suffix written), or (suffix read, "") for `inspect`. The process is the one of the HDF5 library.
 #: `inspect` has a module each for sums, for settings in words and for its tables; a bundle's README has a numpy
 #: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
-#: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it.
+#: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module for
+#: each package of layers that it knows.
 STARTS = {
-    (".irconv", ""): Starts(100, _TABLES),
-    (".keras", ""): Starts(200, _TABLES, processes=1),
-    (".h5", ""): Starts(200, _TABLES, processes=1),
-    (".pt", ""): Starts(90, _TABLES),
-    (".safetensors", ""): Starts(90, _TABLES),
-    (".irconv", ".irconv"): Starts(100),
+    (".irconv", ""): Starts(110, _TABLES),
+    (".keras", ""): Starts(220, _TABLES, processes=1),
+    (".h5", ""): Starts(220, _TABLES, processes=1),
+    (".pt", ""): Starts(100, _TABLES),
+    (".safetensors", ""): Starts(100, _TABLES),
+    (".irconv", ".irconv"): Starts(120),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(180),
-    (".irconv", ".h5"): Starts(220, _HDF5),
+    (".irconv", ".h5"): Starts(230, _HDF5),
     (".h5", ".irconv"): Starts(230, processes=1),
     (".h5", ".onnx"): Starts(250, _ONNX, processes=1),
     (".h5", ".py"): Starts(260, processes=1),
-    (".h5", ".keras"): Starts(240, _HDF5, processes=1),
-    (".pt", ".safetensors"): Starts(90),
-    (".safetensors", ".pt"): Starts(90),
+    (".h5", ".keras"): Starts(250, _HDF5, processes=1),
+    (".pt", ".safetensors"): Starts(100),
+    (".safetensors", ".pt"): Starts(100),
 }

@@ -31,7 +31,6 @@ REFUSED: dict[str, tuple[int, str]] = {
     "AveragePool": (6, "(AveragePool): "),
     "Conv": (1, "its padding theano_half depends on the input's size"),
     "DFT": (4, "TensorFlow has no layer for it"),
-    "DynamicQuantizeLinear": (1, "TensorFlow has no layer for it"),
     "EyeLike": (1, "TensorFlow has no layer for it"),
     "Fold": (3, "TensorFlow has no layer for it"),
     "GatherND": (1, "can only be written with batch_axes=0"),
