@@ -74,8 +74,8 @@ _HDF5 = frozenset({"h5py", "cython_runtime"})
 #: (suffix read, suffix written), or (suffix read, "") for `inspect`. The process is the one of the HDF5 library.
 #: `inspect` has a module each for sums, for settings in words and for its tables; a bundle's README has a numpy
 #: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
-#: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module for
-#: each package of layers that it knows.
+#: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module
+#: for each package of layers that it knows.
 STARTS = {
     (".irconv", ""): Starts(110, _TABLES),
     (".keras", ""): Starts(220, _TABLES, processes=1),
