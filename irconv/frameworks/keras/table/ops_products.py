@@ -10,7 +10,7 @@ from irconv.codec import Codec
 from irconv.frameworks.keras.table.op_rows import EVERY_OP, Computed, Promoted
 from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.matrix import Einsum, MatMul
-from irconv.rows import Attribute
+from irconv.rows import Attribute, Iso
 
 
 def _tensordot(given: Sequence[ValueType], axes: Any = None) -> str:
@@ -46,8 +46,27 @@ def _listed(axes: Any) -> list[int]:
     return [axes] if isinstance(axes, int) else list(axes)
 
 
+def _small_letters(equation: str) -> str:
+    """The same equation in small letters, if it has any other: Keras 3 (up to 3.15) takes the shape of the result from
+    those alone, and cannot load a model where the size of an axis with a capital is open.
+
+    Raises `ValueError` where there are not enough of them.
+
+    >>> _small_letters("BTNH,BSNH->BNTS"), _small_letters("...ij,jk")
+    ('abcd,aecd->acbe', '...ij,jk')
+    """
+    if not any(letter.isupper() for letter in equation):
+        return equation
+    terms, result = Einsum(equation=equation).terms()
+    letters = dict.fromkeys(letter for letter in "".join(terms) if letter.isalpha())
+    if len(letters) > len(ascii_lowercase):
+        raise ValueError(f"{equation} has more letters than Keras knows small ones")
+    small = str.maketrans(dict(zip(letters, ascii_lowercase, strict=False)))
+    return f"{','.join(terms)}->{result}".translate(small)
+
+
 CODECS: list[Codec] = [
     Codec("ops.Matmul", MatMul, EVERY_OP, Promoted()),
-    Codec("ops.Einsum", Einsum, EVERY_OP, Promoted(), Attribute("subscripts", "equation")),
+    Codec("ops.Einsum", Einsum, EVERY_OP, Promoted(), Attribute("subscripts", "equation", Iso(str, _small_letters))),
     Codec("ops.Tensordot", Einsum, EVERY_OP, Promoted(), Computed("equation", ("axes",), _tensordot, _dotted_axes)),
 ]
