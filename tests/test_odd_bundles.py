@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ def test_a_fact_of_keras_that_is_no_json_says_nothing(tmp_path: Path) -> None:
     facts = tuple(fact.model_copy(update={"value": "no json"}) for fact in bundle.source.facts)
     assert "model" in {fact.name for fact in facts}
     source = bundle.source.model_copy(update={"facts": facts})
-    irconv.write(irconv.Bundle(**{**vars(bundle), "source": source}), tmp_path / "m.keras")
+    irconv.write(replace(bundle, source=source), tmp_path / "m.keras")
     assert irconv.diff(bundle, tmp_path / "m.keras").same
 
 
@@ -30,7 +31,7 @@ def test_a_model_without_outputs_is_refused(tmp_path: Path) -> None:
     bundle = Builder(x=("N", 3)).add("act", Relu(), "x").build()
     assert bundle.graph is not None
     graph = bundle.graph.model_copy(update={"outputs": ()})
-    irconv.write(irconv.Bundle(**{**vars(bundle), "graph": graph}), tmp_path / "m.irconv")
+    irconv.write(replace(bundle, graph=graph), tmp_path / "m.irconv")
     text = rejection(lambda: irconv.read(tmp_path / "m.irconv"), DamagedFile)
     assert text == f"{tmp_path / 'm.irconv'}: model: expected at least one output, got none."
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,7 @@ def bundle(folder: Path, name: str, refused: bool = False) -> Path:
     files = (SourceFile(name=name, size=1, sha256=""),)
     source = SourceRecord(framework="handmade", version=name, files=files, facts=(fact,))
     path = folder / "m.irconv"
-    irconv.write(irconv.Bundle(**{**vars(made), "source": source}), path)
+    irconv.write(replace(made, source=source), path)
     return path
 
 
@@ -95,7 +96,7 @@ def test_an_output_that_is_called_otherwise_than_its_value_says_which_it_is(tmp_
     made = irconv.read(path)
     assert made.graph is not None
     outputs = tuple(port.model_copy(update={"name": "y"}) for port in made.graph.outputs)
-    renamed = irconv.Bundle(**{**vars(made), "graph": made.graph.model_copy(update={"outputs": outputs})})
+    renamed = replace(made, graph=made.graph.model_copy(update={outputs=outputs}))
     irconv.write(renamed, tmp_path / "n.irconv")
     result = CliRunner().invoke(main, ["convert", str(tmp_path / "n.irconv"), str(tmp_path / "m.onnx")])
     assert result.output.endswith("output y: float32 (N, 4), which is out fc\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,7 @@ def test_names_are_text(name: str) -> None:
     port = bundle.graph.inputs[0].model_copy(update={"name": name})
     nodes = (node.model_copy(update={"layer": name}), *rest)
     graph = bundle.graph.model_copy(update={"nodes": nodes, "inputs": (port,)})
-    text = page(
-        irconv.Bundle(**{**vars(bundle), "layers": {**bundle.layers, name: bundle.layers[node.layer]}, "graph": graph})
-    )
+    text = page(replace(bundle, layers={**bundle.layers, name: bundle.layers[node.layer]}, graph=graph))
     tags = [tag for tag, _ in seen(text).tags]
     assert tags.count("script") == 1
     assert not any("onerror" in found for _, found in seen(text).tags)

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -113,7 +114,7 @@ def test_names_in_a_program_are_text_and_identifiers(name: str, tmp_path: Path) 
     graph = bundle.graph.model_copy(
         update={"nodes": (node.model_copy(update={"layer": name}), *rest), "inputs": (port,)}
     )
-    changed = irconv.Bundle(**{**vars(bundle), "layers": layers, "graph": graph})
+    changed = replace(bundle, layers=layers, graph=graph)
     irconv.write(changed, tmp_path / "m.irconv", WriteOptions(force=True))
     text = (tmp_path / "m.irconv" / "README.md").read_text(encoding="utf-8")
     (block,) = _BLOCK.findall(text)
