@@ -213,8 +213,8 @@ def _machine(load: tuple[float, float]) -> str:
     return (
         f"On {_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
         f"{', '.join(found)}.\nThe load was {load[0]:.1f} at the beginning and {load[1]:.1f} at the end: seconds are "
-        "those of such a machine, also those of the processor, which other programs slow down where they take its cache "
-        "and its other thread. Ratios hold better. By the clock nothing is to be learnt from a busy machine."
+        "those of such a machine, also those of the processor, which other programs slow down where they take its "
+        "cache and its other thread. Ratios hold better. By the clock nothing is to be learnt from a busy machine."
     )
 
 

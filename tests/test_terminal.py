@@ -96,7 +96,7 @@ def test_an_output_that_is_called_otherwise_than_its_value_says_which_it_is(tmp_
     made = irconv.read(path)
     assert made.graph is not None
     outputs = tuple(port.model_copy(update={"name": "y"}) for port in made.graph.outputs)
-    renamed = replace(made, graph=made.graph.model_copy(update={outputs=outputs}))
+    renamed = replace(made, graph=made.graph.model_copy(update={"outputs": outputs}))
     irconv.write(renamed, tmp_path / "n.irconv")
     result = CliRunner().invoke(main, ["convert", str(tmp_path / "n.irconv"), str(tmp_path / "m.onnx")])
     assert result.output.endswith("output y: float32 (N, 4), which is out fc\n")
