@@ -31,7 +31,10 @@ def write(path: Path, root: Folder, progress: Progress | None = None) -> None:
     try:
         with h5py.File(path, "x", libver="earliest", track_order=False) as file:
             _fill(file, root, placed)
-    except RuntimeError as error:  # what h5py raises where the library cannot close a file, for want of room
+    except (
+        RuntimeError,
+        OSError,
+    ) as error:  # h5py's own: with a page of the library's, where it raises for want of room
         number = re.search(r"errno = (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error
