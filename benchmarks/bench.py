@@ -120,8 +120,15 @@ def keep(rows: Path, row: Row) -> None:
         return runs if isinstance(runs, str) else [(run.cpu, run.wall, run.peak) for run in runs.each]
 
     sides = {"irconv": numbers(row.irconv), "floor": numbers(row.floor), "own": numbers(row.own)}
-    found[f"{row.source.name} to {row.target}"] = {"size": row.size, **sides}
+    found[f"{row.source.name} to {row.target}"] = {"size": row.size, **sides, "load": os.getloadavg()[0]}
     rows.write_text(json.dumps(found, indent=1))
+
+
+def loads(rows: Path) -> tuple[float, float]:
+    """How busy the machine was, least and most, when rows were measured."""
+    found = json.loads(rows.read_text()) if rows.exists() else {}
+    said = [row["load"] for row in found.values() if "load" in row] or [os.getloadavg()[0]]
+    return min(said), max(said)
 
 
 def _size(path: Path) -> int:
@@ -180,13 +187,14 @@ seconds. Bytecode is there before, and files are in the system's cache. In the s
 """.strip()
 
 
-def page(rows: Sequence[Row], load: tuple[float, float], command: str) -> str:
-    """The whole page, with the command that made it."""
+def page(rows: Sequence[Row], load: tuple[float, float]) -> str:
+    """The whole page, with the command that makes it."""
     ways = {(found.source.suffix, found.target): way(found.source.suffix, found.target) for found in rows}
     named = "; ".join(f"{source} to {target}, {name}" for (source, target), name in ways.items() if name)
     parts = [
         "# What a conversion costs",
-        f"<!-- Made by `{command}`; `make bench` measures every row. Edit `benchmarks/`. -->",
+        "<!-- Made by `make bench`, which measures every row, or by `python -m benchmarks.bench --write --only SOURCE`,\n"
+        "which measures some and keeps the others. Edit `benchmarks/`. -->",
         _machine(load),
         _INTRODUCTION.replace("WAYS", named),
     ]
@@ -212,9 +220,9 @@ def _machine(load: tuple[float, float]) -> str:
             continue
     return (
         f"On {_processor()}, {os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}, "
-        f"{', '.join(found)}.\nThe load was {load[0]:.1f} at the beginning and {load[1]:.1f} at the end: seconds are "
-        "those of such a machine, also those of the processor, which other programs slow down where they take its "
-        "cache and its other thread. Ratios hold better. By the clock nothing is to be learnt from a busy machine."
+        f"{', '.join(found)}.\nThe load was between {load[0]:.1f} and {load[1]:.1f}: seconds are those of such a "
+        "machine, also those of the processor, which\nother programs slow down where they take its cache and its other "
+        "thread. Ratios hold better; wall seconds of a busy machine say nothing."
     )
 
 
@@ -242,7 +250,7 @@ def main() -> None:
     every = [(source, target) for source in SOURCES for target in source.targets]
     wanted = [pair for pair in every if any(word in f"{pair[0].name} to {pair[1]}" for word in words)]
     prepared(list(dict.fromkeys(source for source, _ in wanted)), given.files)
-    before, rows = os.getloadavg()[0], given.files / "rows.json"
+    rows = given.files / "rows.json"
     print(HEAD)
     for source, target in wanted:
         long = _size(given.files / source.name) > 200e6 or "0000" in source.model
@@ -250,8 +258,7 @@ def main() -> None:
         keep(rows, found)
         print(line(found), flush=True)
     if given.write:
-        command = f"python -m benchmarks.bench {' '.join(sys.argv[1:])}"
-        PAGE.write_text(page([*kept(rows).values()], (before, os.getloadavg()[0]), command), encoding="utf-8")
+        PAGE.write_text(page([*kept(rows).values()], loads(rows)), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -79,3 +79,17 @@ def test_a_row_shows_minimum_and_median_and_why_the_framework_failed() -> None:
         "| VGG16.h5 | .onnx | 553.0 | 2.00 (3.00) | 0.50 (0.50) | **4.0** | fails: RecursionError: too deep "
         "| 3.50 (4.00) | 0.60 (0.60) | 50 | 20 |"
     )
+
+
+def test_rows_are_kept_one_by_one_and_stand_on_the_page_in_the_order_of_the_registry(tmp_path: Path) -> None:
+    runs = processes.Runs((processes.Run(2.0, 3.5, 52.0),))
+    chosen = [(source, target) for source in sources.SOURCES for target in source.targets][:3]
+    for source, target in reversed(chosen):
+        bench.keep(tmp_path / "rows.json", bench.Row(source, target, 10, runs, runs, ""))
+    kept = bench.kept(tmp_path / "rows.json")
+    assert [(row.source, row.target) for row in kept.values()] == chosen
+    assert {row.irconv for row in kept.values()} == {runs}
+    least, most = bench.loads(tmp_path / "rows.json")
+    assert 0 <= least <= most
+    text = bench.page([*kept.values()], (least, most))
+    assert text.index(chosen[0][1]) < text.index(f"| {chosen[2][0].name} | {chosen[2][1]} |")

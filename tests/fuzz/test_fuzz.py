@@ -100,7 +100,7 @@ def _empty(path: Path) -> Path:
 
 def test_a_death_and_a_case_that_takes_too_long_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def deadly(path: Path, *_: object) -> object:
-        if "v1.ckpt" in str(path):
+        if "ckpt" in str(path):
             os.kill(os.getpid(), 9)
         raise irconv.IrconvError("x", "y")
 

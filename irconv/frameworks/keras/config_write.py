@@ -186,7 +186,7 @@ class _Writer:
         dtypes = {self.types[value].dtype for value in values_in(call.arguments)}
         if len(dtypes) != 1 or dtypes - {"float32", "int32"}:
             raise Unsayable(f"{self.dialect} takes float32 constants in a {kind}, got {', '.join(sorted(dtypes))}")
-        arguments = [part if values_in(part) else plain(part) for part in call.arguments]
+        arguments = [list(map(_given, part)) if isinstance(part, list) else _given(part) for part in call.arguments]
         (dtype,) = dtypes
         return graph_ops.node(kind, layer.config, name, dtype, arguments, lambda part: not isinstance(part, Value))
 
@@ -223,6 +223,11 @@ class _Writer:
 def plain(argument: Argument) -> Any:
     """A constant as JSON has it: the shortest decimals that are the same numbers."""
     return shortest_float32(np.asarray(argument.numpy())) if isinstance(argument, LazyTensor) else argument
+
+
+def _given(argument: Argument) -> Any:
+    """A value as it is, and a constant as JSON has it."""
+    return argument if isinstance(argument, Value) else plain(argument)
 
 
 def _slices(key: list[Any]) -> list[Any]:
