@@ -193,7 +193,8 @@ def page(rows: Sequence[Row], load: tuple[float, float]) -> str:
     named = "; ".join(f"{source} to {target}, {name}" for (source, target), name in ways.items() if name)
     parts = [
         "# What a conversion costs",
-        "<!-- Made by `make bench`, which measures every row, or by `python -m benchmarks.bench --write --only SOURCE`,\n"
+        "<!-- Made by `make bench`, which measures every row, or by "
+        "`python -m benchmarks.bench --write --only SOURCE`,\n"
         "which measures some and keeps the others. Edit `benchmarks/`. -->",
         _machine(load),
         _INTRODUCTION.replace("WAYS", named),
