@@ -63,7 +63,7 @@ def commands(source: Source, target: str, folder: Path, scratch: Path) -> dict[s
     bare = inspects or source.model == "small"
     found = {
         "floor": [python, "-m", "benchmarks.floor", *([] if bare else floor)],
-        "irconv": [python, "-c", "from irconv.cli import main; main()", *irconv],
+        "irconv": [python, "-c", "from irconv.__main__ import run; run()", *irconv],
     }
     if way(source.suffix, target) and source.model != "small":
         out = "out" if inspects else f"out{target}"

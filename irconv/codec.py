@@ -7,7 +7,7 @@ what the framework can express.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from typing import Any, Literal, NamedTuple, TypeAlias
@@ -400,28 +400,49 @@ def reasons(error: ValidationError) -> str:
 class Table:
     """All codecs of a framework, found by native type (and selecting knobs) or by IR type."""
 
-    def __init__(self, framework: str, codecs: Iterable[Codec]) -> None:
-        self.framework, self.codecs = framework, tuple(codecs)
-        self._of_native: dict[str, list[Codec]] = {}
-        self._of_layer: dict[type[Layer], list[Codec]] = {}
-        for codec in self.codecs:
-            self._of_native.setdefault(codec.native, []).append(codec)
-            self._of_layer.setdefault(codec.layer, []).append(codec)
+    def __init__(self, framework: str, codecs: Iterable[Codec], base: Table | None = None) -> None:
+        """`base` is a table whose codecs come after these."""
+        self.framework, self._own, self._base = framework, tuple(codecs), base
+        self._own_of_native: dict[str, list[Codec]] = {}
+        self._own_of_layer: dict[type[Layer], list[Codec]] = {}
+        for codec in self._own:
+            self._own_of_native.setdefault(codec.native, []).append(codec)
+            self._own_of_layer.setdefault(codec.layer, []).append(codec)
+
+    @property
+    def codecs(self) -> tuple[Codec, ...]:
+        """All of them, in the order in which they are tried."""
+        return self._own if self._base is None else (*self._own, *self._base.codecs)
+
+    @property
+    def natives(self) -> Set[str]:
+        """The native types that have a codec."""
+        return self._own_of_native.keys() if self._base is None else self._own_of_native.keys() | self._base.natives
+
+    def of_native(self, kind: str) -> Sequence[Codec]:
+        """The codecs for a native type."""
+        own = self._own_of_native.get(kind, [])
+        return own if self._base is None else [*own, *self._base.of_native(kind)]
+
+    def of_layer(self, kind: type[Layer]) -> Sequence[Codec]:
+        """The codecs for an IR type."""
+        own = self._own_of_layer.get(kind, [])
+        return own if self._base is None else [*own, *self._base.of_layer(kind)]
 
     def extended(self, codecs: Iterable[Codec]) -> Table:
         """The table with codecs that go before its own."""
-        return Table(self.framework, [*codecs, *self.codecs])
+        return Table(self.framework, codecs, self)
 
     def has(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
-        return any(codec.fits(layer, given) for codec in self._of_layer.get(type(layer), ()))
+        return any(codec.fits(layer, given) for codec in self.of_layer(type(layer)))
 
     def supports(self, native: Native, where: str, given: Sequence[Given | None] | None = None) -> Codec:
         """The codec for a native layer, by its settings and, as far as they are known, its inputs.
 
         Raises `Refused` where there is none.
         """
-        candidates = self._of_native.get(native.type, [])
+        candidates = self.of_native(native.type)
         if not candidates:
             raise Refused(where, f"irconv has no rule for {self.framework}'s {native.type}", self.remedy(native.type))
         selected = [codec for codec in candidates if codec.selects(native.config)]
@@ -452,7 +473,7 @@ class Table:
     ) -> Native:
         """A native layer: of the codecs for this IR type, the first that can express it, and before them those that
         are for its settings and types. Raises `Refused`."""
-        candidates = self._of_layer.get(type(layer), [])
+        candidates = self.of_layer(type(layer))
         if len(candidates) > 1:
             rank = partial(self._rank, layer, types)
             candidates = sorted(candidates, key=rank)
@@ -472,8 +493,7 @@ class Table:
 
     def remedy(self, native_type: str) -> str:
         """What the user can do about a native type without a rule."""
-        known = sorted({codec.native for codec in self.codecs})
-        near = [name for name in known if name.lower() == native_type.lower()]
+        near = [name for name in sorted(self.natives) if name.lower() == native_type.lower()]
         if near:
             return f"It knows {near[0]}."
         return "irconv does not guess: --plugin teaches it, --replace leaves it out, --until stops before it."

@@ -41,7 +41,12 @@ def with_plugins(table: Table, options: ReadOptions) -> Table:
 
     Raises `MissingFact` for a file that is no plugin, or has nothing for this framework.
     """
-    framework, taught = table.framework.lower(), list[Codec]()
+    return table.extended([Codec(_IDENTITY, Identity), *taught(table, options)])
+
+
+def taught(table: Table, options: ReadOptions) -> list[Codec]:
+    """The codecs of the user's plugins alone; see `with_plugins`."""
+    framework, found_all = table.framework.lower(), list[Codec]()
     problems = Problems()
     for path in options.plugins:
         with problems.collect():
@@ -49,9 +54,9 @@ def with_plugins(table: Table, options: ReadOptions) -> Table:
             if framework not in found:
                 what = f"expected codecs for {framework}, as the model is {table.framework}'s, got {', '.join(found)}"
                 raise MissingFact(f"--plugin {path}", what)
-            taught += found[framework]
+            found_all += found[framework]
     problems.raise_any()
-    return table.extended([Codec(_IDENTITY, Identity), *taught])
+    return found_all
 
 
 def _replaced(model: NativeModel, wish: str) -> NativeModel:

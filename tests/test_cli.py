@@ -43,7 +43,7 @@ def run(*arguments: object) -> Outcome:
 
 def run_outside(*arguments: object) -> Outcome:
     """The command in a process of its own."""
-    command = [sys.executable, "-c", "from irconv.cli import main; main()", *map(str, arguments)]
+    command = [sys.executable, "-c", "from irconv.__main__ import run; run()", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return Outcome(done.returncode, done.stdout, done.stderr)
 

@@ -11,14 +11,17 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
+from irconv.containers import hdf5_worker
 from irconv.containers.files import SourceFile
+from irconv.containers.own_process import Child, Forked, may_fork
 
-_WORKER = Path(__file__).with_name("hdf5_worker.py")
+_WORKER = Path(hdf5_worker.__file__)
 _MOST_TEXT = 2**30
 
 
@@ -76,7 +79,7 @@ def _size(file: Path | SourceFile) -> int:
 
 
 def _answer(
-    process: subprocess.Popen[bytes], request: dict[str, Any], file: Path | SourceFile, seconds: int, nbytes: int
+    process: Child, request: dict[str, Any], file: Path | SourceFile, seconds: int, nbytes: int
 ) -> tuple[dict[str, Any], bytes]:
     clock = threading.Timer(20 * seconds, process.kill)
     clock.daemon = True
@@ -97,8 +100,7 @@ def _answer(
             raise LibraryFailed(f"it gives {found['data']} bytes for {nbytes}")
         return found, _exactly(process.stdout, found["data"])
     except (EOFError, BrokenPipeError) as error:
-        process.wait()
-        raise LibraryFailed(_death(process.returncode, seconds, not clock.is_alive())) from error
+        raise LibraryFailed(_death(process.wait(), seconds, not clock.is_alive())) from error
     finally:
         clock.cancel()
 
@@ -129,28 +131,27 @@ def _death(code: int, seconds: int, overdue: bool) -> str:
 
 
 _LOCK = threading.Lock()
-_RUNNING: dict[int, subprocess.Popen[bytes]] = {}
+_RUNNING: dict[int, Child] = {}
 """By the process that started it: a fork must not share its parent's."""
 
 
-def _process() -> subprocess.Popen[bytes]:
+def _process() -> Child:
     process = _RUNNING.get(os.getpid())
     if process is None or process.poll() is not None:
         # no plug-ins: HDF5 would load and run whatever filter a file names, from a folder of the environment
         quiet = {"HDF5_PLUGIN_PRELOAD": "::", "OPENBLAS_NUM_THREADS": "1"}
-        command = [sys.executable, "-I", "-S", str(_WORKER), json.dumps([entry for entry in sys.path if entry])]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env={**os.environ, **quiet},
-        )
+        process = Forked(hdf5_worker.serve, quiet) if may_fork() else _started(quiet)
         _RUNNING[os.getpid()] = process
     return process
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _started(environment: Mapping[str, str]) -> Child:
+    command = [sys.executable, "-I", "-S", str(_WORKER), json.dumps([entry for entry in sys.path if entry])]
+    pipe, nowhere = subprocess.PIPE, subprocess.DEVNULL
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=nowhere, env={**os.environ, **environment})
+
+
+def _end(process: Child) -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout):

@@ -1,6 +1,7 @@
 """The HDF5 library in a process of its own, which may crash, hang or run out of memory: damaged files make it do so.
 
-Run as a script, with the parent's ``sys.path`` as its argument; imports h5py and nothing of irconv, so it starts fast.
+Run as a script, with the parent's ``sys.path`` as its argument, it imports h5py and nothing of irconv, so it starts
+fast; the command itself is forked (`irconv.containers.own_process`), which is faster still.
 Each request is a line of JSON on stdin; each answer, on stdout, is the length (8 bytes, little-endian) of a JSON text,
 the text, and as many raw bytes as it says under "data". An answer is {"error": text} where the library gave up. A file
 inside another one has no path: the answer {"read": [offset, count]} then asks for its bytes, which follow on stdin.
@@ -228,9 +229,8 @@ def _reply(request: dict[str, Any], out: BinaryIO) -> tuple[dict[str, Any], byte
         return {"error": str(error) or type(error).__name__}, b""
 
 
-def main() -> None:
+def serve() -> None:
     """Answer until stdin ends."""
-    sys.path[:] = json.loads(sys.argv[1])
     import h5py  # noqa: F401 before any limit: loading it takes address space
 
     with os.fdopen(os.dup(1), "wb") as out:
@@ -247,4 +247,5 @@ def _write(out: BinaryIO, text: dict[str, Any], data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.path[:] = json.loads(sys.argv[1])
+    serve()

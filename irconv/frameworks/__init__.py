@@ -131,6 +131,7 @@ READERS = (
         "torch",
         f"{_HERE}.torch.read",
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",
+        recogniser=f"{_HERE}.torch.files",
         options=("key", "ema", "input_shape", "module_map", "module", *EDITS),
     ),
     Reader(

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from irconv.codec import Table
+from irconv.families import INDEX
 from irconv.ir.layers import MODULES, layer_class
 from irconv.ir.layers.base import Layer
 from irconv.ir.manifest import manifest_schema
@@ -31,7 +32,8 @@ def documents() -> dict[str, str]:
     from irconv.frameworks.torch.table import TABLE as TORCH
     from irconv.vocabularies.tensorflow import TABLE as TENSORFLOW
 
-    return {
+    indices = {f"{table.package.replace('.', '/')}/{INDEX}": table.index() for table in (KERAS, ONNX, TORCH)}
+    return indices | {
         "schemas/manifest.schema.json": json.dumps(manifest_schema(), indent=1) + "\n",
         "schemas/weights-blocks.schema.json": json.dumps(blocks_schema(), indent=1) + "\n",
         "schemas/theano-arch.schema.json": json.dumps(schema(), indent=1) + "\n",

@@ -17,7 +17,7 @@ from irconv import api
 from irconv.comparison.text import lines
 from tests.comparison.pairs import RESIDUAL, as_hdf5, network, next_number, with_layer, with_tensor
 
-IRCONV = f"{shlex.quote(sys.executable)} -c 'from irconv.cli import main; main()'"
+IRCONV = f"{shlex.quote(sys.executable)} -c 'from irconv.__main__ import run; run()'"
 
 
 def git(folder: Path, *arguments: str) -> str:

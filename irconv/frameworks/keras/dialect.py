@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -141,11 +141,6 @@ class _Table(Table):
             return codec.native == layer.origin.type
         return isinstance(layer, Conv) and layer.groups > 1 and codec.native.startswith("DepthwiseConv")
 
-    @cached_property
-    def natives(self) -> frozenset[str]:
-        """The native types of the codecs."""
-        return frozenset(codec.native for codec in self.codecs)
-
 
 class Unsayable(Exception):
     """A dialect lacks something that the model needs; the text says what."""
@@ -209,9 +204,9 @@ def _read() -> dict[str, dict[str, Any]]:
 
 @cache
 def _table(dialect: Dialect) -> Table:
-    from irconv.frameworks.keras.table import WRITTEN
+    from irconv.frameworks.keras.table import written_codecs
 
-    return _Table(str(dialect), [codec for codec in WRITTEN if _has(dialect, codec)])
+    return _Table(str(dialect), [codec for codec in written_codecs() if _has(dialect, codec)])
 
 
 def _has(dialect: Dialect, codec: Codec) -> bool:

@@ -18,8 +18,7 @@ from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import check_model, normalise
 from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.placing import EXPANSIONS
-from irconv.frameworks.keras.table import TABLE
-from irconv.frameworks.keras.table.ops_sizes import OF_SIZES
+from irconv.frameworks.keras.table import OF_SIZES, TABLE
 from irconv.frameworks.keras.training_alone import training_facts
 from irconv.frameworks.keras.unknown import unknown_classes, with_all_else
 from irconv.frameworks.keras.variables import KINDS, Tree, segment, tree
@@ -35,7 +34,7 @@ _OLD_BACKENDS = ("theano", "cntk")
 """Those that Keras 2.4 gave up."""
 
 #: The names that mean Keras' own class wherever they stand.
-_KNOWN = {*KINDS, *EXPANSIONS, *(codec.native.removeprefix("ops.") for codec in TABLE.codecs)}
+_KNOWN = {*KINDS, *EXPANSIONS, *(native.removeprefix("ops.") for native in TABLE.natives)}
 
 #: Datasets that are no weights, by a part of their path, and what they are.
 _NO_WEIGHTS = {
@@ -151,8 +150,7 @@ def _shapes_before(model: NativeModel, layer: str, source: SourceRecord, name: s
 
 def _taught(options: ReadOptions) -> dict[str, tuple[str, ...]]:
     """The weights of the classes that plugins teach, in the order of their rows."""
-    own = set(TABLE.codecs)
-    taught = [codec for codec in edits.with_plugins(TABLE, options).codecs if codec not in own]
+    taught = edits.taught(TABLE, options)
     return {codec.native: tuple(row.native for row in codec.rows if isinstance(row, Weight)) for codec in taught}
 
 

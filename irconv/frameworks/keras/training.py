@@ -11,7 +11,7 @@ from typing import Any
 from irconv.frameworks.keras.dialect import UNTRAINED, Dialect, Unsayable
 from irconv.frameworks.keras.outlined import Outlined
 from irconv.frameworks.keras.own import is_own
-from irconv.frameworks.keras.table.identity import TRAINING_ALONE
+from irconv.frameworks.keras.training_settings import TRAINING_ALONE
 
 #: Endings of the names of settings that hold an object: an initialiser, a regulariser or a constraint.
 _OBJECTS = ("_initializer", "_regularizer", "_constraint")

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from irconv.codec import NativeModel
-from irconv.frameworks.keras.table.identity import TRAINING_ALONE
+from irconv.frameworks.keras.training_settings import TRAINING_ALONE
 from irconv.ir.manifest import TRAINING, Fact
 
 #: Layer -> its settings that only training uses. A plain Dropout has a layer of its own everywhere.

@@ -22,10 +22,9 @@ def unknown_classes(
 ) -> dict[str, Problem]:
     """Class -> the problem that its layers are, by the first of them. `shapes` says what is known of the shapes of the
     values that a layer is called on; empty for nothing."""
-    rules = {codec.native for codec in table.codecs}
     found: dict[str, list[Native]] = {}
     for layer in model.layers.values():
-        if layer.type not in rules:
+        if layer.type not in table.natives:
             found.setdefault(layer.type, []).append(layer)
     return {kind: _problem(model, table, kind, layers, shapes) for kind, layers in found.items()}
 

@@ -14,7 +14,8 @@ from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks.onnx.lower import lower
 from irconv.frameworks.onnx.nodes import nodes, value_info
-from irconv.frameworks.onnx.table import LOWEST_OPSET, TABLE
+from irconv.frameworks.onnx.table import TABLE
+from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions

@@ -19,13 +19,13 @@ import numpy as np
 
 from irconv.containers.watch import note
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
+from irconv.frameworks.torch.files import ADAPTER_FILES
 from irconv.frameworks.torch.groups import Weight
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.manifest import Fact, Group
 from irconv.ir.tensors import LazyTensor
 
 CONFIG = "adapter_config.json"
-FILES = ("adapter_model.safetensors", "adapter_model.bin")
 FACT = "adapter"
 _OUTER = "base_model.model."
 _PIECE = re.compile(r"(?P<module>.+)\.lora_(?P<kind>embedding_)?(?P<side>[AB])(\.(default|weight))*$")
@@ -47,7 +47,7 @@ def beside(folder: Path) -> Path | None:
     """The adapter in a folder, if there is one."""
     if not (folder / CONFIG).is_file():
         return None
-    return next((folder / name for name in FILES if (folder / name).is_file()), None)
+    return next((folder / name for name in ADAPTER_FILES if (folder / name).is_file()), None)
 
 
 def refuse_alone(names: Mapping[str, Any] | list[str], path: Path) -> None:

@@ -16,23 +16,13 @@ from irconv.containers.zip import Archive
 from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.torch import read_files
 from irconv.frameworks.torch.chunked import Chunk, Chunked
+from irconv.frameworks.torch.files import DISTRIBUTED_ENDING, METADATA
 from irconv.frameworks.torch.pickles_tensors import PickledTensor, dtype_name
-
-METADATA = ".metadata"
-_ENDING = ".distcp"
-
-
-def recognises(path: Path) -> str:
-    """Why a folder is a distributed checkpoint; empty where it is none."""
-    if not (path / METADATA).is_file():
-        return ""
-    found = any(child.name.endswith(_ENDING) for child in path.iterdir())
-    return f"is a folder with {METADATA} and {_ENDING} files" if found else ""
 
 
 def files(path: Path) -> tuple[Path, ...]:
     """The files of the folder, those of tensors last."""
-    return (path / METADATA, *sorted(child for child in path.iterdir() if child.name.endswith(_ENDING)))
+    return (path / METADATA, *sorted(child for child in path.iterdir() if child.name.endswith(DISTRIBUTED_ENDING)))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from irconv.containers.watch import note
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
 from irconv.frameworks.torch import adapters, distributed, packed, read_files
 from irconv.frameworks.torch.chunked import Chunked
+from irconv.frameworks.torch.files import FOLDER_FILES, INDEX, is_safetensors
 from irconv.frameworks.torch.groups import Weight, read_groups
 from irconv.frameworks.torch.modules import Module, described, walk
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
@@ -26,39 +27,9 @@ from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.options import EDITS, ReadOptions, refuse_unused
 
-_INDEX = ".index.json"
-_FOLDER_FILES = (
-    "model.safetensors.index.json",
-    "model.safetensors",
-    "pytorch_model.bin.index.json",
-    "pytorch_model.bin",
-    "diffusion_pytorch_model.safetensors.index.json",
-    "diffusion_pytorch_model.safetensors",
-    *adapters.FILES,
-)
-"""What a folder of Hugging Face keeps its weights in; the first that is there counts, as in their own loader."""
 _MAX_INDEX = 1 << 28
 _OF_CHECKPOINTS = ("key", "ema")
 _OF_MODULES = ("input_shape", "module_map", *EDITS)
-
-
-def recognises(path: Path) -> str:
-    """Why this is PyTorch's: a file of ``torch.save``, safetensors, an index of shards, or a folder with one of them;
-    empty where it is none."""
-    if path.is_dir():
-        found = next((name for name in _FOLDER_FILES if (path / name).is_file()), "")
-        return f"is a folder with {found}" if found else distributed.recognises(path)
-    if path.name.endswith(_INDEX):
-        shards = next((kind for kind in (".safetensors", ".bin") if path.name.endswith(kind + _INDEX)), "")
-        return f"is an index of {shards} shards" if shards else ""
-    return "begins as safetensors does" if _is_safetensors(path) else read_files.recognises(path)
-
-
-def _is_safetensors(path: Path) -> bool:
-    with path.open("rb") as file:
-        head = file.read(9)
-    size = int.from_bytes(head[:8], "little")
-    return path.suffix == ".safetensors" or (head[8:] == b"{" and 0 < size <= path.stat().st_size - 8)
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
@@ -73,16 +44,16 @@ def read(path: Path, options: ReadOptions) -> Bundle:
 
         weights = read(path, replace(options, module=None, input_shape=(), plugins=()))
         return read_weights(weights, options)
-    if path.is_dir() and not any((path / name).is_file() for name in _FOLDER_FILES):
+    if path.is_dir() and not any((path / name).is_file() for name in FOLDER_FILES):
         return _read_distributed(path, options)
     adapter = adapters.beside(path) if path.is_dir() else None
     if path.is_dir():
-        path = next(path / name for name in _FOLDER_FILES if (path / name).is_file())
+        path = next(path / name for name in FOLDER_FILES if (path / name).is_file())
     if adapter is not None and adapter != path:
         refuse_unused(options, (*_OF_CHECKPOINTS, *_OF_MODULES), "the folder holds a base and an adapter of it")
         return _read_adapted(path, adapter)
-    paths = _shards(path) if path.name.endswith(_INDEX) else (path,)
-    if _is_safetensors(paths[0]):
+    paths = _shards(path) if path.name.endswith(INDEX) else (path,)
+    if is_safetensors(paths[0]):
         refuse_unused(options, (*_OF_CHECKPOINTS, *_OF_MODULES), "safetensors hold tensors by name and nothing else")
         return _read_safetensors(paths)
     if options.key:
@@ -123,7 +94,7 @@ def _read_adapted(base: Path, adapter: Path) -> Bundle:
     """A base and the low-rank adapter beside it, to be merged when they are written."""
     fact = adapters.settings(adapter.parent)
     whole, pieces = (_plain_weights(path) for path in (base, adapter))
-    paths = (*(_shards(base) if base.name.endswith(_INDEX) else (base,)), adapter, adapter.parent / adapters.CONFIG)
+    paths = (*(_shards(base) if base.name.endswith(INDEX) else (base,)), adapter, adapter.parent / adapters.CONFIG)
     tensors, groups, ties = read_groups(adapters.joined(whole, pieces, adapter))
     return Bundle(_source(paths, (fact, *ties)), tensors=tensors, groups=groups, paths=paths)
 
@@ -140,8 +111,8 @@ def _plain_weights(path: Path) -> dict[str, Weight]:
 
 def read_state_dict(path: Path) -> Bundle:
     """A state dict in one file or in shards, as it is."""
-    paths = _shards(path) if path.name.endswith(_INDEX) else (path,)
-    if _is_safetensors(paths[-1]):
+    paths = _shards(path) if path.name.endswith(INDEX) else (path,)
+    if is_safetensors(paths[-1]):
         return _read_safetensors(paths, alone=False)
     saved = [read_files.read(part) for part in paths]
     return _selected(paths, [(str(one.path), one.value, one.sources) for one in saved], ReadOptions())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
@@ -13,18 +12,12 @@ from irconv.containers.pickle import Stream, unpickle, unpickle_bytes
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
 from irconv.containers.zip import Archive, archive
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Refused
+from irconv.frameworks.torch.files import HEAD, MAGIC, TAR_MAGIC, is_legacy
 from irconv.frameworks.torch.pickles import Storages, item_bytes
 from irconv.frameworks.torch.pickles_views import Storage
-from irconv.frameworks.torch.script_files import mark_of
 
-_MAGIC = 0x1950A86A20F9469CFC6C
-_MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
 _PROTOCOL = 1001
 _MAX_PICKLE = 1 << 31
-_TAR_MAGIC = b"ustar"
-_HEAD = 1 << 16
-_NAMES = re.compile(rb"[A-Za-z_]\w*(?:\.\w+)*\.(?:weight|bias|running_mean|running_var|num_batches_tracked)(?!s)")
-"""Names of a state dict, as the model zoos of detectron2 pickle them with numpy's arrays."""
 
 
 @dataclass(frozen=True)
@@ -37,58 +30,17 @@ class Saved:
     """Dotted name of a class -> its source text, where the file has it."""
 
 
-def recognises(path: Path) -> str:
-    """Why ``torch.save``, ``torch.jit.save`` or ``torch.export.save`` wrote this, or pickle with tensors in it; empty
-    where none did."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
-    if head[:4] == ZIP_SIGNATURE:
-        return _marks_of_zip(path, head)
-    if head[257:262] == _TAR_MAGIC:
-        return "is a tar archive with sys_info, as PyTorch 0.1 wrote" if b"sys_info" in head else ""
-    if _is_legacy(head):
-        return "begins with the magic number of torch.save"
-    pickled = head[:1] in (b"\x80", b"(", b"c", b"}", b"]")
-    if pickled and b"torch" in head:
-        return "is a pickle that names torch"
-    of_arrays = pickled and b"numpy" in head and len(set(_NAMES.findall(head))) > 1
-    return "is a pickle of numpy arrays with the names of a state dict" if of_arrays else ""
-
-
-def _is_legacy(head: bytes) -> bool:
-    """Whether the magic number is the first value: a line of digits up to protocol 1, in a frame from protocol 4 on."""
-    return _MAGIC_BYTES in head[:32] or head.startswith(b"L%d" % _MAGIC)
-
-
-def _marks_of_zip(path: Path, head: bytes) -> str:
-    try:
-        members = archive(path).members
-        names = {path: path.rpartition("/")[2] for path in members}
-    except (DamagedFile, Refused):
-        # Without its end the archive cannot be listed; the first member says whose it is.
-        first = PurePosixPath(head[30 : 30 + int.from_bytes(head[26:28], "little")].decode("latin1"))
-        named = path.suffix in (".pt", ".pth", ".pt2", ".bin", ".ckpt") or first.name in ("data.pkl", "byteorder")
-        return f"is a damaged zip that begins with {first}" if named else ""
-    if "archive_format" in names.values():
-        return ""  # an exported program, which has a reader of its own
-    if mark_of(members):
-        return ""  # TorchScript, which has one, too
-    marks = ("data.pkl", "model.json")
-    found = next((path for path, name in names.items() if name in marks), "")
-    return f"is a zip with {found}" if found else ""
-
-
 def read(path: Path) -> Saved:
     """The pickled value of a file. Raises `DamagedFile`, and `Refused` naming what is no plain data."""
     with path.open("rb") as file:
-        head = file.read(_HEAD)
+        head = file.read(HEAD)
     if head[:4] == ZIP_SIGNATURE:
         return read_archive(path, archive(path))
-    if head[257:262] == _TAR_MAGIC:
+    if head[257:262] == TAR_MAGIC:
         what = "is a tar archive of PyTorch 0.1, which irconv does not read"
         raise Refused(str(path), what, "Load it with PyTorch 0.4 to 2.x and save it again.")
     where = str(path)
-    if _is_legacy(head):
+    if is_legacy(head):
         return _read_legacy(path, SourceFile(path), where)
     storages = Storages(where)
     rules = storages.rules()
@@ -146,7 +98,7 @@ def _read_legacy(path: Path, file: SourceFile | bytes, where: str) -> Saved:
     stream = Stream(file)
     rules = storages.rules()
     magic, protocol = unpickle(stream, where), unpickle(stream, where)
-    if magic != _MAGIC or protocol != _PROTOCOL:
+    if magic != MAGIC or protocol != _PROTOCOL:
         raise DamagedFile(where, f"expected PyTorch's protocol {_PROTOCOL}, got {str(protocol)[:40]}")
     system = unpickle(stream, where, rules)
     value = unpickle(stream, where, rules)

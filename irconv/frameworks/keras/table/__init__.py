@@ -6,48 +6,36 @@ those of the newest Keras 2, numbers in calls are ``constant`` layers.
 
 from __future__ import annotations
 
-from irconv.codec import Table
-from irconv.frameworks.keras.table import (
-    activations,
-    attention,
-    convolution,
-    embedding,
-    identity,
-    normalisation,
-    ops_elementwise,
-    ops_products,
-    ops_reductions,
-    ops_shapes,
-    ops_sizes,
-    ops_windows,
-    pooling,
-    preprocessing,
-    recurrent,
-    resampling,
-    steps,
-    tensor_ops,
-    written,
+from functools import cache
+
+from irconv.codec import Codec
+from irconv.families import FamilyTable
+
+_LAYERS = (
+    *("activations", "convolution", "normalisation", "pooling", "resampling", "tensor_ops"),
+    *("attention", "embedding", "identity", "preprocessing", "recurrent", "steps"),
+    *("ops_elementwise", "ops_reductions", "ops_shapes", "ops_products", "ops_windows", "ops_sizes"),
 )
+OF_SIZES = ("ops.Shape", "ops.Arange")
+"""What makes numbers of sizes."""
 
-_FAMILIES = (
-    *(activations, convolution, normalisation, pooling, resampling, tensor_ops),
-    *(attention, embedding, identity, preprocessing, recurrent, steps),
-    *(ops_elementwise, ops_reductions, ops_shapes, ops_products, ops_windows, ops_sizes),
-)
+_READ = ("steps.READ", "ops_windows.READ", "ops_elementwise.READ")
+"""What is read and never written."""
 
-_READ = (steps.WORKED_OUT, ops_windows.CONV, ops_elementwise.SIMPLEX)
-
-TABLE = Table("Keras", [*(codec for family in _FAMILIES for codec in family.CODECS), *_READ])
+TABLE = FamilyTable("Keras", __name__, [*(f"{family}.CODECS" for family in _LAYERS), *_READ])
 """Every Keras layer irconv reads, one codec each; several where a setting decides what it is."""
 
-_WRITABLE = [codec for codec in TABLE.codecs if codec not in (*ops_sizes.CODECS, *_READ)]
 
-WRITTEN = [
-    *(codec for codec in _WRITABLE if not codec.native.startswith("ops.")),
-    *written.LAYERS,
-    *(codec for codec in _WRITABLE if codec.native.startswith("ops.")),
-    *written.OPERATORS,
-]
-"""The same and the spellings that only the way out needs, layers before operators."""
+@cache
+def written_codecs() -> tuple[Codec, ...]:
+    """The same and the spellings that only the way out needs, layers before operators; imports every family."""
+    from irconv.frameworks.keras.table import ops_elementwise, ops_sizes, ops_windows, steps, written
 
-__all__ = ["TABLE", "WRITTEN"]
+    only_read = (*ops_sizes.CODECS, *steps.READ, *ops_windows.READ, *ops_elementwise.READ)
+    writable = [codec for codec in TABLE.codecs if codec not in only_read]
+    layers = [codec for codec in writable if not codec.native.startswith("ops.")]
+    operators = [codec for codec in writable if codec.native.startswith("ops.")]
+    return (*layers, *written.LAYERS, *operators, *written.OPERATORS)
+
+
+__all__ = ["OF_SIZES", "TABLE", "written_codecs"]

@@ -133,7 +133,7 @@ def _along(native: str) -> Codec:
     return _op(native, layer, Defaults({"axis": -1}), Promoted(floats=True), AxisNumber("axis"), *rows)
 
 
-SIMPLEX = _op("SimplexSparsemax", "Sparsemax", AxisNumber("axis"), Only("tau_of", "simplex"))
+READ = [_op("SimplexSparsemax", "Sparsemax", AxisNumber("axis"), Only("tau_of", "simplex"))]
 """TensorFlow Addons' sparsemax, which is not Keras'. It is read only."""
 
 _APPROXIMATIONS = ((True, "tanh"), (False, "none"))

@@ -22,9 +22,6 @@ class CountedAs(Row):
             draft.after["y"] = (Cast(dtype=dtype),)
 
 
-OF_SIZES = ("ops.Shape", "ops.Arange")
-"""What makes numbers of sizes."""
-
 CODECS: list[Codec] = [
     Codec("ops.Shape", ShapeOf, EVERY_OP),
     Codec(

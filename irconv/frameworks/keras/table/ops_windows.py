@@ -88,19 +88,21 @@ class ConvPadding(Row):
         draft.fields["padding"] = through(draft, "padding", rule, word)
 
 
-CONV = Codec(
-    "ops.Conv",
-    Conv,
-    EVERY_OP,
-    Defaults(_DEFAULTS),
-    Input("x"),
-    Axes("data_format", IMAGE),
-    Weight("kernel", "kernel", "*k in out", positional=True),
-    Steps("strides", "stride"),
-    Steps("dilation_rate", "dilation"),
-    KernelGroups(),
-    ConvPadding(),
-)
+READ = [
+    Codec(
+        "ops.Conv",
+        Conv,
+        EVERY_OP,
+        Defaults(_DEFAULTS),
+        Input("x"),
+        Axes("data_format", IMAGE),
+        Weight("kernel", "kernel", "*k in out", positional=True),
+        Steps("strides", "stride"),
+        Steps("dilation_rate", "dilation"),
+        KernelGroups(),
+        ConvPadding(),
+    )
+]
 """Is read only: what is written are layers with their own kernels."""
 
 CODECS: list[Codec] = [

@@ -59,7 +59,7 @@ class Numbers(Row):
         draft.mapped["value"] = MappedTensor(weight, "*a", ())
 
 
-WORKED_OUT = Codec("numbers", Constant, Numbers())
+READ = [Codec("numbers", Constant, Numbers())]
 """Is read only: Keras has no layer for it."""
 
 CODECS: list[Codec] = [

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 
 from irconv.errors import Problems
 from irconv.frameworks.onnx.table import TABLE
@@ -18,10 +19,12 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.passes.sizes import SizeNodes
 
-_ROWS: dict[type[Layer], list[SizesInput]] = {}
-for _codec in TABLE.codecs:
-    _known = _ROWS.setdefault(_codec.layer, [])
-    _known += [row for row in _codec.rows if isinstance(row, SizesInput) and row not in _known]
+
+@cache
+def _rows(kind: type[Layer]) -> tuple[SizesInput, ...]:
+    """The sizes that the ops for a type take as inputs, each once."""
+    found = (row for codec in TABLE.of_layer(kind) for row in codec.rows if isinstance(row, SizesInput))
+    return tuple(dict.fromkeys(found))
 
 
 def run(bundle: Bundle) -> Bundle:
@@ -29,7 +32,7 @@ def run(bundle: Bundle) -> Bundle:
 
     Raises one `Refused` that names every layer with a symbol that is the size of no value before it.
     """
-    if bundle.graph is None or not any(_ROWS.get(type(layer)) for layer in bundle.layers.values()):
+    if bundle.graph is None or not any(_rows(type(layer)) for layer in bundle.layers.values()):
         return bundle
     graph, problems, types = bundle.graph, Problems(), infer_types(bundle)
     computed = _computed(bundle, graph, types)
@@ -59,7 +62,7 @@ def _computed(bundle: Bundle, graph: Graph, types: Mapping[str, ValueType]) -> d
     for node in graph.nodes:
         layer = bundle.layers[node.layer]
         given = {slot: types[value] for slot, value in node.inputs.items()}
-        for row in _ROWS.get(type(layer), ()):
+        for row in _rows(type(layer)):
             unknown = any(isinstance(size, str) for size in row.flat(layer.settings(), given))
             if unknown and row not in found.setdefault(node.layer, []):
                 found[node.layer].append(row)

@@ -6,49 +6,13 @@ operands, a biased Linear of rank 3 or more is a product and a sum.
 
 from __future__ import annotations
 
-from irconv.codec import Table
-from irconv.frameworks.onnx.table import (
-    activations,
-    arithmetic,
-    comparisons,
-    control,
-    convolution,
-    elementwise,
-    indexing,
-    matrix,
-    normalisation,
-    patches,
-    pooling,
-    quantisation,
-    recurrent,
-    resampling,
-    shape_ops,
-    signal,
-    tensor_ops,
-)
-from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
+from irconv.families import FamilyTable
 
 _FAMILIES = (
-    activations,
-    arithmetic,
-    comparisons,
-    control,
-    convolution,
-    elementwise,
-    indexing,
-    matrix,
-    normalisation,
-    patches,
-    pooling,
-    quantisation,
-    recurrent,
-    resampling,
-    shape_ops,
-    signal,
-    tensor_ops,
+    *("activations", "arithmetic", "comparisons", "control", "convolution", "elementwise", "indexing", "matrix"),
+    *("normalisation", "patches", "pooling", "quantisation", "recurrent", "resampling", "shape_ops", "signal"),
+    "tensor_ops",
 )
 
-TABLE = Table("ONNX", [codec for family in _FAMILIES for codec in family.CODECS])
+TABLE = FamilyTable("ONNX", __name__, [f"{family}.CODECS" for family in _FAMILIES])
 """Every ONNX op irconv writes."""
-
-__all__ = ["LOWEST_OPSET", "TABLE"]

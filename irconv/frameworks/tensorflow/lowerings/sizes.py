@@ -81,7 +81,7 @@ def _unknown(layer: Layer, name: str, given: Mapping[str, ValueType]) -> list[tu
 
 def _codec(layer: Layer, given: Mapping[str, ValueType]) -> Codec | None:
     """The codec that will write the layer."""
-    candidates = [codec for codec in TABLE.codecs if codec.layer is type(layer)]
+    candidates = TABLE.of_layer(type(layer))
     return next((codec for codec in candidates if codec.fits(layer, given)), None)
 
 

@@ -9,27 +9,13 @@ both or none of gamma and beta.
 
 from __future__ import annotations
 
-from irconv.codec import Table
-from irconv.frameworks.torch.table.elementwise import ACTIVATIONS, ARITHMETIC
-from irconv.frameworks.torch.table.modules import MODULES
-from irconv.frameworks.torch.table.recurrence import RECURRENCE
-from irconv.frameworks.torch.table.shapes import INDEXING, MATRICES, REDUCTIONS, SHAPES
-from irconv.frameworks.torch.table.signals import SIGNALS
-from irconv.frameworks.torch.table.windows import WINDOWS
+from irconv.families import FamilyTable
 
-TABLE = Table(
-    "PyTorch",
-    [
-        *MODULES,
-        *RECURRENCE,
-        *WINDOWS,
-        *ACTIVATIONS,
-        *ARITHMETIC,
-        *SHAPES,
-        *REDUCTIONS,
-        *INDEXING,
-        *MATRICES,
-        *SIGNALS,
-    ],
+_FAMILIES = (
+    *("modules.MODULES", "recurrence.RECURRENCE", "windows.WINDOWS", "elementwise.ACTIVATIONS"),
+    *("elementwise.ARITHMETIC", "shapes.SHAPES", "shapes.REDUCTIONS", "shapes.INDEXING", "shapes.MATRICES"),
+    "signals.SIGNALS",
 )
+
+TABLE = FamilyTable("PyTorch", __name__, _FAMILIES)
 """Every PyTorch module and function irconv writes."""
