@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,6 +34,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
 from irconv.layout import Array
+from irconv.log import told
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, unused
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
@@ -81,6 +83,16 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
+    begin = perf_counter()
+    bundle = _checked(reader, path, options)
+    made_by = " ".join(part for part in (bundle.source.framework, bundle.source.version) if part)
+    told("%s: read as %s, made by %s, in %.0f ms", path, reader.name, made_by, 1000 * (perf_counter() - begin))
+    for fact in bundle.source.facts:
+        told("fact %s: %.200s (%s)", fact.name, fact.value, fact.evidence)
+    return bundle
+
+
+def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     with watched() as seen:
         for source in (path, *options.paths):
             if source.is_file():
@@ -178,7 +190,7 @@ def _write(
     sources: Iterable[Path],
     judge: _Judge | None,
 ) -> Written:
-    sources = (*sources, *bundle.opened)
+    sources, begin = (*sources, *bundle.opened), perf_counter()
     if options.meta:
         from irconv.frameworks.bundle.meta import described
 
@@ -221,8 +233,10 @@ def _write(
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
-    told = (*bundle.source.to_tell(), *_lost(bundle, writer))
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, told, checked=reports)
+    dialect = f" in the dialect {made.dialect}" if made.dialect else ""
+    told("%s: written as %s%s, in %.0f ms", path, writer.name, dialect, 1000 * (perf_counter() - begin))
+    facts = (*bundle.source.to_tell(), *_lost(bundle, writer))
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
 
 
 def _lost(bundle: Bundle, writer: Writer) -> tuple[Fact, ...]:
@@ -627,7 +641,9 @@ def _reader(path: Path, name: str | None) -> Reader:
             remedy = f"Give {' or '.join(f'--from {name}' for name in claims)}."
             raise UnknownFormat(str(path), f"expected one reader to claim it, got {said}", remedy)
         if claims:
-            return next(reader for reader, _ in claims.values())
+            found, why = next(iter(claims.values()))
+            told("%s: is for the reader %s, as it %s", path, found.name, why)
+            return found
     seems, remedy = first_bytes.described(path)
     if seems:
         raise UnknownFormat(str(path), "no reader recognises its content", f"It {seems}. {remedy}".rstrip())

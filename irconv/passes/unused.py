@@ -8,8 +8,10 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.control import Scan
+from irconv.log import timed
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The bundle without what its outputs do not depend on."""
     if bundle.graph is None:
