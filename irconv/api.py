@@ -35,7 +35,7 @@ from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
 from irconv.layout import Array
 from irconv.log import told
-from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, unused
+from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, refuse_unused, unused
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.adoption.result import Adoption
@@ -105,7 +105,13 @@ def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     if _edits(options):  # what was checked and predicted is another function
         bundle = replace(bundle, checks=(), probe=None)
     if bundle.graph is None:
+        reason = "weights without a graph have no inputs"
+        refuse_unused(options, ("input_shape",), reason, bundle.graph_remedy("Leave it out."))
         return bundle
+    if options.input_shape and reader.sizes:
+        from irconv.passes import given_sizes
+
+        bundle = given_sizes.run(bundle, options.input_shape)
     from irconv.ir.inference import check_types
 
     check_types(bundle)

@@ -159,7 +159,7 @@ class Group(click.Group):
         command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
         return command
 
-    def main(  # type: ignore[override] # of two declarations only the results differ
+    def main(
         self,
         args: Sequence[str] | None = None,
         prog_name: str | None = None,

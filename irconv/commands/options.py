@@ -92,7 +92,8 @@ READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         "input_shape",
         multiple=True,
         metavar="[NAME=]N,1,28,28",
-        help="Shape of an input where the file does not say; N is the batch. Repeat for more.",
+        help="Shape of an input, in the source's axes, where the file does not say it or leaves sizes open; a symbol "
+        "such as N leaves one open. Repeat for more.",
     ),
     click.option(
         "--module-map",
