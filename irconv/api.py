@@ -23,6 +23,7 @@ from irconv.errors import (
     IrconvError,
     MissingFact,
     NoSuchFile,
+    OutputExists,
     Problem,
     Problems,
     Refused,
@@ -203,7 +204,7 @@ def _write(
         bundle = replace(bundle, meta=described(options.meta, bundle.meta))
     writer = _writer(path, options.target_format)
     _refuse(_unwritten(writer, options))
-    check_free(path, options.force, sources)
+    _check_free(bundle, path, options, sources)
     if bundle.graph is None and bundle.source.framework == "theano" and not writer.archives:
         what = "holds arrays without an architecture, so that nothing but a bundle can be written"
         remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
@@ -245,6 +246,17 @@ def _write(
     return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
 
 
+def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iterable[Path]) -> None:
+    """Raise `OutputFailed` where the destination is not free, or `Refused` with all else that stands in the way."""
+    problems = Problems()
+    with problems.collect():
+        check_free(path, options.force, sources)
+    if problems and path.parent.is_dir():
+        with problems.collect():
+            _write(bundle, path, replace(options, force=True, dry_run=True, meta=()), None, sources, None)
+    problems.raise_any()
+
+
 def _lost(bundle: Bundle, writer: Writer) -> tuple[Fact, ...]:
     """What training needs of the model and the output does not say; a bundle and the model's own framework keep it."""
     if writer.archives or writer.name.split("-")[0] == bundle.source.framework or bundle.graph is None:
@@ -279,27 +291,35 @@ def convert(
     """Read one file and write another.
 
     With `verify` both are run, each in its own framework where that is installed, before anything appears under its
-    name. Raises what `read` and `write` raise; a bad destination and options without effect are found first. With
+    name. Raises what `read` and `write` raise, what is wrong with the destination together with all other reasons. With
     `verify` also `Disagreement`, whose reports say how far apart they are, and `MissingFact` for what cannot be run.
     """
     reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
-    writer = _writer(Path(destination), writing.target_format)
-    sources = (Path(source), *reading.paths)
-    check_free(Path(destination), writing.force, sources)
-    path = _existing(Path(source))
-    with keeping():
+    destination, sources = Path(destination), (Path(source), *reading.paths)
+    problems, writer, found = Problems(), None, None
+    with problems.collect():
+        writer = _writer(destination, writing.target_format)
+        check_free(destination, writing.force, sources)
+    with problems.collect(), keeping():
+        path = _existing(Path(source))
         reader = _reader(path, reading.source_format)
-        _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-        bundle = _read(reader, path, reading)
-    bundle = _probed(path, bundle, reader, reading, writing)
+        _refuse([*_unread(reader, reading), *(_unwritten(writer, writing) if writer else ())])
+        found = _read(reader, path, reading)
+    if writer is None or found is None:
+        problems.raise_any()
+    assert writer is not None
+    assert found is not None, "else a problem has been raised"
+    if problems:  # said once more, with all that stands in the way of writing
+        return _stored(found, reader.graphs, writer, destination, writing, None, sources, None)
+    bundle = _probed(path, found, reader, reading, writing)
     judging = None
     if verify:
         from irconv.verification.conversion import judge
         from irconv.verification.sides import Given
 
         given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
-        judging = judge(given, Path(destination), writer, read)
-    return _stored(bundle, reader.graphs, writer, Path(destination), writing, progress, sources, judging)
+        judging = judge(given, destination, writer, read)
+    return _stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
 
 
 def _stored(
@@ -322,6 +342,8 @@ def _stored(
     except Refused as error:
         try:
             return _write(bundle, destination, replace(writing, merge=True), progress, sources, judging)
+        except OutputExists as alone:  # the rest was cured
+            raise alone from None
         except IrconvError:
             raise error from None
 
