@@ -22,8 +22,8 @@ PLUGIN = "irconv_plugin_"
 
 def bounded(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The function, whose errors are all `IrconvError`: what the user's plugin raised is refused with its place, what
-    the system says of files and memory is said, and the rest is irconv's own `Fault`, which keeps its cause. All but the
-    faults are errors that Python has, too (`irconv.errors.as_value`)."""
+    the system says of files and memory is said, and the rest is irconv's own `Fault`, which keeps its cause. All but
+    the faults are errors that Python has, too (`irconv.errors.as_value`)."""
 
     @wraps(function)
     def inner(*args: _P.args, **kwargs: _P.kwargs) -> _R:

@@ -25,7 +25,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from irconv.wording import in_python
@@ -186,15 +185,20 @@ def kind_of(error: IrconvError) -> type[IrconvError]:
 def as_value(error: IrconvError) -> None:
     """Make an error a `ValueError`, too, unless it is one that Python has another class for, or irconv's own fault."""
     if not isinstance(error, ValueError | OSError | Fault | OutputFailed):
-        error.__class__ = _valued(type(error))
+        object.__setattr__(error, "__class__", _valued(type(error)))
 
 
 _VALUED = "_valued"
 
 
-@cache
+_VALUES: dict[type[IrconvError], type[IrconvError]] = {}
+
+
 def _valued(kind: type[IrconvError]) -> type[IrconvError]:
-    return type(kind.__name__, (kind, ValueError), {"__doc__": kind.__doc__, "__module__": kind.__module__, _VALUED: 1})
+    if kind not in _VALUES:
+        about = {"__doc__": kind.__doc__, "__module__": kind.__module__, _VALUED: True}
+        _VALUES[kind] = type(kind.__name__, (kind, ValueError), about)
+    return _VALUES[kind]
 
 
 def _again(kind: type[IrconvError], problems: tuple[Problem, ...], value: bool) -> IrconvError:

@@ -1,4 +1,4 @@
-"""What is said of flags, for whoever calls irconv from Python: ``--arch`` is ``arch=`` there, ``--merge`` ``merge=True``."""
+"""What is said of flags, in the words of Python: ``--arch`` is ``arch=`` there, and ``--merge`` is ``merge=True``."""
 
 from __future__ import annotations
 
