@@ -75,11 +75,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    """Public names are imported when they are first used (PEP 562), so that ``import irconv`` costs next to nothing."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'irconv' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+if not TYPE_CHECKING:  # which has the imports above, and is to find names that there are not
+
+    def __getattr__(name: str) -> Any:
+        """Public names are imported when they are first used (PEP 562), so that ``import irconv`` costs next to
+        nothing."""
+        if name not in _HOMES:
+            raise AttributeError(f"module 'irconv' has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -29,10 +30,12 @@ def saved(model: object) -> Iterator[tuple[Path, Backend | None]]:
     with TemporaryDirectory(prefix="irconv-") as folder:
         path = Path(folder) / ("model.keras" if new else "model.h5")
         try:
-            cast("Any", model).save(str(path))
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what Keras says of its own code is not the caller's
+                cast("Any", model).save(str(path))
         except Exception as error:
             what = f"Keras cannot save it: it raised {type(error).__name__}: {str(error).strip()[:600]}"
-            raise Refused(name, what, "Build the model first, by calling it on an input.") from error
+            raise Refused(name, what, "A model has to be built: call it on an input.") from error
         yield path, sys.modules[root].config.backend() if new else None
 
 
@@ -47,4 +50,6 @@ def loaded(write: Callable[[Path], object]) -> Any:
     with TemporaryDirectory(prefix="irconv-") as folder:
         path = Path(folder) / ("model.keras" if new else "model.h5")
         write(path)
-        return keras.models.load_model(str(path), compile=False)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return keras.models.load_model(str(path), compile=False)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, SerializeAsAny
+from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from irconv.ir.shapes import Dimension, Shape, Size
 from irconv.layout import Array
@@ -136,7 +136,7 @@ class Layer(Record):
 
     type: str
     operands: dict[str, SerializeAsAny[StoredOperand | LiteralOperand]] = {}
-    origin: Origin | None = None
+    origin: Origin | None = Field(default=None, repr=False)
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         """The types of the results, from those of the inputs and operands by slot and role.
