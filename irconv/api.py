@@ -181,10 +181,10 @@ def from_keras(model: object) -> Bundle:
     Keras saves the model in a temporary folder, and irconv reads what it saved. Raises `Refused` where Keras cannot
     save it, and naming every layer that irconv has no rule for.
     """
-    from irconv.containers.passing import in_memory
+    from irconv.containers.passing import in_memory, named
     from irconv.frameworks.keras.live import saved
 
-    with saved(model) as (path, backend):
+    with saved(model) as (path, backend), named(path, str(getattr(model, "name", "model"))):
         return in_memory(read(path, ReadOptions(backend=backend)))
 
 

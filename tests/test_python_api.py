@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import subprocess
 import sys
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import irconv
-from tests.helpers import lenet
+from irconv.errors import Fault, MissingFact, OutputExists, Refused, UnknownFormat, UnusedOption
+from irconv.keywords import Converting, Reading, Writing
+from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag
+from irconv.wording import ARGUMENTS, in_python
+from tests.helpers import ROOT, lenet, rejection
 
 FOLDER = lenet("tf2.15-lenet5-h5").model.parent
 
@@ -59,3 +66,177 @@ def test_suffixes_may_be_in_capitals(tmp_path: Path) -> None:
 def test_the_command_is_a_module_too() -> None:
     done = subprocess.run([sys.executable, "-m", "irconv", "--version"], capture_output=True, text=True, check=True)
     assert irconv.__version__ in done.stdout
+
+
+# what is read --------------------------------------------------------------------------------------------------------
+
+
+def same(a: irconv.Bundle, b: irconv.Bundle) -> bool:
+    """Whether two bundles have the same tensors, here and in the file, bit for bit."""
+    ours = {key: tensor.data for key, tensor in a.tensors.items()} | a.source_tensors()
+    theirs = {key: tensor.data for key, tensor in b.tensors.items()} | b.source_tensors()
+    return list(ours) == list(theirs) and all(np.array_equal(ours[key].numpy(), theirs[key].numpy()) for key in ours)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        FOLDER / "model.h5",
+        ROOT / "fixtures" / "torch" / "lightning.pt",
+        ROOT / "fixtures" / "torch-programs" / "torch213-tied" / "tied.pt2",
+        ROOT / "fixtures" / "keras_files" / "keras3.15-compiled-keras" / "model.keras",
+    ],
+    ids=lambda path: path.suffix,
+)
+def test_bytes_and_open_files_are_read_by_their_content(path: Path) -> None:
+    wanted, content = irconv.read(path), path.read_bytes()
+    with path.open("rb") as opened:
+        found = [irconv.read(content), irconv.read(io.BytesIO(content)), irconv.read(opened)]
+    assert all(same(bundle, wanted) for bundle in found)
+    assert [bundle.source.files[0].name for bundle in found] == ["model", "model", path.name]
+    assert all(bundle.opened == {} and bundle.paths == () for bundle in found)
+
+
+def test_what_was_read_of_bytes_is_written_soundly(tmp_path: Path) -> None:
+    irconv.write(irconv.read((FOLDER / "model.h5").read_bytes()), tmp_path / "m.irconv")
+    assert irconv.check(tmp_path / "m.irconv") == []
+    irconv.write(irconv.read((FOLDER / "model.h5").read_bytes()), tmp_path / "m.onnx")
+
+
+def test_errors_of_bytes_and_open_files_speak_of_what_was_given(tmp_path: Path) -> None:
+    text = rejection(lambda: irconv.read(b"nothing"), UnknownFormat)
+    assert text.startswith("<bytes>: no reader recognises its content. ")
+    (tmp_path / "m.h5").write_bytes(b"nothing")
+    with (tmp_path / "m.h5").open("rb") as opened:
+        assert rejection(lambda: irconv.read(opened), UnknownFormat).startswith(f"{tmp_path / 'm.h5'}: ")
+    with (tmp_path / "m.h5").open() as opened:
+        text = rejection(lambda: irconv.read(opened), MissingFact)  # type: ignore[arg-type]
+    assert text.endswith("expected a file open for reading bytes, got one for text. Open it with 'rb'.")
+    text = rejection(lambda: irconv.read(3), MissingFact)  # type: ignore[arg-type]
+    assert text == "source: expected a path, bytes or a file open for reading bytes, got int."
+
+
+def test_layers_and_tensors_are_found_by_name_and_by_place() -> None:
+    bundle = irconv.read(FOLDER / "model.h5")
+    assert [*bundle.layers][:2] == ["conv2d", "conv2d.activation"]
+    assert bundle.layers[0] is bundle.layers["conv2d"]
+    assert bundle.layers[-1] is bundle.layers["dense_2.activation"]
+    assert bundle.tensors[0] is bundle.tensors["conv2d.kernel"]
+    assert len(bundle.tensors) == len(list(bundle.tensors)) == 10
+    with pytest.raises(KeyError, match="dens: there is no such name; close are 'dense'"):
+        bundle.layers["dens"]
+    with pytest.raises(IndexError, match="expected a place from 0 to 12, got 13"):
+        bundle.layers[13]
+    assert "nosuch" not in bundle.layers
+    assert bundle.layers.get("nosuch") is None
+    assert type(replace(bundle, layers=dict(bundle.layers)).layers) is type(bundle.layers)
+
+
+def test_a_layer_says_what_it_is_without_its_source() -> None:
+    text = repr(irconv.read(FOLDER / "model.h5").layers["conv2d"])
+    assert text.startswith("Conv(type='Conv', operands=")
+    assert "origin" not in text
+    assert len(text) < 300
+
+
+def test_a_notebook_shows_a_short_table_in_which_names_are_text() -> None:
+    bundle = irconv.read(FOLDER / "model.h5")
+    page = bundle._repr_html_()
+    assert "<td>dense</td><td>Linear</td><td>(N, 120)</td><td>48,120</td>" in page
+    assert "input conv2d_input: float32 (N, 1, 28, 28) NCHW" in page
+    assert bundle.graph is not None
+    bad = "<script>x</script>"
+    nodes = tuple(node.model_copy(update={"layer": bad}) for node in bundle.graph.nodes[:1])
+    many = bundle.graph.model_copy(update={"nodes": nodes * 100})
+    page = replace(bundle, graph=many, layers={bad: bundle.layers[0]})._repr_html_()
+    assert bad not in page
+    assert "&lt;script&gt;" in page
+    assert page.count("<tr>") == 1 + 24 + 1
+    assert "76 more" in page
+    assert "<td>dense_1</td>" in irconv.read(lenet("keras2.2.4-lenet4-weights-h5").model)._repr_html_()
+
+
+# arguments -----------------------------------------------------------------------------------------------------------
+
+
+def test_options_are_keywords_and_one_value_stands_for_several(tmp_path: Path) -> None:
+    model = FOLDER / "model.h5"
+    cut = irconv.read(model, until="dense_1")
+    assert cut.graph is not None
+    assert cut.graph == irconv.read(model, ReadOptions(until=("dense_1",))).graph
+    assert irconv.write(cut, tmp_path / "m.bin", target_format="onnx").format == "onnx"
+    irconv.convert(model, tmp_path / "m.bin", until=["dense_1"], target_format="onnx", force=True)
+    assert irconv.read(tmp_path / "m.bin").graph is not None
+    options = ReadOptions(arch="a.json", plugins=["p.py"], until="a")  # type: ignore[arg-type]
+    assert options == ReadOptions(arch=Path("a.json"), plugins=(Path("p.py"),), until=("a",))
+
+
+def test_keywords_are_the_fields_of_options() -> None:
+    assert [*Reading.__annotations__] == [field.name for field in fields(ReadOptions)]
+    assert {*Writing.__annotations__} == {field.name for field in fields(WriteOptions)}
+    assert {*Converting.__annotations__} == {*Reading.__annotations__, *Writing.__annotations__}
+
+
+def test_an_unknown_keyword_is_refused_with_those_that_are_alike() -> None:
+    text = rejection(lambda: irconv.read(FOLDER / "model.h5", bakend="theano"), UnusedOption)  # type: ignore[call-arg]
+    assert text == "bakend=: there is no such argument. Try backend=."
+
+
+# errors --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_arguments_and_models_are_to_blame_for_is_a_value_error(tmp_path: Path) -> None:
+    model = FOLDER / "model.h5"
+    for call, kind in (
+        (lambda: irconv.convert(model, tmp_path / "m.xyz"), UnknownFormat),
+        (lambda: irconv.read(model, until="nosuch"), MissingFact),
+        (lambda: irconv.read(model, key="a"), UnusedOption),
+        (lambda: irconv.write(irconv.read(model), tmp_path / "m.onnx", opset=3), Refused),
+    ):
+        with pytest.raises(ValueError) as raised:
+            call()
+        assert isinstance(raised.value, kind)
+        assert type(raised.value).__name__ == kind.__name__
+    assert not issubclass(Fault, ValueError)
+    assert not issubclass(OutputExists, ValueError)
+
+
+def test_errors_speak_of_arguments_and_their_problems_of_flags() -> None:
+    with pytest.raises(irconv.IrconvError) as raised:
+        irconv.read(FOLDER / "model.h5", until=("a", "b"), key=None)
+    said = "expected the name of a layer, but the model has none of this name"
+    assert str(raised.value) == f"until=('a',): {said}.\nuntil=('b',): {said}."
+    assert [problem.where for problem in raised.value.problems] == ["--until a", "--until b"]
+
+
+def test_errors_pass_between_processes() -> None:
+    with pytest.raises(irconv.IrconvError) as raised:
+        irconv.read(FOLDER / "model.h5", until="a")
+    again = pickle.loads(pickle.dumps(raised.value))
+    assert type(again) is type(raised.value)
+    assert again.problems == raised.value.problems
+    with pytest.raises(FileNotFoundError) as missing:
+        irconv.read("nowhere.h5")
+    assert str(pickle.loads(pickle.dumps(missing.value))) == str(missing.value)
+
+
+@pytest.mark.parametrize("kind", [ReadOptions, WriteOptions, DiffOptions, AdoptOptions])
+def test_every_flag_that_is_a_field_has_its_argument(kind: type[ReadOptions]) -> None:
+    for field in fields(kind):
+        assert field.name in ARGUMENTS
+        assert in_python(flag(field.name)).split("=")[0] == field.name
+
+
+@pytest.mark.parametrize(
+    ("said", "python"),
+    [
+        ("Give --opset 18 or more.", "Give opset=18 or more."),
+        ("Give --backend tensorflow or --backend theano.", "Give backend='tensorflow' or backend='theano'."),
+        ("--replace leaves it out, --until stops before it.", "replace= leaves it out, until= stops before it."),
+        ("Give --input-shape x=N,1,28,28.", "Give input_shape=('x=N,1,28,28',)."),
+        ("--no-verify reads it as it is.", "digests=False reads it as it is."),
+        ("m.pt: a--arch, --nosuch", "m.pt: a--arch, --nosuch"),
+    ],
+)
+def test_flags_in_a_sentence_become_arguments(said: str, python: str) -> None:
+    assert in_python(said) == python

@@ -38,11 +38,18 @@ def in_a_file(source: bytes | BinaryIO) -> Iterator[Path]:
             else:
                 kind = type(source).__name__
                 raise MissingFact("source", f"expected a path, bytes or a file open for reading bytes, got {kind}")
-        try:
+        with named(path, given):
             yield path
-        except IrconvError as error:
-            error.problems = tuple(_named(problem, path, given) for problem in error.problems)
-            raise
+
+
+@contextmanager
+def named(path: Path, given: str) -> Iterator[None]:
+    """Errors of the block speak of what was given, and not of the file that stands for it."""
+    try:
+        yield
+    except IrconvError as error:
+        error.problems = tuple(_named(problem, path, given) for problem in error.problems)
+        raise
 
 
 def _copy(source: BinaryIO, file: BinaryIO, given: str) -> None:
