@@ -98,6 +98,7 @@ def test_what_a_page_tells_to_type_does_what_it_says(
         clear(step)
         result = CliRunner().invoke(main, step.words[1:])
         assert result.exit_code == step.exit_code, f"{page}: {step.text}\n{result.output}"
+        stage(page, wanted)  # what a dry run did not write again
         if step.words[1] == "sketch":  # what people complete by hand
             OF_PAGE[page]["arch.json"](Path("arch.json"))
 
