@@ -20,6 +20,7 @@ OTHERS = {"docs/adopt.md": "tests/adoption/test_page.py"}
 """Pages whose commands another test runs, with what they print."""
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 SETTING = {
+    "README.md": ("import torch; import torch.nn.functional as F; from torch import Tensor, nn\n",),
     "docs/torch.md": ("import irconv, torch; module = torch.nn.Softmax(1); x = torch.ones(2, 5)\n",),
     "docs/diff.md": ("import irconv\n",),
     "docs/plugins.md": (
