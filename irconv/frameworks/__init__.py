@@ -210,6 +210,14 @@ WRITERS = (
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
     ),
     Writer(
+        "hugging-face",
+        (".hf",),
+        f"{_HERE}.torch.hub",
+        "write_folder",
+        "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
+        options=("io", "meta"),
+    ),
+    Writer(
         "keras",
         (".keras",),
         f"{_HERE}.keras.write",
