@@ -13,6 +13,7 @@ from irconv.codec import Table
 from irconv.frameworks.torch.table.elementwise import ACTIVATIONS, ARITHMETIC
 from irconv.frameworks.torch.table.modules import MODULES
 from irconv.frameworks.torch.table.recurrence import RECURRENCE
+from irconv.frameworks.torch.table.selection import SELECTION
 from irconv.frameworks.torch.table.shapes import INDEXING, MATRICES, REDUCTIONS, SHAPES
 from irconv.frameworks.torch.table.signals import SIGNALS
 from irconv.frameworks.torch.table.windows import WINDOWS
@@ -29,6 +30,7 @@ TABLE = Table(
         *REDUCTIONS,
         *INDEXING,
         *MATRICES,
+        *SELECTION,
         *SIGNALS,
     ],
 )
