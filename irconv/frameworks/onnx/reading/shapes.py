@@ -9,6 +9,7 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
+from irconv.frameworks.onnx.reading.selection import bound_of, computed_slice, counted_range, counted_sizes
 from irconv.ir.known import numeric
 from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.embedding import Embedding
@@ -17,7 +18,7 @@ from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
-from irconv.ir.shapes import Dimension, Size, filled, size_product
+from irconv.ir.shapes import Dimension, Shape, Size, counted, filled, size_product, symbols
 
 _OPEN = 2**31 - 1
 """ONNX files have this, or the same of 64 bits, for an open side."""
@@ -91,6 +92,9 @@ def _concat(reader: ModelReader, op: Op) -> None:
 
 def _slice(reader: ModelReader, op: Op) -> None:
     shape = reader.shape(op.given(0))
+    if op.version >= 10 and _is_computed(reader, op, shape):
+        _slice_by_values(reader, op)
+        return
     starts: Any = op.attribute("starts") if op.version < 10 else reader.dimensions(op, 1)
     ends: Any = op.attribute("ends") if op.version < 10 else reader.dimensions(op, 2)
     axes: Any = op.attribute("axes") if op.version < 10 else reader.numbers(op, 3)
@@ -104,6 +108,35 @@ def _slice(reader: ModelReader, op: Op) -> None:
         steps=steps,
     )
     reader.place(op, layer, x=op.given(0))
+
+
+def _is_computed(reader: ModelReader, op: Op, shape: Shape) -> bool:
+    """Whether only running the model tells what is cut out."""
+    if any(reader.importer.known(op.given(index)) is None for index in (1, 2)):
+        return True
+    starts, axes, steps = reader.dimensions(op, 1) or (), reader.numbers(op, 3), reader.numbers(op, 4)
+    axes = tuple(axis_of(op, axis, len(shape)) for axis in (axes if axes is not None else range(len(starts))))
+    return all(step == 1 for step in steps or ()) and any(any(map(counted, symbols(shape[axis]))) for axis in axes)
+
+
+def _slice_by_values(reader: ModelReader, op: Op) -> None:
+    """Slices in steps of 1 between bounds of which some are computed, or of an axis as long as something counted."""
+    (x, *_), rank, count = op.inputs, len(reader.shape(op.given(0))), reader.shape(op.given(1))
+    axes, steps = reader.numbers(op, 3), reader.numbers(op, 4)
+    if any(step != 1 for step in steps or ()) or not count or not isinstance(count[0], int):
+        raise Refused(op.where, f"cuts between computed bounds in steps of {steps}")
+    places = [axis_of(op, axis, rank) for axis in (axes if axes is not None else range(count[0]))]
+    for i, axis in enumerate(places):
+        bounds = tuple("" if _is_open(reader, op, index, i) else bound_of(reader, op, index, i) for index in (1, 2))
+        x = computed_slice(reader, op, x, axis, (bounds[0], bounds[1]), "" if i == len(places) - 1 else f"cut {i}")
+
+
+def _is_open(reader: ModelReader, op: Op, index: int, place: int) -> bool:
+    """Whether a bound is known to be that of the axis: 0 at the start, or farther than any size at the end."""
+    found = reader.importer.known(op.given(index))
+    if found is None or isinstance(number := found.reshape(-1)[place], Size):
+        return False
+    return bool(number == 0 if index == 1 else number >= _OPEN)
 
 
 def _bound(number: Dimension) -> Dimension | None:
@@ -161,11 +194,11 @@ def _pad(reader: ModelReader, op: Op) -> None:
 
 
 def _expand(reader: ModelReader, op: Op) -> None:
-    reader.place(op, Expand(shape=reader.dimensions(op, 1) or ()), x=op.given(0))
+    reader.place(op, Expand(shape=counted_sizes(reader, op, 1) or ()), x=op.given(0))
 
 
 def _tile(reader: ModelReader, op: Op) -> None:
-    reader.place(op, Tile(repeats=reader.dimensions(op, 1) or ()), x=op.given(0))
+    reader.place(op, Tile(repeats=counted_sizes(reader, op, 1) or ()), x=op.given(0))
 
 
 def _shape(reader: ModelReader, op: Op) -> None:
@@ -184,6 +217,9 @@ def _size(reader: ModelReader, op: Op) -> None:
 
 def _range(reader: ModelReader, op: Op) -> None:
     dtype = reader.type_of(op.given(0)).dtype
+    if any(reader.importer.known(op.given(i)) is None for i in range(2)):
+        counted_range(reader, op)
+        return
     found = [reader.known(op, i) for i in range(3)]
     bounds = [element for array in found if array is not None for element in np.atleast_1d(array)]
     if "float" in dtype or any(array is None or not numeric(array) for array in found[2:]):
@@ -202,7 +238,7 @@ def _range(reader: ModelReader, op: Op) -> None:
 
 def _largest(reader: ModelReader, op: Op) -> None:
     rank = len(reader.shape(op.given(0)))
-    k: Any = op.attribute("k") if op.version < 10 else (reader.dimensions(op, 1) or (0,))[0]
+    k: Any = op.attribute("k") if op.version < 10 else (counted_sizes(reader, op, 1) or (0,))[0]
     axis = axis_of(op, op.attributes["axis"], rank)
     layer = TopK(axis=axis, k=k, largest=bool(op.attribute("largest", 1)), sorted=bool(op.attribute("sorted", 1)))
     reader.results(op, layer, op.outputs, x=op.given(0))

@@ -228,6 +228,8 @@ _REDUCTIONS: Mapping[str, Form] = {
     "prelu": Template("torch.where({0} > 0, {0}, {1} * {0})"),
     "max_pool_with_indices": Call("max_pool_with_indices", count=2),
     "top_k": Call("top_k", ("k", "dim", "largest"), count=2),
+    "nonzero": Template("torch.nonzero({0}).T"),
+    "unique": Call("unique", ("dim", "ordered"), count=4),
     "dynamic_quantize": Call("dynamic_quantize", count=3),
     "torch.einsum": Template("torch.einsum({equation}, {all})"),
     "scan": Pieces(Call("scan")),
