@@ -435,7 +435,7 @@ class Table:
 
     def knows(self, native_type: str) -> bool:
         """Whether there is a codec for a native type, whatever its settings."""
-        return native_type in self._of_native
+        return native_type in self.natives
 
     def has(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
