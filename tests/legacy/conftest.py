@@ -1,5 +1,3 @@
-"""Scripts that run under another Python, with an old framework, are not collected by this one."""
+"""Scripts that run under an old framework's own Python, not under the tests'."""
 
-from __future__ import annotations
-
-collect_ignore = ["theano_networks.py"]
+collect_ignore = ["run_theano.py", "run_tf1.py", "theano_networks.py"]
