@@ -38,6 +38,7 @@ from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions,
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.adoption.result import Adoption
     from irconv.align import Alignment
+    from irconv.codec import NativeModel, Table
     from irconv.comparison.compare import Comparison
     from irconv.frameworks.torch.live import Module
     from irconv.verification.given import Inputs
@@ -548,6 +549,20 @@ def rename(
 
     bundle = source if isinstance(source, Bundle) else read(source, read_options)
     return renaming.rename(bundle, rules, Path(output), write_options or WriteOptions())
+
+
+@bounded
+def native(source: str | Path, options: ReadOptions | None = None) -> tuple[NativeModel, Table] | None:
+    """The model as its framework spells it, layer by layer, and the rules that would read it: also one with layers that
+    irconv has no rule for. None where the reader of such files cannot say it.
+
+    Raises what `read` raises before it looks layers up.
+    """
+    path, options = _existing(Path(source)), options or ReadOptions()
+    with keeping():
+        reader = _reader(path, options.source_format)
+        _refuse(_unread(reader, options))
+        return reader.native(path, options)
 
 
 @bounded
