@@ -117,8 +117,8 @@ _WAITING = (threading.__file__, concurrent.futures.__path__[0])
 
 
 def function_calls(call: Callable[[], object]) -> int:
-    """How many functions a call calls in this thread, those written in C included, and those by which it waits for other
-    threads left out: how often it is woken is the machine's doing."""
+    """How many functions a call calls in this thread, those written in C included; those by which it waits for other
+    threads do not count: how often it is woken is the machine's doing."""
     count = 0
 
     def note(frame: Any, event: str, _argument: Any) -> None:
