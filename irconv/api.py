@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -33,7 +34,8 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
 from irconv.layout import Array
-from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, unused
+from irconv.log import told
+from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, refuse_unused, unused
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.adoption.result import Adoption
@@ -82,6 +84,16 @@ def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
+    begin = perf_counter()
+    bundle = _checked(reader, path, options)
+    made_by = " ".join(part for part in (bundle.source.framework, bundle.source.version) if part)
+    told("%s: read as %s, made by %s, in %.0f ms", path, reader.name, made_by, 1000 * (perf_counter() - begin))
+    for fact in bundle.source.facts:
+        told("fact %s: %.200s (%s)", fact.name, fact.value, fact.evidence)
+    return bundle
+
+
+def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     with watched() as seen:
         for source in (path, *options.paths):
             if source.is_file():
@@ -94,7 +106,13 @@ def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     if _edits(options):  # what was checked and predicted is another function
         bundle = replace(bundle, checks=(), probe=None)
     if bundle.graph is None:
+        reason = "weights without a graph have no inputs"
+        refuse_unused(options, ("input_shape",), reason, bundle.graph_remedy("Leave it out."))
         return bundle
+    if options.input_shape and reader.sizes:
+        from irconv.passes import given_sizes
+
+        bundle = given_sizes.run(bundle, options.input_shape)
     from irconv.ir.inference import check_types
 
     check_types(bundle)
@@ -179,7 +197,7 @@ def _write(
     sources: Iterable[Path],
     judge: _Judge | None,
 ) -> Written:
-    sources = (*sources, *bundle.opened)
+    sources, begin = (*sources, *bundle.opened), perf_counter()
     if options.meta:
         from irconv.frameworks.bundle.meta import described
 
@@ -222,8 +240,10 @@ def _write(
     graph = bundle.graph
     ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
     inputs, outputs = ports
-    told = (*bundle.source.to_tell(), *_lost(bundle, writer))
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, told, checked=reports)
+    dialect = f" in the dialect {made.dialect}" if made.dialect else ""
+    told("%s: written as %s%s, in %.0f ms", path, writer.name, dialect, 1000 * (perf_counter() - begin))
+    facts = (*bundle.source.to_tell(), *_lost(bundle, writer))
+    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
 
 
 def _lost(bundle: Bundle, writer: Writer) -> tuple[Fact, ...]:
@@ -642,7 +662,9 @@ def _reader(path: Path, name: str | None) -> Reader:
             remedy = f"Give {' or '.join(f'--from {name}' for name in claims)}."
             raise UnknownFormat(str(path), f"expected one reader to claim it, got {said}", remedy)
         if claims:
-            return next(reader for reader, _ in claims.values())
+            found, why = next(iter(claims.values()))
+            told("%s: is for the reader %s, as it %s", path, found.name, why)
+            return found
     seems, remedy = first_bytes.described(path)
     if seems:
         raise UnknownFormat(str(path), "no reader recognises its content", f"It {seems}. {remedy}".rstrip())

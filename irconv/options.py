@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
-from irconv.errors import Problem, UnusedOption
+from irconv.errors import MissingFact, Problem, UnusedOption
 
 Backend = Literal["tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino"]
 """What Keras has run on."""
@@ -46,7 +46,8 @@ class ReadOptions:
     ema: bool = False
     """Read the averaged copy of the weights that a checkpoint keeps beside them (``--ema``)."""
     input_shape: tuple[str, ...] = ()
-    """``[NAME=]N,1,28,28`` for each input whose shape the file does not say (``--input-shape``)."""
+    """``[NAME=]N,1,28,28`` for each input whose shape the file does not say, or leaves open, in the axes of the source;
+    a symbol such as N leaves a size open (``--input-shape``)."""
     module_map: tuple[str, ...] = ()
     """``CLASS=Flatten``: read a PyTorch class of the user's own as this module (``--module-map``)."""
     module: str | None = None
@@ -169,3 +170,13 @@ def _said(name: str, value: Any) -> str:
         return flag(name)
     parts = value if isinstance(value, tuple) else (value,)
     return " ".join(f"{flag(name)} {part}" for part in parts)
+
+
+def said_shape(text: str) -> tuple[str, tuple[int | str, ...]]:
+    """``[NAME=]N,1,28,28`` as the name, empty where none is given, and the sizes. Raises `MissingFact`."""
+    name, _, listed = text.rpartition("=")
+    sizes = [size.strip() for size in listed.strip("()[] ").split(",") if size.strip()]
+    if not sizes or not all(size.isdigit() or size.isidentifier() for size in sizes):
+        what = f"expected sizes such as N,1,28,28, got {listed!r}"
+        raise MissingFact("--input-shape", what, "Write N for the batch, or any name for a size that is not known.")
+    return name, tuple(int(size) if size.isdigit() else size for size in sizes)

@@ -1,8 +1,13 @@
-"""What every command does: names are printed as text, closed pipes and signals are borne, errors become exit codes."""
+"""What every command does: names are printed as text, closed pipes and signals are borne, errors become exit codes.
+
+Every command has ``--json``, ``-q``, ``-v`` and ``--traceback``, and examples below its options (`Command`).
+"""
 
 from __future__ import annotations
 
 import gc
+import io
+import json
 import os
 import shlex
 import signal
@@ -10,8 +15,9 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from importlib import import_module
 from types import FrameType
 from typing import Any
 
@@ -20,8 +26,10 @@ import click
 from irconv import __version__
 from irconv.boundary import within
 from irconv.errors import Fault, IrconvError
-from irconv.terminal import shown
+from irconv.terminal import shown, shown_json
 
+DIFFERENT = 1
+USAGE = 2
 REFUSED = 3
 FAULT = 70  # EX_SOFTWARE of sysexits.h
 _KILLED = 128  # and the number of the signal, as shells say it
@@ -29,6 +37,8 @@ _RARELY = (20_000, 50, 50)
 """When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
 fifth of the time of converting it. A process of one command may do without; a library may not say so."""
 _TRACEBACK = f"{__name__}.traceback"
+_STREAMS = f"{__name__}.streams"
+"""Stdout and stderr themselves, where a command's own are shut."""
 
 
 def say(text: str, err: bool = False) -> None:
@@ -37,9 +47,30 @@ def say(text: str, err: bool = False) -> None:
 
 
 def print_problems(error: IrconvError) -> None:
-    """Print every reason of an error, one a line."""
+    """Print every reason of an error, one a line, also with ``-q``."""
     for problem in error.problems:
-        say(str(problem), err=True)
+        click.echo(shown(str(problem)), file=_streams()[1])
+
+
+def print_json(document: Any) -> None:
+    """Print the one document of ``--json``."""
+    click.echo(shown_json(json.dumps(document, ensure_ascii=False, indent=1)), file=_streams()[0])
+
+
+def reasons(error: IrconvError) -> list[dict[str, str]]:
+    """The reasons of an error as ``--json`` has them."""
+    return [{"where": one.where, "what": one.what, "remedy": one.remedy} for one in error.problems]
+
+
+def print_failure(kind: str, code: int, found: Sequence[Mapping[str, str]]) -> None:
+    """Print the document of a command that failed."""
+    print_json({"error": kind, "exit_code": code, "reasons": list(found)})
+
+
+def _streams() -> tuple[Any, Any]:
+    context = click.get_current_context(silent=True)
+    streams: tuple[Any, Any] = context.meta.get(_STREAMS, (None, None)) if context is not None else (None, None)
+    return streams[0] or sys.stdout, streams[1] or sys.stderr
 
 
 @contextmanager
@@ -90,6 +121,13 @@ class _Heard:
         return getattr(self._stream, name)
 
 
+class _Nowhere(io.TextIOBase):
+    """A stream that nobody reads."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 @contextmanager
 def _heard() -> Iterator[None]:
     """A closed pipe changes nothing about what the block does, nor its exit code."""
@@ -104,26 +142,64 @@ def _heard() -> Iterator[None]:
 
 class Group(click.Group):
     """Prints the reasons of an `IrconvError` and leaves with exit code 3, without a traceback; or says that something
-    is irconv's own fault."""
+    is irconv's own fault. `modules` names the module of each command, which is imported when it is asked for."""
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def __init__(self, *args: Any, modules: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules = modules or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The commands in the order in which they are declared."""
+        return [*self._modules, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name; None where there is none."""
+        if cmd_name not in self._modules:
+            return super().get_command(ctx, cmd_name)
+        command: click.Command = getattr(import_module(self._modules[cmd_name]), cmd_name)
+        return command
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        """The command line; with ``--json`` wrong usage is a document, too."""
         gc.set_threshold(*_RARELY)
+        args = list(sys.argv[1:] if args is None else args)
         with _heard():
-            return super().main(*args, **kwargs)
+            if "--json" not in args or not standalone_mode:
+                return super().main(args, prog_name, complete_var, standalone_mode, **extra)
+            try:
+                code = super().main(args, prog_name, complete_var, False, **extra)
+            except click.ClickException as error:
+                error.show()
+                path = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "irconv"
+                reason = {"where": path, "what": error.format_message(), "remedy": f"See `{path} --help`."}
+                print_failure("Usage", error.exit_code, [reason])
+                sys.exit(error.exit_code)
+            sys.exit(code if isinstance(code, int) else 0)
 
-    def invoke(self, context: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; what it raises becomes its exit code."""
         try:
             with _cleared_up():
-                return super().invoke(context)
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception as raised:  # noqa: BLE001  (the last place that hears of it)
             error = raised if isinstance(raised, IrconvError) else within(raised)
+            code = FAULT if isinstance(error, Fault) else REFUSED
             if isinstance(error, Fault):
-                _report(error, raised.__cause__ if isinstance(raised, Fault) else raised, context)
-                sys.exit(FAULT)
-            print_problems(error)
-            sys.exit(REFUSED)
+                _report(error, raised.__cause__ if isinstance(raised, Fault) else raised, ctx)
+            else:
+                print_problems(error)
+            if ctx.meta.get(_JSON):
+                print_failure(type(error).__name__, code, reasons(error))
+            sys.exit(code)
 
 
 def _report(fault: Fault, cause: BaseException | None, context: click.Context) -> None:
@@ -144,28 +220,97 @@ def _report(fault: Fault, cause: BaseException | None, context: click.Context) -
     say(f"irconv {__version__} has a fault ({said}). Please report it with the traceback {where}: {command}", err=True)
 
 
-def _with_traceback(context: click.Context, option: click.Parameter, value: bool) -> None:
-    if value:
-        context.meta[_TRACEBACK] = True
-
-
-class Command(click.Command):
+class Once(click.Command):
     """A command whose options that hold one value are given once; click itself lets the last of several win."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        help_text = "Print the traceback of a fault of irconv's own, instead of keeping it in a file."
-        option = click.Option(
-            ["--traceback"], is_flag=True, expose_value=False, callback=_with_traceback, help=help_text
-        )
-        self.params.append(option)
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse as click does. Raises `click.UsageError` for an option of one value that is given again."""
         _, _, order = self.make_parser(ctx).parse_args(args=list(args))
-        single = [p for p in order if isinstance(p, click.Option) and not (p.multiple or p.is_flag)]
+        single = [p for p in order if isinstance(p, click.Option) and not (p.multiple or p.is_flag or p.count)]
         if again := {option.opts[-1] for option in single if single.count(option) > 1}:
             ctx.fail(f"{', '.join(sorted(again))} is given more than once, and holds one value.")
         return super().parse_args(ctx, args)
+
+
+_JSON = f"{__name__}.json"
+_QUIET = f"{__name__}.quiet"
+_VERBOSE = f"{__name__}.verbose"
+
+
+def _noted(key: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
+    def note(context: click.Context, option: click.Parameter, value: bool) -> bool:
+        if value:
+            context.meta[key] = True
+        return value
+
+    return note
+
+
+def _common() -> list[click.Option]:
+    """The options of every command. ``--json`` is its argument ``as_json``; the others act here."""
+    hidden: dict[str, Any] = {"is_flag": True, "expose_value": False}
+    quiet = "Print errors alone: the exit code, the files and --json say the rest."
+    verbose = "Say what is decided on the way: formats, facts, dialects, passes and their times."
+    help_text = "Print the traceback of a fault of irconv's own, instead of keeping it in a file."
+    return [
+        click.Option(
+            ["--json", "as_json"], is_flag=True, callback=_noted(_JSON), help="Print one JSON document to stdout."
+        ),
+        click.Option(["-q", "--quiet"], callback=_noted(_QUIET), help=quiet, **hidden),
+        click.Option(["-v", "--verbose"], callback=_noted(_VERBOSE), help=verbose, **hidden),
+        click.Option(["--traceback"], callback=_noted(_TRACEBACK), help=help_text, **hidden),
+    ]
+
+
+class Command(Once):
+    """A command with the options that every command has, and `examples`, lines that a test runs."""
+
+    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = [line.strip() for line in examples.strip().splitlines()]
+        self.params += _common()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The examples, whole lines that can be copied."""
+        super().format_epilog(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for line in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run it; with ``-q`` nothing is said but errors, with ``--json`` nothing but those and the document."""
+        quiet, verbose = ctx.meta.get(_QUIET), ctx.meta.get(_VERBOSE)
+        if quiet and verbose:
+            raise click.UsageError("-q and -v exclude each other.", ctx)
+        with ExitStack() as stack:
+            ctx.meta[_STREAMS] = sys.stdout, sys.stderr
+            if verbose:
+                stack.enter_context(_verbose())
+            if quiet or ctx.meta.get(_JSON):
+                stack.enter_context(redirect_stdout(_Nowhere()))
+                stack.enter_context(redirect_stderr(_Nowhere()))
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _verbose() -> Iterator[None]:
+    """What irconv logs goes to stderr while the block runs."""
+    import logging
+
+    class Lines(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            click.echo(shown(record.getMessage()), file=_streams()[1])
+
+    log, lines = logging.getLogger("irconv"), Lines()
+    before = log.level
+    log.addHandler(lines)
+    log.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        log.removeHandler(lines)
+        log.setLevel(before)
 
 
 Group.command_class = Command

@@ -35,7 +35,7 @@ def input_paths(inputs: Sequence[str]) -> list[Path]:
 
 def check_output(path: Path, force: bool, sources: Sequence[Path] = ()) -> None:
     """Raise `UnknownFormat` or `OutputFailed` where outputs could not be written, before anything runs."""
-    if path.suffix not in (".npy", ".npz"):
+    if path.suffix.lower() not in (".npy", ".npz"):
         raise UnknownFormat(str(path), "expected a name that ends in .npy or .npz")
     check_free(path, force, sources)
 
@@ -43,10 +43,10 @@ def check_output(path: Path, force: bool, sources: Sequence[Path] = ()) -> None:
 def write_outputs(path: Path, results: Mapping[str, Array], force: bool, sources: Sequence[Path] = ()) -> None:
     """Write one array as ``.npy``, or any number by name as ``.npz``; names that no file can have are escaped there
     (`irconv.containers.names`)."""
-    if path.suffix == ".npy" and len(results) != 1:
+    if path.suffix.lower() == ".npy" and len(results) != 1:
         raise MissingFact(str(path), f"the model has {len(results)} outputs: {', '.join(results)}", "Give a .npz.")
     with whole_output(force, sources=sources) as output, output.path(path).open("xb") as file:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             np.save(file, next(iter(results.values())), allow_pickle=False)
         else:
             _write_npz(file, results)

@@ -42,6 +42,8 @@ class Reader:
     """The module with ``recognises``, where it is not the one that reads."""
     unmarked: bool = False
     """Whether its files carry no mark of a framework, so that it is asked only about what no other reader claims."""
+    sizes: bool = True
+    """Whether the sizes that the user gives are put into what it returns; else it puts them in while it reads."""
     options: tuple[str, ...] = ()
     """The fields of `ReadOptions` that it honours, for some of its files at least; ``source_format`` is not its own."""
 
@@ -110,13 +112,19 @@ OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge")
 """What the API does itself, whatever is written."""
 
 READERS = (
-    Reader("irconv", f"{_HERE}.bundle.read", "irconv bundle, folder or zip", naive=False, options=("digests",)),
+    Reader(
+        "irconv",
+        f"{_HERE}.bundle.read",
+        "irconv bundle, folder or zip",
+        naive=False,
+        options=("digests", "input_shape"),
+    ),
     Reader(
         "keras",
         f"{_HERE}.keras.read",
         "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
         recogniser=f"{_HERE}.keras.files",
-        options=("backend", "dim_ordering", "arch", "submodel", *EDITS),
+        options=("backend", "dim_ordering", "arch", "submodel", "input_shape", *EDITS),
     ),
     Reader(
         "torch-program",
@@ -124,7 +132,7 @@ READERS = (
         "PyTorch exported programs (.pt2)",
         graphs=True,
         recogniser=f"{_HERE}.torch.program_files",
-        options=("plugins",),
+        options=("input_shape", "plugins"),
     ),
     Reader(
         "torchscript",
@@ -132,6 +140,7 @@ READERS = (
         "TorchScript, traced and scripted modules of PyTorch",
         graphs=True,
         recogniser=f"{_HERE}.torch.script_files",
+        sizes=False,
         options=("input_shape", "plugins"),
     ),
     Reader(
@@ -139,6 +148,7 @@ READERS = (
         f"{_HERE}.torch.read",
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",
         recogniser=f"{_HERE}.torch.files",
+        sizes=False,
         options=("key", "ema", "input_shape", "module_map", "module", *EDITS),
     ),
     Reader(
@@ -147,6 +157,7 @@ READERS = (
         "TensorFlow: checkpoints of versions 1 and 2, graphs, SavedModels, pickles of variables",
         graphs=True,
         recogniser=f"{_HERE}.tensorflow.files",
+        sizes=False,
         options=("ema", "inputs", "outputs", "signature", "tags", "fix", "input_shape", *EDITS),
     ),
     Reader(
@@ -155,7 +166,7 @@ READERS = (
         "ONNX models, opsets 7 and later, weights inside or beside them",
         graphs=True,
         recogniser=f"{_HERE}.onnx.files",
-        options=("outputs", "fix", "plugins"),
+        options=("outputs", "fix", "input_shape", "plugins"),
     ),
     Reader(
         "theano",
@@ -163,7 +174,7 @@ READERS = (
         "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",
         recogniser=f"{_HERE}.theano.arrays",
         unmarked=True,
-        options=("arch", *EDITS),
+        options=("arch", "input_shape", *EDITS),
     ),
 )
 WRITERS = (

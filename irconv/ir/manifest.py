@@ -36,6 +36,7 @@ class Fact(Record):
 _GIVEN = "given by the user"
 _AGAINST = f"{_GIVEN}, against "
 _ASSUMED = "assumed: "
+_CHOSEN = "chosen: "
 
 
 def given_fact(name: str, value: str, against: str = "") -> Fact:
@@ -46,6 +47,11 @@ def given_fact(name: str, value: str, against: str = "") -> Fact:
 def assumed_fact(name: str, value: str, why: str) -> Fact:
     """A fact that nothing in the file shows, but hardly ever is otherwise."""
     return Fact(name=name, value=value, evidence=_ASSUMED + why)
+
+
+def chosen_fact(name: str, value: str, why: str) -> Fact:
+    """Which of several parts of a file was read, where the user did not say it."""
+    return Fact(name=name, value=value, evidence=_CHOSEN + why)
 
 
 TRAINING = "training_alone"
@@ -73,8 +79,9 @@ class SourceRecord(Record):
         return tuple(fact for fact in self.facts if fact.name == TRAINING)
 
     def to_tell(self) -> tuple[Fact, ...]:
-        """The facts that whoever converts the model should hear of: stated against what the file says, or assumed."""
-        return tuple(fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED)))
+        """The facts that whoever converts the model should hear of: stated against what the file says, assumed, or
+        chosen among several."""
+        return tuple(fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED, _CHOSEN)))
 
 
 class LayoutStep(Record):

@@ -24,6 +24,7 @@ from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import Shape
 from irconv.ir.turns import turning
 from irconv.layout import compose, invert
+from irconv.log import timed
 from irconv.passes import bodies
 from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owners
 from irconv.passes.images import CHANNELS_FIRST, Images
@@ -52,6 +53,7 @@ class _Votes:
         return max(self.wanted, key=lambda order: self.wanted[order]) if self.wanted else None
 
 
+@timed
 def run(bundle: Bundle, images: Images = CHANNELS_FIRST) -> Bundle:
     """The same function with as few transposes as this pass knows; image inputs and outputs become channels-first.
 

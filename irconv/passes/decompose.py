@@ -11,6 +11,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.control import Scan
+from irconv.log import timed
 
 Supports: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], bool]
 Split: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], "Decomposition | None"]
@@ -21,6 +22,7 @@ def by_class(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | No
     return layer.decompose(given)
 
 
+@timed
 def run(bundle: Bundle, supported: Collection[str] | Supports, split: Split = by_class) -> Bundle:
     """The graph with every type outside `supported` decomposed, as often as it takes; simple types stay.
 

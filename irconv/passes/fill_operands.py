@@ -15,8 +15,10 @@ from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
+from irconv.log import timed
 
 
+@timed
 def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[str] | None = None) -> Bundle:
     """`required` maps a layer type to the roles that must be there; each gets the shape of the first operand it has.
     `only` names the layers looked at, where that is not all."""

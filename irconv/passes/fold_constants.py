@@ -20,12 +20,14 @@ from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
+from irconv.log import timed
 from irconv.passes import bodies
 
 Evaluate: TypeAlias = Callable[[Bundle], Mapping[str, Array]]
 """Runs a bundle that has no inputs; its outputs by port name."""
 
 
+@timed
 def run(bundle: Bundle, evaluate: Evaluate) -> Bundle:
     """The same function with every computable value a Constant, and computed operands among those of their layer."""
     if bundle.graph is None:

@@ -23,6 +23,7 @@ from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, 
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
+from irconv.log import timed
 from irconv.passes import bodies
 
 _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
@@ -32,6 +33,7 @@ _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 NativePadding: TypeAlias = Callable[[Layer, Shape, _Window], "Padding | None"]
 
 
+@timed
 def run(bundle: Bundle, symmetric: bool, native: NativePadding | None = None) -> Bundle:
     """Every padding rule as numbers where the sizes are known.
 

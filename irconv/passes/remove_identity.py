@@ -9,9 +9,11 @@ from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.tensor_ops import Concat, Identity
+from irconv.log import timed
 from irconv.passes import bodies
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The graph without Identity, Dropout and joins of one value. Outputs keep their names; one that would be an
     input, or the same value as another output, keeps an Identity."""

@@ -25,6 +25,7 @@ from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box
+from irconv.log import timed
 from irconv.passes import bodies
 
 
@@ -119,6 +120,7 @@ def _type(tensor: LazyTensor) -> ValueType:
     return ValueType(tensor.dtype, tensor.shape)
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function; only operands and Constants are changed, other computations stay in the graph."""
     if bundle.graph is None:

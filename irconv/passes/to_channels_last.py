@@ -32,6 +32,7 @@ from irconv.ir.layers.base import Layer, OnChannels, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.ir.turns import turning
 from irconv.layout import customary, invert, permutation, relayout
+from irconv.log import timed
 from irconv.passes import bodies, channels_last
 from irconv.passes.flatten_fold import tensor_owners
 from irconv.passes.images import Images
@@ -69,6 +70,7 @@ def _turned(kind: ValueType, order: tuple[int, ...]) -> ValueType:
     return ValueType(kind.dtype, tuple(kind.shape[axis] for axis in order))
 
 
+@timed
 def run(bundle: Bundle, native_axes: NativeAxes, ports_move: bool = True) -> Bundle:
     """The same function with images channels-last between layers, and Transposes around those that turn.
 

@@ -13,12 +13,14 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.slicing import Select, Stack
 from irconv.ir.layers.tensor_ops import Identity
+from irconv.log import timed
 from irconv.passes import unused
 
 MOST = 4096
 """The most layers that a loop may become."""
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function without Scans, those in the bodies of others last.
 

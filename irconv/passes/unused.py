@@ -9,9 +9,11 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer, StoredOperand, symbols_in
 from irconv.ir.layers.control import Scan
+from irconv.log import timed
 from irconv.ir.shapes import symbols
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The bundle without what its outputs do not depend on."""
     if bundle.graph is None:

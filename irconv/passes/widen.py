@@ -14,8 +14,10 @@ from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.tensor_ops import Constant
+from irconv.log import timed
 
 
+@timed
 def run(bundle: Bundle, narrow: str = "bfloat16") -> Bundle:
     """The graph with every layer of `narrow` values computing in float32, and its results rounded to `narrow`.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from math import inf
@@ -12,7 +11,7 @@ from rich.table import Table
 from irconv.adoption.result import Adoption, Placed
 from irconv.align import Alignment
 from irconv.report.plain import plain, tables
-from irconv.terminal import shown, shown_json
+from irconv.terminal import shown
 
 
 def print_adoption(found: Adoption, dry_run: bool = False) -> None:
@@ -69,23 +68,20 @@ def _sure(placed: Placed) -> str:
     return placed.sure if placed.sure in ("certain", "told") else f"{placed.sure}: {', '.join(placed.why)}"
 
 
-def print_plan(found: Alignment, path: str, as_json: bool) -> None:
+def plan_counts(found: Alignment) -> dict[str, int]:
     """What a plan has, in numbers."""
     counts = {"decided": len(found.matches), "open": len(found.open), "missing": len(found.missing)}
-    if as_json:
-        print(json.dumps({"plan": path, **counts, "left": len(found.left)}))
-        return
-    print(
-        f"wrote {path}: {', '.join(f'{count} {word}' for word, count in counts.items())}, {len(found.left)} left over"
-    )
+    return {**counts, "left": len(found.left)}
 
 
-def print_renames(names: Mapping[str, str], path: str, as_json: bool) -> None:
+def print_plan(found: Alignment, path: str) -> None:
+    """What a plan has, in numbers."""
+    *counts, (_, left) = plan_counts(found).items()
+    print(shown(f"wrote {path}: {', '.join(f'{count} {word}' for word, count in counts)}, {left} left over"))
+
+
+def print_renames(names: Mapping[str, str], path: str) -> None:
     """Every name that has changed."""
-    if as_json:
-        document = {"renamed": dict(names), "files": [path]}
-        print(shown_json(json.dumps(document, ensure_ascii=False, indent=1)))
-        return
     for before, after in names.items():
         print(shown(f"{before} -> {after}"))
     print(shown(f"wrote {path}"))

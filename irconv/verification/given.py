@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from irconv.containers import arrays
+from irconv.containers.arrays import read_inputs
 from irconv.errors import DamagedFile, MissingFact
 from irconv.layout import Array, letter_order, turned
 from irconv.verification.slots import Slot
@@ -50,11 +50,12 @@ Inputs = Mapping[str, Array | Picture] | Sequence[Array | Picture]
 
 
 def read_given(texts: Sequence[str]) -> Inputs:
-    """Arrays and images by name where they have names (``NAME=FILE``, or one ``.npz``), else in order.
+    """Arrays and images by name where they have names (``NAME=FILE``, or one ``.npz``), else in order; the arrays that
+    ``numpy.savez`` was given without a name are in order, too.
 
     Raises `MissingFact` where only some have names, and `DamagedFile`.
     """
-    if len(texts) == 1 and texts[0].endswith(".npz"):
+    if len(texts) == 1 and texts[0].lower().endswith(".npz"):
         return _named(Path(texts[0]))
     split = [text.split("=", 1) if "=" in text else ["", text] for text in texts]
     if any(name for name, _ in split) and not all(name for name, _ in split):
@@ -67,17 +68,19 @@ def read_given(texts: Sequence[str]) -> Inputs:
 def _read(path: Path) -> Array | Picture:
     if path.suffix.lower() in _IMAGES:
         return Picture(path, _image(path))
-    found = arrays.read_inputs([str(path)])
+    found = read_inputs([str(path)])
     assert isinstance(found, list), "it has no name"
     return found[0]
 
 
-def _named(path: Path) -> dict[str, Array | Picture]:
+def _named(path: Path) -> Inputs:
     try:
         with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in found.files}
+            arrays = {name: found[name] for name in found.files}
     except (OSError, ValueError, EOFError, AttributeError) as error:
         raise DamagedFile(str(path), f"expected a .npz file of numbers, got {error}") from error
+    unnamed = [f"arr_{place}" for place in range(len(arrays))]
+    return [arrays[name] for name in unnamed] if sorted(unnamed) == sorted(arrays) else arrays
 
 
 def _image(path: Path) -> Array:

@@ -155,7 +155,7 @@ def test_a_name_that_is_none_is_refused_with_those_near_it() -> None:
     ("words", "reason"),
     [
         (["--layer", "a", "--tensor", "b"], "Give one of --layer, --tensor and --html"),
-        (["--html", "p.html", "--json"], "--html goes without --json"),
+        (["--html", "p.html", "--layer", "a"], "Give one of --layer, --tensor and --html"),
         (["--force"], "--force replaces the page of --html, which is not given."),
     ],
 )

@@ -20,6 +20,8 @@ class Facts:
 
     TensorFlow 1.13, 1.14, 1.15 and 2.0 all write the version ``2.2.4-tf``.
     """
+    input_shape: tuple[str, ...] = ()
+    """What the user says of the shapes of inputs (``--input-shape``)."""
 
     @property
     def numbers(self) -> tuple[int, int]:

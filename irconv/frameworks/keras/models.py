@@ -16,6 +16,7 @@ from irconv.frameworks.keras.inputs import input_port
 from irconv.frameworks.keras.own import is_own
 from irconv.frameworks.keras.variables import MODELS, layers_of, segment, shown
 from irconv.ir.layers.base import Origin
+from irconv.options import said_shape
 
 
 def sequential(builder: Builder, layer: KerasLayer) -> list[Outputs]:
@@ -278,8 +279,11 @@ def _with_input(builder: Builder, layer: KerasLayer, entries: list[Any]) -> list
     body = layer.config if isinstance(layer.config, Mapping) else {}
     shape = settings.get("batch_input_shape") or settings.get("batch_shape") or body.get("build_input_shape")
     name, dtype = f"{_name(first)}_input", settings.get("dtype", "float32")
+    if not shape and builder.facts.input_shape:
+        _, sizes = said_shape(builder.facts.input_shape[0].partition(":")[0])
+        shape = [size if isinstance(size, int) else None for size in sizes]
     if not shape:
         what = "expected batch_input_shape on the first layer of a Sequential model, but it was never built"
-        raise Refused(f"{builder.facts.path}: layer {_name(first)}", what)
+        raise Refused(f"{builder.facts.path}: layer {_name(first)}", what, "Give --input-shape, such as N,28,28,1.")
     config = {"batch_input_shape": shape, "dtype": dtype if isinstance(dtype, str) else "float32", "name": name}
     return [{"class_name": "InputLayer", "config": config}, *entries]

@@ -96,7 +96,8 @@ def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
         refuse_unused(options, ("dim_ordering",), f"layers of Keras {major} say their data_format")
     named_apart(file.config, _KNOWN)
     check_model(file.config, str(path))
-    facts = Facts(str(path), backend.value, major, file.version, spelling.says_ragged(file.config))
+    ragged = spelling.says_ragged(file.config)
+    facts = Facts(str(path), backend.value, major, file.version, ragged, options.input_shape)
     problems = Problems()
     try:
         found = _found(file, facts, options, problems)

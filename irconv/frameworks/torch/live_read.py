@@ -13,12 +13,11 @@ from typing import TYPE_CHECKING, Any
 from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.torch import live
 from irconv.frameworks.torch.read_program import bundle_of
-from irconv.frameworks.torch.said import said_shape
 from irconv.frameworks.torch.state_dict import stored_weights
 from irconv.frameworks.torch.trace import evaluating
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, given_fact
-from irconv.options import ReadOptions
+from irconv.options import ReadOptions, said_shape
 
 if TYPE_CHECKING:
     from irconv.frameworks.torch.live import Module

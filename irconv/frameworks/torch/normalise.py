@@ -12,9 +12,9 @@ from irconv.errors import MissingFact
 from irconv.frameworks.torch.modules import Module
 from irconv.frameworks.torch.normalise_modules import NATIVES, first_input, native
 from irconv.frameworks.torch.normalise_source import known_form
-from irconv.frameworks.torch.said import said_shape
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin
+from irconv.options import said_shape
 from irconv.translate import NativeModel, NativeUse
 
 _WRAPPERS = {"DataParallel", "DistributedDataParallel", "OptimizedModule", "FullyShardedDataParallel"}

@@ -15,7 +15,6 @@ from irconv.frameworks.torch.aten.aliases import Aliases
 from irconv.frameworks.torch.aten.program import ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.pickles_tensors import PickledTensor
-from irconv.frameworks.torch.said import said_shape
 from irconv.frameworks.torch.script import archive
 from irconv.frameworks.torch.script.archive import Script
 from irconv.frameworks.torch.script.deduce import deduced
@@ -25,7 +24,7 @@ from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
-from irconv.options import ReadOptions
+from irconv.options import ReadOptions, said_shape
 from irconv.translate import Importer
 
 

@@ -15,7 +15,7 @@ from irconv.frameworks.torch.chunked import Chunked
 from irconv.frameworks.torch.modules import Module, is_module, module_tree, state_dict, unsaved
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.ir.dtypes import logical_name
-from irconv.ir.manifest import Fact, Omitted, given_fact
+from irconv.ir.manifest import Fact, Omitted, chosen_fact, given_fact
 
 _WEIGHTS = re.compile(
     r"((model|net|network|module)(_?state)?(_?dict)?|state_?dict(_model)?|params|weights|parameters)$"
@@ -31,6 +31,7 @@ _PREFIXES = "module.", "_orig_mod.", "_fsdp_wrapped_module."
 _WRAPPERS = {"_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module"}
 """What torch.compile, FSDP and activation checkpointing put into names wherever they wrap a module."""
 _LIGHTNING = "pytorch-lightning_version"
+_THE_WEIGHTS = "the part of the file that holds the weights; --key names another"
 _DEEPEST = 64
 _MOST = 200_000
 
@@ -59,7 +60,7 @@ def select(value: Any, sources: Mapping[str, str], where: str, key: str | None, 
     named, rest = _flat(chosen, where) if module is None else (state_dict(module, where), {})
     if not named:
         raise MissingFact(f"{where}: {path or 'the saved value'}", "has no tensors", _remedy(value))
-    facts = [given_fact("key", path) if key else Fact(name="key", value=path, evidence="its name")] if path else []
+    facts = [given_fact("key", path) if key else chosen_fact("key", path, _THE_WEIGHTS)] if path else []
     stripped, told = unwrapped(named, isinstance(value, dict) and _LIGHTNING in value)
     facts += told
     prefix = any(fact.name == "prefix" for fact in told)

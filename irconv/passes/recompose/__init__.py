@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from irconv.ir.bundle import Bundle
+from irconv.log import timed
 from irconv.passes import bodies, unused
 from irconv.passes.recompose import directions, recurrence, states, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
@@ -38,6 +39,7 @@ _ROUNDS = 8
 """More than any composite is nested deep."""
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function with as many whole layers as the rules find."""
     if bundle.graph is None:

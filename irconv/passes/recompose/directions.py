@@ -9,9 +9,11 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.log import timed
 from irconv.passes import unused
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function; a sequence is turned only where no layer can read it backwards."""
     if bundle.graph is None or not any(isinstance(layer, LSTM | GRU | RNN) for layer in bundle.layers.values()):

@@ -16,6 +16,7 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.shape_ops import Squeeze
 from irconv.ir.layers.tensor_ops import Concat
+from irconv.log import timed
 from irconv.passes import bodies, unused
 from irconv.passes.recompose.cells import Cell, Finder, Mask
 from irconv.passes.recompose.gathering import Gathered
@@ -27,6 +28,7 @@ _MOST = 64
 """More layers than any loop holds."""
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function with recurrent layers in the place of the loops that are such."""
     for _ in range(_MOST):

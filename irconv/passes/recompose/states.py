@@ -18,6 +18,7 @@ from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.layout import Array
+from irconv.log import timed
 from irconv.passes import unused
 from irconv.passes.recompose.sums import is_zero
 
@@ -29,6 +30,7 @@ _STATES = ("initial_h", "initial_c")
 _MOST = 1 << 16
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function; only the inputs of recurrent layers change."""
     graph = bundle.graph

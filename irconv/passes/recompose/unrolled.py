@@ -14,6 +14,7 @@ from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.slicing import Select, Stack
 from irconv.ir.layers.tensor_ops import Concat, Transpose
+from irconv.log import timed
 from irconv.passes import unused
 from irconv.passes.recompose.cells import Cell, Finder, Gate
 from irconv.passes.recompose.gathering import Gathered
@@ -43,6 +44,7 @@ class _Step:
         return (self.cell.type, self.cell.settings, mine) == (other.cell.type, other.cell.settings, theirs)
 
 
+@timed
 def run(bundle: Bundle) -> Bundle:
     """The same function with recurrent layers in the place of chains of cells."""
     for _ in range(_MOST):

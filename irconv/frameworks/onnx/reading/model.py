@@ -24,7 +24,7 @@ from irconv.ir.manifest import Fact
 from irconv.ir.shapes import Dimension, Size
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
-from irconv.options import ReadOptions
+from irconv.options import ReadOptions, said_shape
 from irconv.translate import Importer
 from irconv.translate.fixed import as_array, given_values
 
@@ -134,9 +134,13 @@ class ModelReader:
                 raise Refused(where, f"expected a tensor, got {port.type.WhichOneof('value')}")
             kind = port.type.tensor_type
             dtype = element_type(kind.elem_type, where)
-            if not kind.HasField("shape"):
-                raise Refused(where, "says neither its shape nor its rank", "Export the model with shapes.")
-            shape = tuple(self._dimension(port.name, i, size) for i, size in enumerate(kind.shape.dim))
+            if kind.HasField("shape"):
+                shape = tuple(self._dimension(port.name, i, size) for i, size in enumerate(kind.shape.dim))
+            elif (said := self._said(port.name)) is not None:
+                shape = said
+            else:
+                what = "says neither its shape nor its rank"
+                raise Refused(where, what, f"Give --input-shape {port.name}=N,3,224,224, or export it with shapes.")
             if port.name in fixed:
                 array = as_array(port.name, fixed.pop(port.name), dtype, shape)
                 self.values[port.name] = self.importer.constant(port.name, array)
@@ -145,6 +149,11 @@ class ModelReader:
             self.values[port.name] = self.importer.input(
                 Port(name=port.name, value=port.name, dtype=dtype, shape=shape, axes="", source_axes="")
             )
+
+    def _said(self, name: str) -> tuple[Dimension, ...] | None:
+        """The shape that the user gives an input; symbols are those of the file, where it has them."""
+        found = dict(said_shape(text.partition(":")[0]) for text in self.options.input_shape)
+        return found.get(name, found.get("") if len(found) == 1 else None)
 
     def _dimension(self, name: str, axis: int, size: Any) -> Dimension:
         """A number, or a symbol for each name of a size; a size without a name is one of its own."""
