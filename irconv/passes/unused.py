@@ -9,8 +9,8 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer, StoredOperand, symbols_in
 from irconv.ir.layers.control import Scan
-from irconv.log import timed
 from irconv.ir.shapes import symbols
+from irconv.log import timed
 
 
 @timed
