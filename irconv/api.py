@@ -572,6 +572,22 @@ def rename(
 
 
 @bounded
+def upgrade(source: str | Path, output: str | Path, force: bool = False) -> tuple[str, str]:
+    """Write a bundle in today's format; returns the format it had and the one it has.
+
+    Raises `UnknownFormat` for what is no bundle, and what `read` and `write` raise.
+    """
+    from irconv.frameworks.bundle.read import format_of
+
+    source = _existing(Path(source))
+    if _reader(source, None).name != "irconv":
+        raise UnknownFormat(str(source), "expected a bundle of irconv", "irconv convert makes one of any model.")
+    before = format_of(source)
+    written = write(read(source), output, WriteOptions(force=force, target_format="irconv"))
+    return before, format_of(written.files[0])
+
+
+@bounded
 def native(source: str | Path, options: ReadOptions | None = None) -> tuple[NativeModel, Table] | None:
     """The model as its framework spells it, layer by layer, and the rules that would read it: also one with layers that
     irconv has no rule for. None where the reader of such files cannot say it.

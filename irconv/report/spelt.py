@@ -7,9 +7,12 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import click
+
 from irconv.codec import Native, NativeModel, Table
 from irconv.python_source.literals import Code, docstring, literal, quoted
 from irconv.python_source.names import Words
+from irconv.terminal import shown
 
 _WORDS = Words(frozenset({"Any", "Codec", "Decomposition", "Formula", "Layer", "Parameter", "ValueType", "CODECS"}))
 _OF_EVERY_LAYER = ("name", "trainable", "dtype", "batch_input_shape", "batch_shape", "autocast", "activity_regularizer")
@@ -28,6 +31,16 @@ def rows(model: NativeModel, table: Table) -> Iterator[tuple[str, str, str, str,
         weights = ", ".join(f"{name} {_shape(weight.data.shape)}" for name, weight in layer.tensors.items())
         mark = "" if layer.type in table.natives else _MARK
         yield layer.name, layer.type, ", ".join(dict.fromkeys(taken.get(layer.name, ()))), weights, mark
+
+
+def print_spelt(model: NativeModel, table: Table) -> None:
+    """The layers as a table in plain text, a line each; nothing where every class has a rule."""
+    if not unknown(model, table):
+        return
+    found = [("layer", "class", "connected to", "weights", ""), *rows(model, table)]
+    widths = [max(len(shown(cell)) for cell in column) for column in zip(*found, strict=True)]
+    for row in found:
+        click.echo("  ".join(shown(cell).ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def unknown(model: NativeModel, table: Table) -> dict[str, list[Native]]:
@@ -70,7 +83,7 @@ def _class(name: str, kind: str, layers: list[Native]) -> Iterator[str]:
     yield from (f"    {line}" for line in docstring(f"What {kind} computes: {len(layers)} of them ({used})."))
     yield ""
     if roles:
-        yield "    PARAMETERS: ClassVar = {"
+        yield "    PARAMETERS: ClassVar[dict[str, Parameter]] = {"
         for native, role in roles.items():
             shape = _shape(first.tensors[native].data.shape)
             axes = " ".join("abdefghij"[: len(first.tensors[native].data.shape)])
@@ -86,10 +99,9 @@ def _class(name: str, kind: str, layers: list[Native]) -> Iterator[str]:
     yield '        return {"y": given["x"]}'
     yield ""
     yield "    def decompose(self, given: dict[str, ValueType]) -> Decomposition:"
-    yield "        f = Formula(self, given)"
-    operands = ", ".join(f"f.operand({quoted(role)})" for role in roles.values())
-    yield f'        # for instance: return f.ends(Mul(), "x", {operands or "f.number(2.0)"})'
-    yield f"        raise NotImplementedError({quoted(f'{name}: say what it is made of')}, f)"
+    operands = ", ".join(f"f.operand({quoted(role)})" for role in roles.values()) or "f.number(2.0)"
+    yield f'        # f = Formula(self, given); return f.ends(Mul(), "x", {operands}), for instance'
+    yield f"        raise NotImplementedError({quoted(f'{name}: say what it is made of')})"
 
 
 def _codec(name: str, kind: str, layers: list[Native]) -> Iterator[str]:

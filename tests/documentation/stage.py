@@ -107,6 +107,8 @@ STAGE: Mapping[str, Maker] = {
     "b.npy": _copy(_TWO / "x_1.npy"),
     "model.h5": _copy(_MODEL / "model.h5"),
     "old.h5": _copy(_MODEL / "model.h5"),
+    "own.h5": _copy(FIXTURES / "keras_foreign" / "tf2.15-registered-h5" / "model.h5"),
+    "older.irconv": _copy(FIXTURES / "bundles" / "1.0-dense_2d.irconv"),
     "x.npy": _copy(_MODEL / "x_0.npy"),
     "y.npy": _copy(_MODEL / "y_0.npy"),
     "weights.h5": _copy(LENET / "keras2.2.4-lenet4-weights-h5" / "weights.h5"),
