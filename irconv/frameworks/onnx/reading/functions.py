@@ -18,7 +18,7 @@ _DEEPEST = 32
 def defined(reader: ModelReader, node: Any, inputs: Sequence[str], version: int) -> Any:
     """What ONNX itself says that an op of it is made of, for inputs of these types; None for an op that is no function.
     Attributes that the node leaves out are those of the op's definition."""
-    schema = defs.get_schema(node.op_type, version, "")
+    schema: Any = defs.get_schema(node.op_type, version, "")  # whose functions onnx's own stubs do not name
     if schema.has_function:
         versions, find = schema.function_opset_versions, schema.get_function_with_opset_version
         usable = [number for number in versions if number <= version]
@@ -40,10 +40,10 @@ def _with_defaults(function: Any, schema: Any) -> Any:
 
 def _type(reader: ModelReader, value: str) -> bytes:
     if not value:
-        return onnx.TypeProto().SerializeToString()
+        return bytes(onnx.TypeProto().SerializeToString())
     dtype, shape = reader.type_of(value)
     element = helper.np_dtype_to_tensor_dtype(numpy_dtype(dtype))
-    return helper.make_tensor_type_proto(element, list(shape)).SerializeToString()
+    return bytes(helper.make_tensor_type_proto(element, list(shape)).SerializeToString())
 
 
 def call(reader: ModelReader, node: Any, function: Any, where: str) -> None:
