@@ -32,7 +32,7 @@ _FAMILIES = {
     "plain_norms": "LocalResponseNorm UnitNorm MeanVarianceNorm",
     "patches": "Unfold Fold LocallyConnected DepthToSpace SpaceToDepth ChannelShuffle",
     "pooling": "MaxPool AveragePool MaxPoolWithIndices MaxUnpool SumPool LpPool GlobalLpPool",
-    "reductions": "Variance StandardDeviation",
+    "reductions": "Variance StandardDeviation ReduceAlong",
     "resampling": "Resize GridSample AffineGrid",
     "reparametrisation": "WeightNorm SpectralNorm",
     "quantisation": "QuantizeLinear DequantizeLinear FakeQuantize DynamicQuantizeLinear",

@@ -18,7 +18,7 @@ from irconv.layout import Array
 class Record(BaseModel):
     """Frozen data that refuses what it does not know; the base of everything in a manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # of 203 classes a model has a few
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # of 204 classes a model has a few
 
 
 class StoredOperand(Record):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from irconv.ir.layers.base import Layer
+from irconv.ir.layers.reductions import ReduceAlong
 from irconv.ir.layers.selection import Compress, CountUp, NonMaxSuppression, NonZero, Unique
 from irconv.ir.shapes import Shape
 from tests.layers.harness import Case, arrays
@@ -76,7 +77,26 @@ def _suppressed(name: str, most: int, overlap: float, score: float | None, form:
     return Case(name, layer, inputs, run, "tf.image.non_max_suppression", operands, shapes)
 
 
+def _along(op: Any, keepdims: bool, axes: np.ndarray, function: Callable[[Any, Any, list[int]], Any]) -> Case:
+    sizes = tuple(f"u{i}" for i in range(3 if keepdims else 3 - len(axes)))
+    layer = ReduceAlong(op=op, keepdims=keepdims, sizes=sizes)
+    x = np.abs(X) + 0.5
+    name = f"reduces by {op}"
+    return _torch(name, layer, "torch", lambda t, x, a: function(t, x, a.tolist()), x=x.astype(np.float32), axes=axes)
+
+
+BOTH = np.array([2, 0])
 CASES = [
+    _along("mean", True, BOTH, lambda t, x, a: x.mean(a, keepdim=True)),
+    _along("sum", False, np.array([-2]), lambda t, x, a: x.sum(a)),
+    _along("max", False, BOTH, lambda t, x, a: x.amax(a)),
+    _along("min", True, np.array([1]), lambda t, x, a: x.amin(a, keepdim=True)),
+    _along("prod", False, np.array([-1]), lambda t, x, a: x.prod(a[0])),
+    _along("l1", False, BOTH, lambda t, x, a: t.linalg.vector_norm(x, 1, a)),
+    _along("l2", True, BOTH, lambda t, x, a: t.linalg.vector_norm(x, 2, a, keepdim=True)),
+    _along("sum_square", False, np.array([1]), lambda t, x, a: x.square().sum(a)),
+    _along("log_sum", False, np.array([-3]), lambda t, x, a: x.sum(a).log()),
+    _along("log_sum_exp", True, BOTH, lambda t, x, a: x.logsumexp(a, keepdim=True)),
     _torch("finds places", NonZero(count="u0"), "torch.nonzero", lambda t, x: t.nonzero(x).T, x=HOLES),
     _torch("finds no place", NonZero(count="u0"), "torch.nonzero", lambda t, x: t.nonzero(x).T, x=HOLES * 0),
     _torch(

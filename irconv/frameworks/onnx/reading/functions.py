@@ -18,7 +18,7 @@ _DEEPEST = 32
 def defined(reader: ModelReader, node: Any, inputs: Sequence[str], version: int) -> Any:
     """What ONNX itself says that an op of it is made of, for inputs of these types; None for an op that is no function.
     Attributes that the node leaves out are those of the op's definition."""
-    schema: Any = defs.get_schema(node.op_type, version, "")
+    schema: Any = defs.get_schema(node.op_type, version, "")  # whose functions onnx's own stubs do not name
     if schema.has_function:
         versions, find = schema.function_opset_versions, schema.get_function_with_opset_version
         usable = [number for number in versions if number <= version]

@@ -30,12 +30,12 @@ def counted_sizes(reader: ModelReader, op: Op, index: int) -> tuple[Dimension, .
     if len(shape) > 1 or not isinstance(count, int) or count > _MOST_SIZES:
         raise Refused(op.where, f"expected its input {value} to be known before the model runs, but it is computed")
     if not shape:
-        return (_symbol(reader, op, value, f"size {index}"),)
+        return (size_of_value(reader, op, value, f"size {index}"),)
     places = [reader.constant(op, i, f"place {index} {i}", "int64") for i in range(count)]
     elements = [
         reader.place(op, Gather(axis=0), f"element {index} {i}", x=value, indices=p) for i, p in enumerate(places)
     ]
-    return tuple(_symbol(reader, op, element, f"size {index} {i}") for i, element in enumerate(elements))
+    return tuple(size_of_value(reader, op, element, f"size {index} {i}") for i, element in enumerate(elements))
 
 
 def computed_slice(reader: ModelReader, op: Op, x: str, axis: int, bounds: tuple[str, str], suffix: str) -> str:
@@ -83,7 +83,7 @@ def _count_up(reader: ModelReader, op: Op, value: str, suffix: str) -> str:
     return reader.place(op, CountUp(count=reader.importer.counted(op.where)), suffix, x=value)
 
 
-def _symbol(reader: ModelReader, op: Op, value: str, suffix: str) -> Dimension:
+def size_of_value(reader: ModelReader, op: Op, value: str, suffix: str) -> Dimension:
     """A single computed number as a size."""
     return reader.shape(_count_up(reader, op, _typed(reader, op, value, suffix), suffix))[0]
 

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading import computed
+from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
 from irconv.frameworks.onnx.reading.selection import bound_of, computed_slice, counted_range, counted_sizes
 from irconv.ir.known import numeric
@@ -33,6 +35,9 @@ def axis_of(op: Op, axis: Any, rank: int) -> int:
 
 def _reshape(reader: ModelReader, op: Op) -> None:
     given = reader.shape(op.given(0))
+    if op.version >= 5 and is_computed(reader, op, 1):
+        computed.reshape(reader, op)
+        return
     wanted: Any = op.attribute("shape") if op.version < 5 else reader.dimensions(op, 1)
     if not op.attribute("allowzero", 0):
         wanted = [given[i] if size == 0 and i < len(given) else size for i, size in enumerate(wanted)]
@@ -52,6 +57,9 @@ def _axes(reader: ModelReader, op: Op, since: int) -> tuple[int, ...] | None:
 
 
 def _squeeze(reader: ModelReader, op: Op) -> None:
+    if op.version >= 13 and is_computed(reader, op, 1):
+        computed.squeeze(reader, op)
+        return
     shape, axes = reader.shape(op.given(0)), _axes(reader, op, 13)
     if axes is None:
         if any(isinstance(size, str) for size in shape):
@@ -61,6 +69,9 @@ def _squeeze(reader: ModelReader, op: Op) -> None:
 
 
 def _unsqueeze(reader: ModelReader, op: Op) -> None:
+    if op.version >= 13 and is_computed(reader, op, 1):
+        computed.unsqueeze(reader, op)
+        return
     axes = _axes(reader, op, 13) or ()
     rank = len(reader.shape(op.given(0))) + len(axes)
     reader.place(op, Unsqueeze(axes=tuple(sorted(axis_of(op, axis, rank) for axis in axes))), x=op.given(0))
@@ -150,6 +161,9 @@ def _end(number: Dimension, size: Dimension) -> Dimension | None:
 def _split(reader: ModelReader, op: Op) -> None:
     shape = reader.shape(op.given(0))
     axis = axis_of(op, op.attribute("axis", 0), len(shape))
+    if op.version >= 13 and is_computed(reader, op, 1):
+        computed.split(reader, op, axis)
+        return
     sizes: Any = op.attribute("split") if op.version < 13 else reader.dimensions(op, 1)
     if sizes is None:
         count, whole = op.attribute("num_outputs") or len(op.outputs), shape[axis]
@@ -174,10 +188,13 @@ def _gather(reader: ModelReader, op: Op) -> None:
 
 def _pad(reader: ModelReader, op: Op) -> None:
     rank, mode = len(reader.shape(op.given(0))), op.attribute("mode", "constant")
-    flat: Any = op.attribute("pads", op.attribute("paddings")) if op.version < 11 else reader.dimensions(op, 1)
     axes = reader.numbers(op, 3) if op.version >= 18 else None
     value: Any = op.attribute("value", 0.0) if op.version < 11 else reader.number(op, 2)
     axes = tuple(axis_of(op, axis, rank) for axis in axes) if axes is not None else tuple(range(rank))
+    if op.version >= 11 and is_computed(reader, op, 1):
+        computed.pad(reader, op, axes, (value or 0.0) if mode == "constant" else None)
+        return
+    flat: Any = op.attribute("pads", op.attribute("paddings")) if op.version < 11 else reader.dimensions(op, 1)
     half = len(flat) // 2
     pairs = dict(zip(axes, zip(flat[:half], flat[half:], strict=True), strict=True))
     number = (0.0 if value is None else float(value)) if mode == "constant" else None

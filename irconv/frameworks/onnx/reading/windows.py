@@ -8,7 +8,7 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
-from irconv.ir.dtypes import shortest_float32
+from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers.arithmetic import Sub
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Conv, ConvTranspose
@@ -180,8 +180,10 @@ def _response_norm(reader: ModelReader, op: Op) -> None:
 
 
 def _unit_norm(reader: ModelReader, op: Op) -> None:
-    rank = len(reader.shape(op.given(0)))
-    layer = UnitNorm(axes=(op.attributes["axis"] % rank,), order=op.attributes["p"], epsilon=0.0, least="norm")
+    dtype, shape = reader.type_of(op.given(0))
+    tiny = float(np.finfo(numpy_dtype(dtype)).tiny)  # zeros stay zeros
+    axis = op.attributes["axis"] % len(shape)
+    layer = UnitNorm(axes=(axis,), order=op.attributes["p"], epsilon=tiny, least="norm")
     reader.place(op, layer, x=op.given(0))
 
 

@@ -9,14 +9,34 @@ from typing import Any
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.onnx.table.rows import FLAG, AllAxes, SizesInput, flat_pads, paired_pads, unary
 from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.reductions import ReduceAlong
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Identity, Mul, Pad, Reduce, Reshape
 from irconv.ir.shapes import Dimension
-from irconv.rows import TUPLE, Attribute, ConstantInput, Fixed, Input, InputCount, Only, Selects, Weight
+from irconv.rows import TUPLE, Attribute, ConstantInput, Counted, Fixed, Input, InputCount, Only, Selects, Weight
 
 
 def _reduce(native: str, op: str, since: int = 0) -> Codec:
     axes, keepdims = ConstantInput("axes", "axes", "int64", TUPLE), Attribute("keepdims", iso=FLAG)
     return Codec(native, Reduce, Input("x"), axes, keepdims, Only("op", op), since=since)
+
+
+def _reduce_along(native: str, op: str) -> Codec:
+    keepdims = Attribute("keepdims", iso=FLAG)
+    return Codec(native, ReduceAlong, Input("x"), Input("axes"), keepdims, Only("op", op), Counted("sizes"))
+
+
+_REDUCTIONS = {
+    "ReduceMean": "mean",
+    "ReduceSum": "sum",
+    "ReduceMax": "max",
+    "ReduceMin": "min",
+    "ReduceProd": "prod",
+    "ReduceL1": "l1",
+    "ReduceL2": "l2",
+    "ReduceSumSquare": "sum_square",
+    "ReduceLogSum": "log_sum",
+    "ReduceLogSumExp": "log_sum_exp",
+}
 
 
 @dataclass(frozen=True)
@@ -67,16 +87,8 @@ def _reshaped(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list
 
 
 CODECS: list[Codec] = [
-    _reduce("ReduceMean", "mean"),
-    _reduce("ReduceSum", "sum"),
-    _reduce("ReduceMax", "max"),
-    _reduce("ReduceMin", "min"),
-    _reduce("ReduceProd", "prod"),
-    _reduce("ReduceL1", "l1"),
-    _reduce("ReduceL2", "l2"),
-    _reduce("ReduceSumSquare", "sum_square"),
-    _reduce("ReduceLogSum", "log_sum"),
-    _reduce("ReduceLogSumExp", "log_sum_exp"),
+    *(_reduce(native, op) for native, op in _REDUCTIONS.items()),
+    *(_reduce_along(native, op) for native, op in _REDUCTIONS.items()),
     _reduce("ReduceMax", "any", since=20),
     _reduce("ReduceMin", "all", since=20),
     Codec("Flatten", Flatten, Input("x"), Fixed("axis", 1), Only("start_axis", 1)),

@@ -54,6 +54,24 @@ def non_max_suppression(
     return torch.tensor(rows, dtype=torch.int64, device=boxes.device).reshape(-1, 3)
 
 
+def reduce_along(x: Tensor, axes: Tensor, op: str, keepdim: bool) -> Tensor:
+    """A reduction along axes that are computed."""
+    dim = axes.tolist()
+    if op == "prod":
+        for axis in sorted((axis % x.dim() for axis in dim), reverse=True):
+            x = torch.prod(x, axis, keepdim=keepdim, dtype=x.dtype)
+        return x
+    if op in ("max", "min"):
+        return (torch.amax if op == "max" else torch.amin)(x, dim=dim, keepdim=keepdim)
+    if op == "log_sum_exp":
+        return torch.logsumexp(x, dim=dim, keepdim=keepdim)
+    parts = {"l1": torch.abs, "l2": torch.square, "sum_square": torch.square}
+    total = torch.sum(parts.get(op, torch.clone)(x), dim=dim, keepdim=keepdim, dtype=x.dtype)
+    if op == "mean":
+        return total / math.prod(x.shape[axis] for axis in dim)
+    return {"l2": torch.sqrt, "log_sum": torch.log}.get(op, torch.clone)(total)
+
+
 def count_up(x: Tensor) -> Tensor:
     """The numbers from 0 on below x."""
     return torch.arange(max(int(x), 0), device=x.device)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irconv.codec import Codec
-from irconv.frameworks.torch.table.rows import Makes, attributes, function, unary
+from irconv.frameworks.torch.table.rows import Makes, Taken, attributes, function, unary
 from irconv.ir.layers.selection import NonMaxSuppression
 from irconv.rows import Attribute, Weight
 
@@ -26,5 +26,6 @@ SELECTION: list[Codec] = [
         Makes(0),
         Attribute("form"),
     ),
+    function("reduce_along", "ReduceAlong", "x axes", Taken(("sizes",)), *attributes("op", "keepdim=keepdims")),
     unary("count_up", "CountUp", Makes(0)),
 ]
