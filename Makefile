@@ -45,6 +45,7 @@ bench: .venv/installed
 test-legacy: .venv/installed
 	.venv/bin/python -m tests.legacy.theano_models
 	.venv/bin/python -m tests.legacy.tf1_models
+	.venv/bin/python -m tests.legacy.tf1_networks
 	.venv/bin/python -m tests.legacy.keras_models
 
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite

@@ -3,10 +3,12 @@
 The module imports no Keras, so that a Python 3.7 with Theano can build the same (`theano_networks.py`).
 """
 
-# ruff: noqa: B905, UP035  (it runs under Python 3.7, too)
+# ruff: noqa: B905  (it runs under Python 3.7, too)
 
-from collections import OrderedDict
-from typing import Any, Callable
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
 
 
 def lenet(keras: Any) -> Any:
@@ -73,16 +75,14 @@ def bert(keras: Any) -> Any:
     return keras.Model([words, places], layers.Dense(2)(layers.Flatten()(x)))
 
 
-NETWORKS: dict[str, Callable[[Any], Any]] = OrderedDict(
-    [
-        ("LeNet", lenet),
-        ("UNet", unet),
-        ("ResNet50", resnet50),
-        ("MobileNetV2", mobilenet_v2),
-        ("LSTM", lstm),
-        ("BERT", bert),
-    ]
-)
+NETWORKS: dict[str, Callable[[Any], Any]] = {
+    "LeNet": lenet,
+    "UNet": unet,
+    "ResNet50": resnet50,
+    "MobileNetV2": mobilenet_v2,
+    "LSTM": lstm,
+    "BERT": bert,
+}
 
 
 def randomised(model: Any, random: Any) -> None:

@@ -1,9 +1,9 @@
 """``make test-legacy``: whole networks of Keras, PyTorch and Theano, restored and run by TensorFlow 1.15 and by 2.
 
 Each source is made by its framework, with what the framework makes of an input, and written as a checkpoint and as a
-SavedModel. ``--write`` puts the table into docs/tensorflow.md. Theano's sources need the Python of
-IRCONV_THEANO_PYTHON (Theano 1.0.5, Keras 2.2.4), TensorFlow 1.15 that of IRCONV_TENSORFLOW_PYTHON; what is not found is
-said, and left out.
+SavedModel. ``--write`` puts the rows into docs/tensorflow.md; names of sources (``theano``) choose some. Theano's
+sources need the Python of IRCONV_THEANO_PYTHON (Theano 1.0.5, Keras 2.2.4), TensorFlow 1.15 that of
+IRCONV_TENSORFLOW_PYTHON; what is not found is said, and left out.
 """
 
 from __future__ import annotations
@@ -89,7 +89,8 @@ def of_theano(folder: Path) -> Iterator[Network]:
     python = theano_python()
     if python is None:
         return
-    environment = {**os.environ, "THEANO_FLAGS": "floatX=float32,optimizer=fast_compile", "PYTHONWARNINGS": "ignore"}
+    flags = f"floatX=float32,optimizer=fast_compile,base_compiledir={folder / 'compiled'}"
+    environment = {**os.environ, "THEANO_FLAGS": flags, "PYTHONWARNINGS": "ignore"}
     script = Path(__file__).with_name("theano_networks.py")
     subprocess.run([python, str(script), str(folder)], env=environment, check=True)
     for path in sorted(folder.glob("*.npz")):
@@ -97,7 +98,11 @@ def of_theano(folder: Path) -> Iterator[Network]:
             yield Network(path.stem, "Theano 1.0.5", path.with_suffix(".h5"), [values["x0"]], [values["y0"]])
 
 
-SOURCES: Sequence[Callable[[Path], Iterator[Network]]] = (of_keras, of_torch, of_theano)
+SOURCES: Mapping[str, Callable[[Path], Iterator[Network]]] = {
+    "keras": of_keras,
+    "torch": of_torch,
+    "theano": of_theano,
+}
 
 
 def tried(network: Network, folder: Path, python: str | None) -> Row:
@@ -147,20 +152,27 @@ def good(row: Row) -> bool:
     return all(isinstance(found, float) and found < LIMIT for found in (*row.version_1.values(), row.version_2))
 
 
+def write(lines: Sequence[str]) -> None:
+    """Put rows into the page, each in the place of the one for the same network and framework."""
+    before, _, rest = PAGE.read_text().partition(MARKS[0])
+    table, _, after = rest.partition(MARKS[1])
+    kept = {tuple(row.split("|")[1:3]): row for row in (*table.strip().splitlines()[2:], *lines)}
+    PAGE.write_text(before + "\n".join([MARKS[0], _HEAD, *kept.values(), MARKS[1]]) + after)
+
+
 def main(arguments: list[str]) -> int:
-    """0 where every network predicts everywhere what its framework did."""
+    """0 where every network predicts everywhere what its framework did; names of frameworks choose some."""
     python, rows = tensorflow_python(), []
+    chosen = [name for name in SOURCES if name in arguments] or list(SOURCES)
     print(_HEAD, flush=True)
-    for source in SOURCES:
+    for name in chosen:
         with tempfile.TemporaryDirectory() as folder:
-            for network in source(Path(folder)):
+            for network in SOURCES[name](Path(folder)):
                 with tempfile.TemporaryDirectory() as scratch:
                     rows.append(tried(network, Path(scratch), python))
                     print(line(rows[-1]), flush=True)
     if "--write" in arguments:
-        before, _, rest = PAGE.read_text().partition(MARKS[0])
-        table = "\n".join([MARKS[0], _HEAD, *map(line, rows), MARKS[1]])
-        PAGE.write_text(before + table + rest.partition(MARKS[1])[2])
+        write([line(row) for row in rows])
     print(f"test-legacy: {sum(map(good, rows))} of {len(rows)} networks predict in TensorFlow what their framework did")
     return int(not all(map(good, rows)))
 
