@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz clean test-legacy
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -76,8 +76,14 @@ FUZZ ?= 1000000
 fuzz: .venv/installed
 	.venv/bin/python -m tests.fuzz $(FUZZ) 1000000
 
+# every byte of a small bundle, folder and zip, changed one after the other: check, convert and run see each; minutes
+flips: .venv/installed
+	mkdir -p build/flips
+	.venv/bin/python -m tests.frameworks.bundle.run_flips build/flips
+
 clean:
 	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site build/bench build/zoo build/packages
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages build/bench build/zoo build/packages build/flips
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
