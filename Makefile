@@ -82,8 +82,8 @@ flips: .venv/installed
 	.venv/bin/python -m tests.frameworks.bundle.run_flips build/flips
 
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site build/bench build/zoo build/packages
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages build/bench build/zoo build/packages build/flips
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site
+	rm -rf build/bench build/zoo build/packages build/flips build/site
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
