@@ -12,8 +12,8 @@ from irconv.errors import Refused
 from irconv.shell import Command, print_json, say
 
 _EXAMPLES = """
-irconv plugin model.h5 -o plugin.py
-irconv convert model.h5 model.onnx --plugin plugin.py
+irconv plugin own.h5 -o plugin.py
+irconv plugin own.h5 -o plugin.py --force
 """
 
 

@@ -228,7 +228,7 @@ WRITERS = (
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
     ),
     Writer(
-        "hugging-face",
+        "huggingface",
         (".hf",),
         f"{_HERE}.torch.hub",
         "write_folder",

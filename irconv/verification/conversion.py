@@ -25,7 +25,7 @@ _RUN = {
     "keras": "keras",
     "keras-h5": "keras",
     "torch-source": "",
-    "hugging-face": "",
+    "huggingface": "",
     "theano": "",
     "theano-h5": "",
     **dict.fromkeys(_TENSORFLOW, "tensorflow"),

@@ -33,6 +33,8 @@ DONE = {
     "adopt": ["model.h5", "--like", "model.irconv", "-o", "m.safetensors"],
     "textconv": ["model.h5"],
     "sketch": [str(ARRAYS / "weights"), "-o", "arch.json"],
+    "plugin": [str(ROOT / "fixtures/keras_foreign/tf2.15-registered-h5/model.h5"), "-o", "plugin.py"],
+    "upgrade": ["model.irconv", "-o", "today.irconv"],
     "formats": [],
 }
 #: What each refuses.
@@ -46,6 +48,8 @@ REFUSED = {
     "adopt": ["nowhere.h5", "--like", "model.irconv", "-o", "m.safetensors"],
     "textconv": ["nowhere.h5"],
     "sketch": ["nowhere", "-o", "arch.json"],
+    "plugin": ["nowhere.h5", "-o", "plugin.py"],
+    "upgrade": ["nowhere.irconv", "-o", "today.irconv"],
 }
 
 

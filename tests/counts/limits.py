@@ -33,9 +33,9 @@ WRITING = {
     ".keras": Steps(types=7, passes=55),
     ".h5": Steps(types=7, passes=55),
     ".theano": Steps(types=3, passes=20),
-    ".ckpt": Steps(types=8, passes=57),
-    ".pb": Steps(types=8, passes=57),
-    ".savedmodel": Steps(types=8, passes=57),
+    ".ckpt": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
+    ".pb": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
+    ".savedmodel": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an
@@ -80,8 +80,8 @@ STARTS = {
     (".irconv", ""): Starts(110, _TABLES),
     (".keras", ""): Starts(220, _TABLES, processes=1),
     (".h5", ""): Starts(220, _TABLES, processes=1),
-    (".pt", ""): Starts(100, _TABLES),
-    (".safetensors", ""): Starts(100, _TABLES),
+    (".pt", ""): Starts(105, _TABLES),  # commands are modules, and files are recognised without their reader
+    (".safetensors", ""): Starts(105, _TABLES),
     (".irconv", ".irconv"): Starts(120),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(180),
