@@ -11,7 +11,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from irconv.api import adopt, check, convert, diff, from_torch, read, run, to_torch, verify, write
+    from irconv.api import (
+        adopt,
+        check,
+        convert,
+        diff,
+        from_keras,
+        from_torch,
+        read,
+        run,
+        to_keras,
+        to_torch,
+        verify,
+        write,
+    )
     from irconv.errors import IrconvError
     from irconv.ir.bundle import Bundle
     from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
@@ -29,9 +42,11 @@ _HOMES = {
     "check": "irconv.api",
     "convert": "irconv.api",
     "diff": "irconv.api",
+    "from_keras": "irconv.api",
     "from_torch": "irconv.api",
     "read": "irconv.api",
     "run": "irconv.api",
+    "to_keras": "irconv.api",
     "to_torch": "irconv.api",
     "verify": "irconv.api",
     "write": "irconv.api",
@@ -49,9 +64,11 @@ __all__ = [
     "check",
     "convert",
     "diff",
+    "from_keras",
     "from_torch",
     "read",
     "run",
+    "to_keras",
     "to_torch",
     "verify",
     "write",

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from irconv.errors import (
     IrconvError,
     MissingFact,
     NoSuchFile,
+    OutputExists,
     Problem,
     Problems,
     Refused,
@@ -33,16 +34,20 @@ from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_grou
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
+from irconv.keywords import refuse_unknown, taken
 from irconv.layout import Array
 from irconv.log import told
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, refuse_unused, unused
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
+    from typing_extensions import Unpack
+
     from irconv.adoption.result import Adoption
     from irconv.align import Alignment
     from irconv.codec import NativeModel, Table
     from irconv.comparison.compare import Comparison
     from irconv.frameworks.torch.live import Module
+    from irconv.keywords import Converting, Reading, Writing
     from irconv.verification.given import Inputs
     from irconv.verification.report import Report
     from irconv.verification.sides import Given
@@ -70,17 +75,32 @@ class Written:
 
 
 @bounded
-def read(path: str | Path, options: ReadOptions | None = None) -> Bundle:
+def read(path: str | Path | bytes | BinaryIO, options: ReadOptions | None = None, **facts: Unpack[Reading]) -> Bundle:
     """The model in a file or folder as a bundle; tensors are read when they are needed.
+
+    `facts` are the fields of `ReadOptions`, such as ``arch="model.json"``. Of bytes, and of a file that is open for
+    reading bytes, the content says whose they are; all tensors of them are read at once, into memory.
 
     Raises `UnknownFormat` where no reader, or more than one, recognises the content, `UnusedOption` for what the reader
     does not honour, `DamagedFile` for a file that changes while it is read, and what the reader raises.
     """
-    path, options = _existing(Path(path)), options or ReadOptions()
+    options, unknown = taken(options or ReadOptions(), facts)
+    refuse_unknown(unknown, ReadOptions)
+    if not isinstance(path, str | Path):
+        return _read_bytes(path, options)
+    path = _existing(Path(path))
     with keeping():
         reader = _reader(path, options.source_format)
         _refuse(_unread(reader, options))
         return _read(reader, path, options)
+
+
+def _read_bytes(source: bytes | BinaryIO, options: ReadOptions) -> Bundle:
+    """The model in bytes or an open file, through a file of its own that is gone when everything has been read."""
+    from irconv.containers.passing import in_a_file, in_memory
+
+    with in_a_file(source) as path:
+        return in_memory(read(path, options))
 
 
 def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
@@ -156,6 +176,32 @@ def from_torch(
 
 
 @bounded
+def from_keras(model: object) -> Bundle:
+    """A live Keras model as a bundle: Keras 2, tf.keras or Keras 3, on any backend. The weights are copied.
+
+    Keras saves the model in a temporary folder, and irconv reads what it saved. Raises `Refused` where Keras cannot
+    save it, and naming every layer that irconv has no rule for.
+    """
+    from irconv.containers.passing import in_memory
+    from irconv.frameworks.keras.live import saved
+
+    with saved(model) as (path, backend):
+        return in_memory(read(path, ReadOptions(backend=backend)))
+
+
+@bounded
+def to_keras(bundle: Bundle) -> Any:
+    """A bundle as a live Keras model, by the Keras that is installed; images come channels-last, as Keras takes them.
+
+    irconv writes the model in a temporary folder, and Keras loads it. Raises `MissingFact` where Keras is missing, and
+    `Refused` naming every layer that Keras cannot express.
+    """
+    from irconv.frameworks.keras.live import loaded
+
+    return loaded(lambda path: write(bundle, path))
+
+
+@bounded
 def to_torch(bundle: Bundle) -> Module:
     """A bundle as a live PyTorch module in evaluation mode, without files; images come channels-first.
 
@@ -179,14 +225,22 @@ def _noted(bundle: Bundle, reader: Reader, path: Path) -> Bundle:
 
 @bounded
 def write(
-    bundle: Bundle, path: str | Path, options: WriteOptions | None = None, progress: Progress | None = None
+    bundle: Bundle,
+    path: str | Path,
+    options: WriteOptions | None = None,
+    progress: Progress | None = None,
+    **wishes: Unpack[Writing],
 ) -> Written:
     """Write a bundle in the format that the suffix or ``target_format`` names; it appears whole or not at all.
+
+    `wishes` are the fields of `WriteOptions`, such as ``force=True``.
 
     Raises `Refused` naming every layer the format cannot express, `UnusedOption`, `DamagedFile` where a file that the
     bundle was read from has changed since, and `OutputFailed`, also where one of those would be replaced.
     """
-    return _write(bundle, Path(path), options or WriteOptions(), progress, (), None)
+    options, unknown = taken(options or WriteOptions(), wishes)
+    refuse_unknown(unknown, WriteOptions)
+    return _write(bundle, Path(path), options, progress, (), None)
 
 
 def _write(
@@ -204,7 +258,7 @@ def _write(
         bundle = replace(bundle, meta=described(options.meta, bundle.meta))
     writer = _writer(path, options.target_format)
     _refuse(_unwritten(writer, options))
-    check_free(path, options.force, sources)
+    _check_free(bundle, path, options, sources)
     if bundle.graph is None and bundle.source.framework == "theano" and not writer.archives:
         what = "holds arrays without an architecture, so that nothing but a bundle can be written"
         remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
@@ -246,6 +300,17 @@ def _write(
     return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
 
 
+def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iterable[Path]) -> None:
+    """Raise `OutputFailed` where the destination is not free, or `Refused` with all else that stands in the way."""
+    problems = Problems()
+    with problems.collect():
+        check_free(path, options.force, sources)
+    if problems and path.parent.is_dir():
+        with problems.collect():
+            _write(bundle, path, replace(options, force=True, dry_run=True, meta=()), None, sources, None)
+    problems.raise_any()
+
+
 def _lost(bundle: Bundle, writer: Writer) -> tuple[Fact, ...]:
     """What training needs of the model and the output does not say; a bundle and the model's own framework keep it."""
     if writer.archives or writer.name.split("-")[0] == bundle.source.framework or bundle.graph is None:
@@ -276,31 +341,42 @@ def convert(
     write_options: WriteOptions | None = None,
     progress: Progress | None = None,
     verify: bool = False,
+    **options: Unpack[Converting],
 ) -> Written:
-    """Read one file and write another.
+    """Read one file and write another; `options` are the fields of `ReadOptions` and `WriteOptions`.
 
     With `verify` both are run, each in its own framework where that is installed, before anything appears under its
-    name. Raises what `read` and `write` raise; a bad destination and options without effect are found first. With
+    name. Raises what `read` and `write` raise, what is wrong with the destination together with all other reasons. With
     `verify` also `Disagreement`, whose reports say how far apart they are, and `MissingFact` for what cannot be run.
     """
-    reading, writing = read_options or ReadOptions(), write_options or WriteOptions()
-    writer = _writer(Path(destination), writing.target_format)
-    sources = (Path(source), *reading.paths)
-    check_free(Path(destination), writing.force, sources)
-    path = _existing(Path(source))
-    with keeping():
+    reading, others = taken(read_options or ReadOptions(), options)
+    writing, unknown = taken(write_options or WriteOptions(), others)
+    refuse_unknown(unknown, ReadOptions, WriteOptions)
+    destination, sources = Path(destination), (Path(source), *reading.paths)
+    problems, writer, found = Problems(), None, None
+    with problems.collect():
+        writer = _writer(destination, writing.target_format)
+        check_free(destination, writing.force, sources)
+    with problems.collect(), keeping():
+        path = _existing(Path(source))
         reader = _reader(path, reading.source_format)
-        _refuse([*_unread(reader, reading), *_unwritten(writer, writing)])
-        bundle = _read(reader, path, reading)
-    bundle = _probed(path, bundle, reader, reading, writing)
+        _refuse([*_unread(reader, reading), *(_unwritten(writer, writing) if writer else ())])
+        found = _read(reader, path, reading)
+    if writer is None or found is None:
+        problems.raise_any()
+    assert writer is not None
+    assert found is not None, "else a problem has been raised"
+    if problems:  # said once more, with all that stands in the way of writing
+        return _stored(found, reader.graphs, writer, destination, writing, None, sources, None)
+    bundle = _probed(path, found, reader, reading, writing)
     judging = None
     if verify:
         from irconv.verification.conversion import judge
         from irconv.verification.sides import Given
 
         given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
-        judging = judge(given, Path(destination), writer, read)
-    return _stored(bundle, reader.graphs, writer, Path(destination), writing, progress, sources, judging)
+        judging = judge(given, destination, writer, read)
+    return _stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
 
 
 def _stored(
@@ -323,6 +399,8 @@ def _stored(
     except Refused as error:
         try:
             return _write(bundle, destination, replace(writing, merge=True), progress, sources, judging)
+        except OutputExists as alone:  # the rest was cured
+            raise alone from None
         except IrconvError:
             raise error from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
-from irconv.errors import DamagedFile, Fault, IrconvError, Refused
+from irconv.errors import DamagedFile, Fault, IrconvError, Refused, as_value
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -22,17 +22,21 @@ PLUGIN = "irconv_plugin_"
 
 def bounded(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """The function, whose errors are all `IrconvError`: what the user's plugin raised is refused with its place, what
-    the system says of files and memory is said, and the rest is irconv's own `Fault`, which keeps its cause."""
+    the system says of files and memory is said, and the rest is irconv's own `Fault`, which keeps its cause. All but
+    the faults are errors that Python has, too (`irconv.errors.as_value`)."""
 
     @wraps(function)
     def inner(*args: _P.args, **kwargs: _P.kwargs) -> _R:
         try:
             with _deep_enough():
                 return function(*args, **kwargs)
-        except IrconvError:
+        except IrconvError as error:
+            as_value(error)
             raise
         except Exception as error:
-            raise within(error) from error
+            found = within(error)
+            as_value(found)
+            raise found from error
 
     return inner
 

@@ -15,6 +15,9 @@
 
 Every error carries all of its reasons at once, each a `Problem`; its text is one line per problem:
 ``where: expected what, got what. What to do.``
+
+The problems speak of flags, as the command line prints them; the text of an error, which Python shows, of arguments.
+What leaves `irconv.api` is a `ValueError`, too, where it is no `OSError`: whoever expects one catches it.
 """
 
 from __future__ import annotations
@@ -23,6 +26,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+
+from irconv.wording import in_python
 
 __all__ = [
     "BundleInvalid",
@@ -59,6 +64,10 @@ class Problem:
         remedy = f" {self.remedy}" if self.remedy else ""
         return f"{self.where}: {self.what}.{remedy}"
 
+    def in_python(self) -> Problem:
+        """The same, where it speaks of flags of the command line, with the arguments of `irconv.api`."""
+        return Problem(in_python(self.where, whole=True), in_python(self.what), in_python(self.remedy))
+
 
 class IrconvError(Exception):
     """The root of every error that irconv raises on purpose; `problems` holds all reasons."""
@@ -66,6 +75,13 @@ class IrconvError(Exception):
     def __init__(self, where: str | Iterable[Problem], what: str = "", remedy: str = "") -> None:
         self.problems = (Problem(where, what, remedy),) if isinstance(where, str) else tuple(where)
         super().__init__("\n".join(map(str, self.problems)))
+
+    def __str__(self) -> str:
+        """All reasons in the words of Python, a line each."""
+        return "\n".join(str(problem.in_python()) for problem in self.problems)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _again, (kind_of(self), self.problems, isinstance(self, ValueError))
 
 
 class UnknownFormat(IrconvError):
@@ -143,7 +159,7 @@ class Problems:
         try:
             yield
         except IrconvError as error:
-            self._kinds.append(type(error))
+            self._kinds.append(kind_of(error))
             self._problems |= dict.fromkeys(error.problems)
 
     def __bool__(self) -> bool:
@@ -158,3 +174,36 @@ class Problems:
         if self._problems:
             kind = self._kinds[0] if len(set(self._kinds)) == 1 else Refused
             raise kind(self._problems)
+
+
+def kind_of(error: IrconvError) -> type[IrconvError]:
+    """The class of an error of this module, whatever `as_value` has made of it."""
+    kind = type(error)
+    return kind.__mro__[1] if kind.__dict__.get(_VALUED) else kind
+
+
+def as_value(error: IrconvError) -> None:
+    """Make an error a `ValueError`, too, unless it is one that Python has another class for, or irconv's own fault."""
+    if not isinstance(error, ValueError | OSError | Fault | OutputFailed):
+        object.__setattr__(error, "__class__", _valued(type(error)))
+
+
+_VALUED = "_valued"
+
+
+_VALUES: dict[type[IrconvError], type[IrconvError]] = {}
+
+
+def _valued(kind: type[IrconvError]) -> type[IrconvError]:
+    if kind not in _VALUES:
+        about = {"__doc__": kind.__doc__, "__module__": kind.__module__, _VALUED: True}
+        _VALUES[kind] = type(kind.__name__, (kind, ValueError), about)
+    return _VALUES[kind]
+
+
+def _again(kind: type[IrconvError], problems: tuple[Problem, ...], value: bool) -> IrconvError:
+    """An error from another process."""
+    error = kind(problems)
+    if value:
+        as_value(error)
+    return error

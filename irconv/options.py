@@ -67,6 +67,9 @@ class ReadOptions:
     digests: bool = True
     """Compare what is read with the digests of a bundle (``--no-verify`` leaves it, which is recorded)."""
 
+    def __post_init__(self) -> None:
+        _tidy(self, {"arch", "plugins"})
+
     @property
     def paths(self) -> tuple[Path, ...]:
         """The files that are named here."""
@@ -129,6 +132,21 @@ class WriteOptions:
     """Bundles: the files of what was predicted of them, so that nothing is run (``--probe-output``)."""
     meta: tuple[str, ...] = ()
     """Bundles: ``author=...``, ``labels=@FILE`` and so on (``--meta``)."""
+
+    def __post_init__(self) -> None:
+        _tidy(self, set())
+
+
+def _tidy(options: ReadOptions | WriteOptions, paths: Collection[str]) -> None:
+    """Make one value a tuple of one where several are taken, and text a path, as people write them."""
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if field.default == () and not isinstance(value, tuple):
+            value = (value,) if isinstance(value, str | Path) else tuple(value)
+        if field.name in paths and value is not None:
+            value = tuple(map(Path, value)) if isinstance(value, tuple) else Path(value)
+        if value is not getattr(options, field.name):
+            object.__setattr__(options, field.name, value)
 
 
 #: The flags that are not named after their field.

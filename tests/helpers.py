@@ -19,6 +19,7 @@ import numpy.typing as npt
 import pytest
 
 import irconv
+from irconv.errors import kind_of
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
@@ -282,12 +283,14 @@ def numbers(*shape: int, seed: int = 7) -> Array:
 
 
 def rejection(call: Callable[[], object], kind: type[irconv.IrconvError]) -> str:
-    """The text of the error that a call must raise, of this kind or, where Python has a class for it, a kind of it."""
+    """What the command line prints of the error that a call must raise, of this kind or, where Python has a class for
+    it, a kind of it."""
     with pytest.raises(irconv.IrconvError) as raised:
         call()
-    known = raised.type is kind or (issubclass(raised.type, kind) and issubclass(raised.type, OSError))
+    found = kind_of(raised.value)
+    known = found is kind or (issubclass(found, kind) and issubclass(found, OSError))
     assert known, f"expected {kind.__name__}, got {raised.type.__name__}: {raised.value}"
-    return str(raised.value)
+    return "\n".join(map(str, raised.value.problems))
 
 
 def edited(manifest: Path, change: Callable[[dict[str, Any]], Mapping[str, Any] | None]) -> None:

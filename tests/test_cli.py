@@ -310,10 +310,23 @@ def test_a_destination_in_a_folder_that_is_not_there_is_refused(tmp_path: Path) 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_destination_is_looked_at_before_the_source_is_read(tmp_path: Path) -> None:
-    (tmp_path / "m.onnx").write_bytes(b"old")
-    done = run("convert", golden("tf2.15-lambda").model, tmp_path / "m.onnx")
-    assert done.err == f"{tmp_path / 'm.onnx'}: exists already. Give --force to replace it.\n"
+def test_a_destination_that_exists_is_said_with_all_other_reasons(tmp_path: Path) -> None:
+    target = tmp_path / "m.onnx"
+    target.write_bytes(b"old")
+    taken = f"{target}: exists already. Give --force to replace it.\n"
+    model = golden("tf2.15-lambda").model
+    alone = run("convert", model, tmp_path / "n.onnx").err
+    assert run("convert", model, target) == Outcome(3, "", taken + alone)
+    assert run("convert", CNN.model, target) == Outcome(3, "", taken)
+    opset = "--opset 17: this model needs opset 18. Give --opset 18 or more.\n"
+    assert run("convert", CNN.model, target, "--opset", 17) == Outcome(3, "", taken + opset)
+    assert contents(tmp_path) == {f"{tmp_path.name}/m.onnx": b"old"}
+
+
+def test_an_unknown_suffix_is_said_with_all_other_reasons(tmp_path: Path) -> None:
+    model = golden("tf2.15-lambda").model
+    done = run("convert", model, tmp_path / "m.xyz")
+    assert [line.split(": ")[0] for line in done.err.splitlines()] == [str(tmp_path / "m.xyz"), str(model)]
 
 
 def test_all_unknown_layers_are_reported_at_once(tmp_path: Path) -> None:

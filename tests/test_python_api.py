@@ -46,7 +46,7 @@ def test_a_file_that_is_not_there_is_pythons_own_error_too() -> None:
 
 def test_a_destination_that_exists_is_pythons_own_error_too(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text("mine")
-    with pytest.raises(FileExistsError, match=r"exists already\. Give --force"):
+    with pytest.raises(FileExistsError, match=r"exists already\. Give force=True"):
         irconv.convert(FOLDER / "model.h5", tmp_path / "m.onnx")
     assert (tmp_path / "m.onnx").read_text() == "mine"
 

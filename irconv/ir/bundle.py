@@ -24,6 +24,7 @@ from irconv.ir.manifest import (
     SourceRecord,
     TensorRecord,
 )
+from irconv.ir.named import Named
 from irconv.ir.stamps import Stamp
 from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import Array, customary, relayout
@@ -90,9 +91,11 @@ class Bundle:
     """
 
     source: SourceRecord
-    layers: Mapping[str, Layer] = field(default_factory=dict)
+    layers: Mapping[str, Layer] = field(default_factory=Named)
+    """By name, and by place; see `Named`."""
     graph: Graph | None = None
-    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    tensors: Mapping[str, Tensor] = field(default_factory=Named)
+    """By name, and by place."""
     groups: tuple[Group, ...] = ()
     omitted: tuple[Omitted, ...] = ()
     checks: tuple[Check, ...] = ()
@@ -105,6 +108,17 @@ class Bundle:
     """The files that `source` names, where they still lie; empty for a bundle read back."""
     opened: Mapping[Path, Stamp] = field(default_factory=dict)
     """Every file that it was, and its tensors still are, read from, as it was when it was opened."""
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "tensors"):
+            if type(getattr(self, name)) is not Named:
+                object.__setattr__(self, name, Named(getattr(self, name)))
+
+    def _repr_html_(self) -> str:
+        """A short table for notebooks."""
+        from irconv.ir.notebook import table
+
+        return table(self)
 
     def __repr__(self) -> str:
         made_by = " ".join(part for part in (self.source.framework, self.source.version) if part)

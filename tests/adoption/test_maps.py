@@ -76,7 +76,7 @@ def test_a_map_that_says_nothing_sensible_is_refused(text: str, message: str, tm
     plan.write_text(text)
     with pytest.raises(MissingFact) as error:
         irconv.adopt(source, like, out, AdoptOptions(map=plan))
-    assert message in str(error.value)
+    assert message in "\n".join(map(str, error.value.problems))
     assert not out.exists()
 
 
@@ -97,5 +97,5 @@ def test_names_alone_may_be_changed(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded(out)["layers.2.weight"], loaded(source)["conv2.weight"])
     with pytest.raises(Refused, match=r"x: would be the name of 3 tensors: conv1.weight, conv2.weight, conv3.weight"):
         rename(source, ["^.*$=x"], tmp_path / "other.safetensors")
-    with pytest.raises(MissingFact, match="--rename dense: matches no name of the source"):
+    with pytest.raises(MissingFact, match=r"rename=\(.dense.,\): matches no name of the source"):
         rename(source, ["dense=x"], tmp_path / "other.safetensors")

@@ -50,7 +50,7 @@ def test_lenet_5_of_keras_goes_into_a_sequential_that_a_function_makes(tmp_path:
 
 def test_weights_alone_do_not_say_how_an_image_was_flattened(tmp_path: Path) -> None:
     out, case = tmp_path / "out.pt", LENET / "keras2.2.4-lenet4-weights-h5"
-    with pytest.raises(MissingFact, match=r"--flatten dense_1=HEIGHTxWIDTHx16"):
+    with pytest.raises(MissingFact, match=r"flatten=\(.dense_1=HEIGHTxWIDTHx16.,\)"):
         irconv.adopt(case / "weights.h5", f"{NETS}:LeNet4", out)
     assert not out.exists()
     irconv.adopt(case / "weights.h5", f"{NETS}:LeNet4", out, AdoptOptions(flatten=("fc1.0=7x7x16",)))

@@ -42,7 +42,7 @@ def test_names_that_say_nothing_are_refused_with_what_they_could_be_and_nothing_
         adopted(tmp_path, arrays(1, NUMBERED), arrays(2, shapes))
     assert str(error.value) == (
         "target amber, cedar: could be block10_conv, block2_conv of the source: types, shapes, graphs, names and order "
-        "do not tell them apart. Say which with --map; --plan writes a file to begin with."
+        "do not tell them apart. Say which with map=; --plan writes a file to begin with."
     )
     assert not (tmp_path / "out.safetensors").exists()
 
@@ -70,7 +70,7 @@ def test_moving_averages_are_not_taken_for_weights_unless_asked(tmp_path: Path) 
     np.testing.assert_array_equal(out["head.weight"], weights["fc.weight"])
     src, like = tmp_path / "src.safetensors", tmp_path / "like.safetensors"
     saved(src, averages)
-    with pytest.raises(MissingFact, match=r"holds moving averages of weights, and no others. Give --ema"):
+    with pytest.raises(MissingFact, match=r"holds moving averages of weights, and no others. Give ema=True"):
         irconv.adopt(src, like, tmp_path / "other.safetensors")
 
 
