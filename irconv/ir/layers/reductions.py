@@ -73,8 +73,9 @@ class StandardDeviation(Layer):
 class ReduceAlong(Layer):
     """`Reduce` along axes that the model computes; `op` and `keepdims` are its.
 
-    `axes` may count from the end. `sizes` are those of the result: how long each axis is only running tells, where it
-    may be one of those that are reduced.
+    `axes` may count from the end; where there are none, `empty` says whether that means ``all`` or ``none`` of them.
+    `sizes` are those of the result: how long each axis is only running tells, where it may be one of those that are
+    reduced.
 
     Axes: x (any), axes (i), int64.
     """
@@ -84,14 +85,17 @@ class ReduceAlong(Layer):
     MAKES: ClassVar[tuple[str, ...]] = ("sizes",)
 
     type: Literal["ReduceAlong"] = "ReduceAlong"
-    op: Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp"]
+    op: Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp", "any", "all"]
     keepdims: bool
+    empty: Literal["all", "none"]
     sizes: tuple[Dimension, ...]
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, axes = given["x"], given["axes"]
         count = axes.shape[0] if len(axes.shape) == 1 else None
         rank = len(x.shape) - (count if isinstance(count, int) and not self.keepdims else 0)
+        if (self.op in ("any", "all")) != (x.dtype == "bool"):
+            raise ValueError(f"{self.op} of values of type {x.dtype} has no meaning")
         if axes.dtype != "int64" or count is None or rank != len(self.sizes):
             raise ValueError(f"axes of {axes.dtype} {axes.shape} of a value {x.shape} do not leave sizes {self.sizes}")
         return {"y": ValueType(x.dtype, self.sizes)}

@@ -79,10 +79,11 @@ def _suppressed(name: str, most: int, overlap: float, score: float | None, form:
 
 def _along(op: Any, keepdims: bool, axes: np.ndarray, function: Callable[[Any, Any, list[int]], Any]) -> Case:
     sizes = tuple(f"u{i}" for i in range(3 if keepdims else 3 - len(axes)))
-    layer = ReduceAlong(op=op, keepdims=keepdims, sizes=sizes)
+    layer = ReduceAlong(op=op, keepdims=keepdims, empty="all", sizes=sizes)
     x = np.abs(X) + 0.5
+    x = x > 1 if op in ("any", "all") else x.astype(np.float32)
     name = f"reduces by {op}"
-    return _torch(name, layer, "torch", lambda t, x, a: function(t, x, a.tolist()), x=x.astype(np.float32), axes=axes)
+    return _torch(name, layer, "torch", lambda t, x, a: function(t, x, a.tolist()), x=x, axes=axes)
 
 
 BOTH = np.array([2, 0])
@@ -96,6 +97,9 @@ CASES = [
     _along("l2", True, BOTH, lambda t, x, a: t.linalg.vector_norm(x, 2, a, keepdim=True)),
     _along("sum_square", False, np.array([1]), lambda t, x, a: x.square().sum(a)),
     _along("log_sum", False, np.array([-3]), lambda t, x, a: x.sum(a).log()),
+    _along("any", False, np.array([-1]), lambda t, x, a: x.any(a[0])),
+    _along("all", True, np.array([0]), lambda t, x, a: x.all(a[0], keepdim=True)),
+    _along("mean", True, np.array([], np.int64), lambda t, x, a: x.mean((0, 1, 2), keepdim=True)),
     _along("log_sum_exp", True, BOTH, lambda t, x, a: x.logsumexp(a, keepdim=True)),
     _torch("finds places", NonZero(count="u0"), "torch.nonzero", lambda t, x: t.nonzero(x).T, x=HOLES),
     _torch("finds no place", NonZero(count="u0"), "torch.nonzero", lambda t, x: t.nonzero(x).T, x=HOLES * 0),

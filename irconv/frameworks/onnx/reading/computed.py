@@ -13,10 +13,10 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
 from irconv.frameworks.onnx.reading.selection import size_of_value
-from irconv.ir.layers.arithmetic import CumSum, FloorDiv, Maximum, Mod, Sub
+from irconv.ir.layers.arithmetic import CumSum, FloorDiv, Maximum, Minimum, Mod, Sub
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import Cast, Equal, GreaterOrEqual, LessOrEqual, Not, Where
-from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.comparisons import Cast, Equal, GreaterOrEqual, Less, LessOrEqual, Not, Where
+from irconv.ir.layers.indexing import Gather, ScatterElements
 from irconv.ir.layers.reductions import ReduceAlong
 from irconv.ir.layers.selection import Compress
 from irconv.ir.layers.shape_ops import Range, ShapeOf, Unsqueeze
@@ -79,13 +79,16 @@ def length_of(reader: ModelReader, op: Op, index: int) -> int:
 
 
 def reduce_along(reader: ModelReader, op: Op, how: Any) -> None:
-    """A reduction whose axes are computed, of which at least one is given."""
+    """A reduction whose axes are computed; where there may be none, all axes have to stay."""
     x, axes = op.given(0), op.given(1)
     shape, keeps = reader.shape(x), bool(op.attribute("keepdims", 1))
-    given = length_of(reader, op, 1)
-    count = len(shape) if keeps else len(shape) - given
+    none = bool(op.attribute("noop_with_empty_axes", 0))
+    if none and how not in ("sum", "mean", "max", "min", "prod", "any", "all"):
+        raise Refused(op.where, "reduces along computed axes, or, where there are none, is another function")
+    count = len(shape) if keeps else len(shape) - length_of(reader, op, 1)
     sizes = tuple(1 if keeps and shape[i] == 1 else reader.importer.counted(op.where) for i in range(count))
-    reader.place(op, ReduceAlong(op=how, keepdims=keeps, sizes=sizes), x=x, axes=Steps(reader, op).typed(axes))
+    layer = ReduceAlong(op=how, keepdims=keeps, empty="none" if none else "all", sizes=sizes)
+    reader.place(op, layer, x=x, axes=Steps(reader, op).typed(axes))
 
 
 def reshape(reader: ModelReader, op: Op) -> None:
@@ -189,3 +192,38 @@ def centred(reader: ModelReader, op: Op, axes: Sequence[int]) -> None:
     cut = s(FloorDiv(), less, s.number(2))
     starts, ends = s.sizes(cut, count), s.sizes(s(Add(), cut, wanted), count)
     s.ends(Slice(axes=tuple(axes), starts=starts, ends=ends, steps=(1,) * count), s(whole, x))
+
+
+def slice_along(reader: ModelReader, op: Op) -> None:
+    """Slices whose axes or steps are computed: along each axis the elements from its bound on, in its steps."""
+    s, x, rank = Steps(reader, op), op.given(0), len(reader.shape(op.given(0)))
+    count = length_of(reader, op, 1)
+    axes = s.typed(op.given(3)) if op.given(3) else s.number(np.arange(count))
+    axes = s(Mod(sign="divisor"), axes, s.number(rank))
+    far = 2**31 - 1
+    put = ScatterElements(axis=0, reduction="none")
+    steps = s.typed(op.given(4)) if op.given(4) else s.number(np.ones(count, np.int64))
+    steps = s(put, s.number(np.ones(rank, np.int64)), axes, steps)
+    starts = s(put, s.number(np.zeros(rank, np.int64)), axes, s.typed(op.given(1)))
+    ends = s(put, s.number(np.full(rank, far)), axes, s.typed(op.given(2)))
+    sizes = s(ShapeOf(), x)
+    back = s(Less(), steps, s.number(0))
+    lowest = s(Where(), back, s.number(-1), s.number(0))
+    last = s(Add(), sizes, lowest)
+    bounds = []
+    for bound, least in ((starts, s.number(0)), (ends, lowest)):
+        # a bound far before the front stays there, though -1 is the last element
+        turned = s(Where(), s(Less(), bound, s.number(0)), s(Add(), bound, sizes), bound)
+        bounds.append(s(Minimum(), s(Maximum(), turned, least), last))
+    room = s(Sub(), bounds[1], bounds[0])
+    up = s(Where(), back, s(Add(), steps, s.number(1)), s(Sub(), steps, s.number(1)))
+    lengths = s(Maximum(), s(FloorDiv(), s(Add(), room, up), steps), s.number(0))
+    counts = s.sizes(lengths, rank)
+    for axis in range(rank):
+        place = s.number(axis)
+        first, step = s(Gather(axis=0), bounds[0], place), s(Gather(axis=0), steps, place)
+        places = s(Add(), s(Mul(), s(Range(start=0, limit=counts[axis], step=1)), step), first)
+        if axis == rank - 1:
+            s.ends(Gather(axis=axis), x, places)
+        else:
+            x = s(Gather(axis=axis), x, places)

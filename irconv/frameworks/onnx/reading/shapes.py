@@ -17,6 +17,7 @@ from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.embedding import Embedding
 from irconv.ir.layers.indexing import Gather, TopK
 from irconv.ir.layers.ranges import written_out
+from irconv.ir.layers.resampling import AffineGrid
 from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
@@ -125,6 +126,8 @@ def _is_computed(reader: ModelReader, op: Op, shape: Shape) -> bool:
     """Whether only running the model tells what is cut out."""
     if any(reader.importer.known(op.given(index)) is None for index in (1, 2)):
         return True
+    if is_computed(reader, op, 3) or is_computed(reader, op, 4):
+        return True
     starts, axes, steps = reader.dimensions(op, 1) or (), reader.numbers(op, 3), reader.numbers(op, 4)
     axes = tuple(axis_of(op, axis, len(shape)) for axis in (axes if axes is not None else range(len(starts))))
     return all(step == 1 for step in steps or ()) and any(any(map(counted, symbols(shape[axis]))) for axis in axes)
@@ -133,6 +136,9 @@ def _is_computed(reader: ModelReader, op: Op, shape: Shape) -> bool:
 def _slice_by_values(reader: ModelReader, op: Op) -> None:
     """Slices in steps of 1 between bounds of which some are computed, or of an axis as long as something counted."""
     (x, *_), rank, count = op.inputs, len(reader.shape(op.given(0))), reader.shape(op.given(1))
+    if is_computed(reader, op, 3) or is_computed(reader, op, 4):
+        computed.slice_along(reader, op)
+        return
     axes, steps = reader.numbers(op, 3), reader.numbers(op, 4)
     if any(step != 1 for step in steps or ()) or not count or not isinstance(count[0], int):
         raise Refused(op.where, f"cuts between computed bounds in steps of {steps}")
@@ -261,6 +267,12 @@ def _largest(reader: ModelReader, op: Op) -> None:
     reader.results(op, layer, op.outputs, x=op.given(0))
 
 
+def _affine_grid(reader: ModelReader, op: Op) -> None:
+    sizes = counted_sizes(reader, op, 1) or ()
+    layer = AffineGrid(sizes=sizes[2:], align_corners=bool(op.attribute("align_corners", 0)))
+    reader.place(op, layer, theta=op.given(0))
+
+
 HANDLERS = {
     "Reshape": _reshape,
     "Squeeze": _squeeze,
@@ -278,4 +290,5 @@ HANDLERS = {
     "Size": _size,
     "Range": _range,
     "TopK": _largest,
+    "AffineGrid": _affine_grid,
 }

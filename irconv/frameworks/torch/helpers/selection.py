@@ -54,9 +54,13 @@ def non_max_suppression(
     return torch.tensor(rows, dtype=torch.int64, device=boxes.device).reshape(-1, 3)
 
 
-def reduce_along(x: Tensor, axes: Tensor, op: str, keepdim: bool) -> Tensor:
+def reduce_along(x: Tensor, axes: Tensor, op: str, keepdim: bool, empty: str) -> Tensor:
     """A reduction along axes that are computed."""
-    dim = axes.tolist()
+    dim = axes.tolist() or (list(range(x.dim())) if empty == "all" else [])
+    if not dim:
+        return x
+    if op in ("any", "all"):
+        return (torch.any if op == "any" else torch.all)(x, dim=dim, keepdim=keepdim)
     if op == "prod":
         for axis in sorted((axis % x.dim() for axis in dim), reverse=True):
             x = torch.prod(x, axis, keepdim=keepdim, dtype=x.dtype)

@@ -26,6 +26,8 @@ SELECTION: list[Codec] = [
         Makes(0),
         Attribute("form"),
     ),
-    function("reduce_along", "ReduceAlong", "x axes", Taken(("sizes",)), *attributes("op", "keepdim=keepdims")),
+    function(
+        "reduce_along", "ReduceAlong", "x axes", Taken(("sizes",)), *attributes("op", "keepdim=keepdims", "empty")
+    ),
     unary("count_up", "CountUp", Makes(0)),
 ]
