@@ -177,6 +177,7 @@ _WINDOWS: Mapping[str, Form] = {
     **{f"F.conv_transpose{n}d": Call(f"F.conv_transpose{n}d", (), {**_CONV, "output_padding": 0}) for n in (1, 2, 3)},
     "F.interpolate": Call("F.interpolate", (), _INTERPOLATE),
     "F.unfold": Call("F.unfold", ("kernel_size",), {"dilation": 1, "padding": 0, "stride": 1}),
+    "F.layer_norm": Template("F.layer_norm({0}, {normalized_shape}, {1}, {2}, eps={eps})"),
     "F.fold": Call("F.fold", ("output_size", "kernel_size"), {"dilation": 1, "padding": 0, "stride": 1}),
     "F.pixel_shuffle": Call("F.pixel_shuffle", ("upscale_factor",)),
     "F.pixel_unshuffle": Call("F.pixel_unshuffle", ("downscale_factor",)),
