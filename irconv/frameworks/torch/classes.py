@@ -93,8 +93,8 @@ class Classes:
             else:
                 yield place, child.kind
                 yield from self._shape(child, place)
-        for name, (layer, slot) in module.tensors.items():
-            native = self.tree.layers[layer]
+        for name, (owner, slot) in module.tensors.items():
+            native = self.tree.layers[owner]
             weight = native.tensors[slot]
             yield (*at, name), "tensor", native.type == "buffer", weight.trainable, weight.data.dtype, _said(weight)
 
@@ -190,6 +190,8 @@ def _class_name(instances: Sequence[Module], taken: set[str]) -> str:
     shared = lasts[0] if all(last == lasts[0] for last in lasts) else []
     shared = shared or [word for word in paths[0] if all(word in path for path in paths)][-1:]
     words = shared or ["Block"]
+    if words == ["self"]:  # an attention's, in BERT
+        words = [*paths[0][-2:-1], "self"]
     if _last_is_number(instances[0].path):
         words = [*words[:-1], _singular(words[-1])]
     base = "".join(word[:1].upper() + word[1:] for word in words)
@@ -236,7 +238,5 @@ def local_body(module: Module, tree: Hierarchy) -> tuple[NativeModel, dict[str, 
                 use.scope,
             )
         )
-    outputs = tuple(
-        Port(**{**port.model_dump(), "value": renamed[port.value]}) for port in module.body.outputs
-    )
+    outputs = tuple(Port(**{**port.model_dump(), "value": renamed[port.value]}) for port in module.body.outputs)
     return NativeModel({}, tuple(uses), module.body.inputs, outputs), dict(tree.layers)

@@ -1,8 +1,9 @@
-"""The modules that a network of PyTorch's was made of, found again by the names of its tensors and the scopes of its calls.
+"""The modules that a network of PyTorch's was made of, found again by the names of its tensors and the scopes of its
+calls.
 
-Every dotted name before a layer or a tensor is a module. What is called inside it becomes its ``forward``, where its calls
-can stand together: where nothing that is computed between them belongs to another module. Else it only holds what is
-named after it, and its calls stand in the module around it. Modules whose children have numbers for names are chains
+Every dotted name before a layer or a tensor is a module. What is called inside it becomes its ``forward``, where its
+calls can stand together: where nothing that is computed between them belongs to another module. Else it only holds what
+is named after it, and its calls stand in the module around it. Modules whose children have numbers for names are chains
 (``nn.Sequential``) or lists (``nn.ModuleList``).
 """
 
@@ -27,7 +28,7 @@ Kind: TypeAlias = Literal["function", "chain", "list", "holder"]
 
 @dataclass
 class Module:
-    """One module. `children` are modules, or the layers that they are; `tensors` are its own, by name: layer and slot."""
+    """One module. `children` are modules, or the names of layers; `tensors` are its own, by name: layer and slot."""
 
     path: Path
     kind: Kind = "holder"
@@ -61,16 +62,14 @@ class Hierarchy:
 
 
 def hierarchy(model: NativeModel, paths: Mapping[str, Path], tensors: Mapping[tuple[str, str], Path]) -> Hierarchy:
-    """The tree: `paths` are the places of the layers that are submodules, `tensors` those of tensors that lie in none."""
+    """The tree. `paths` are the places of layers that are submodules, `tensors` those of tensors that lie in none."""
     return _Builder(model, paths, tensors).built()
 
 
 class _Builder:
     """Puts the uses of a model into modules, the innermost first."""
 
-    def __init__(
-        self, model: NativeModel, paths: Mapping[str, Path], tensors: Mapping[tuple[str, str], Path]
-    ) -> None:
+    def __init__(self, model: NativeModel, paths: Mapping[str, Path], tensors: Mapping[tuple[str, str], Path]) -> None:
         self.model, self.paths, self.tensors = model, paths, tensors
         self.layers = dict(model.layers)
         self.uses = list(model.uses)
@@ -93,6 +92,7 @@ class _Builder:
         self._place_constants()
 
     def built(self) -> Hierarchy:
+        """All modules, and what each is."""
         for path in sorted(self.all, key=len, reverse=True):
             if path:
                 self._close(self.all[path])
@@ -116,7 +116,7 @@ class _Builder:
             scope = scope[:-1]
         for slot in self.layers[use.layer].tensors:
             if (use.layer, slot) in self.homes:
-                scope = _common(scope, self.homes[use.layer, slot])
+                scope = common(scope, self.homes[use.layer, slot])
         return scope
 
     def _place_constants(self) -> None:
@@ -134,7 +134,7 @@ class _Builder:
             own = self.homes.get((use.layer, "value"))
             place = found[0]
             for other in [*found[1:], *([own] if own is not None else [])]:
-                place = _common(place, other)
+                place = common(place, other)
             self.places[id(use)] = place
 
     # what becomes of a module
@@ -197,7 +197,9 @@ class _Builder:
 
     def _holds(self, use: NativeUse) -> bool:
         """Whether a use is one of a submodule, or has tensors that a module holds."""
-        return is_kept(self.layers[use.layer]) or any((use.layer, s) in self.tensors for s in self.layers[use.layer].tensors)
+        return is_kept(self.layers[use.layer]) or any(
+            (use.layer, s) in self.tensors for s in self.layers[use.layer].tensors
+        )
 
     def _ends(self, chosen: Sequence[NativeUse]) -> tuple[list[str], list[str]]:
         """The values that the calls take from outside, and those that are used there."""
@@ -282,7 +284,7 @@ class _Builder:
         return self._contract(module, inside, inside[0].inputs, inside[-1].outputs)
 
 
-def _common(first: Path, second: Path) -> Path:
+def common(first: Path, second: Path) -> Path:
     """The innermost module that both lie in."""
     length = 0
     while length < min(len(first), len(second)) and first[length] == second[length]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
 from irconv.codec import Native, NativeModel, NativeUse
-from irconv.frameworks.torch.hierarchy import Path
-from irconv.frameworks.torch.names import WORDS
+from irconv.frameworks.torch.hierarchy import Path, common
+from irconv.frameworks.torch.names import ATTRIBUTES
 from irconv.frameworks.torch.spelling import is_kept
 from irconv.ir.bundle import Bundle
 
@@ -43,13 +44,15 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
     wanted: dict[str, Path] = {}
     loose: dict[tuple[str, str], Path] = {}
     without: list[str] = []
+    nameless: list[tuple[str, str]] = []
     taken: set[Path] = set()
     order = dict.fromkeys(use.layer for use in uses)
     for name in order:
         layer = layers[name]
         said = {slot: names.get(weight.path, "") for slot, weight in layer.tensors.items()}
         if not is_kept(layer):
-            loose |= {(name, slot): _own_path(layer, slot, said[slot], scopes[name]) for slot in _held(layer)}
+            loose |= {(name, slot): tuple(said[slot].split(".")) for slot in _held(layer) if said[slot]}
+            nameless += [(name, slot) for slot in _held(layer) if not said[slot]]
             continue
         if not layer.tensors:
             without.append(name)
@@ -66,15 +69,18 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
         taken.add(path)
         wanted[name] = path
     modules = {path[:i] for path in (*wanted.values(), *loose.values()) for i in range(len(path))}
+    for name, slot in nameless:
+        homes = [wanted[use.layer][:-1] if use.layer in wanted else scopes[use.layer] for use in _users(name, uses)]
+        home = reduce(common, homes) if homes else ()
+        loose[name, slot] = (*_within(home, modules), _word(layers[name], slot))
     for name in without:
-        scope, length = scopes[name], 0
-        while length < len(scope) and scope[: length + 1] in modules:
-            length += 1
+        scope = scopes[name]
+        length = len(_within(scope, modules))
         last = scope[length] if length < len(scope) else layers[name].type.rpartition(".")[2].lower()
         wanted[name] = (*scope[:length], last)
     wanted = {name: wanted[name] for name in order if name in wanted}
     found.model = replace(model, layers=layers, uses=tuple(uses))
-    found.paths, found.tensors = _apart(wanted, loose)
+    found.paths, found.tensors = _apart(wanted, loose, {key: layers[key[0]].tensors[key[1]].path for key in loose})
     return found
 
 
@@ -83,11 +89,24 @@ def _held(layer: Native) -> list[str]:
     return [slot for slot, weight in layer.tensors.items() if not weight.literal or weight.data.shape]
 
 
-def _own_path(layer: Native, slot: str, said: str, scope: Path) -> Path:
-    if said:
-        return tuple(said.split("."))
-    word = layer.name.replace("/", ".").rpartition(".")[2]
-    return (*scope, word if layer.type == "buffer" else f"{word}_{slot}")
+def _users(name: str, uses: Sequence[NativeUse]) -> list[NativeUse]:
+    """The uses of a layer, or of the value that it is."""
+    own = [use for use in uses if use.layer == name]
+    values = {value for use in own if not use.inputs for value in use.outputs}
+    return [use for use in uses if not values.isdisjoint(use.inputs)] or own
+
+
+def _within(scope: Path, modules: Container[Path]) -> Path:
+    """The innermost module that is there."""
+    length = 0
+    while length < len(scope) and scope[: length + 1] in modules:
+        length += 1
+    return scope[:length]
+
+
+def _word(layer: Native, slot: str) -> str:
+    word = layer.name.rpartition(".")[2].replace("/", "_")
+    return word if layer.type == "buffer" else f"{word}_{slot}"
 
 
 def _module_of(said: Mapping[str, str]) -> str | None:
@@ -118,10 +137,10 @@ def _given(use: NativeUse, layer: Native) -> NativeUse:
 
 
 def _apart(
-    wanted: Mapping[str, Path], loose: Mapping[tuple[str, str], Path]
+    wanted: Mapping[str, Path], loose: Mapping[tuple[str, str], Path], tensors: Mapping[tuple[str, str], str]
 ) -> tuple[dict[str, Path], dict[tuple[str, str], Path]]:
-    """The places in words that attributes can have, no two the same, none within a layer that is a submodule but
-    where they are its own tensors."""
+    """The places in words that attributes can have, no two the same but those of one tensor (`tensors` says which each
+    is), none within a layer that is a submodule but where they are its own tensors."""
     every = [*wanted.values(), *loose.values()]
     containers = {path[:i] for path in every for i in range(1, len(path))}
     words = _words(every)
@@ -135,8 +154,15 @@ def _apart(
             place = (*place[:-1], f"{words[path][-1]}_{number}")
         used.add(place)
         kept[name] = place
-    tensors = {key: words[path] for key, path in loose.items()}
-    return kept, tensors
+    places: dict[tuple[str, str], Path] = {}
+    holds: dict[Path, str] = {}
+    for key, path in loose.items():
+        place, number = words[path], 1
+        while place in used or holds.setdefault(place, tensors[key]) != tensors[key]:
+            number += 1
+            place = (*place[:-1], f"{words[path][-1]}_{number}")
+        places[key] = place
+    return kept, places
 
 
 def _is_container(path: Path, wanted: Mapping[str, Path]) -> bool:
@@ -157,7 +183,7 @@ def _words(paths: list[Path]) -> dict[Path, Path]:
         if numbered and max(map(int, names)) < 2 * len(names) + _MOST_EMPTY:
             words = {name: name for name in names}
         else:
-            words = WORDS.identifiers({name: name for name in names})
+            words = ATTRIBUTES.identifiers({name: name for name in names})
         for name in names:
             found[(*parent, name)] = (*found[parent], words[name])
     return found

@@ -18,6 +18,7 @@ from irconv.frameworks.torch.spelling import is_kept, module_call
 from irconv.ir.dtypes import shortest_float32
 from irconv.python_source.literals import Code, literal, quoted
 
+_HERE = "\0"
 _LONGEST_TURN = 8
 """Statements of a loop's body."""
 
@@ -68,7 +69,9 @@ class Texts:
     def forward(self, found: ModuleClass) -> tuple[list[str], list[str]]:
         """The parameters and statements of its forward."""
         module = found.instances[0]
-        body, layers = local_body(module, self.tree) if module is not self.tree.root else (module.body, self.tree.layers)
+        body, layers = (
+            local_body(module, self.tree) if module is not self.tree.root else (module.body, self.tree.layers)
+        )
         assert body is not None, "only functions have one"
         function = Function(body, layers, attributes(module))
         return function.parameters, rolled(function.lines(), module)
@@ -161,19 +164,29 @@ def _each(parts: Sequence[str]) -> str:
 def rolled(lines: list[str], module: Module) -> list[str]:
     """The statements with those that come again for each module of a list as a loop."""
     for place, count in _lists(module, ()):
-        lines = _rolled(lines, access(place), count)
+        named = access(place)
+        last = f"self.{named}[{count - 1}]"
+        whole = _rolled(lines, named, count)
+        if whole is lines and lines[-1].startswith("return ") and last in lines[-1]:
+            target = next((line.partition(" = ")[0] for line in lines if f"self.{named}[0]" in line), "")
+            spread = [*lines[:-1], f"{target} = {lines[-1].removeprefix('return ')}", f"return {target}"]
+            again = _rolled(spread, named, count) if target.isidentifier() else spread
+            whole = lines if again is spread else again
+        lines = whole
     return lines
 
 
 def _lists(module: Module, at: Path) -> Iterator[tuple[Path, int]]:
+    """The lists whose modules are called one by one, with how many they have."""
     for name, child in module.children.items():
         if isinstance(child, Module) and child.kind in ("list", "holder"):
-            if child.kind == "list" and not child.tensors and len(child.children) > 2:
+            if child.kind == "list" and not child.tensors and len(child.children) > 1:
                 yield (*at, name), len(child.children)
             yield from _lists(child, (*at, name))
 
 
 def _rolled(lines: list[str], named: str, count: int) -> list[str]:
+    """The statements with a loop over one list; the same object where there is none."""
     pattern = f"self.{named}["
     first = next((i for i, line in enumerate(lines) if f"{pattern}0]" in line), None)
     if first is None:
@@ -183,15 +196,20 @@ def _rolled(lines: list[str], named: str, count: int) -> list[str]:
             end = start + size * count
             if end > len(lines) or any(line.startswith("return") for line in lines[start:end]):
                 break
-            turns = [lines[start + size * i : start + size * (i + 1)] for i in range(count)]
-            marked = [[line.replace(f"{pattern}{i}]", "\0") for line in turn] for i, turn in enumerate(turns)]
-            rest = any(pattern in line for line in [*lines[:start], *lines[end:]])
-            if rest or any(turn != marked[0] for turn in marked) or any(pattern in line for line in marked[0]):
+            body = _turn([lines[start + size * i : start + size * (i + 1)] for i in range(count)], pattern)
+            if body is None or any(pattern in line for line in [*lines[:start], *lines[end:]]):
                 continue
             item = _item(named, lines)
-            body = [line.replace("\0", item) for line in marked[0]]
-            return [*lines[:start], f"for {item} in self.{named}:", *(f"    {line}" for line in body), *lines[end:]]
+            body = [f"    {line.replace(_HERE, item)}" for line in body]
+            return [*lines[:start], f"for {item} in self.{named}:", *body, *lines[end:]]
     return lines
+
+
+def _turn(turns: Sequence[Sequence[str]], pattern: str) -> list[str] | None:
+    """The statements of every turn, with a mark where they say the module; None where they differ in more."""
+    marked = [[line.replace(f"{pattern}{i}]", _HERE) for line in turn] for i, turn in enumerate(turns)]
+    alike = all(turn == marked[0] for turn in marked) and not any(pattern in line for line in marked[0])
+    return marked[0] if alike and any(_HERE in line for line in marked[0]) else None
 
 
 def _item(named: str, lines: Sequence[str]) -> str:

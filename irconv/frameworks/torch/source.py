@@ -76,7 +76,10 @@ def _nested(tree: Hierarchy, class_name: str) -> list[list[str]]:
         lines = texts.constructor(each)
         if module is tree.root:
             about = _class_docstring(tree.model)
-            lines += [f"self.{nested.access(tuple(key.split('.')))} = self.{nested.access(tuple(kept.split('.')))}" for key, kept in ties.items()]
+            lines += [
+                f"self.{nested.access(tuple(key.split('.')))} = self.{nested.access(tuple(kept.split('.')))}"
+                for key, kept in ties.items()
+            ]
         else:
             about = docstring(f"{_listed(['.'.join(part.path) for part in each.instances])}.")
         code = [
