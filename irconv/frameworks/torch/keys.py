@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
+from math import prod
 
-from irconv.codec import Native, NativeModel, NativeUse
+from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.frameworks.torch.hierarchy import Path, common
 from irconv.frameworks.torch.names import ATTRIBUTES
 from irconv.frameworks.torch.spelling import is_kept
 from irconv.ir.bundle import Bundle
 
+_MOST_NUMBERS = 64
 _MOST_EMPTY = 16
 """Numbers that a list may leave out, beside one for each that it has: what has none there is ``nn.Identity``."""
 
@@ -33,6 +35,25 @@ def names_of(bundle: Bundle) -> dict[str, str]:
     return {key: source.name for key, source in sources.items() if source is not None}
 
 
+def with_numbers(model: NativeModel, bundle: Bundle) -> NativeModel:
+    """The model with the few numbers that the code of a network of PyTorch's held written out: its state dict has
+    them not."""
+    numbers = {
+        key
+        for key, tensor in bundle.tensors.items()
+        if tensor.record.role == "constant" and prod(tensor.record.shape) <= _MOST_NUMBERS
+    }
+    layers = {
+        name: replace(layer, tensors={slot: _written(weight, numbers) for slot, weight in layer.tensors.items()})
+        for name, layer in model.layers.items()
+    }
+    return replace(model, layers=layers)
+
+
+def _written(weight: NativeWeight, numbers: Container[str]) -> NativeWeight:
+    return replace(weight, literal=True) if weight.path in numbers else weight
+
+
 def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
     """The places, as `names` says them for tensors by their paths; where it says none, by the names of the layers.
 
@@ -41,6 +62,7 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
     found = Places(model)
     layers, uses = dict(model.layers), list(model.uses)
     scopes = {use.layer: tuple(part for part in use.scope.split("/") if part) for use in reversed(uses)}
+    own = _own_modules(layers, scopes, names)
     wanted: dict[str, Path] = {}
     loose: dict[tuple[str, str], Path] = {}
     without: list[str] = []
@@ -64,7 +86,7 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
             loose |= {(name, slot): tuple(said[slot].split(".")) for slot in layer.tensors}
             continue
         path = tuple(module.split(".")) if module else ()
-        if not path or path in taken:
+        if not path or path in taken or own.get(path, name) != name:
             path = scopes[name] if scopes[name] and scopes[name] not in taken else tuple(name.split("."))
         taken.add(path)
         wanted[name] = path
@@ -81,6 +103,17 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
     wanted = {name: wanted[name] for name in order if name in wanted}
     found.model = replace(model, layers=layers, uses=tuple(uses))
     found.paths, found.tensors = _apart(wanted, loose, {key: layers[key[0]].tensors[key[1]].path for key in loose})
+    return found
+
+
+def _own_modules(layers: Mapping[str, Native], scopes: Mapping[str, Path], names: Mapping[str, str]) -> dict[Path, str]:
+    """The layers whose tensors have the name of the module that they were called in: of layers that share a tensor,
+    the one that gave it its name."""
+    found: dict[Path, str] = {}
+    for name, scope in scopes.items():
+        said = {slot: names.get(weight.path, "") for slot, weight in layers[name].tensors.items()}
+        if is_kept(layers[name]) and said and _module_of(said) == ".".join(scope):
+            found.setdefault(scope, name)
     return found
 
 

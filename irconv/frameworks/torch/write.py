@@ -18,11 +18,12 @@ from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.hierarchy import Hierarchy, hierarchy
-from irconv.frameworks.torch.keys import names_of, places_of
+from irconv.frameworks.torch.keys import names_of, places_of, with_numbers
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
 from irconv.frameworks.torch.padding import taken_in
 from irconv.frameworks.torch.source import class_name, frozen_keys, module_source, state_dict
+from irconv.frameworks.torch.stacked import stacked
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
@@ -119,7 +120,8 @@ def _structured(
     """The modules that the names of PyTorch's tensors tell of, or blocks that come again."""
     form: Structure | Hierarchy
     if bundle.source.framework == "torch" and not model.bodies:
-        places = places_of(model, names_of(bundle))
+        names = names_of(bundle)
+        places = places_of(stacked(with_numbers(model, bundle), names), names)
         form = hierarchy(places.model, places.paths, places.tensors)
     else:
         form = structured(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from irconv.codec import Native
@@ -252,7 +253,10 @@ def is_kept(layer: Native) -> bool:
 
 
 def spelling(native: str) -> Form:
-    """How a native type is written."""
+    """How a native type is written; ``nn.LSTM of 4`` is a module of several layers or directions, of so many states."""
+    module, several, count = native.partition(" of ")
+    if several and isinstance(form := SPELLINGS[module], Recurrent):
+        return replace(form, directions=int(count))
     return SPELLINGS.get(native) or Call(native)
 
 
