@@ -79,6 +79,8 @@ class Importer:
         self.problems: Problems = outer.problems if outer else Problems()
         self.same: dict[str, Dimension] = {}
         """Symbols that turned out to be other sizes, each with what it is."""
+        self.scope = ""
+        """The module that is being read, its names joined by ``/``: the scope of nodes that are added without one."""
         self.captured: list[str] = []
         """In a body: the values of the outer graph that it takes, which are inputs of it after its own."""
         self.inputs: list[Port] = []
@@ -245,14 +247,14 @@ class Importer:
         gives = [f"y{i}" for i in range(len(outputs))] if layer.VARIADIC_RESULTS else list(layer.RESULTS)
         self.layers[name] = layer.model_copy(update={"operands": operands}) if operands else layer
         results = {slot: value for slot, value in zip(gives, outputs, strict=False) if value}
-        self._append(Node(layer=name, scope=scope, inputs=rest, outputs=results), where)
+        self._append(Node(layer=name, scope=scope or self.scope, inputs=rest, outputs=results), where)
         return tuple(outputs)
 
     def use(self, layer: Layer, inputs: Mapping[str, str], outputs: Mapping[str, str], name: str, where: str) -> None:
         """Add a layer whose results are named slot by slot, as those of a Scan. Raises `Unknown` where an input is."""
         name = self.free(name)
         self.layers[name] = layer
-        self._append(Node(layer=name, scope="", inputs=dict(inputs), outputs=dict(outputs)), where)
+        self._append(Node(layer=name, scope=self.scope, inputs=dict(inputs), outputs=dict(outputs)), where)
 
     @contextmanager
     def reading(self, where: str, outputs: Sequence[str]) -> Iterator[None]:
