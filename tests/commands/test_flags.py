@@ -163,9 +163,9 @@ def test_the_part_of_a_checkpoint_that_was_chosen_is_said(here: Path) -> None:
 
 
 def test_formats_are_listed_in_the_help() -> None:
-    text = " ".join(ran("convert", "--help")[0].split())
-    assert f"One of {', '.join(reader.name for reader in readers())}." in text
-    assert f"One of {', '.join(writer.name for writer in writers())}." in text
+    text = "".join(ran("convert", "--help")[0].split())  # lines may end after a hyphen of a name
+    assert f"Oneof{','.join(reader.name for reader in readers())}." in text
+    assert f"Oneof{','.join(writer.name for writer in writers())}." in text
 
 
 @pytest.mark.parametrize(
