@@ -81,8 +81,8 @@ STARTS = {
     (".irconv", ""): Starts(110, _TABLES),
     (".keras", ""): Starts(220, _TABLES, processes=1),
     (".h5", ""): Starts(220, _TABLES, processes=1),
-    (".pt", ""): Starts(105, _TABLES),  # commands are modules, and files are recognised without their reader
-    (".safetensors", ""): Starts(105, _TABLES),
+    (".pt", ""): Starts(108, _TABLES),  # commands are modules, and files are recognised without their reader
+    (".safetensors", ""): Starts(108, _TABLES),
     (".irconv", ".irconv"): Starts(120),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(180),
@@ -91,6 +91,6 @@ STARTS = {
     (".h5", ".onnx"): Starts(250, _ONNX, processes=1),
     (".h5", ".py"): Starts(260, processes=1),
     (".h5", ".keras"): Starts(250, _HDF5, processes=1),
-    (".pt", ".safetensors"): Starts(100),
-    (".safetensors", ".pt"): Starts(100),
+    (".pt", ".safetensors"): Starts(105),
+    (".safetensors", ".pt"): Starts(105),
 }
