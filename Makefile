@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs checked bench zoo zoo-torch zoo-packages adoptions fuzz clean test-legacy
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips clean test-legacy
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -32,6 +32,10 @@ schemas docs: .venv/installed
 checked: .venv/installed
 	.venv/bin/python -m tests.layers.report
 
+# the documentation as a site, in build/site
+site: .venv-site/installed docs
+	.venv-site/bin/mkdocs build --quiet
+
 # whole processes beside their floor: most of an hour and 4 GB of files in build/bench; writes docs/performance.md
 bench: .venv/installed
 	.venv/bin/python -m benchmarks.bench --write
@@ -41,6 +45,7 @@ bench: .venv/installed
 test-legacy: .venv/installed
 	.venv/bin/python -m tests.legacy.theano_models
 	.venv/bin/python -m tests.legacy.tf1_models
+	.venv/bin/python -m tests.legacy.tf1_networks
 	.venv/bin/python -m tests.legacy.keras_models
 
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite
@@ -71,8 +76,14 @@ FUZZ ?= 1000000
 fuzz: .venv/installed
 	.venv/bin/python -m tests.fuzz $(FUZZ) 1000000
 
+# every byte of a small bundle, folder and zip, changed one after the other: check, convert and run see each; minutes
+flips: .venv/installed
+	mkdir -p build/flips
+	.venv/bin/python -m tests.frameworks.bundle.run_flips build/flips
+
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages build/bench build/zoo build/packages
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site
+	rm -rf build/bench build/zoo build/packages build/flips build/site
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
@@ -99,6 +110,11 @@ clean:
 		--requirement requirements/packages-keras2.txt
 	.venv/bin/pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-packages/keras3 \
 		--requirement requirements/packages-keras3.txt
+	touch $@
+
+.venv-site/installed: requirements/site.txt
+	$(PYTHON) -m venv .venv-site
+	.venv-site/bin/pip install $(PIP_FLAGS) --requirement requirements/site.txt
 	touch $@
 
 .venv-demo/installed: pyproject.toml requirements/demo.txt

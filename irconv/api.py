@@ -44,6 +44,7 @@ if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
 
     from irconv.adoption.result import Adoption
     from irconv.align import Alignment
+    from irconv.codec import NativeModel, Table
     from irconv.comparison.compare import Comparison
     from irconv.frameworks.torch.live import Module
     from irconv.keywords import Converting, Reading, Writing
@@ -646,6 +647,36 @@ def rename(
 
     bundle = source if isinstance(source, Bundle) else read(source, read_options)
     return renaming.rename(bundle, rules, Path(output), write_options or WriteOptions())
+
+
+@bounded
+def upgrade(source: str | Path, output: str | Path, force: bool = False) -> tuple[str, str]:
+    """Write a bundle in today's format; returns the format it had and the one it has.
+
+    Raises `UnknownFormat` for what is no bundle, and what `read` and `write` raise.
+    """
+    from irconv.frameworks.bundle.read import format_of
+
+    source = _existing(Path(source))
+    if _reader(source, None).name != "irconv":
+        raise UnknownFormat(str(source), "expected a bundle of irconv", "irconv convert makes one of any model.")
+    before = format_of(source)
+    written = write(read(source), output, WriteOptions(force=force, target_format="irconv"))
+    return before, format_of(written.files[0])
+
+
+@bounded
+def native(source: str | Path, options: ReadOptions | None = None) -> tuple[NativeModel, Table] | None:
+    """The model as its framework spells it, layer by layer, and the rules that would read it: also one with layers that
+    irconv has no rule for. None where the reader of such files cannot say it.
+
+    Raises what `read` raises before it looks layers up.
+    """
+    path, options = _existing(Path(source)), options or ReadOptions()
+    with keeping():
+        reader = _reader(path, options.source_format)
+        _refuse(_unread(reader, options))
+        return reader.native(path, options)
 
 
 @bounded

@@ -11,7 +11,20 @@ import click
 from irconv import __version__
 from irconv.shell import Group
 
-_COMMANDS = ("convert", "inspect", "check", "run", "diff", "verify", "adopt", "textconv", "sketch", "formats")
+_COMMANDS = (
+    "convert",
+    "inspect",
+    "check",
+    "run",
+    "diff",
+    "verify",
+    "adopt",
+    "textconv",
+    "sketch",
+    "plugin",
+    "upgrade",
+    "formats",
+)
 
 
 @click.group(

@@ -433,6 +433,10 @@ class Table:
         """The table with codecs that go before its own."""
         return Table(self.framework, codecs, self)
 
+    def knows(self, native_type: str) -> bool:
+        """Whether there is a codec for a native type, whatever its settings."""
+        return native_type in self.natives
+
     def has(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """Whether there is a codec for an IR layer with its settings and the types of its inputs and operands."""
         return any(codec.fits(layer, given) for codec in self.of_layer(type(layer)))

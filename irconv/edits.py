@@ -122,9 +122,13 @@ def _left_out(natives: Collection[Native], reason: str) -> list[Omitted]:
     return [Omitted(name=weight.path, reason=reason) for native in natives for weight in native.tensors.values()]
 
 
-@cache
 def _codecs(path: Path) -> Mapping[str, Sequence[Codec]]:
-    """The codecs of a plugin by framework."""
+    """The codecs of a plugin by framework; a file that was edited since is run again."""
+    return _run_once(path, path.stat().st_mtime_ns if path.is_file() else 0)
+
+
+@cache
+def _run_once(path: Path, changed: int) -> Mapping[str, Sequence[Codec]]:
     spec = spec_from_file_location(f"{PLUGIN}{path.stem}", path) if path.suffix == ".py" else None
     if spec is None or spec.loader is None or not path.is_file():
         raise MissingFact(f"--plugin {path}", "expected a Python file that defines CODECS")

@@ -354,6 +354,19 @@ class ConstantInput(Row):
 
 
 @dataclass(frozen=True)
+class Counted(Row):
+    """How many elements a layer makes, which no framework says: only running the model tells."""
+
+    field: str = "count"
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        raise draft.refuse("makes as many elements as the numbers it is given say, which this reader does not count")
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        draft.fields.pop(self.field)
+
+
+@dataclass(frozen=True)
 class Axes(Row):
     """The axes of activations as the native layer has them, where they are not the IR's.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-_RUNS = re.compile(r"[|&;<>$`]")
-"""What lets a shell run or write something, where it is not quoted."""
+_RUNS = re.compile(r"\\*[|&;<>$`!]")
+"""What lets a shell run or write something, where it is not quoted, and the backslashes before it."""
 
 
 def shown(text: str) -> str:
@@ -19,12 +19,13 @@ def shown(text: str) -> str:
 
 
 def pasted(text: str) -> str:
-    """Text whose names are copied into commands: what would make a shell run something stands behind a backslash.
+    """Text whose names are copied into commands: what would make a shell run something stands behind a backslash, and
+    a backslash before it behind one of its own, so that it escapes nothing but itself.
 
     >>> print(pasted("input x|a;`b`: float32 (N, 6) NC"))
     input x\\|a\\;\\`b\\`: float32 (N, 6) NC
     """
-    return _RUNS.sub(r"\\\g<0>", text)
+    return _RUNS.sub(lambda found: "\\" * len(found[0]) + found[0], text)
 
 
 def shown_json(text: str) -> str:

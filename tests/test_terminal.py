@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import pickle
 import re
+import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -89,6 +92,21 @@ def test_a_name_that_is_copied_into_a_command_runs_nothing(tmp_path: Path) -> No
     path = bundle(tmp_path, "$(touch x)|y;`z`")
     result = CliRunner().invoke(main, ["convert", str(path), str(tmp_path / "m.onnx")])
     assert "input in \\$(touch x)\\|y\\;\\`z\\`: float32" in result.output
+
+
+def test_a_shell_takes_what_is_pasted_for_a_word_and_runs_nothing(tmp_path: Path) -> None:
+    names = [
+        f"a{''.join(middle)}z" for length in (1, 2, 3) for middle in itertools.product("\\|&;<>$`!", repeat=length)
+    ]
+    script = "\n".join(f"printf '%s\\n' {pasted(name)}" for name in names)
+    ran = subprocess.run(["sh", "-c", script], capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert (ran.returncode, ran.stderr, list(tmp_path.iterdir())) == (0, "", [])
+    assert [line.replace("\\", "") for line in ran.stdout.splitlines()] == [name.replace("\\", "") for name in names]
+
+
+def test_a_backslash_of_a_name_does_not_undo_that_of_what_is_pasted() -> None:
+    assert pasted("a\\|b") == "a\\\\\\|b"
+    assert shlex.split(pasted("a\\|b!")) == ["a\\|b!"]
 
 
 def test_an_output_that_is_called_otherwise_than_its_value_says_which_it_is(tmp_path: Path) -> None:

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from irconv.commands.options import FILE, READING_OPTIONS, taken, with_options
+from irconv.errors import IrconvError, Refused
 from irconv.shell import Command, print_json, say
 
 if TYPE_CHECKING:
     from irconv.ir.bundle import Bundle
+    from irconv.options import ReadOptions
 
 _EXAMPLES = """
 irconv inspect model.h5
@@ -47,7 +49,13 @@ def inspect(
         from irconv.containers.outputs import check_free
 
         check_free(html, force, [Path(src), *options.paths])
-    bundle = api.read(src, options)
+    plain = html is None and layer is None and tensor is None and not as_json
+    try:
+        bundle = api.read(src, options)
+    except Refused:
+        if plain:
+            _spelt(src, options)
+        raise
     if html is not None:
         from irconv.report.model_page import write_page
 
@@ -63,6 +71,19 @@ def inspect(
         from irconv.report.inspect import print_bundle
 
         print_bundle(bundle)
+
+
+def _spelt(src: str, options: ReadOptions) -> None:
+    """Show what the model has though some layers have no rule; nothing where that is not why it was refused."""
+    from irconv import api
+    from irconv.report.spelt import print_spelt
+
+    try:
+        found = api.native(src, options)
+    except IrconvError:
+        return
+    if found is not None:
+        print_spelt(*found)
 
 
 def _closer(bundle: Bundle, layer: str | None, tensor: str | None, as_json: bool) -> None:

@@ -69,9 +69,15 @@ class VerifiedFile(SourceFile):
             self._prove_read(buffer, offset)
 
     def place(self, start: int, count: int) -> tuple[int, int] | None:
-        """See `SourceFile.place`; what is yet to be proved has to be read, so it is not left to the system to copy."""
-        proved = all(self._proved[block] for block in self._touched(start, count)) if count else True
-        return super().place(start, count) if proved else None
+        """See `SourceFile.place`; the blocks that the system is to copy are proved before.
+
+        To read them for that and let the system copy takes half of what reading and writing takes.
+        """
+        if count and 0 in self._proved:
+            buffer = bytearray(min(BLOCK, self._digests.block))
+            for block in self._touched(start, count):
+                self._prove(block, spare=buffer)
+        return super().place(start, count)
 
     def problems(self, describe: Callable[[int, int], str]) -> list[tuple[str, str]]:
         """The place and fault of every block that is not what it is to be; `describe` says what lies between two bytes.
@@ -101,7 +107,8 @@ class VerifiedFile(SourceFile):
             inside = offset <= start and stop <= offset + len(buffer)
             self._prove(block, buffer[start - offset : stop - offset] if inside else None)
 
-    def _prove(self, block: int, content: memoryview | None = None) -> None:
+    def _prove(self, block: int, content: memoryview | None = None, spare: bytearray | None = None) -> None:
+        """Prove a block, from its `content` or as it is read; `spare` is a buffer for many blocks."""
         if self._proved[block]:
             return
         with self._locks[block % _LOCKS]:
@@ -110,7 +117,7 @@ class VerifiedFile(SourceFile):
             start, stop = self._bounds(block)
             digest, crc = hashlib.sha256(), 0
             check_crc = self._digests.crc is not None and len(self._proved) == 1
-            for part in [content] if content is not None else self._parts(start, stop):
+            for part in [content] if content is not None else self._parts(start, stop, spare):
                 digest.update(part)
                 crc = zlib.crc32(part, crc) if check_crc else 0
             expected, got = self._digests.blocks[block], digest.hexdigest()
@@ -124,9 +131,9 @@ class VerifiedFile(SourceFile):
                 raise DamagedFile(str(self.path), what, self._remedy)
             self._proved[block] = 1
 
-    def _parts(self, start: int, stop: int) -> Iterator[memoryview]:
+    def _parts(self, start: int, stop: int, spare: bytearray | None) -> Iterator[memoryview]:
         """The bytes of the file between two places, in pieces of one buffer."""
-        buffer = bytearray(min(BLOCK, stop - start))
+        buffer = spare or bytearray(min(BLOCK, stop - start))
         for offset in range(start, stop, BLOCK):
             part = memoryview(buffer)[: min(BLOCK, stop - offset)]
             SourceFile.read_into(self, part, offset)

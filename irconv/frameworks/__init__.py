@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from irconv.options import EDITS, ReadOptions, WriteOptions
 
 if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise a file
+    from irconv.codec import NativeModel, Table
     from irconv.containers.files import Progress
     from irconv.containers.outputs import Output
     from irconv.ir.bundle import Bundle
@@ -58,6 +59,12 @@ class Reader:
         """The bundle."""
         read: Callable[[Path, ReadOptions], Bundle] = import_module(self.module).read
         return read(path, options)
+
+    def native(self, path: Path, options: ReadOptions) -> tuple[NativeModel, Table] | None:
+        """The model as its framework spells it, and the rules for it; None where the reader keeps no such thing."""
+        found: Callable[[Path, ReadOptions], tuple[NativeModel, Table] | None] | None
+        found = getattr(import_module(self.module), "native", None)
+        return found(path, options) if found is not None else None
 
 
 class Made(list[Path]):
@@ -219,6 +226,14 @@ WRITERS = (
         f"{_HERE}.torch.state_dict",
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
+    ),
+    Writer(
+        "huggingface",
+        (".hf",),
+        f"{_HERE}.torch.hub",
+        "write_folder",
+        "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
+        options=("io", "meta"),
     ),
     Writer(
         "keras",

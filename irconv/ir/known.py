@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from irconv.ir.dtypes import numpy_dtype
-from irconv.ir.shapes import Dimension, Size
+from irconv.ir.shapes import Dimension, Size, counted
 from irconv.layout import Array
 
 KNOWN_ELEMENTS = 16384
@@ -108,7 +108,9 @@ def remainder(left: Array, right: Array) -> Array | None:
 
 
 def compared(how: Comparison, left: Array, right: Array) -> Array | None:
-    """Whether ``left how right`` for each pair; None where that depends on a symbol. Every symbol is at least 1.
+    """Whether ``left how right`` for each pair; None where that depends on a symbol.
+
+    Every symbol is at least 1, but for `counted` ones.
 
     >>> compared(">", of_sizes(("N", 3)), np.array([0, 4])).tolist(), compared("==", of_sizes(("N",)), np.array([2]))
     ([True, False], None)
@@ -126,10 +128,11 @@ def compared(how: Comparison, left: Array, right: Array) -> Array | None:
 
 
 def bounds(size: Size | None) -> tuple[float, float]:
-    """The least and the greatest a size can be, where every symbol is at least 1 and every quotient at least 0.
+    """The least and the greatest a size can be, where every symbol is at least 1, but those that are counted and every
+    quotient at least 0.
 
-    >>> bounds(Size.of("2*N - 1")), bounds(Size.of("N - T"))
-    ((1, inf), (-inf, inf))
+    >>> bounds(Size.of("2*N - 1")), bounds(Size.of("N - T")), bounds(Size.of("u0 + 1"))
+    ((1, inf), (-inf, inf), (1, inf))
     """
     if size is None:
         return -np.inf, np.inf
@@ -139,7 +142,7 @@ def bounds(size: Size | None) -> tuple[float, float]:
         if not monomial:
             low, high = low + factor, high + factor
             continue
-        least = 0 if any("//" in atom for atom in monomial) else 1
+        least = 0 if any("//" in atom or counted(atom) for atom in monomial) else 1
         low, high = (low + factor * least, np.inf) if factor > 0 else (-np.inf, high + factor * least)
     return low, high
 

@@ -204,6 +204,16 @@ def static(shape: Sequence[Dimension]) -> tuple[int, ...] | None:
     return tuple(d for d in shape if isinstance(d, int)) if all(isinstance(d, int) for d in shape) else None
 
 
+def counted(symbol: str) -> bool:
+    """Whether a symbol is a number of things that only running the model tells, as layers that select make them: it may
+    be 0, which no other symbol is.
+
+    >>> counted("u12"), counted("N")
+    (True, False)
+    """
+    return symbol[:1] == "u" and symbol[1:].isdecimal()
+
+
 def symbols(dimension: Dimension) -> set[str]:
     """The symbols a dimension depends on."""
     if isinstance(dimension, int):

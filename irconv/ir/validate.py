@@ -74,10 +74,19 @@ def _port(port: Port, where: str, problems: Problems) -> None:
             problems.add(where, str(error), kind=BundleInvalid)
 
 
-def _graph(bundle: Bundle, graph: Graph, problems: Problems, place: str = "graph") -> None:
+def _ports(graph: Graph, problems: Problems, place: str) -> None:
     for kind, ports in (("inputs", graph.inputs), ("outputs", graph.outputs)):
         for port in ports:
             _port(port, f"{place}.{kind}.{port.name}", problems)
+        for name, count in Counter(port.name for port in ports).items():
+            if count > 1 and place == "graph":
+                problems.add(f"{place}.{kind}.{name}", f"is a name that {count} of them have", kind=BundleInvalid)
+    if len({port.value for port in graph.inputs}) < len(graph.inputs):
+        problems.add(f"{place}.inputs", "expected a value of its own for each", kind=BundleInvalid)
+
+
+def _graph(bundle: Bundle, graph: Graph, problems: Problems, place: str = "graph") -> None:
+    _ports(graph, problems, place)
     made = {port.value for port in graph.inputs}
     for number, node in enumerate(graph.nodes):
         where = f"{place}.nodes.{number}"

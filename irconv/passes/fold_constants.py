@@ -14,7 +14,7 @@ from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import item_size, logical_name
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType, symbols_in
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
@@ -63,9 +63,7 @@ def _known(bundle: Bundle, graph: Graph) -> set[str]:
 
 def _sized(layer: Layer) -> bool:
     """Whether a layer has a size that only an input tells, such as the length of a Range."""
-    found = (getattr(layer, name) for name in layer.SIZES)
-    sizes = (size for field in found for size in (field if isinstance(field, tuple) else (field,)))
-    return any(isinstance(size, str) for size in sizes)
+    return bool(symbols_in(layer, (*layer.SIZES, *layer.MAKES)))
 
 
 def _check_size(bundle: Bundle, known: Mapping[str, ValueType]) -> None:

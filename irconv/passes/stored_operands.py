@@ -30,7 +30,7 @@ from irconv.passes import bodies
 
 
 @dataclass(frozen=True)
-class _CastTo:
+class CastTo:
     """A tensor as another element type. A `irconv.ir.tensors.Source`."""
 
     tensor: LazyTensor
@@ -159,7 +159,7 @@ def _made(bundle: Bundle) -> dict[str, LazyTensor]:
         elif not known or len(known) < len(parts):
             continue
         elif isinstance(layer, Cast):
-            found[node.outputs["y"]] = LazyTensor(_CastTo(known[0], layer.dtype))
+            found[node.outputs["y"]] = LazyTensor(CastTo(known[0], layer.dtype))
         elif isinstance(layer, Concat):
             found[node.outputs["y"]] = LazyTensor(_Joined(known, layer.axis))
         elif layer.type in _PARTS and list(node.inputs) == ["x"]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 _WIDTH = 100
+_TURNS = re.compile(r" for \w+ in range\(\d+\)$")
+"""The end of a comprehension."""
 _OPEN, _CLOSE = "([{", ")]}"
 
 
@@ -32,6 +35,13 @@ def wrapped(line: str, indent: int) -> list[str]:
         return [line]
     if len(inside) + indent + 4 <= _WIDTH and line[-1] == ")" and not spread:
         return [line[: start + 1], f"    {inside}", line[-1]]
+    if len(parts) == 1 and (turns := _TURNS.search(inside)):
+        return [
+            line[: start + 1],
+            *(f"    {piece}" for piece in wrapped(inside[: turns.start()], indent + 4)),
+            f"    {turns[0].strip()}",
+            line[-1],
+        ]
     body = [piece for part in parts for piece in _with_comma(_argument(part, indent + 4))]
     return [line[: start + 1], *(f"    {piece}" for piece in body), line[-1]]
 

@@ -106,7 +106,19 @@ class _Encoder:
             if node.layer not in self.natives:
                 values = {**node.inputs, **node.outputs}
                 given = {slot: types[value] for slot, value in values.items()}
+                if why := self._uncounted(bundle.layers[node.layer], given):
+                    # a value that a pass has turned is called after the one it turned
+                    found = (v.rpartition("/")[0] if v.rpartition("/")[0] in types else v for v in node.inputs.values())
+                    remedy = f"Give --outputs {','.join(dict.fromkeys(found))} to end the model before it."
+                    raise Refused(f"layer {node.layer} ({bundle.layers[node.layer].type})", why, remedy)
                 self.natives[node.layer] = _native(bundle, self.table, node.layer, given)
+
+    def _uncounted(self, layer: Layer, given: Mapping[str, ValueType]) -> str:
+        """Why a layer cannot be written whose results are as many as the numbers it is given say; else empty."""
+        if not layer.MAKES or self.table.has(layer, given):
+            return ""
+        framework = self.table.framework
+        return f"{framework} has no layer for it: how many elements it makes depends on the numbers that it is given"
 
     def _use(self, node: Node) -> NativeUse:
         native = self.natives[node.layer]

@@ -44,7 +44,7 @@ from irconv.ir.known import KNOWN_ELEMENTS, numeric, settled, with_sizes
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import Fact, LayoutStep, NativeTensor, Omitted, Piece, SourceRecord, TensorRecord
-from irconv.ir.shapes import Dimension, Shape, substituted, symbols
+from irconv.ir.shapes import Dimension, Shape, counted, substituted, symbols
 from irconv.ir.tensors import LazyTensor, cut
 from irconv.ir.turns import turning
 from irconv.layout import Array, customary, permutation, regrouped, relayout
@@ -79,6 +79,8 @@ class Importer:
         self.problems: Problems = outer.problems if outer else Problems()
         self.same: dict[str, Dimension] = {}
         """Symbols that turned out to be other sizes, each with what it is."""
+        self.scope = ""
+        """The module that is being read, its names joined by ``/``: the scope of nodes that are added without one."""
         self.captured: list[str] = []
         """In a body: the values of the outer graph that it takes, which are inputs of it after its own."""
         self.inputs: list[Port] = []
@@ -99,6 +101,7 @@ class Importer:
         self._known: dict[str, Array] = {}
         self._stored: dict[str, NativeWeight] = {}
         self._pending: dict[str, _Pending] = {}
+        self._counts = 0
         self._constants: set[str] = set()
         """The values that nodes make out of operands alone."""
         self._keys: dict[tuple[str, Piece | None, tuple[object, ...]], str] = {}
@@ -244,14 +247,14 @@ class Importer:
         gives = [f"y{i}" for i in range(len(outputs))] if layer.VARIADIC_RESULTS else list(layer.RESULTS)
         self.layers[name] = layer.model_copy(update={"operands": operands}) if operands else layer
         results = {slot: value for slot, value in zip(gives, outputs, strict=False) if value}
-        self._append(Node(layer=name, scope=scope, inputs=rest, outputs=results), where)
+        self._append(Node(layer=name, scope=scope or self.scope, inputs=rest, outputs=results), where)
         return tuple(outputs)
 
     def use(self, layer: Layer, inputs: Mapping[str, str], outputs: Mapping[str, str], name: str, where: str) -> None:
         """Add a layer whose results are named slot by slot, as those of a Scan. Raises `Unknown` where an input is."""
         name = self.free(name)
         self.layers[name] = layer
-        self._append(Node(layer=name, scope="", inputs=dict(inputs), outputs=dict(outputs)), where)
+        self._append(Node(layer=name, scope=self.scope, inputs=dict(inputs), outputs=dict(outputs)), where)
 
     @contextmanager
     def reading(self, where: str, outputs: Sequence[str]) -> Iterator[None]:
@@ -289,6 +292,19 @@ class Importer:
             number += 1
             found = f"{value}_{number}"
         return found
+
+    def counted(self, where: str) -> str:
+        """A symbol of its own for how many there are of what only running the model counts. Raises `Refused` in the
+        body of a loop, where it would be another in every round."""
+        if self.outer is not None:
+            raise Refused(
+                where, "makes another number of elements in each round of a loop, which irconv does not carry"
+            )
+        taken = {symbol for port in self.inputs for size in port.shape for symbol in symbols(size)}
+        while (symbol := f"u{self._counts}") in taken:
+            self._counts += 1
+        self._counts += 1
+        return symbol
 
     def typed(self, ports: Sequence[Port]) -> tuple[Port, ...]:
         """Ports with the element types and shapes of their values."""
@@ -584,7 +600,8 @@ class Importer:
                 known[role] = np.asarray(operand.literal, numpy_dtype(operand.dtype))
         if isinstance(layer, Constant):
             self._constants |= set(node.outputs.values())
-        folded = layer.fold(given, known) or {}
+        # arithmetic on a single size is no array
+        folded = {slot: np.asarray(found) for slot, found in (layer.fold(given, known) or {}).items()}
         for slot, value in node.outputs.items():
             if slot in folded and folded[slot].size <= KNOWN_ELEMENTS:
                 self._known[value] = settled(folded[slot], self.types[value].dtype)
@@ -604,7 +621,8 @@ class Importer:
             first, *others = dict.fromkeys(shape[-position] for shape in shapes if len(shape) >= position)
             if all(isinstance(size, str) for size in (first, *others)):
                 for size in others:
-                    self.unify(first, size)
+                    if _counted(first) == _counted(size):  # how many were counted is seldom the size of an input
+                        self.unify(first, size)
 
     def _made(self, value: str) -> str:
         """See that a value is made by a node before it is used; one that is known depends on nothing."""
@@ -647,6 +665,10 @@ def _named_apart(ports: Sequence[Port]) -> list[Port]:
             name = f"{port.name}_{again}"
         named[name] = port if name == port.name else port.model_copy(update={"name": name})
     return list(named.values())
+
+
+def _counted(size: Dimension) -> bool:
+    return any(map(counted, symbols(size)))
 
 
 def _count(weight: NativeWeight) -> int:

@@ -14,7 +14,7 @@ def resized(layer: Layer, given: Mapping[str, Dimension]) -> Layer:
     """The layer with other sizes in the place of some symbols, in its fields of sizes and in its body."""
     if not given:
         return layer
-    changed = {name: _resized(getattr(layer, name), given) for name in layer.SIZES}
+    changed = {name: _resized(getattr(layer, name), given) for name in (*layer.SIZES, *layer.MAKES)}
     if isinstance(layer, Scan):
         ports = {
             side: tuple(

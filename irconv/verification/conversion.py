@@ -25,6 +25,7 @@ _RUN = {
     "keras": "keras",
     "keras-h5": "keras",
     "torch-source": "",
+    "huggingface": "",
     "theano": "",
     "theano-h5": "",
     **dict.fromkeys(_TENSORFLOW, "tensorflow"),

@@ -180,7 +180,7 @@ def test_a_shape_of_an_input_that_no_side_has_is_refused(tmp_path: Path) -> None
     like = LENET / "tf2.15-lenet4-h5" / "model.h5"
     other = run(KERAS, "--like", like, "-o", tmp_path / "out.h5", "--input-shape", "N,3,8,8")
     assert other.exit_code == 3
-    assert "--input-shape N,3,8,8: the target's input input_1 is (N, 1, 28, 28)" in other.stderr
+    assert "--input-shape N,3,8,8: expected size 28 on axis 1, as the file says N,28,28,1, got 3" in other.stderr
     assert not out.exists()
 
 

@@ -34,6 +34,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "digit.png").write_bytes(heat_map(x[0, ..., 0]))
     for name in ("model.onnx", "model.irconv", "theirs.safetensors"):
         irconv.convert(folder / "model.h5", folder / name)
+    shutil.copyfile(ROOT / "fixtures/keras_foreign/tf2.15-registered-h5/model.h5", folder / "own.h5")
+    bundles = ROOT / "fixtures" / "bundles"
+    shutil.copytree(bundles / "1.0-dense_2d.irconv", folder / "old.irconv")
+    shutil.copyfile(bundles / "1.0-dense_2d.irconv.zip", folder / "old.irconv.zip")
     arrays = ROOT / "fixtures" / "theano" / "storage-folder"
     shutil.copytree(arrays / "weights", folder / "weights")
     shutil.copyfile(arrays / "arch.json", folder / "arch.json")

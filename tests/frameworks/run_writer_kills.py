@@ -1,4 +1,5 @@
-"""Run as a script: lets every writer write in forks of this process, which are killed, and says what is left of it.
+"""Run as a script: lets every writer, and every command that writes something else, write in forks of this process,
+which are killed, and says what is left of it.
 
 ``python -m tests.frameworks.run_writer_kills FOLDER [RANDOM [SEED]]`` writes a model over an older one, and where
 nothing is, and kills after every call that renames, links or removes, or at so many random moments for each
@@ -16,11 +17,15 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from click.testing import CliRunner
+
 import irconv
+from irconv.cli import main as cli
 from irconv.containers.files import sha256
 from irconv.frameworks import WRITERS
 from irconv.ir.layers.activations import Relu, Tanh
@@ -34,6 +39,19 @@ SETS = {"m.theano.h5", "m.py", "m.ckpt"}
 """Outputs of several files: a set may be left that does not load."""
 _MAIN = {"m.ckpt": "m.ckpt.index"}
 """What readers open, where it is not the destination."""
+
+
+#: Output -> the command that makes it, with the older or the newer model.
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "adopted.safetensors": ("adopt", "{model}", "--like", "{other}", "-o", "{out}"),
+    "adopted.pt": ("adopt", "{model}", "--like", "{other}", "-o", "{out}"),
+    "adopted.irconv": ("adopt", "{model}", "--like", "{other}", "-o", "{out}"),
+    "renamed.safetensors": ("adopt", "{model}", "--rename", "^=net.", "-o", "{out}"),
+    "y.npy": ("run", "{model}", "--input", "{x}", "--output", "{out}", "--runtime", "numpy"),
+    "y.npz": ("run", "{model}", "--input", "{x}", "--output", "{out}", "--runtime", "numpy"),
+    "page.html": ("inspect", "{model}", "--html", "{out}"),
+    "diff.html": ("diff", "{other}", "{model}", "--html", "{out}"),
+}
 
 
 def targets() -> list[str]:
@@ -147,12 +165,34 @@ class Kills:
         return ended
 
 
+class CommandKills(Kills):
+    """The kills of what a command writes that is not a converted model."""
+
+    def __init__(self, root: Path, target: str) -> None:
+        self.words = COMMANDS[target]
+        self.inputs = root / "in"
+        self.inputs.mkdir(exist_ok=True)
+        for old in (False, True):
+            irconv.write(model(old), self.inputs / f"{old:d}.irconv", WriteOptions(force=True))
+        np.save(self.inputs / "x.npy", numbers(3, 6))
+        super().__init__(root, target)
+        assert self.clean[True] != self.clean[False], f"{target} says nothing of what was killed"
+
+    def write(self, old: bool, folder: Path) -> None:
+        """Run the command with one of the models."""
+        places = {"model": self.inputs / f"{old:d}.irconv", "other": self.inputs / "0.irconv"}
+        places |= {"x": self.inputs / "x.npy", "out": folder / self.target}
+        words = [word.format(**places) for word in self.words]
+        result = CliRunner().invoke(cli, [*words, "--force"])
+        assert result.exit_code == 0 or words[0] == "diff", result.output
+
+
 def main(root: Path, count: int = 0, seed: int = 0) -> None:
     os.fsync = lambda descriptor: None  # a killed process loses nothing that it has written
     found: list[dict[str, Any]] = []
     dice = random.Random(seed)
-    for target in targets():
-        kills = Kills(root, target)
+    for target in [*targets(), *COMMANDS]:
+        kills = CommandKills(root, target) if target in COMMANDS else Kills(root, target)
         for over in (True, False) if count or target in SETS else (True,):
             found += kills.at_random(over, count, dice) if count else kills.after_calls(over)
     print(json.dumps(found))

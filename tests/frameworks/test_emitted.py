@@ -22,11 +22,12 @@ from irconv.ir.layers.control import Scan
 from irconv.ir.layers.elementwise import Abs
 from irconv.ir.layers.pooling import MaxPool
 from irconv.ir.layers.tensor_ops import Pad, SamePad
-from irconv.ir.manifest import SourceFile
+from irconv.ir.manifest import Fact, Meta, SourceFile
+from irconv.options import ReadOptions
 from tests.frameworks.emitted import meaning
 from tests.frameworks.theano.cases import CASES as THEANO
 from tests.frameworks.theano.cases import read as read_theano
-from tests.helpers import LENETS, ONE_OF_EACH, Array, Builder, numbers, read_case
+from tests.helpers import LENETS, ONE_OF_EACH, ROOT, Array, Builder, numbers, read_case
 from tests.layers.harness import bundle_of
 from tests.layers.test_layers import CASES
 
@@ -53,6 +54,17 @@ def many() -> Bundle:
     return builder.build(*(node.outputs["y"] for node in builder.nodes))  # all of them live to the end
 
 
+FIXTURES = ROOT / "fixtures"
+#: Graphs of operators, whose layers have the names of nodes: scopes, modules, attributes.
+GRAPHS: list[tuple[str, ReadOptions]] = [
+    ("tensorflow/exported", ReadOptions()),
+    ("tensorflow/loops/keras2.pb", ReadOptions()),
+    ("torch-programs/torch213-shuffle/model.pt2", ReadOptions()),
+    ("torch-programs/torch213-bug-avgpool-ceil-1/model.pt2", ReadOptions()),
+    ("torch-scripts/torch213-bug-select-copy/scripted.pt", ReadOptions()),
+    ("onnx/onnx-gru-1/model.onnx", ReadOptions()),
+]
+
 _NONE = ((0, 0), (0, 0))
 _KINDS: list[tuple[Layer, dict[str, Array]]] = [
     (MaxPool(kernel=(1, 3), stride=(1, 1), dilation=(1, 1), padding=((0, 0), (1, 1)), ceil_mode=False), {}),
@@ -67,6 +79,7 @@ BUNDLES: dict[str, Callable[[], Bundle]] = {
     **{f"{case.name}": lambda case=case: read_case(case) for case in (*LENETS[::4], *ONE_OF_EACH[::7])},
     **{f"theano-{case.name}": lambda case=case: read_theano(case) for case in THEANO[::8]},
     "many": many,
+    **{str(path): lambda path=path, options=options: irconv.read(FIXTURES / path, options) for path, options in GRAPHS},
     **{f"layer-{number}": lambda case=case: bundle_of(case) for number, case in enumerate(CASES) if number % 23 == 0},
 }
 
@@ -103,10 +116,12 @@ def renamed(bundle: Bundle, name: Callable[[str], str], file: str) -> Bundle:
         return old.model_copy(update={"operands": operands, **body})
 
     assert bundle.graph is not None
-    files = (SourceFile(name=file, size=1, sha256=""),)
+    files, word = (SourceFile(name=file, size=1, sha256=""),), name("said")
+    facts = (Fact(name=word, value=word, evidence=word),)
     return replace(
         bundle,
-        source=bundle.source.model_copy(update={"version": name("1.0"), "files": files}),
+        source=bundle.source.model_copy(update={"version": name("1.0"), "files": files, "facts": facts}),
+        meta=Meta(title=word, description=word, author=word, licence=word, url=word, labels=(word,)),
         layers={name(key): layer(old) for key, old in bundle.layers.items()},
         graph=graph(bundle.graph),
         tensors={name(key): tensor for key, tensor in bundle.tensors.items()},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pydantic import ValidationError
 import irconv
 from irconv.ir.layers import MODULES, layer_class, parse_layer
 from irconv.ir.layers.activations import LeakyRelu
+from irconv.ir.layers.base import Layer
 from irconv.ir.manifest import FORMAT, LayoutStep, Manifest, manifest_schema
 from tests.helpers import GOLDEN, ONE_OF_EACH, ROOT, SOURCE, Case, name_of, read_case
 
@@ -107,6 +109,19 @@ def test_every_layer_type_is_found_by_its_name(name: str) -> None:
     assert found.__name__ == name
     assert found.model_fields["type"].default == name
     assert (found.__doc__ or "").strip()
+
+
+def test_every_layer_class_has_a_name_to_be_found_by() -> None:
+    for module in sorted(set(MODULES.values())):
+        home = import_module(f"irconv.ir.layers.{module}")
+        own = {name for name, value in vars(home).items() if _is_layer(value) and value.__module__ == home.__name__}
+        said = "add it to _FAMILIES in irconv/ir/layers/__init__.py"
+        assert {name for name in own if not name.startswith("_")} <= set(MODULES), said
+
+
+def _is_layer(value: object) -> bool:
+    """Whether a value is the class of a type, and not one that such classes share."""
+    return isinstance(value, type) and issubclass(value, Layer) and value.model_fields["type"].default == value.__name__
 
 
 @pytest.mark.parametrize("name", sorted(MODULES))

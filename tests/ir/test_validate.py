@@ -57,6 +57,14 @@ def with_provenance(shape: tuple[int, ...], *steps: LayoutStep) -> Bundle:
     return replace(bundle, tensors={**bundle.tensors, "fc.kernel": replace(kernel, record=record)})
 
 
+def with_ports(inputs: int = 1, outputs: int = 1) -> Bundle:
+    bundle = sound()
+    graph = bundle.graph
+    assert graph is not None
+    ports = {"inputs": graph.inputs * inputs, "outputs": graph.outputs * outputs}
+    return replace(bundle, graph=graph.model_copy(update=ports))
+
+
 def with_output(**changes: object) -> Bundle:
     bundle = sound()
     assert bundle.graph is not None
@@ -112,6 +120,14 @@ BROKEN: dict[str, tuple[Callable[[], Bundle], str]] = {
     "port without a name for its value": (
         lambda: with_output(value=""),
         "graph.outputs.sum: is a value without a name.",
+    ),
+    "outputs of one name": (
+        lambda: with_ports(outputs=2),
+        "graph.outputs.sum: is a name that 2 of them have.",
+    ),
+    "inputs of one name and value": (
+        lambda: with_ports(inputs=2),
+        "graph.inputs: expected a value of its own for each.",
     ),
     "output that nothing makes": (
         lambda: with_output(value="gone"),

@@ -18,7 +18,7 @@ from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.manifest import SourceRecord, TensorRecord
-from irconv.ir.shapes import Shape, Size
+from irconv.ir.shapes import Shape, Size, counted
 from irconv.ir.tensors import LazyTensor
 from tests.layers.wanted import Arrays, results_of
 
@@ -108,6 +108,9 @@ def check(case: Case) -> Outcome:
     symbols = _symbols(case)
     for slot, array in results.items():
         inferred = types[f"out.{slot}"]
+        for size, length in zip(inferred.shape, array.shape, strict=True):
+            if isinstance(size, str) and counted(size):  # how many that are, only running tells: all results agree
+                assert symbols.setdefault(size, length) == length, f"{slot}: {size} is {symbols[size]} and {length}"
         shape = tuple(Size.of(size).value(symbols) for size in inferred.shape)
         assert shape == array.shape, f"{slot}: inferred {inferred.shape} = {shape}, the framework gives {array.shape}"
         assert inferred.dtype == logical_name(array.dtype), f"{slot}: inferred {inferred.dtype}, got {array.dtype}"

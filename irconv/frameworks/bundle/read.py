@@ -66,6 +66,15 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     return bundle
 
 
+def format_of(path: Path) -> str:
+    """The format that a bundle says it is of."""
+    try:
+        found = json.loads(bundle_files(path, False).text(MANIFEST))
+    except (ValueError, RecursionError) as error:
+        raise BundleInvalid(f"{path}: {MANIFEST}", f"expected JSON, got {error}") from error
+    return str(found.get("format")) if isinstance(found, dict) else ""
+
+
 def _bundle(manifest: Manifest, data: dict[str, LazyTensor], probe: Probed | None) -> Bundle:
     tensors = {key: Tensor(record, from_pairs(data[key], record.dtype)) for key, record in manifest.tensors.items()}
     kept = (manifest.groups, manifest.omitted, manifest.checks, probe, manifest.meta)

@@ -185,4 +185,4 @@ def _sized(what: Any, size: Any) -> Any:
 
 def _name(name: str) -> str:
     """A name of the file's as a string, without what Markdown and HTML give a meaning."""
-    return quoted(name).replace("<", "\\x3c").replace("`", "\\x60")
+    return quoted(name).replace("<", "\\x3c").replace("`", "\\x60").replace("|", "\\x7c")

@@ -183,12 +183,21 @@ class _Writer:
             raise Unsayable(f"{self.dialect} calls a {kind} once, got {len(layer.calls)} calls")
         (call,) = layer.calls
         name = layer.name.removeprefix(OPERATOR_PREFIX)
-        dtypes = {self.types[value].dtype for value in values_in(call.arguments)}
-        if len(dtypes) != 1 or dtypes - {"float32", "int32"}:
+        same, others = graph_ops.typed(kind, call.arguments)
+        dtypes = {self.types[value].dtype for value in values_in(list(same))}
+        constant = any(
+            not isinstance(value, Value) for part in same for value in (part if isinstance(part, list) else [part])
+        )
+        if len(dtypes) != 1 or dtypes - graph_ops.TYPES.keys() or (constant and dtypes - {*graph_ops.CONSTANTS}):
             raise Unsayable(f"{self.dialect} takes float32 constants in a {kind}, got {', '.join(sorted(dtypes))}")
         arguments = [list(map(_given, part)) if isinstance(part, list) else _given(part) for part in call.arguments]
         (dtype,) = dtypes
-        return graph_ops.node(kind, layer.config, name, dtype, arguments, lambda part: not isinstance(part, Value))
+        places = next((self.types[value].dtype for value in values_in(list(others))), "int32")
+        if kind == "Split" and not isinstance(layer.config["indices_or_sections"], int):
+            raise Unsayable(f"{self.dialect} splits into pieces of one size")
+        return graph_ops.node(
+            kind, layer.config, name, (dtype, places), arguments, lambda part: not isinstance(part, Value)
+        )
 
     def _reference(self, value: Value) -> list[Any]:
         layer, call, output = self.makers[value]

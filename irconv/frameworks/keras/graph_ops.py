@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-_TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", "bool": "DT_BOOL", "float64": "DT_DOUBLE"}
+TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", "bool": "DT_BOOL", "float64": "DT_DOUBLE",
+         "uint8": "DT_UINT8", "int8": "DT_INT8", "float16": "DT_HALF"}  # fmt: skip
+CONSTANTS = ("float32", "int32", "bool")
+"""What the numbers of such a layer become, as Python has them."""
 _INDEX = {"type": "DT_INT32"}
 
 #: Builds the name and settings of a node -> inputs after the values, attributes.
@@ -24,7 +28,13 @@ class Op:
     name: str
     rest: _Rest = field(default=_nothing)
     type_of: str = "T"
-    """The attribute that says the type of its first input; empty where there is none."""
+    """The attribute that says the type of `typed`; empty where there is none."""
+    typed: tuple[int, int | None] = (0, None)
+    """Which of its values have that type: from one place to another."""
+    indices: str = ""
+    """The attribute that says the type of the others."""
+    first: bool = False
+    """Whether settings that are inputs stand before the values."""
 
 
 def _reduction(config: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
@@ -67,6 +77,23 @@ def _sliced(config: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
     return list(columns.values()), {"Index": _INDEX, **attributes, **zero}
 
 
+def _pieces(config: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    return [config["axis"]], {"num_split": {"i": str(config["indices_or_sections"])}}
+
+
+def _blocks(config: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    layout = "NHWC" if config.get("data_format", "channels_last") == "channels_last" else "NCHW"
+    return [], {"block_size": {"i": str(config["block_size"])}, "data_format": {"s": _text(layout)}}
+
+
+def _text(text: str) -> str:
+    return b64encode(text.encode()).decode()  # as JSON has the bytes of a protocol buffer
+
+
+def _taken(config: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+    return [config["axis"]], {"Taxis": _INDEX, "batch_dims": {"i": "0"}}
+
+
 _UNARY = (
     "Absolute=Abs Abs=Abs Negative=Neg Sign=Sign Square=Square Floor=Floor Ceil=Ceil Round=Round Sqrt=Sqrt Rsqrt=Rsqrt "
     "Reciprocal=Reciprocal Exp=Exp Expm1=Expm1 Log=Log Log1p=Log1p Sin=Sin Cos=Cos Tan=Tan Arcsin=Asin Arccos=Acos "
@@ -99,6 +126,16 @@ _OPS: Mapping[str, Op] = {
     "Clip": Op("ClipByValue", _clipped),
     "Flip": Op("ReverseV2", _with("axis", "Tidx")),
     "GetItem": Op("StridedSlice", _sliced),
+    "Cast": Op("Cast", lambda config: ([], {"DstT": {"type": TYPES[config["dtype"]]}}), "SrcT"),
+    "BroadcastTo": Op("BroadcastTo", _with("shape", "Tidx")),
+    "Where": Op("SelectV2", typed=(1, None)),
+    "Take": Op("GatherV2", _taken, "Tparams", (0, 1), "Tindices"),
+    "Split": Op("Split", _pieces, first=True),
+    "LogicalAnd": Op("LogicalAnd", type_of=""),
+    "LogicalOr": Op("LogicalOr", type_of=""),
+    "LogicalNot": Op("LogicalNot", type_of=""),
+    "DepthToSpace": Op("DepthToSpace", _blocks),
+    "SpaceToDepth": Op("SpaceToDepth", _blocks),
 }
 
 
@@ -107,22 +144,36 @@ def has(kind: str) -> bool:
     return kind in _OPS
 
 
-def node(
-    kind: str, config: Mapping[str, Any], name: str, dtype: str, inputs: Sequence[Any], constant: Callable[[Any], bool]
-) -> tuple[dict[str, Any], list[Any]]:
-    """The config of the layer, and the inputs that are values.
+def typed(kind: str, arguments: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
+    """The arguments of an operator that have one type, and those that have another of their own."""
+    op = _OPS[kind]
+    same = arguments[slice(*op.typed)]
+    return same, [part for part in arguments if not any(part is other for other in same)]
 
-    Raises `KeyError` for an element type that TensorFlow 1.15 would not take from the constants of such a layer.
+
+def node(
+    kind: str,
+    config: Mapping[str, Any],
+    name: str,
+    dtypes: tuple[str, str],
+    inputs: Sequence[Any],
+    constant: Callable[[Any], bool],
+) -> tuple[dict[str, Any], list[Any]]:
+    """The config of the layer, and the inputs that are values; `dtypes` are those of what `typed` gives.
+
+    Raises `KeyError` for an element type that TensorFlow 1.15 would not take.
     """
     op = _OPS[kind]
     rest, attributes = op.rest(config)
     listed = [part for value in inputs for part in (value if kind in ("Concatenate", "Stack") else [value])]
     if kind in ("Concatenate", "Stack"):
         attributes["N"] = {"i": str(len(listed))}
-    every = [*listed, *rest]
-    constants = {str(i): part for i, part in enumerate(every) if i >= len(listed) or constant(part)}
+    every = [*rest, *listed] if op.first else [*listed, *rest]
+    own = range(len(rest)) if op.first else range(len(listed), len(every))
+    constants = {str(i): part for i, part in enumerate(every) if i in own or constant(part)}
     named = [f"{name}/{i}" if str(i) in constants else f"input_{i}" for i in range(len(every))]
-    attributes = {op.type_of: {"type": _TYPES[dtype]}, **attributes}
+    types = {op.type_of: dtypes[0], op.indices: dtypes[1]}
+    attributes = {**{key: {"type": TYPES[dtype]} for key, dtype in types.items() if key}, **attributes}
     definition = {"name": name, "op": op.name, "input": named, "attr": attributes}
     values = [part for i, part in enumerate(every) if str(i) not in constants]
     return {"name": name, "trainable": True, "dtype": None, "node_def": definition, "constants": constants}, values

@@ -24,7 +24,7 @@ from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.recurrent_base import Recurrent
-from irconv.ir.layers.tensor_ops import Pad
+from irconv.ir.layers.tensor_ops import Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import Shape, static
@@ -44,14 +44,36 @@ _MOMENTUM = 0.99
 
 def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     """The same function in types and paddings that a dialect can write. Raises `Refused`."""
-    bundle = laid_out(without_counted_padding(with_variances(with_scales(_with_one_bias(as_masks(bundle))))))
+    bundle = without_counted_padding(with_variances(with_scales(_with_one_bias(as_masks(bundle)))))
+    bundle = laid_out(bundle, grouped="groups" in (dialect.arguments("Conv2D") or ()))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
     if bundle.graph is not None and bodies.scans(bundle.layers, bundle.graph):
         bundle = decompose.run(unroll_scans.run(bundle), _fits(dialect), split)
     bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
-    return _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
+    bundle = _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
+    return _each_its_own(bundle) if dialect.operators == "TensorFlowOpLayer" else bundle
+
+
+def _each_its_own(bundle: Bundle) -> Bundle:
+    """A transpose for each of its uses: where an operator is one node of a graph, it is called once."""
+    graph = bundle.graph
+    if graph is None:
+        return bundle
+    layers, nodes, seen = dict(bundle.layers), [], set[str]()
+    for node in graph.nodes:
+        name, number = node.layer, 1
+        while name in seen or (name != node.layer and name in bundle.layers):
+            number += 1
+            name = f"{node.layer}.{number}"
+        if isinstance(bundle.layers[node.layer], Transpose):
+            seen.add(name)
+            layers[name] = bundle.layers[node.layer]
+            nodes.append(node.model_copy(update={"layer": name}))
+        else:
+            nodes.append(node)
+    return replace(bundle, layers=layers, graph=graph.model_copy(update={"nodes": tuple(nodes)}))
 
 
 def _fits(dialect: Dialect) -> decompose.Supports:

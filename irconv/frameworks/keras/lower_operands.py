@@ -20,13 +20,16 @@ from irconv.ir.layers.tensor_ops import Concat
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 
+_MOST_GROUPS = 64
+"""More layers are not written in the place of one."""
 
-def laid_out(bundle: Bundle) -> Bundle:
+
+def laid_out(bundle: Bundle, grouped: bool) -> Bundle:
     """The same function with slopes of full rank, transposed convolutions of one group, and PyTorch's order of blocks
-    in the weights before them."""
+    in the weights before them; other convolutions of one group, too, where the target has none that are `grouped`."""
     if bundle.graph is None:
         return bundle
-    return _in_one_group(_without_holes(_blocks_first(_whole_slopes(bundle))))
+    return _in_one_group(_without_holes(_blocks_first(_whole_slopes(bundle))), grouped)
 
 
 def _stored(bundle: Bundle, layer: Layer, role: str) -> Tensor | None:
@@ -106,25 +109,31 @@ def _without_holes(bundle: Bundle) -> Bundle:
     return replace(bundle, layers=layers, tensors=tensors)
 
 
-def _in_one_group(bundle: Bundle) -> Bundle:
-    """Transposed convolutions of several groups as one for each group, on its channels."""
+def _in_one_group(bundle: Bundle, grouped: bool) -> Bundle:
+    """Convolutions of several groups as one for each group, on its channels; depthwise ones stay."""
     assert bundle.graph is not None, "the caller has looked"
     layers, tensors, nodes = dict(bundle.layers), dict(bundle.tensors), list[Node]()
     for node in bundle.graph.nodes:
         layer = bundle.layers[node.layer]
-        kernel = _stored(bundle, layer, "kernel") if isinstance(layer, ConvTranspose) else None
-        if not isinstance(layer, ConvTranspose) or layer.groups == 1 or kernel is None:
+        kernel = _stored(bundle, layer, "kernel")
+        if isinstance(layer, Conv | ConvTranspose) and kernel is not None and _is_apart(layer, kernel, grouped):
+            nodes += _of_each_group(bundle, node, layer, kernel, layers, tensors)
+        else:
             nodes.append(node)
-            continue
-        nodes += _of_each_group(bundle, node, layer, kernel, layers, tensors)
     graph = bundle.graph.model_copy(update={"nodes": tuple(nodes)})
     return replace(bundle, layers=layers, tensors=tensors, graph=graph)
+
+
+def _is_apart(layer: Conv | ConvTranspose, kernel: Tensor, grouped: bool) -> bool:
+    if layer.groups == 1 or isinstance(layer, ConvTranspose):
+        return layer.groups > 1
+    return not grouped and kernel.data.shape[1] > 1 and layer.groups <= _MOST_GROUPS
 
 
 def _of_each_group(
     bundle: Bundle,
     node: Node,
-    layer: ConvTranspose,
+    layer: Conv | ConvTranspose,
     kernel: Tensor,
     layers: dict[str, Layer],
     tensors: dict[str, Tensor],
@@ -133,7 +142,7 @@ def _of_each_group(
     pieces: Mapping[str, list[Array]] = {"kernel": np.split(kernel.data.numpy(), count, axis=0)}
     if (bias := _stored(bundle, layer, "bias")) is not None:
         pieces = {**pieces, "bias": np.split(bias.data.numpy(), count)}
-    size = kernel.data.shape[0] // count
+    size = kernel.data.shape[1] if isinstance(layer, Conv) else kernel.data.shape[0] // count
     layers[f"{name}.groups"] = Split(axis=1, sizes=(size,) * count)
     layers[f"{name}.joined"] = Concat(axis=1)
     parts = [f"{result}.group{i}" for i in range(count)]

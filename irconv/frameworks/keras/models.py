@@ -48,6 +48,12 @@ TENSORFLOW_OPERATORS = ("TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer")
 EXPANSIONS = {"Sequential": sequential, "Functional": functional, "Model": functional}
 
 
+#: Arguments by name that are tensors. Initial states are not among them: an array may stand in their place.
+_TENSORS = frozenset(
+    ("mask", "query", "key", "value", "query_mask", "key_mask", "value_mask", "attention_mask", "constants")
+)
+
+
 class _Functional:
     """A Functional model while its layers are placed."""
 
@@ -141,11 +147,16 @@ class _Functional:
         kind = kind_of(self.entries[name])
         if kind.startswith("ops.") or kind in TENSORFLOW_OPERATORS:
             return
-        for given in {
-            repr(leaf) for call in calls for leaf in leaves(call.arguments) if not isinstance(leaf, Value | None)
-        }:
-            where = f"{self.builder.facts.path}: layer {name} ({kind})"
-            self.builder.problems.add(where, f"is called on {given}, which irconv does not read")
+        where = f"{self.builder.facts.path}: layer {name} ({kind})"
+        given = {repr(leaf) for call in calls for leaf in leaves(call.arguments) if not isinstance(leaf, Value | None)}
+        given |= {
+            f"an array as its {word}"
+            for call in calls
+            for word in _TENSORS & call.keywords.keys()
+            if not all(isinstance(leaf, Value | None) for leaf in leaves(call.keywords[word]))
+        }
+        for what in sorted(given):
+            self.builder.problems.add(where, f"is called on {what}, which irconv does not read")
 
     def _is_made(self, reference: Reference) -> bool:
         return (reference.layer, reference.call, self.layer.calls[0].index) in self.made

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any, TypeAlias, cast
 
-from irconv.frameworks.keras.interpolation import by_matrices
 from irconv.frameworks.keras.lower_layers import with_dense_products
 from irconv.ir.layers.activations import (
     Clip,
@@ -19,20 +18,22 @@ from irconv.ir.layers.activations import (
     Tanh,
     ThresholdedRelu,
 )
-from irconv.ir.layers.arithmetic import Maximum, Minimum
+from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose
-from irconv.ir.layers.elementwise import Erf
+from irconv.ir.layers.elementwise import Erf, Sqrt, Square
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
+from irconv.ir.layers.normalisation import ChannelAffine, InstanceNorm
 from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.slicing import Slice, Stack
-from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reshape
+from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reduce, Reshape
 from irconv.ir.layers.window import explicit_padding
 from irconv.ir.shapes import Size, static
+from irconv.passes.interpolation import by_matrices
 
 _Given: TypeAlias = Mapping[str, ValueType]
 
@@ -109,6 +110,16 @@ def _conv_transpose(layer: ConvTranspose, given: _Given) -> Decomposition | None
         steps=(1,) * len(crops),
     )
     return f.ends(taken, f(whole, "x", **operands))
+
+
+def _instance_norm(layer: InstanceNorm, given: _Given) -> Decomposition:
+    """The arithmetic, for dialects before GroupNormalization."""
+    f, axes = Formula(layer, given), tuple(range(2, len(given["x"].shape)))
+    middle = f(Sub(), "x", f(Reduce(op="mean", axes=axes, keepdims=True), "x"))
+    variance = f(Reduce(op="mean", axes=axes, keepdims=True), f(Square(), middle))
+    value = f(Div(), middle, f(Sqrt(), f(Add(), variance, f.number(layer.epsilon))))
+    operands = {new: old for new, old in (("scale", "gamma"), ("shift", "beta")) if old in given}
+    return f.ends(ChannelAffine(), value, **operands) if operands else f.ends(Identity(), value)
 
 
 def _hard_sigmoid(layer: Any, given: _Given) -> Decomposition:
@@ -247,6 +258,7 @@ _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Gelu: _gelu,
     HardSigmoid: _hard_sigmoid,
     HardSwish: _hard_swish,
+    InstanceNorm: _instance_norm,
     Mish: _mish,
     Pad: _pad,
     Resize: _resize,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from irconv import edits
-from irconv.codec import NativeModel, NativeWeight
+from irconv.codec import NativeModel, NativeWeight, Table
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.keras import files, keras0, keras1, spelling, structure
 from irconv.frameworks.keras.facts import Facts
@@ -51,6 +51,35 @@ def read(path: Path, options: ReadOptions) -> Bundle:
 
     Raises `DamagedFile`, `MissingFact` (the backend, where the file does not show it) and `Refused`.
     """
+    spelt = _spelt(path, options)
+    if isinstance(spelt, Bundle):
+        return spelt
+    source, model = spelt.source, spelt.model
+    source = source.model_copy(update={"facts": (*source.facts, *training_facts(model))})
+    bundle = _decoded(model, source, path.name, options)
+    return replace(bundle, omitted=(*spelt.omitted, *bundle.omitted), paths=spelt.paths)
+
+
+def native(path: Path, options: ReadOptions) -> tuple[NativeModel, Table] | None:
+    """The model as Keras spells it, and the rules that would read it; None for weights alone. Raises as `read`."""
+    spelt = _spelt(path, options)
+    if isinstance(spelt, Bundle):
+        return None
+    return edits.run(spelt.model, options), edits.with_plugins(TABLE, options)
+
+
+@dataclass(frozen=True)
+class _Spelt:
+    """A model before its layers are looked up."""
+
+    model: NativeModel
+    source: SourceRecord
+    omitted: Sequence[Omitted]
+    paths: tuple[Path, ...]
+
+
+def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
+    """The model as Keras spells it, or its weights alone as a bundle."""
     file = files.read_file(path)
     paths: tuple[Path, ...] = file.objects.files if file.objects is not None else (path,)
     if options.arch is not None:
@@ -80,9 +109,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
     source = source.model_copy(update={"facts": (*source.facts, *found.facts, *kept)})
-    source = source.model_copy(update={"facts": (*source.facts, *training_facts(model))})
-    bundle = _decoded(model, source, path.name, options)
-    return replace(bundle, omitted=(*found.omitted, *bundle.omitted), paths=paths)
+    return _Spelt(model, source, found.omitted, paths)
 
 
 @dataclass

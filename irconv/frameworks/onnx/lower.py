@@ -10,8 +10,10 @@ from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
+from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.elementwise import Sqrt, Square
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.indexing import GatherND, ScatterND
 from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm
 from irconv.ir.layers.tensor_ops import Add, Reduce
 from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, widen
@@ -35,11 +37,20 @@ def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
     """Whether ONNX has a layer as it is, once operands that it lacks have been filled in."""
     if isinstance(layer, InstanceNorm) and not isinstance(given["x"].shape[1], int):
         return {"gamma", "beta"} <= given.keys() and TABLE.has(layer, given)
-    return TABLE.has(layer, given)
+    return not _is_narrow(layer, given) and TABLE.has(layer, given)
+
+
+def _is_narrow(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    """Whether places are spelt in fewer bits than ONNX takes there."""
+    return isinstance(layer, GatherND | ScatterND) and given["indices"].dtype != "int64"
 
 
 def _split(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
     """What a layer is made of; of a norm whose factors would be as many as nobody knows, the arithmetic."""
+    if _is_narrow(layer, given):
+        f = Formula(layer, given)
+        wide = f(Cast(dtype="int64"), "indices")
+        return f.ends(layer, *(wide if slot == "indices" else slot for slot in layer.SLOTS))
     if not isinstance(layer, InstanceNorm) or {"gamma", "beta"} & given.keys():
         return decompose.by_class(layer, given)
     f, axes = Formula(layer, given), tuple(range(2, len(given["x"].shape)))

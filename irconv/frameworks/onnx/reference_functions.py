@@ -30,5 +30,20 @@ class LRN(OpRun):
         return ((x / (bias + alpha / size * sums) ** beta).astype(x.dtype),)
 
 
-OPS = [LogSoftmax, LRN]
+class Unique(OpRun):
+    """The evaluator's own takes the elements of several axes, and the slices of an axis, in no order for one axis."""
+
+    op_domain = ""
+
+    def _run(self, x: Any, axis: int | None = None, sorted: int = 1) -> Any:
+        y, first, inverse, counts = np.unique(x, True, True, True, axis=axis)
+        inverse = inverse.reshape(-1)
+        if not sorted:
+            order = np.argsort(first)
+            y, first, counts = y.take(order, axis or 0), first[order], counts[order]
+            inverse = np.argsort(order)[inverse]
+        return (y, *(part.astype(np.int64) for part in (first, inverse, counts)))[: len(self.onnx_node.output)]
+
+
+OPS = [LogSoftmax, LRN, Unique]
 """Given to the evaluator as its `new_ops`."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ElementType, FunctionDef, NodeDef, Sizes
+from irconv.frameworks.tensorflow import quotients
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -84,6 +85,7 @@ class Emitter:
             )
         self.uses()
         self._ends(self.model.outputs)
+        self.made.nodes = quotients.kept(self.made.nodes, self.names)
 
     def uses(self) -> None:
         """The nodes of every use of a layer."""

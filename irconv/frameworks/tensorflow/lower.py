@@ -12,7 +12,16 @@ from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.window import Padding, explicit_padding
 from irconv.ir.shapes import Shape, static
-from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, to_channels_last
+from irconv.passes import (
+    bodies,
+    decompose,
+    fill_operands,
+    padding,
+    remove_identity,
+    stored_operands,
+    to_channels_last,
+    wider_constants,
+)
 from irconv.passes.pools import without_ceil_mode, without_counted_padding
 from irconv.vocabularies.tensorflow import TABLE
 
@@ -35,7 +44,8 @@ def lower(bundle: Bundle, ports_move: bool) -> Bundle:
     bundle = to_channels_last.run(bundle, sizes.axes, ports_move)
     bundle = decompose.run(bundle, _has_late, split_late)
     bundle = bodies.everywhere(bundle, indexing.counted_from_the_start) if foreign else bundle
-    return decompose.run(bodies.everywhere(bundle, sizes.run), _has_late, split_late)
+    bundle = decompose.run(bodies.everywhere(bundle, sizes.run), _has_late, split_late)
+    return wider_constants.run(bundle, "float8")  # which TensorFlow has from 2.12 on
 
 
 def _settled(layer: Layer, given: Mapping[str, ValueType]) -> bool:

@@ -43,7 +43,7 @@ def add_initializers(made: Emitted) -> None:
 
 
 def add_saver(made: Emitted, names: Names) -> SaverDef:
-    """The nodes that save all variables under their names, and restore them."""
+    """The nodes that save all variables under their names, and restore them; SaveV2 takes one at least."""
     scope = names.unique("save")
     variables = sorted(made.variables, key=lambda variable: variable.name)
     prefix = made.add(f"{scope}/filename/input", "Const", dtype=_STRING, value=_texts(["model"], ()))
@@ -57,11 +57,12 @@ def add_saver(made: Emitted, names: Names) -> SaverDef:
         named = made.add(f"{scope}/{node}/tensor_names", "Const", dtype=_STRING, value=keys)
         return [prefix, named, made.add(f"{scope}/{node}/shape_and_slices", "Const", dtype=_STRING, value=whole)]
 
-    saved = [*keyed("SaveV2"), *(variable.read for variable in variables)]
-    made.add(f"{scope}/SaveV2", "SaveV2", saved, dtypes=types)
-    after = [prefix, f"^{scope}/SaveV2"]
+    after = [prefix]
+    if variables:
+        saved = [*keyed("SaveV2"), *(variable.read for variable in variables)]
+        after.append(f"^{made.add(f'{scope}/SaveV2', 'SaveV2', saved, dtypes=types)}")
+        made.add(f"{scope}/RestoreV2", "RestoreV2", keyed("RestoreV2"), dtypes=types)
     made.add(f"{scope}/control_dependency", "Identity", after, T=_STRING)
-    made.add(f"{scope}/RestoreV2", "RestoreV2", keyed("RestoreV2"), dtypes=types)
     assigned: list[str] = []
     for i, (variable, dtype) in enumerate(zip(variables, types, strict=True)):
         value = made.add(

@@ -76,10 +76,7 @@ def write_checkpoint(
     if bundle.graph is None:
         return _write_variables(bundle, output, destination, progress)
     model = _model(bundle, options, frozen=False)
-    if not model.made.variables:
-        what = "has no weights, and a checkpoint is there to hold them"
-        raise Refused(_names(bundle), what, "Write .pb or .savedmodel.")
-    pieces = graph_def_write.meta_graph_pieces(_meta_graph(model, ()), _MADE_BY)
+    pieces = graph_def_write.meta_graph_pieces(_meta_graph(model, (), saved=True), _MADE_BY)
     _check_size(bundle, pieces)
     meta = Path(f"{destination}.meta")
     protobuf.write(output.path(meta), pieces)
@@ -119,10 +116,13 @@ def _graph(made: Emitted) -> GraphDef:
     return GraphDef(tuple(made.nodes), made.functions, _PRODUCER)
 
 
-def _meta_graph(model: _Model, tags: tuple[str, ...]) -> MetaGraph:
-    """The graph with what saves and restores its variables, and how it is called."""
+def _meta_graph(model: _Model, tags: tuple[str, ...], saved: bool = False) -> MetaGraph:
+    """The graph with what saves and restores its variables, and how it is called.
+
+    A checkpoint (`saved`) has a saver even where no variable is, so that it is restored as any other.
+    """
     made, saver = model.made, None
-    if made.variables:
+    if made.variables or saved:
         add_initializers(made)
         saver = add_saver(made, model.naming.names)
     variables = tuple(map(definition, made.variables))

@@ -125,6 +125,12 @@ def _module(part: Part, variables: Mapping[str, str]) -> str:
     return variables.get(part.layer.name) or as_module(part.layer)
 
 
+def is_module(layer: Native) -> bool:
+    """Whether PyTorch has a module for a function that holds no tensors and computes with no sizes."""
+    known = layer.type.startswith("nn.") or layer.type == "torch.flatten"
+    return known and not layer.tensors and not any(map(_symbolic, layer.config.values()))
+
+
 def as_module(layer: Native) -> str:
     """The call that makes a module of a layer; a function that PyTorch has no module for is wrapped."""
     form = spelling(layer.type)

@@ -10,7 +10,7 @@ from typing import Any
 
 from irconv.codec import Native, NativeWeight
 from irconv.errors import Refused
-from irconv.frameworks.torch.literals import Dtype, Symbolic
+from irconv.frameworks.torch.literals import Counted, Dtype, Symbolic, counts, wanted_symbols
 from irconv.frameworks.torch.names import WORDS, variables
 from irconv.frameworks.torch.spelling import spelling
 from irconv.frameworks.torch.spelling.forms import Call, Form, Pieces, Recurrent
@@ -54,6 +54,7 @@ class Function:
             self.holder[name] = port.value
         self.places = self._places(model.inputs)
         self.sizes: dict[str, str] = {}
+        self.wanted = {symbol for use in model.uses for symbol in wanted_symbols(layers[use.layer].config)}
 
     def lines(self) -> list[str]:
         """The statements. Raises `Refused` for a size that is no input's."""
@@ -65,7 +66,8 @@ class Function:
                 self.known[result] = self._constant(use.layer, "value", layer.tensors["value"])
                 continue
             form, expression = self._expression(use, layer)
-            if form.results == 1 and self._inlined(index, result, expression):
+            counted = self._counted(layer)
+            if form.results == 1 and not counted and self._inlined(index, result, expression):
                 self.known[result] = expression
                 continue
             last = index == len(self.model.uses) - 1
@@ -73,11 +75,17 @@ class Function:
                 return [*self._prelude(), *lines, f"return {expression.text}"]
             targets = self._targets(index, use, form)
             lines += form.statements(targets, expression.text)
+            lines += [f"{self._size(size)} = {targets[0]}.shape[{axis}]" for size, axis in counted]
         values = [self._tensor(self.known[port.value]) for port in self.model.outputs]
         return [*self._prelude(), *lines, f"return {', '.join(values)}"]
 
     def _prelude(self) -> list[str]:
-        return [f"{name} = {self.places[size]}" for size, name in self.sizes.items()]
+        return [f"{name} = {self.places[size]}" for size, name in self.sizes.items() if size in self.places]
+
+    def _counted(self, layer: Native) -> list[tuple[str, int]]:
+        """The sizes that a layer makes and others want, each with the axis of its first result that has it."""
+        found = [made for made in counts(layer.config) if made.size in self.wanted and made.size not in self.places]
+        return [(made.size, made.axis) for made in found]
 
     def _targets(self, index: int, use: NativeUse, form: Form) -> list[str]:
         """A variable for each result; ``_`` for those that nobody uses."""
@@ -106,7 +114,7 @@ class Function:
             given = form.on(texts) if isinstance(form, Recurrent) else texts
             text = f"self.{self.attributes[use.layer]}({', '.join(given)})"
         else:
-            text = form.expression(texts, {name: self._resolved(use, value) for name, value in layer.config.items()})
+            text = form.expression(texts, self._settings(use, layer))
         deeper = 0 if any(e.number for e in inputs) else 1
         return form, _Expression(text, deeper + max((e.depth for e in inputs), default=0), form.infix)
 
@@ -148,6 +156,10 @@ class Function:
         settings = [f"{key}={literal(layer.config[key])}" for key in ("reverse", "in_time")]
         return f"scan({', '.join([step, *groups, *settings])})"
 
+    def _settings(self, use: NativeUse, layer: Native) -> dict[str, Any]:
+        shown = {name: value for name, value in layer.config.items() if not isinstance(value, Counted)}
+        return {name: self._resolved(use, value) for name, value in shown.items()}
+
     def _resolved(self, use: NativeUse, value: Any) -> Any:
         """A setting whose sizes are Python over the variables that hold them."""
         if isinstance(value, tuple | list):
@@ -155,11 +167,11 @@ class Function:
         if not isinstance(value, Symbolic):
             return value
         size = str(Size.of(value.size))
-        if size in self.places:
+        if size in self.places or size in self.sizes:
             return Code(self._size(size))
 
         def variable(symbol: str) -> str:
-            if symbol not in self.places:
+            if symbol not in self.places and symbol not in self.sizes:
                 raise Refused(f"layer {use.layer}", f"a size of it depends on {symbol}, which is no input's")
             return self._size(symbol)
 

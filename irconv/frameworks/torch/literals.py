@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from irconv.ir.shapes import symbols
 from irconv.python_source.literals import Code
 
 
@@ -13,6 +15,29 @@ class Symbolic:
     """A dimension that depends on the sizes of the inputs, as `irconv.ir.shapes` spells it."""
 
     size: str
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A size that an op makes of the numbers it is given: no argument of the call, but the length of `axis` of its
+    first result, which other ops may ask for."""
+
+    size: str
+    axis: int
+
+
+def counts(config: Mapping[str, Any]) -> list[Counted]:
+    """The sizes that an op with these settings makes."""
+    return [value for value in config.values() if isinstance(value, Counted)]
+
+
+def wanted_symbols(value: Any) -> set[str]:
+    """The symbols that settings, or a part of them, depend on."""
+    if isinstance(value, Mapping):
+        return wanted_symbols(tuple(value.values()))
+    if isinstance(value, tuple | list):
+        return set().union(*map(wanted_symbols, value))
+    return symbols(value.size) if isinstance(value, Symbolic) else set()
 
 
 class Dtype(Code):

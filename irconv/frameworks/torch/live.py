@@ -32,7 +32,8 @@ def splits(target: str) -> tuple[Path, str] | None:
 
 
 def build_named(target: str) -> Module:
-    """The module of ``net.py:Net(10)``, or of ``package.module:factory``, which is imported.
+    """The module of ``net.py:Net(10)``, or of ``package.module:factory``, which is imported: from the folder one is in,
+    too, as ``python -m`` does.
 
     Raises `MissingFact` and `Refused` as `build` does.
     """
@@ -41,7 +42,7 @@ def build_named(target: str) -> Module:
     place, colon, expression = target.rpartition(":")
     if not colon or not expression or not all(part.isidentifier() for part in place.split(".")):
         raise MissingFact(f"--module {target}", "expected FILE.py:Class or package.module:factory")
-    with _guarded(target, f"importing {place}"):
+    with _guarded(target, f"importing {place}"), _searched(Path.cwd()):
         home = importlib.import_module(place)
     return _made(home, expression, target)
 
@@ -111,12 +112,19 @@ def _run(path: Path) -> Any:
     assert spec.loader is not None, "a path that ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    sys.path.insert(0, str(path.resolve().parent))
-    try:
+    with _searched(path.resolve().parent):
         spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(path.resolve().parent))
     return module
+
+
+@contextmanager
+def _searched(folder: Path) -> Iterator[None]:
+    """The folder is searched for what is imported inside the block."""
+    sys.path.insert(0, str(folder))
+    try:
+        yield
+    finally:
+        sys.path.remove(str(folder))
 
 
 def _makes_modules(value: Any, torch: Any) -> bool:

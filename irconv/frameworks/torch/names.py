@@ -37,6 +37,9 @@ _ALIASES = {
 }
 """Types that helpers name, in an order in which each may use those before it."""
 
+ATTRIBUTES = Words(_MODULE)
+"""Attributes of a module whose names another module of PyTorch's had."""
+
 WORDS = Words(_MODULE | {"F", "T", "load", "nn", "self", "torch"})
 """Attributes of a module, and variables that are called after them."""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from irconv.frameworks.torch.literals import counts, wanted_symbols
 from irconv.translate import NativeModel, NativeUse
 
 
 def ordered(model: NativeModel) -> NativeModel:
     """The uses in depth-first order from the outputs back; what no output needs is left out."""
     makers = {value: i for i, use in enumerate(model.uses) for value in use.outputs if value}
+    sizes = {made.size: i for i, use in enumerate(model.uses) for made in counts(model.layers[use.layer].config)}
     placed: list[int] = []
     seen: set[int] = set()
     for port in model.outputs:
@@ -21,7 +23,11 @@ def ordered(model: NativeModel) -> NativeModel:
             elif index not in seen:
                 seen.add(index)
                 waiting.append((index, True))
-                before = [makers[value] for value in model.uses[index].inputs if value in makers]
+                use = model.uses[index]
+                before = [makers[value] for value in use.inputs if value in makers]
+                if sizes:
+                    wanted = sorted(wanted_symbols(model.layers[use.layer].config) & sizes.keys())
+                    before += [sizes[symbol] for symbol in wanted]
                 waiting += [(i, False) for i in reversed(before) if i not in seen]
     return _numbers_apart(replace(model, uses=tuple(model.uses[i] for i in placed)))
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from irconv.codec import NativeWeight
-from irconv.frameworks.torch import chains
+from irconv.frameworks.torch import chains, nested
 from irconv.frameworks.torch.blocks import BLOCK, Block, Structure
+from irconv.frameworks.torch.classes import Classes, ModuleClass
 from irconv.frameworks.torch.forward import Function, argument_names, attribute_key
 from irconv.frameworks.torch.helpers import helpers, used_by
+from irconv.frameworks.torch.hierarchy import Hierarchy
 from irconv.frameworks.torch.literals import Dtype, collapsed
 from irconv.frameworks.torch.names import WORDS, aliases, classes
 from irconv.frameworks.torch.spelling import is_kept, module_call
@@ -33,13 +35,16 @@ def module_source(
     class_name: str,
     about: Sequence[str],
     weights_note: Sequence[str],
-    form: Structure | Sequence[chains.Part],
+    form: Structure | Hierarchy | Sequence[chains.Part],
     frozen: Sequence[str] = (),
 ) -> str:
-    """The text of the Python file: what `structured` made of the model, or a chain as nested ``nn.Sequential``.
+    """The text of the Python file: what `structured` made of the model, a tree of modules, or a chain as nested
+    ``nn.Sequential``.
 
     Raises `Refused` for a size that cannot be computed from the inputs.
     """
+    if isinstance(form, Hierarchy):
+        return _file(_nested(form, class_name), class_name, about, weights_note, frozen)
     if isinstance(form, Structure):
         structure, ties = form, _ties(dict(_keyed(model, form)))
     else:
@@ -59,9 +64,43 @@ def module_source(
     return _file([*classes, outer], class_name, about, weights_note, frozen)
 
 
-def frozen_keys(model: NativeModel, structure: Structure) -> list[str]:
+def _nested(tree: Hierarchy, class_name: str) -> list[list[str]]:
+    """The classes of a tree, the model last."""
+    found = Classes(tree, class_name)
+    ties = _ties(dict(_keyed_of(tree)))
+    texts = nested.Texts(tree, found, ties)
+    written: list[list[str]] = []
+    for each in found.all.values():
+        module = each.instances[0]
+        given = [f"{argument}: {_kind_of(each, argument)}" for argument in each.arguments]
+        lines = texts.constructor(each)
+        if module is tree.root:
+            about = _class_docstring(tree.model)
+            lines += [
+                f"self.{nested.access(tuple(key.split('.')))} = self.{nested.access(tuple(kept.split('.')))}"
+                for key, kept in ties.items()
+            ]
+        else:
+            about = docstring(f"{_listed(['.'.join(part.path) for part in each.instances])}.")
+        code = [
+            *signature("__init__", ["self", *given], "None"),
+            *_indent(["super().__init__()", *(piece for line in lines for piece in wrapped(line, 8))], 1),
+        ]
+        if module.body is not None:
+            parameters, statements = texts.forward(each)
+            code += ["", *_method("forward", parameters, _returns(module.body.outputs), statements)]
+        written.append([f"class {each.name}(nn.Module):", *_indent([*about, "", *code], 1)])
+    return written
+
+
+def _kind_of(found: ModuleClass, argument: str) -> str:
+    setting = next(setting for (_, setting), name in found.varying.items() if name == argument)
+    return _kinds(setting, found.arguments[argument])
+
+
+def frozen_keys(model: NativeModel, form: Structure | Hierarchy) -> list[str]:
     """The parameters that the source says training does not change, by their keys."""
-    found = dict(_keyed(model, structure))
+    found = dict(_keyed(model, form) if isinstance(form, Structure) else _keyed_of(form))
     ties = _ties(found)
     return [
         key
@@ -132,11 +171,17 @@ def attributes(model: NativeModel) -> dict[str, str]:
     return WORDS.identifiers(wanted)
 
 
-def state_dict(model: NativeModel, structure: Structure) -> tuple[dict[str, LazyTensor], dict[str, str]]:
+def state_dict(model: NativeModel, structure: Structure | Hierarchy) -> tuple[dict[str, LazyTensor], dict[str, str]]:
     """Every tensor of the module under its key, such as ``conv1.weight`` or ``block1.conv1.weight``; and the keys that
     are one parameter with another: key -> the one it repeats. `structure` is what `structured` made of the model."""
-    found = dict(_keyed(model, structure))
+    found = dict(_keyed(model, structure) if isinstance(structure, Structure) else _keyed_of(structure))
     return {key: weight.data for key, (_, weight) in found.items()}, _ties(found)
+
+
+def _keyed_of(tree: Hierarchy) -> Iterator[tuple[str, tuple[str, NativeWeight]]]:
+    for key, layer, slot in nested.keyed(tree):
+        native = tree.layers[layer]
+        yield key, (native.type, native.tensors[slot])
 
 
 def _keyed(model: NativeModel, structure: Structure) -> Iterator[tuple[str, tuple[str, NativeWeight]]]:
@@ -226,7 +271,12 @@ def _block_class(block: Block, name: str, instances: Sequence[str]) -> list[str]
 
 def _annotation(block: Block, argument: str) -> str:
     setting = next(key[1] for key, value in block.varying.items() if value == argument)
-    kinds = {type(collapsed(setting, value)) for value in block.values[argument]}
+    return _kinds(setting, block.values[argument])
+
+
+def _kinds(setting: str, values: Sequence[Any]) -> str:
+    """The types of some values of a setting."""
+    kinds = {type(collapsed(setting, value)) for value in values}
     words = ["tuple[int, ...]" if kind is tuple else "None" if kind is type(None) else kind.__name__ for kind in kinds]
     return " | ".join(sorted(words, key=lambda word: (word == "None", word)))
 
@@ -292,8 +342,13 @@ def _trains(dtype: str) -> bool:
 
 def _method(name: str, arguments: Sequence[str], returns: str, lines: Sequence[str]) -> list[str]:
     given = ["self", *(f"{argument}: Tensor" for argument in arguments)]
-    body = [piece for line in lines for piece in wrapped(line, 8)]
+    body = [f"{line[: _margin(line)]}{piece}" for line in lines for piece in wrapped(line.lstrip(), 8 + _margin(line))]
     return [*signature(name, given, returns), *_indent(body, 1)]
+
+
+def _margin(line: str) -> int:
+    """The spaces in front of a statement."""
+    return len(line) - len(line.lstrip())
 
 
 def _returns(ports: Sequence[Port]) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
+from typing import TypeAlias
 
 from irconv import __version__
 from irconv.containers import safetensors
@@ -16,10 +17,13 @@ from irconv.errors import Refused
 from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
+from irconv.frameworks.torch.hierarchy import Hierarchy, hierarchy
+from irconv.frameworks.torch.keys import names_of, places_of, with_numbers
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
 from irconv.frameworks.torch.padding import taken_in
 from irconv.frameworks.torch.source import class_name, frozen_keys, module_source, state_dict
+from irconv.frameworks.torch.stacked import stacked
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
@@ -78,7 +82,7 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     name = class_name(Path(files[0]).stem if files else stem)
     form, tensors, ties = _named(bundle, model)
     note = [f"The model in eval mode, with its weights from {stem}.safetensors."]
-    frozen = frozen_keys(model, form) if isinstance(form, Structure) else []
+    frozen = frozen_keys(model, form) if isinstance(form, Structure | Hierarchy) else []
     if frozen:
         note = [*note, "", "Those that training did not change in the source need no gradient."]
     return Emitted(module_source(model, name, about, note, form, frozen), name, tensors, ties)
@@ -95,21 +99,33 @@ def _must_be_importable(destination: Path) -> None:
         raise Refused(str(destination), what, "Give the destination another name.")
 
 
-def _named(bundle: Bundle, model: NativeModel) -> tuple[Structure | list[Part], dict[str, LazyTensor], dict[str, str]]:
+Form: TypeAlias = Structure | Hierarchy | list[Part]
+
+
+def _named(bundle: Bundle, model: NativeModel) -> tuple[Form, dict[str, LazyTensor], dict[str, str]]:
     """The form of the source, its weights, and which names repeat others: PyTorch's own weights under their own names
     where the model is a chain."""
     if not keeps_names(bundle):
-        return _structured(model)
+        return _structured(bundle, model)
     chain = chained(model, next((fact.value for fact in bundle.source.facts if fact.name == "prefix"), ""))
     stored, ties = stored_weights(bundle)
     if chain is None or _saved(keys(chain)) != _saved(stored):
-        return _structured(model)
+        return _structured(bundle, model)
     return chain, stored, ties
 
 
-def _structured(model: NativeModel) -> tuple[Structure, dict[str, LazyTensor], dict[str, str]]:
-    structure = structured(model)
-    return structure, *state_dict(model, structure)
+def _structured(
+    bundle: Bundle, model: NativeModel
+) -> tuple[Structure | Hierarchy, dict[str, LazyTensor], dict[str, str]]:
+    """The modules that the names of PyTorch's tensors tell of, or blocks that come again."""
+    form: Structure | Hierarchy
+    if bundle.source.framework == "torch" and not model.bodies:
+        names = names_of(bundle)
+        places = places_of(stacked(with_numbers(model, bundle), names), names)
+        form = hierarchy(places.model, places.paths, places.tensors)
+    else:
+        form = structured(model)
+    return form, *state_dict(model, form)
 
 
 def _saved(names: Iterable[str]) -> set[str]:
@@ -122,7 +138,7 @@ def encoded_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, st
 
     Raises `Refused` as `write_source` does.
     """
-    _, tensors, ties = _structured(_encode(bundle))
+    _, tensors, ties = _structured(bundle, _encode(bundle))
     return tensors, ties
 
 

@@ -32,7 +32,7 @@ _FAMILIES = {
     "plain_norms": "LocalResponseNorm UnitNorm MeanVarianceNorm",
     "patches": "Unfold Fold LocallyConnected DepthToSpace SpaceToDepth ChannelShuffle",
     "pooling": "MaxPool AveragePool MaxPoolWithIndices MaxUnpool SumPool LpPool GlobalLpPool",
-    "reductions": "Variance StandardDeviation",
+    "reductions": "Variance StandardDeviation ReduceAlong",
     "resampling": "Resize GridSample AffineGrid",
     "reparametrisation": "WeightNorm SpectralNorm",
     "quantisation": "QuantizeLinear DequantizeLinear FakeQuantize DynamicQuantizeLinear",
@@ -40,6 +40,7 @@ _FAMILIES = {
     "shape_ops": "Squeeze Unsqueeze Expand Tile Repeat SizeOf ShapeOf Full Range EyeLike",
     "slicing": "Slice Split Stack Unstack Select Flip Roll",
     "recurrent": "RNN GRU LSTM",
+    "selection": "NonZero Compress Unique NonMaxSuppression CountUp",
     "rotary": "RotaryEmbedding",
     "tensor_ops": "Identity Constant Add Mul Concat Pad SamePad Reduce Flatten Reshape Transpose",
 }

@@ -11,14 +11,14 @@ from typing import Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
-from irconv.ir.shapes import Dimension, Shape, Size
+from irconv.ir.shapes import Dimension, Shape, Size, symbols
 from irconv.layout import Array
 
 
 class Record(BaseModel):
     """Frozen data that refuses what it does not know; the base of everything in a manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # of 198 classes a model has a few
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)  # of 204 classes a model has a few
 
 
 class StoredOperand(Record):
@@ -121,6 +121,7 @@ class Layer(Record):
     `VARIADIC` takes any number of inputs, in slots ``x0``, ``x1``, ...; one with `VARIADIC_RESULTS` gives ``y0``,
     ``y1``, ... An operand of `PARAMETERS` that is computed by the graph is an input of the node, under its role.
     `SIZES` are the fields that hold dimensions: where one has symbols, a target may have to compute it at run time.
+    `MAKES` are those that name a size which the layer itself makes, from what it is given: no other layer has it first.
     `ALIKE` are groups of slots and roles whose element types are one; None: the first slot and every operand.
     """
 
@@ -130,6 +131,7 @@ class Layer(Record):
     VARIADIC: ClassVar[bool] = False
     VARIADIC_RESULTS: ClassVar[bool] = False
     SIZES: ClassVar[tuple[str, ...]] = ()
+    MAKES: ClassVar[tuple[str, ...]] = ()
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
     ALIKE: ClassVar[tuple[str, ...] | None] = None
     FIELDS_OF_EVERY_LAYER: ClassVar[frozenset[str]] = frozenset({"type", "operands", "origin"})
@@ -226,6 +228,17 @@ class OnChannels(NamedTuple):
     layer: Layer
     axes: Mapping[str, tuple[str, str]]
     """Role -> (axes as the first layer has them, axes as this one does); words that begin with ``u`` have length 1."""
+
+
+def symbols_in(layer: Layer, fields: Sequence[str]) -> set[str]:
+    """The symbols in some fields of a layer that hold dimensions, alone, in tuples or in pairs."""
+
+    def within(value: Any) -> set[str]:
+        if isinstance(value, tuple):
+            return set().union(*map(within, value))
+        return symbols(value) if isinstance(value, str) else set()
+
+    return within(tuple(getattr(layer, name) for name in fields))
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:

@@ -1,4 +1,4 @@
-"""Reductions that need a divisor."""
+"""Reductions that need a divisor, and those along computed axes."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from irconv.ir.layers.arithmetic import Div, Sub
-from irconv.ir.layers.base import AxisBehaviour, Decomposition, Layer, Reduction, ValueType
+from irconv.ir.layers.base import AxisBehaviour, Barrier, Decomposition, Layer, Reduction, ValueType
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.elementwise import Sqrt
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.ranges import Axes, Count
 from irconv.ir.layers.shape_ops import SizeOf
 from irconv.ir.layers.tensor_ops import Mul, Reduce, reduced_shape
-from irconv.ir.shapes import size_product
+from irconv.ir.shapes import Dimension, size_product
 
 
 class Variance(Layer):
@@ -68,3 +68,34 @@ class StandardDeviation(Layer):
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)
         return f.ends(Sqrt(), f(Variance(axes=self.axes, keepdims=self.keepdims, correction=self.correction), "x"))
+
+
+class ReduceAlong(Layer):
+    """`Reduce` along axes that the model computes; `op` and `keepdims` are its.
+
+    `axes` may count from the end; where there are none, `empty` says whether that means ``all`` or ``none`` of them.
+    `sizes` are those of the result: how long each axis is only running tells, where it may be one of those that are
+    reduced.
+
+    Axes: x (any), axes (i), int64.
+    """
+
+    SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "axes": "i"}
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    MAKES: ClassVar[tuple[str, ...]] = ("sizes",)
+
+    type: Literal["ReduceAlong"] = "ReduceAlong"
+    op: Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp", "any", "all"]
+    keepdims: bool
+    empty: Literal["all", "none"]
+    sizes: tuple[Dimension, ...]
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        x, axes = given["x"], given["axes"]
+        count = axes.shape[0] if len(axes.shape) == 1 else None
+        rank = len(x.shape) - (count if isinstance(count, int) and not self.keepdims else 0)
+        if (self.op in ("any", "all")) != (x.dtype == "bool"):
+            raise ValueError(f"{self.op} of values of type {x.dtype} has no meaning")
+        if axes.dtype != "int64" or count is None or rank != len(self.sizes):
+            raise ValueError(f"axes of {axes.dtype} {axes.shape} of a value {x.shape} do not leave sizes {self.sizes}")
+        return {"y": ValueType(x.dtype, self.sizes)}

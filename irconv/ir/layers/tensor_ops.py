@@ -28,7 +28,7 @@ from irconv.ir.layers.base import (
 )
 from irconv.ir.layers.ranges import Axes, Axis, Positive
 from irconv.ir.layers.window import padding_of_axis
-from irconv.ir.shapes import Dimension, Shape, Size, size_product, static
+from irconv.ir.shapes import Dimension, Shape, Size, counted, size_product, static, symbols
 from irconv.layout import Array, turned
 
 
@@ -322,7 +322,8 @@ class Reshape(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
         rounded = "//" in "".join(map(str, (*x.shape, *self.shape)))  # H//2*2 is H for the sizes that fit
-        if not rounded and size_product(x.shape) != size_product(self.shape):
+        unknown = any(counted(symbol) for size in self.shape for symbol in symbols(size))
+        if not (rounded or unknown) and size_product(x.shape) != size_product(self.shape):
             raise ValueError(f"shape {x.shape} does not have as many elements as {self.shape}")
         return {"y": ValueType(x.dtype, self.shape)}
 

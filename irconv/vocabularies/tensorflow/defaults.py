@@ -48,6 +48,8 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "ArgMax": {"output_type": "int64"},
     "ArgMin": {"output_type": "int64"},
     "ReverseSequence": {"batch_dim": 0},
+    "BlockLSTM": {"forget_bias": 1.0, "cell_clip": 3.0, "use_peephole": False},
+    "BlockLSTMV2": {"cell_clip": 0.0, "use_peephole": False},
     "LSTMBlockCell": {"forget_bias": 1.0, "cell_clip": 3.0, "use_peephole": False},
     **{name: {"incompatible_shape_error": True} for name in ("Equal", "NotEqual")},
     "MatrixBandPart": {},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from irconv.containers import verified
 from irconv.errors import BundleInvalid, DamagedFile, IrconvError, UnusedOption
 from irconv.frameworks import writers
 from irconv.frameworks.bundle import write
+from tests.frameworks.bundle.run_flips import changed, missed
 from tests.helpers import GOLDEN_ERROR, ROOT, contents, edited, error, golden, read_case, rejection, sealed
 
 CASE = golden("tf2.15-dense_2d")
@@ -40,16 +40,6 @@ def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     else:
         shutil.copytree(OLD / path.name, path)
     return path
-
-
-def changed(bundle: Path, step: int) -> Iterator[tuple[str, int]]:
-    """The bundle with one byte changed after the other, every `step` of each file: name and place."""
-    for file in sorted(bundle.iterdir()) if bundle.is_dir() else [bundle]:
-        whole = file.read_bytes()
-        for place in range(len(file.name) % step, len(whole), step):
-            file.write_bytes(whole[:place] + bytes([whole[place] ^ 1 << place % 8]) + whole[place + 1 :])
-            yield file.name, place
-        file.write_bytes(whole)
 
 
 def test_a_bundle_of_any_format_is_sound_and_predicts_what_the_framework_did(bundle: Path) -> None:
@@ -77,6 +67,15 @@ def test_reading_refuses_any_changed_byte_before_anything_is_made_of_it(bundle: 
         taken.append((name, place))
         (tmp_path / "m.safetensors").unlink()
     assert taken == []
+
+
+@pytest.mark.parametrize("name", ["m.irconv", "m.irconv.zip"])
+def test_check_convert_and_run_find_a_changed_byte_and_check_says_where(name: str, tmp_path: Path) -> None:
+    irconv.write(read_case(CASE), tmp_path / name)
+    (tmp_path / "out").mkdir()
+    tried = list(missed(tmp_path / name, tmp_path / "out", 211))
+    assert len(tried) > 100
+    assert [entry for entry in tried if not entry[3]] == []
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -30,8 +30,8 @@ SEQUENCES = ("attention", "bidirectional", "conv_lstm", "group_query", "masked",
 """How the names of cases of sequences begin."""
 
 KEPT_TRANSPOSES = {"flatten_output": 1, "reshape": 1, "permute": 1}
-KEPT_TRANSPOSES |= {"conv_lstm_ranks": 4, "conv_lstm_even": 2, "conv_lstm": 5, "time_distributed_unknown_length": 1}
-KEPT_TRANSPOSES |= {"time_distributed": 3}
+KEPT_TRANSPOSES |= {"conv_lstm_ranks": 4, "conv_lstm_even": 2, "conv_lstm": 5, "constant_states": 4}
+KEPT_TRANSPOSES |= {"time_distributed": 3, "time_distributed_unknown_length": 1}
 KEPT_TRANSPOSES |= {"conv1d_causal": 2, "depthwise_conv1d": 2, "separable_conv1d": 2, "conv1d_transpose": 3}
 KEPT_TRANSPOSES |= {"locally_connected": 2, "one_axis": 2, "adaptive_pools": 3, "group_normalization": 2, "prelu": 3}
 KEPT_TRANSPOSES |= {"noise": 1, "center_crop": 1, "rms_normalization": 1, "ops_shapes": 3, "ops_networks": 1}
@@ -54,7 +54,7 @@ LETTERS_BY_RANK_ALONE = {"reshape", "permute", "layer_normalization_axes", "glob
 LETTERS_BY_RANK_ALONE |= {"cropping", "global_pools", "center_crop", "einsum_dense", "layer_normalization_rms"}
 LETTERS_BY_RANK_ALONE |= {"softmax_axes", "normalization_whole", "unit_normalization", "rms_normalization"}
 LETTERS_BY_RANK_ALONE |= {case.kind for case in GOLDEN if case.kind.startswith(SEQUENCES)}
-LETTERS_BY_RANK_ALONE |= {"mixed_sequences", "pure_float64"}
+LETTERS_BY_RANK_ALONE |= {"mixed_sequences", "pure_float64", "constant_states"}
 LETTERS_BY_RANK_ALONE |= {"ops_reductions", "ops_shapes", "ops_networks"}
 """Cases whose recorded letters only follow the rank: no layer says what the axes are."""
 

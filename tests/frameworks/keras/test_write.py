@@ -135,13 +135,13 @@ def test_the_archive_has_the_members_of_keras_and_the_same_bytes_each_time(case:
 def test_the_oldest_dialect_that_can_say_the_model_is_chosen_and_said(tmp_path: Path) -> None:
     plain = irconv.write(read_case(golden("tf2.15-conv_valid")), tmp_path / "a.h5")
     grouped = irconv.write(read_case(golden("tf2.15-conv_groups")), tmp_path / "b.h5")
-    assert (plain.dialect, grouped.dialect) == ("Keras 2.3.1", "tf.keras of TensorFlow 2.4")
+    assert (plain.dialect, grouped.dialect) == ("Keras 2.3.1", "tf.keras of TensorFlow 1.15")
 
 
 def test_a_dialect_that_lacks_a_setting_is_refused_by_its_name(tmp_path: Path) -> None:
-    bundle = read_case(golden("tf2.15-conv_groups"))
+    bundle = read_case(golden("tf2.15-depthwise_conv1d"))
     text = rejection(lambda: irconv.write(bundle, tmp_path / "m.h5", WriteOptions(target_version="1.15")), Refused)
-    assert "(Conv2D): Conv2D of tf.keras of TensorFlow 1.15 has no setting groups, which must be " in text
+    assert "(Conv1D): Conv1D of tf.keras of TensorFlow 1.15 has no setting groups, which must be 3" in text
     assert list(tmp_path.iterdir()) == []
 
 

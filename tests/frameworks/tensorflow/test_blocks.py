@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv.errors import Refused
 from irconv.ir.bundle import Bundle
 from irconv.options import ReadOptions
-from tests.helpers import GOLDEN_ERROR, ROOT, rejection
+from tests.helpers import GOLDEN_ERROR, ROOT
 
 FOLDER = ROOT / "fixtures" / "tensorflow"
 BLOCKS = FOLDER / "blocks"
 RECURRENT = FOLDER / "recurrent"
+STEPS = FOLDER / "steps"
 
 
 def error(found: np.ndarray, wanted: np.ndarray) -> float:
@@ -64,6 +64,31 @@ def test_branches_that_lengths_decide_are_both_computed_and_chosen_from() -> Non
             assert error(y, values[f"unrolled_lengths:y{i}"]) < GOLDEN_ERROR
 
 
-def test_an_operation_over_all_steps_at_once_is_refused_by_name() -> None:
-    text = rejection(lambda: irconv.read(RECURRENT / "fused.pb", ReadOptions(outputs=("y0",))), Refused)
-    assert "irconv has no rule for TensorFlow's BlockLSTM" in text
+@pytest.mark.parametrize("name", ["fused", "short", "second"])
+def test_an_operation_over_all_steps_at_once_is_a_loop_over_them(name: str) -> None:
+    with np.load(STEPS / "values.npz") as values:
+        wanted = [values[key] for key in sorted(values) if key.startswith(f"{name}:")]
+        bundle = irconv.read(STEPS / f"{name}.pb", ReadOptions(outputs=tuple(f"y{i}" for i in range(len(wanted)))))
+        assert kinds(bundle)["Scan"] == 1
+        for y, right in zip(irconv.run(bundle, [values["x"]]).values(), wanted, strict=True):
+            assert error(y, right) < GOLDEN_ERROR
+
+
+def test_an_operation_over_all_steps_is_an_lstm_where_its_states_alone_are_taken() -> None:
+    bundle = irconv.read(STEPS / "fused.pb", ReadOptions(outputs=("y0", "y2")))
+    found = kinds(bundle)
+    assert (found["LSTM"], found["Scan"]) == (1, 0)
+    with np.load(STEPS / "values.npz") as values:
+        for y, right in zip(
+            irconv.run(bundle, [values["x"]]).values(), (values["fused:y0"], values["fused:y2"]), strict=True
+        ):
+            assert error(y, right) < GOLDEN_ERROR
+
+
+def test_an_operation_over_all_steps_knows_the_lengths_of_its_sequences() -> None:
+    bundle = irconv.read(RECURRENT / "fused.pb", ReadOptions(outputs=("y0", "y1", "y2")))
+    with np.load(RECURRENT / "values.npz") as values:
+        assert bundle.graph is not None
+        given = [values[port.name] for port in bundle.graph.inputs]
+        for i, y in enumerate(irconv.run(bundle, given).values()):
+            assert error(y, values[f"fused:y{i}"]) < GOLDEN_ERROR

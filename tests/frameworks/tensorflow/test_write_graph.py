@@ -11,8 +11,10 @@ import irconv
 from irconv.containers import graph_def_write, tensor_bundle
 from irconv.containers.graph_def_read import read_graph, read_meta_graph, read_saved_model
 from irconv.errors import Refused
+from irconv.ir.layers.base import LiteralOperand
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.embedding import Embedding
+from irconv.ir.layers.quantisation import QuantizeLinear
 from irconv.ir.layers.signal import DFT
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.options import ReadOptions, WriteOptions
@@ -144,6 +146,21 @@ def test_names_that_tensorflow_does_not_take_are_spelled_apart(tmp_path: Path) -
     assert error(in_graph(tmp_path / "m.pb", [x]), [wanted]) < GOLDEN_ERROR
 
 
+def test_what_is_rounded_is_divided_and_not_multiplied_by_the_reciprocal(tmp_path: Path) -> None:
+    scale, candidates = np.float32(0.03371472656726837), (np.arange(-99, 99, dtype=np.float32) + np.float32(0.5))
+    x = np.stack([np.nextafter(candidates * scale, np.float32(side)) for side in (-np.inf, 0, np.inf)])
+    wanted = np.rint(x / scale).astype(np.int8)
+    assert (wanted != np.rint(x * (1 / scale))).any(), "the case tells one from the other"
+    operands = {
+        "scale": LiteralOperand(literal=float(scale), dtype="float32"),
+        "zero_point": LiteralOperand(literal=0, dtype="int8"),
+    }
+    build = Builder(x=x.shape)
+    build.add("q", QuantizeLinear(axis=None, rounds="quotient", operands=operands), "x")
+    irconv.write(build.build(), tmp_path / "m.pb")
+    assert np.array_equal(in_graph(tmp_path / "m.pb", [x])[0], wanted)
+
+
 def test_a_tensor_that_two_layers_share_is_one_variable_turned_for_one(tmp_path: Path) -> None:
     build = Builder(x=("N", 3))
     build.add("a", Linear(), "x", kernel=numbers(5, 3)).add("b", Linear(), "a", kernel=numbers(3, 5))
@@ -180,12 +197,13 @@ def test_layers_that_tensorflow_cannot_express_are_refused_all_at_once(tmp_path:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_model_without_weights_is_no_checkpoint(tmp_path: Path) -> None:
+def test_a_model_without_weights_is_restored_from_a_checkpoint_of_no_variables(tmp_path: Path) -> None:
     bundle = Builder(x=("N", 3)).add("y", Transpose(permutation=(1, 0)), "x").build()
-    text = rejection(lambda: irconv.write(bundle, tmp_path / "m.ckpt"), Refused)
-    assert text == "model: has no weights, and a checkpoint is there to hold them. Write .pb or .savedmodel."
+    irconv.write(bundle, tmp_path / "m.ckpt")
     irconv.write(bundle, tmp_path / "m.savedmodel")
     x = numbers(2, 3)
+    assert error(in_session(tmp_path / "m.ckpt", [x], ["x"], ["y"]), [x.T]) == 0
+    assert dict(tensor_bundle.read(tmp_path / "m.ckpt").tensors) == {}
     assert error(in_version_2(tmp_path / "m.savedmodel", [x], ["x"], ["y"]), [x.T]) == 0
 
 

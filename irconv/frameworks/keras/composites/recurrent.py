@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,14 +46,32 @@ def expand(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     for call in layer.calls:
         mask, value = masks.mask_of(builder, call), value_name(layer.name, call.index)
         names = [value_name(layer.name, call.index, i + 1) for i in range(sum(cell.states for cell in cells))]
-        made.append(run(builder, layer, cells, call.inputs[0], initial_states(call), mask, value, names))
+        states = initial_states(builder, layer.kind, layer.name, call)
+        made.append(run(builder, layer, cells, call.inputs[0], states, mask, value, names))
     return made
 
 
-def initial_states(call: KerasCall) -> list[Value]:
-    """The states that a call starts with: further inputs, or given by name."""
-    named = leaves(call.keywords.get("initial_state"))
-    return [*call.inputs[1:], *(value for value in named if isinstance(value, Value))]
+def initial_states(builder: Builder, kind: str, name: str, call: KerasCall) -> list[Value]:
+    """The states that a call starts with: further inputs, or given by name. Arrays in the call become constants."""
+    images = re.fullmatch(r"ConvLSTM(\d)D", kind)
+    rank = 2 + int(images[1]) if images else 2
+    found: list[Value] = []
+    for state in _states(call.keywords.get("initial_state"), rank):
+        own = f"{value_name(name, call.index)}.initial_{len(found)}"
+        found.append(state if isinstance(state, Value) else builder.constant(own, state))
+    return [*call.inputs[1:], *found]
+
+
+def _states(given: Any, rank: int) -> list[Any]:
+    """The values and arrays of so many axes in nested lists."""
+    if not isinstance(given, list | tuple):
+        return [] if given is None else [given]
+    alone = not any(isinstance(leaf, Value | None) for leaf in leaves(given)) and _depth(given) == rank
+    return [given] if alone else [state for part in given for state in _states(part, rank)]
+
+
+def _depth(given: Any) -> int:
+    return 1 + _depth(given[0]) if isinstance(given, list | tuple) and given else 0
 
 
 def place_cells(builder: Builder, layer: KerasLayer, in_time: bool = False) -> list[Cell]:

@@ -59,7 +59,8 @@ def _both(
 ) -> Outputs:
     """One call: both sequences joined, then the states of both."""
     value, mask, x = value_name(layer.name, call.index), masks.mask_of(builder, call), call.inputs[0]
-    states, joined = recurrent.initial_states(call), layer.config["merge_mode"] is not None
+    states = recurrent.initial_states(builder, parts[0].kind, layer.name, call)
+    joined = layer.config["merge_mode"] is not None
     half, counts = len(states) // 2, [sum(cell.states for cell in listed) for listed in cells]
     names = [value_name(layer.name, call.index, i + (1 if joined else 2)) for i in range(sum(counts))]
     first = Value(f"{value}.forward") if joined else value

@@ -9,9 +9,9 @@ from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip, HardShrink, PRelu, SoftShrink
-from irconv.ir.layers.arithmetic import Maximum, Mean, Minimum, Mod, Sub
+from irconv.ir.layers.arithmetic import Maximum, Mean, Minimum, Mod, Pow, Sub
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import BitShift, Where
+from irconv.ir.layers.comparisons import BitShift, Cast, Where
 from irconv.ir.layers.elementwise import Erf
 from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Mul
@@ -43,6 +43,19 @@ def _two(name: str) -> Handler:
         reader.place(op, layer_class(name)(type=name), x0=left, x1=right)
 
     return read
+
+
+def _power(reader: ModelReader, op: Op) -> None:
+    """The exponent may be of another type; the result is of the base's."""
+    base, exponent = _broadcast(op, reader)
+    types = [reader.type_of(value).dtype for value in (base, exponent)]
+    if types[0] == types[1]:
+        reader.place(op, Pow(), x0=base, x1=exponent)
+    elif "float" in types[0] or "int" in types[1]:
+        reader.place(op, Pow(), x0=base, x1=reader.place(op, Cast(dtype=types[0]), "exponent", x=exponent))
+    else:
+        wide = reader.place(op, Cast(dtype=types[1]), "base", x=base)
+        reader.place(op, Cast(dtype=types[0]), x=reader.place(op, Pow(), "power", x0=wide, x1=exponent))
 
 
 def _sum(reader: ModelReader, op: Op) -> None:
@@ -119,10 +132,11 @@ def _erfc(reader: ModelReader, op: Op) -> None:
     reader.place(op, Sub(), x0=one, x1=reader.place(op, Erf(), "erf", x=op.given(0)))
 
 
-_BINARY = "Sub Div Pow Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor BitwiseAnd BitwiseOr BitwiseXor"
+_BINARY = "Sub Div Equal Less LessOrEqual Greater GreaterOrEqual And Or Xor BitwiseAnd BitwiseOr BitwiseXor"
 
 HANDLERS: dict[str, Handler] = {
     **{name: _two(name) for name in _BINARY.split()},
+    "Pow": _power,
     "Add": _several(Add),
     "Mul": _several(Mul),
     "Sum": _sum,

@@ -8,6 +8,7 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import ModelReader, Op, element_type
+from irconv.frameworks.onnx.reading.selection import counted_sizes
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.normalisation import Dropout
@@ -48,7 +49,7 @@ def _dense(reader: ModelReader, op: Op, sparse: Any) -> Any:
 
 def _filled(reader: ModelReader, op: Op) -> None:
     """ConstantOfShape: one number everywhere, zero where none is given."""
-    shape, value = reader.dimensions(op, 0), op.attribute("value")
+    shape, value = counted_sizes(reader, op, 0), op.attribute("value")
     array = np.zeros(1, np.float32) if value is None else reader.file.tensor(value, op.where).numpy()
     dtype = reader.file.tensor(value, op.where).dtype if value is not None else "float32"
     number = array.reshape(-1)[0].item()

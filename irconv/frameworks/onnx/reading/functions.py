@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import onnx
+from onnx import defs, helper
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import ModelReader
+from irconv.ir.dtypes import numpy_dtype
 
 _DEEPEST = 32
 
 
-def call(reader: ModelReader, node: Any, domain: str, where: str) -> None:
+def defined(reader: ModelReader, node: Any, inputs: Sequence[str], version: int) -> Any:
+    """What ONNX itself says that an op of it is made of, for inputs of these types; None for an op that is no function.
+    Attributes that the node leaves out are those of the op's definition."""
+    schema: Any = defs.get_schema(node.op_type, version, "")  # whose functions onnx's own stubs do not name
+    if schema.has_function:
+        versions, find = schema.function_opset_versions, schema.get_function_with_opset_version
+        usable = [number for number in versions if number <= version]
+        return None if not usable else _with_defaults(onnx.FunctionProto.FromString(find(max(usable))), schema)
+    usable = [number for number in schema.context_dependent_function_opset_versions if number <= version]
+    if not usable:
+        return None
+    types = [_type(reader, value) for value in inputs]
+    content = schema.get_context_dependent_function_with_opset_version(max(usable), node.SerializeToString(), types)
+    return _with_defaults(onnx.FunctionProto.FromString(content), schema)
+
+
+def _with_defaults(function: Any, schema: Any) -> Any:
+    said = {attribute.name for attribute in function.attribute_proto}
+    given = [a.default_value for a in schema.attributes.values() if a.default_value.name and a.name not in said]
+    function.attribute_proto.extend(given)
+    return function
+
+
+def _type(reader: ModelReader, value: str) -> bytes:
+    if not value:
+        return bytes(onnx.TypeProto().SerializeToString())
+    dtype, shape = reader.type_of(value)
+    element = helper.np_dtype_to_tensor_dtype(numpy_dtype(dtype))
+    return bytes(helper.make_tensor_type_proto(element, list(shape)).SerializeToString())
+
+
+def call(reader: ModelReader, node: Any, function: Any, where: str) -> None:
     """The nodes of a function, with names of their own, its arguments and its attributes those of the call.
 
     Raises `Refused` for functions that call each other without end.
     """
-    function = reader.functions[domain, node.op_type]
     if len(reader.calls) >= _DEEPEST:
         raise Refused(where, f"calls functions more than {_DEEPEST} deep")
     prefix = next((name for name in node.output if name), node.name)

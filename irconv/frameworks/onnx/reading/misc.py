@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading import computed
+from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
 from irconv.frameworks.onnx.reading.shapes import axis_of
 from irconv.ir.dtypes import shortest_float32
@@ -68,6 +70,9 @@ def _infinite(reader: ModelReader, op: Op) -> None:
 
 
 def _triangle(reader: ModelReader, op: Op) -> None:
+    if is_computed(reader, op, 1):
+        computed.triangle(reader, op)
+        return
     numbers = reader.numbers(op, 1) or (0,)
     layer = Trilu(upper=bool(op.attribute("upper", 1)), diagonal=numbers[0])
     reader.place(op, layer, x=op.given(0))
@@ -164,12 +169,14 @@ def _centred(reader: ModelReader, op: Op) -> None:
     """CenterCropPad: each axis cut or padded with zeros on both sides to its wanted size, the larger half behind."""
     value, shape = op.given(0), reader.shape(op.given(0))
     axes = [axis_of(op, axis, len(shape)) for axis in op.attribute("axes") or range(len(shape))]
+    if is_computed(reader, op, 1) or any(not isinstance(shape[axis], int) for axis in axes):
+        computed.centred(reader, op, axes)
+        return
     wanted = dict(zip(axes, reader.numbers(op, 1) or (), strict=True))
     pads, cuts = [(0, 0)] * len(shape), {}
     for axis, size in wanted.items():
         found = shape[axis]
-        if not isinstance(found, int):
-            raise Refused(op.where, f"centres an axis of {found}, whose size has to be known")
+        assert isinstance(found, int), "others are computed"
         if found > size:
             cuts[axis] = ((found - size) // 2, (found - size) // 2 + size)
         elif found < size:

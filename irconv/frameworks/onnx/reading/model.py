@@ -189,7 +189,7 @@ class ModelReader:
             return
         with self.importer.reading(where, ["".join((*self.prefixes[-1:], name)) for name in made]):
             if (node.domain, node.op_type) in self.functions:
-                functions.call(self, node, node.domain, where)
+                functions.call(self, node, self.functions[node.domain, node.op_type], where)
                 return
             attributes = self._attributes(node, domain, where)
             inputs = tuple(self.values.get(name, name) if name else "" for name in node.input)
@@ -206,6 +206,8 @@ class ModelReader:
                 handler(self, op)
             elif domain:
                 raise Refused(where, f"irconv has no rule for {node.op_type} of {domain}")
+            elif not TABLE.knows(op.type) and (body := functions.defined(self, node, inputs, version)) is not None:
+                functions.call(self, node, body, where)
             else:
                 self.add(op)
 

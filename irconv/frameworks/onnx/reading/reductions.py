@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading import computed
+from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.frameworks.onnx.reading.shapes import axis_of
 from irconv.ir.layers.activations import LogSoftmax, Softmax
@@ -34,12 +36,15 @@ def _reduction(how: _Reduction, since: int) -> Handler:
 
     def read(reader: ModelReader, op: Op) -> None:
         dtype, shape = reader.type_of(op.given(0))
+        logic = {"max": "any", "min": "all"}.get(how, how) if dtype == "bool" else how
+        if op.version >= since and is_computed(reader, op, 1):
+            computed.reduce_along(reader, op, logic)
+            return
         axes: Any = op.attribute("axes") if op.version < since else reader.numbers(op, 1)
         if not axes and (op.attribute("noop_with_empty_axes") or not shape):
             reader.place(op, Identity(), x=op.given(0))
             return
         axes = sorted(axis_of(op, axis, len(shape)) for axis in axes) if axes else range(len(shape))
-        logic = {"max": "any", "min": "all"}.get(how, how) if dtype == "bool" else how
         layer = Reduce(op=logic, axes=tuple(axes), keepdims=bool(op.attribute("keepdims", 1)))
         reader.place(op, layer, x=op.given(0))
 

@@ -8,16 +8,20 @@ from typing import Any
 import numpy as np
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading import computed
+from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
+from irconv.frameworks.onnx.reading.selection import bound_of, computed_slice, counted_range, counted_sizes
 from irconv.ir.known import numeric
 from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.embedding import Embedding
 from irconv.ir.layers.indexing import Gather, TopK
 from irconv.ir.layers.ranges import written_out
+from irconv.ir.layers.resampling import AffineGrid
 from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
-from irconv.ir.shapes import Dimension, Size, filled, size_product
+from irconv.ir.shapes import Dimension, Shape, Size, counted, filled, size_product, symbols
 
 _OPEN = 2**31 - 1
 """ONNX files have this, or the same of 64 bits, for an open side."""
@@ -32,6 +36,9 @@ def axis_of(op: Op, axis: Any, rank: int) -> int:
 
 def _reshape(reader: ModelReader, op: Op) -> None:
     given = reader.shape(op.given(0))
+    if op.version >= 5 and is_computed(reader, op, 1):
+        computed.reshape(reader, op)
+        return
     wanted: Any = op.attribute("shape") if op.version < 5 else reader.dimensions(op, 1)
     if not op.attribute("allowzero", 0):
         wanted = [given[i] if size == 0 and i < len(given) else size for i, size in enumerate(wanted)]
@@ -51,6 +58,9 @@ def _axes(reader: ModelReader, op: Op, since: int) -> tuple[int, ...] | None:
 
 
 def _squeeze(reader: ModelReader, op: Op) -> None:
+    if op.version >= 13 and is_computed(reader, op, 1):
+        computed.squeeze(reader, op)
+        return
     shape, axes = reader.shape(op.given(0)), _axes(reader, op, 13)
     if axes is None:
         if any(isinstance(size, str) for size in shape):
@@ -60,6 +70,9 @@ def _squeeze(reader: ModelReader, op: Op) -> None:
 
 
 def _unsqueeze(reader: ModelReader, op: Op) -> None:
+    if op.version >= 13 and is_computed(reader, op, 1):
+        computed.unsqueeze(reader, op)
+        return
     axes = _axes(reader, op, 13) or ()
     rank = len(reader.shape(op.given(0))) + len(axes)
     reader.place(op, Unsqueeze(axes=tuple(sorted(axis_of(op, axis, rank) for axis in axes))), x=op.given(0))
@@ -91,6 +104,9 @@ def _concat(reader: ModelReader, op: Op) -> None:
 
 def _slice(reader: ModelReader, op: Op) -> None:
     shape = reader.shape(op.given(0))
+    if op.version >= 10 and _is_computed(reader, op, shape):
+        _slice_by_values(reader, op)
+        return
     starts: Any = op.attribute("starts") if op.version < 10 else reader.dimensions(op, 1)
     ends: Any = op.attribute("ends") if op.version < 10 else reader.dimensions(op, 2)
     axes: Any = op.attribute("axes") if op.version < 10 else reader.numbers(op, 3)
@@ -106,6 +122,40 @@ def _slice(reader: ModelReader, op: Op) -> None:
     reader.place(op, layer, x=op.given(0))
 
 
+def _is_computed(reader: ModelReader, op: Op, shape: Shape) -> bool:
+    """Whether only running the model tells what is cut out."""
+    if any(reader.importer.known(op.given(index)) is None for index in (1, 2)):
+        return True
+    if is_computed(reader, op, 3) or is_computed(reader, op, 4):
+        return True
+    starts, axes, steps = reader.dimensions(op, 1) or (), reader.numbers(op, 3), reader.numbers(op, 4)
+    axes = tuple(axis_of(op, axis, len(shape)) for axis in (axes if axes is not None else range(len(starts))))
+    return all(step == 1 for step in steps or ()) and any(any(map(counted, symbols(shape[axis]))) for axis in axes)
+
+
+def _slice_by_values(reader: ModelReader, op: Op) -> None:
+    """Slices in steps of 1 between bounds of which some are computed, or of an axis as long as something counted."""
+    (x, *_), rank, count = op.inputs, len(reader.shape(op.given(0))), reader.shape(op.given(1))
+    if is_computed(reader, op, 3) or is_computed(reader, op, 4):
+        computed.slice_along(reader, op)
+        return
+    axes, steps = reader.numbers(op, 3), reader.numbers(op, 4)
+    if any(step != 1 for step in steps or ()) or not count or not isinstance(count[0], int):
+        raise Refused(op.where, f"cuts between computed bounds in steps of {steps}")
+    places = [axis_of(op, axis, rank) for axis in (axes if axes is not None else range(count[0]))]
+    for i, axis in enumerate(places):
+        bounds = tuple("" if _is_open(reader, op, index, i) else bound_of(reader, op, index, i) for index in (1, 2))
+        x = computed_slice(reader, op, x, axis, (bounds[0], bounds[1]), "" if i == len(places) - 1 else f"cut {i}")
+
+
+def _is_open(reader: ModelReader, op: Op, index: int, place: int) -> bool:
+    """Whether a bound is known to be that of the axis: 0 at the start, or farther than any size at the end."""
+    found = reader.importer.known(op.given(index))
+    if found is None or isinstance(number := found.reshape(-1)[place], Size):
+        return False
+    return bool(number == 0 if index == 1 else number >= _OPEN)
+
+
 def _bound(number: Dimension) -> Dimension | None:
     return None if isinstance(number, int) and abs(number) >= _OPEN else number
 
@@ -117,6 +167,9 @@ def _end(number: Dimension, size: Dimension) -> Dimension | None:
 def _split(reader: ModelReader, op: Op) -> None:
     shape = reader.shape(op.given(0))
     axis = axis_of(op, op.attribute("axis", 0), len(shape))
+    if op.version >= 13 and is_computed(reader, op, 1):
+        computed.split(reader, op, axis)
+        return
     sizes: Any = op.attribute("split") if op.version < 13 else reader.dimensions(op, 1)
     if sizes is None:
         count, whole = op.attribute("num_outputs") or len(op.outputs), shape[axis]
@@ -141,10 +194,13 @@ def _gather(reader: ModelReader, op: Op) -> None:
 
 def _pad(reader: ModelReader, op: Op) -> None:
     rank, mode = len(reader.shape(op.given(0))), op.attribute("mode", "constant")
-    flat: Any = op.attribute("pads", op.attribute("paddings")) if op.version < 11 else reader.dimensions(op, 1)
     axes = reader.numbers(op, 3) if op.version >= 18 else None
     value: Any = op.attribute("value", 0.0) if op.version < 11 else reader.number(op, 2)
     axes = tuple(axis_of(op, axis, rank) for axis in axes) if axes is not None else tuple(range(rank))
+    if op.version >= 11 and is_computed(reader, op, 1):
+        computed.pad(reader, op, axes, (value or 0.0) if mode == "constant" else None)
+        return
+    flat: Any = op.attribute("pads", op.attribute("paddings")) if op.version < 11 else reader.dimensions(op, 1)
     half = len(flat) // 2
     pairs = dict(zip(axes, zip(flat[:half], flat[half:], strict=True), strict=True))
     number = (0.0 if value is None else float(value)) if mode == "constant" else None
@@ -161,11 +217,11 @@ def _pad(reader: ModelReader, op: Op) -> None:
 
 
 def _expand(reader: ModelReader, op: Op) -> None:
-    reader.place(op, Expand(shape=reader.dimensions(op, 1) or ()), x=op.given(0))
+    reader.place(op, Expand(shape=counted_sizes(reader, op, 1) or ()), x=op.given(0))
 
 
 def _tile(reader: ModelReader, op: Op) -> None:
-    reader.place(op, Tile(repeats=reader.dimensions(op, 1) or ()), x=op.given(0))
+    reader.place(op, Tile(repeats=counted_sizes(reader, op, 1) or ()), x=op.given(0))
 
 
 def _shape(reader: ModelReader, op: Op) -> None:
@@ -184,6 +240,9 @@ def _size(reader: ModelReader, op: Op) -> None:
 
 def _range(reader: ModelReader, op: Op) -> None:
     dtype = reader.type_of(op.given(0)).dtype
+    if any(reader.importer.known(op.given(i)) is None for i in range(2)):
+        counted_range(reader, op)
+        return
     found = [reader.known(op, i) for i in range(3)]
     bounds = [element for array in found if array is not None for element in np.atleast_1d(array)]
     if "float" in dtype or any(array is None or not numeric(array) for array in found[2:]):
@@ -202,10 +261,16 @@ def _range(reader: ModelReader, op: Op) -> None:
 
 def _largest(reader: ModelReader, op: Op) -> None:
     rank = len(reader.shape(op.given(0)))
-    k: Any = op.attribute("k") if op.version < 10 else (reader.dimensions(op, 1) or (0,))[0]
+    k: Any = op.attribute("k") if op.version < 10 else (counted_sizes(reader, op, 1) or (0,))[0]
     axis = axis_of(op, op.attributes["axis"], rank)
     layer = TopK(axis=axis, k=k, largest=bool(op.attribute("largest", 1)), sorted=bool(op.attribute("sorted", 1)))
     reader.results(op, layer, op.outputs, x=op.given(0))
+
+
+def _affine_grid(reader: ModelReader, op: Op) -> None:
+    sizes = counted_sizes(reader, op, 1) or ()
+    layer = AffineGrid(sizes=sizes[2:], align_corners=bool(op.attribute("align_corners", 0)))
+    reader.place(op, layer, theta=op.given(0))
 
 
 HANDLERS = {
@@ -225,4 +290,5 @@ HANDLERS = {
     "Size": _size,
     "Range": _range,
     "TopK": _largest,
+    "AffineGrid": _affine_grid,
 }

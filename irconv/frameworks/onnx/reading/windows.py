@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading import resizing
+from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
-from irconv.ir.dtypes import shortest_float32
-from irconv.ir.layers.arithmetic import Sub
+from irconv.ir.dtypes import numpy_dtype, shortest_float32
+from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.elementwise import Reciprocal, Sqrt, Square
@@ -18,7 +20,7 @@ from irconv.ir.layers.plain_norms import LocalResponseNorm, UnitNorm
 from irconv.ir.layers.pooling import AveragePool, LpPool, MaxPool, MaxPoolWithIndices
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.shape_ops import Repeat
-from irconv.ir.layers.tensor_ops import Add, Reduce
+from irconv.ir.layers.tensor_ops import Add, Pad, Reduce
 from irconv.ir.layers.window import Padding
 from irconv.ir.shapes import static
 
@@ -92,10 +94,42 @@ def _max_pool(reader: ModelReader, op: Op) -> None:
         reader.place(op, MaxPool(**settings), x=op.given(0))
 
 
+def _average_apart(reader: ModelReader, op: Op, kernel: tuple[int, ...]) -> None:
+    """An average of elements that lie apart: their sum, a convolution with ones for each channel, by how many count."""
+    dtype, shape = reader.type_of(op.given(0))
+    sizes, rule, channels = static(shape[2:]), _padding(op, len(kernel)), shape[1]
+    if sizes is None or isinstance(rule, str) or not isinstance(channels, int):
+        raise Refused(
+            op.where, f"is an average of elements that lie apart, of a value of shape {shape}, padding {rule}"
+        )
+    stride, dilation = _of_axes(op, "strides", len(kernel)), _of_axes(op, "dilations", len(kernel))
+    pads: list[tuple[int, int]] = [(int(before), int(after)) for before, after in rule]
+    extra = [0] * len(kernel)
+    if op.attribute("ceil_mode", 0):
+        for i, (n, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
+            room = n + sum(pads[i]) - (k - 1) * d - 1
+            count = -(-room // s) + 1
+            count -= (count - 1) * s >= n + pads[i][0]  # none begins behind what is there
+            extra[i] = max(0, (count - 1) * s - room)
+    whole = tuple((before, after + more) for (before, after), more in zip(pads, extra, strict=True))
+    conv = Conv(stride=stride, dilation=dilation, groups=1, padding=((0, 0),) * len(kernel))
+    each = conv.model_copy(update={"groups": channels})
+    x = reader.place(op, Pad(pads=((0, 0), (0, 0), *whole), mode="constant", value=0.0), "padded", x=op.given(0))
+    ones = reader.constant(op, np.ones((channels, 1, *kernel)), "ones", dtype)
+    total = reader.place(op, each, "sums", x=x, kernel=ones)
+    counts = op.attribute("count_include_pad", 0)
+    there = np.pad(np.ones(sizes), pads, constant_values=float(bool(counts)))
+    there = np.pad(there, [(0, more) for more in extra])[None, None]
+    seen = reader.constant(op, there, "there", dtype)
+    one = reader.constant(op, np.ones((1, 1, *kernel)), "one", dtype)
+    reader.place(op, Div(), x0=total, x1=reader.place(op, conv, "counts", x=seen, kernel=one))
+
+
 def _average_pool(reader: ModelReader, op: Op) -> None:
     kernel = tuple(op.attributes["kernel_shape"])
     if any(size != 1 for size in op.attribute("dilations") or ()):
-        raise Refused(op.where, "is an average of elements that lie apart, which irconv does not read")
+        _average_apart(reader, op, kernel)
+        return
     layer = AveragePool(
         kernel=kernel,
         stride=_of_axes(op, "strides", len(kernel)),
@@ -180,8 +214,10 @@ def _response_norm(reader: ModelReader, op: Op) -> None:
 
 
 def _unit_norm(reader: ModelReader, op: Op) -> None:
-    rank = len(reader.shape(op.given(0)))
-    layer = UnitNorm(axes=(op.attributes["axis"] % rank,), order=op.attributes["p"], epsilon=0.0, least="norm")
+    dtype, shape = reader.type_of(op.given(0))
+    tiny = float(np.finfo(numpy_dtype(dtype)).tiny)  # zeros stay zeros
+    axis = op.attributes["axis"] % len(shape)
+    layer = UnitNorm(axes=(axis,), order=op.attributes["p"], epsilon=tiny, least="norm")
     reader.place(op, layer, x=op.given(0))
 
 
@@ -201,6 +237,10 @@ def _lp_pool(reader: ModelReader, op: Op) -> None:
 
 def _resize(reader: ModelReader, op: Op) -> None:
     """Resize of opsets 10 (asymmetric, floor), 11 and later (a rule for places and rounding), and Upsample before."""
+    scales_at, sizes_at = (1 if op.version < 11 else 2), 3
+    if any(is_computed(reader, op, i) for i in (scales_at, sizes_at)):
+        resizing.resize(reader, op, scales_at, sizes_at)
+        return
     shape = reader.shape(op.given(0))
     rank, mode = (
         len(shape),

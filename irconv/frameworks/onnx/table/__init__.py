@@ -10,8 +10,8 @@ from irconv.families import FamilyTable
 
 _FAMILIES = (
     *("activations", "arithmetic", "comparisons", "control", "convolution", "elementwise", "indexing", "matrix"),
-    *("normalisation", "patches", "pooling", "quantisation", "recurrent", "resampling", "shape_ops", "signal"),
-    "tensor_ops",
+    *("normalisation", "patches", "pooling", "quantisation", "recurrent", "resampling", "selection"),
+    *("shape_ops", "signal", "tensor_ops"),
 )
 
 TABLE = FamilyTable("ONNX", __name__, [f"{family}.CODECS" for family in _FAMILIES])

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
-from irconv.codec import Codec
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from irconv.codec import Codec, Row
 from irconv.frameworks.onnx.table.rows import unary
+from irconv.ir.layers.base import Layer, ValueType
 
 _SAME = (
     "Abs Neg Sign Sqrt Reciprocal Log Floor Ceil Round Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf "
-    "IsNaN IsInf Not BitwiseNot"
+    "IsNaN Not BitwiseNot"
 )
 
-CODECS: list[Codec] = [unary(name, name) for name in _SAME.split()]
+
+@dataclass(frozen=True)
+class _Half(Row):
+    """Whether the values are of half precision."""
+
+    wanted: bool
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return (given["x"].dtype == "float16") == self.wanted
+
+
+CODECS: list[Codec] = [
+    *(unary(name, name) for name in _SAME.split()),
+    unary("IsInf", "IsInf", _Half(False)),
+    unary("IsInf", "IsInf", _Half(True), since=20),
+]

@@ -19,6 +19,7 @@ from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Concat, Pad, Reshape, Transpose
 from irconv.ir.layers.window import explicit_padding, window_outputs
 from irconv.ir.shapes import Shape, Size, static
+from irconv.passes.interpolation import by_matrices
 
 _Given = Mapping[str, ValueType]
 _WIDE = 2
@@ -223,7 +224,7 @@ def _dilated_maximum(layer: MaxPool, given: _Given) -> Decomposition | None:
 
 
 def _resize(layer: Resize, given: _Given) -> Decomposition | None:
-    """Sizes in the place of scales that come out even; sequences as images."""
+    """Sizes in the place of scales that come out even; sequences as images; a matrix for each axis of other rules."""
     if layer.scales is not None:
         wanted = layer.infer(given)["y"].shape[2:]
         exact = all(
@@ -232,11 +233,13 @@ def _resize(layer: Resize, given: _Given) -> Decomposition | None:
         )
         whole = all(float(scale).is_integer() for scale in layer.scales)
         if not exact or not (whole or static(wanted)):
-            return None
+            return by_matrices(layer, given)
         return Formula(layer, given).ends(layer.model_copy(update={"scales": None, "sizes": wanted}), "x")
     known = layer.decompose(given)
-    if known is not None or layer.mode == "cubic" or len(given["x"].shape) == 4:
+    if known is not None or layer.mode == "cubic":
         return known
+    if len(given["x"].shape) == 4 or layer.coordinates not in ("half_pixel", "asymmetric", "align_corners"):
+        return by_matrices(layer, given)
     return _as_image(layer, given) if len(given["x"].shape) == 3 else _volumes(layer, given)
 
 

@@ -283,7 +283,7 @@ class _Loop:
             if self._is_single(self.flows[name]):
                 last = Slice(axes=(1,), starts=(-1,), ends=(None,), steps=(1,))
                 (kept,) = self.reader.importer.place(last, {"x": value}, [f"{value}/last"], where=self.where)
-            results[name] = _first(self.reader, kept, f"{value}/first", self.where)
+            results[name] = first_swapped(self.reader, kept, f"{value}/first", self.where)
         frame, owners = Frame(), {v.switch.name: v for v in self.variables}
         for node in self.reader.graph.nodes.values():
             owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
@@ -341,7 +341,7 @@ class BodyReader(GraphReader):
             raise Refused(self.where(node), "reads at an index that is not the number of the step")
         name, whole = self.loop.scattered(node)
         if name not in self.scanned:
-            turned = _first(self.outer, whole, f"{name}/steps", self.where(node))
+            turned = first_swapped(self.outer, whole, f"{name}/steps", self.where(node))
             dtype, (batch, _, *rest) = self.outer.type_of(turned)
             port = Port(name=name, value=node.name, dtype=dtype, shape=(batch, *rest), axes="", source_axes="")
             self.scanned[name] = (port, turned)
@@ -368,7 +368,7 @@ class BodyReader(GraphReader):
         return value
 
 
-def _first(reader: GraphReader, value: str, name: str, where: str) -> str:
+def first_swapped(reader: GraphReader, value: str, name: str, where: str) -> str:
     """A value with its first two axes swapped."""
     rank = len(reader.type_of(value).shape)
     if rank < 2:

@@ -174,6 +174,7 @@ class ProgramReader:
         outputs = tuple(name for output in node["outputs"] for name in names_in(output))
         label, module = outputs[0] if outputs else op, module_of(node)
         where = f"{self.file}: {label} ({op}{f' in {module}' if module else ''})"
+        self.importer.scope = module.replace(".", "/")
         with self.importer.reading(where, outputs):
             if op in GUARDS:
                 self.sizes[outputs[0]] = 1
@@ -337,8 +338,7 @@ class ProgramReader:
             origin = Origin(framework="torch", type=call.op, name=result, config={}, split_from=None)
             layer = layer.model_copy(update={"origin": origin})
         name = self._layer_name(layer, given) or value
-        scope = call.module.rpartition(".")[0].replace(".", "/")
-        made = self.importer.place(layer, given, [value], name=name, scope=scope, where=call.where)[0]
+        made = self.importer.place(layer, given, [value], name=name, where=call.where)[0]
         if not suffix:
             self.values[result] = made
         return made

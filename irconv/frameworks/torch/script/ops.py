@@ -118,6 +118,7 @@ class Ops:
         call = Call(signature.op, arguments, outputs, where, path)
         if signature.op not in HANDLERS:
             raise Refused(where, f"irconv has no rule for {signature.op}")
+        self.reader.importer.scope = path.replace(".", "/")
         with self.reader.importer.problems.collect():
             self.reader.apply(call, in_place)
         results = [Tensor(output) for output in outputs]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from irconv.codec import Native
@@ -177,6 +178,7 @@ _WINDOWS: Mapping[str, Form] = {
     **{f"F.conv_transpose{n}d": Call(f"F.conv_transpose{n}d", (), {**_CONV, "output_padding": 0}) for n in (1, 2, 3)},
     "F.interpolate": Call("F.interpolate", (), _INTERPOLATE),
     "F.unfold": Call("F.unfold", ("kernel_size",), {"dilation": 1, "padding": 0, "stride": 1}),
+    "F.layer_norm": Template("F.layer_norm({0}, {normalized_shape}, {1}, {2}, eps={eps})"),
     "F.fold": Call("F.fold", ("output_size", "kernel_size"), {"dilation": 1, "padding": 0, "stride": 1}),
     "F.pixel_shuffle": Call("F.pixel_shuffle", ("upscale_factor",)),
     "F.pixel_unshuffle": Call("F.pixel_unshuffle", ("downscale_factor",)),
@@ -228,6 +230,8 @@ _REDUCTIONS: Mapping[str, Form] = {
     "prelu": Template("torch.where({0} > 0, {0}, {1} * {0})"),
     "max_pool_with_indices": Call("max_pool_with_indices", count=2),
     "top_k": Call("top_k", ("k", "dim", "largest"), count=2),
+    "nonzero": Template("torch.nonzero({0}).T"),
+    "unique": Call("unique", ("dim", "ordered"), count=4),
     "dynamic_quantize": Call("dynamic_quantize", count=3),
     "torch.einsum": Template("torch.einsum({equation}, {all})"),
     "scan": Pieces(Call("scan")),
@@ -251,7 +255,10 @@ def is_kept(layer: Native) -> bool:
 
 
 def spelling(native: str) -> Form:
-    """How a native type is written."""
+    """How a native type is written; ``nn.LSTM of 4`` is a module of several layers or directions, of so many states."""
+    module, several, count = native.partition(" of ")
+    if several and isinstance(form := SPELLINGS.get(module), Recurrent):
+        return replace(form, directions=int(count))
     return SPELLINGS.get(native) or Call(native)
 
 

@@ -314,10 +314,15 @@ class Pieces(Form):
 
 @dataclass(frozen=True)
 class Recurrent(Call):
-    """A module of ``nn``'s recurrent family: states have a first axis of layers, and come as one or as a pair."""
+    """A module of ``nn``'s recurrent family: states have a first axis of layers and directions, of the size
+    `directions`, and come as one or as a pair."""
 
     states: int = 1
     directions: int = 1
+
+    def _groups(self, states: Sequence[str]) -> list[Sequence[str]]:
+        """Those that are one tensor together."""
+        return [states[i : i + self.directions] for i in range(0, len(states), self.directions)]
 
     def expression(self, inputs: Sequence[str], config: Config) -> str:
         """The call that makes the module."""
@@ -328,18 +333,18 @@ class Recurrent(Call):
         if self.directions == 1:
             given = [f"{state}.unsqueeze(0)" for state in inputs[1:]]
         else:
-            given = [f"torch.stack([{', '.join(pair)}])" for pair in zip(inputs[1::2], inputs[2::2], strict=True)]
+            given = [f"torch.stack([{', '.join(group)}])" for group in self._groups(inputs[1:])]
         return [inputs[0], *given] if len(given) < 2 else [inputs[0], f"({', '.join(given)})"]
 
     def statements(self, targets: Sequence[str], text: str) -> list[str]:
-        """``y, (h, c) = ...``; the states lose their first axis, which is of two in both directions."""
+        """``y, (h, c) = ...``; the states lose their first axis."""
         y, *states = targets
         wanted = [state for state in states if state != "_"]
         if not wanted:
             return [f"{y}, _ = {text}"]
-        if self.directions == 2:
-            pairs = zip(states[::2], states[1::2], strict=True)
-            states = ["_" if set(pair) == {"_"} else f"({', '.join(pair)})" for pair in pairs]
+        if self.directions > 1:
+            groups = self._groups(states)
+            states = ["_" if set(group) == {"_"} else f"({', '.join(group)})" for group in groups]
         all_states = states[0] if self.states == 1 else f"({', '.join(states)})"
         apart = [f"{state} = {state}[0]" for state in wanted] if self.directions == 1 else []
         return [f"{y}, {all_states} = {text}", *apart]

@@ -212,7 +212,8 @@ RECURRENCE: list[Codec] = [
         Attribute("forget_bias"),
         Only("couple_input_forget", False),
         Only("cell_clip", None),
-        Taken(("projection_clip", "output_peephole")),
+        Only("projection_clip", None),
+        Taken(("output_peephole",)),
     ),
     _custom(
         "CustomGRU",

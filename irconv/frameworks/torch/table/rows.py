@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
-from irconv.frameworks.torch.literals import Dtype, Symbolic
+from irconv.frameworks.torch.literals import Counted, Dtype, Symbolic
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.shapes import Dimension, static
@@ -51,6 +51,20 @@ class Written(Row):
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         native.config[self.native] = self.rule(draft)
+
+
+@dataclass(frozen=True)
+class Makes(Row):
+    """How many elements an op makes: the length of `axis` of its first result, a size that others may ask for."""
+
+    axis: int | None = 0
+    """None: that of the field `axis`, of flattened values 0."""
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        count = draft.fields.pop("count")
+        axis = (draft.fields["axis"] or 0) if self.axis is None else self.axis
+        if isinstance(count, str):
+            native.config["count"] = Counted(count, axis)
 
 
 @dataclass(frozen=True)

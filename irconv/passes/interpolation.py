@@ -1,4 +1,4 @@
-"""Resizing that no layer of Keras does, of known sizes: one matrix product, or one Gather, for each axis."""
+"""Resizing that a target has no layer for, of known sizes: one matrix product, or one Gather, for each axis."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""``python theano_networks.py FOLDER``, under Python 3.7 with Theano 1.0.5 and Keras 2.2.4: networks run on Theano.
+
+Each is saved as ``NAME.h5``, with an input and what Theano made of it in ``NAME.npz``. BERT's attention and layer norms
+Keras 2.2.4 does not have, so it has no source here.
+"""
+
+import os
+import sys
+
+os.environ["KERAS_BACKEND"] = "theano"
+
+import keras
+import numpy as np
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from networks_keras import NETWORKS, randomised
+
+
+def main(folder):
+    random = np.random.RandomState(11)
+    for name, build in NETWORKS.items():
+        if name == "BERT":
+            continue
+        model = build(keras)
+        randomised(model, random)
+        feeds = [random.randn(2, *model.input_shape[1:]).astype("float32")]
+        model.save(os.path.join(folder, name + ".h5"), include_optimizer=False)
+        np.savez(os.path.join(folder, name + ".npz"), x0=feeds[0], y0=model.predict(feeds))
+
+
+main(sys.argv[1])

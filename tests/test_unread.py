@@ -1,0 +1,130 @@
+"""Models with layers that irconv has no rule for: shown whole, and a first plugin for them; older bundles."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+import irconv
+from irconv import api
+from irconv.cli import main
+from irconv.codec import Native, NativeModel, NativeUse
+from irconv.errors import Refused, UnknownFormat
+from irconv.frameworks.keras.table import TABLE
+from irconv.options import ReadOptions
+from irconv.report.spelt import rows, skeleton
+from tests.helpers import LENET, ROOT
+
+OWN = ROOT / "fixtures" / "keras_foreign"
+REGISTERED = OWN / "tf2.15-registered-h5" / "model.h5"
+OLD = ROOT / "fixtures" / "bundles" / "1.0-dense_2d.irconv"
+HOSTILE = 'x"; import os\n"""\nos.system("touch pwned")\r#\u2028\u202e\\'
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def spelt(path: Path) -> tuple[NativeModel, object] | None:
+    try:
+        return api.native(path)
+    except Refused:
+        return None
+
+
+def test_inspect_shows_the_whole_model_with_the_layers_that_have_no_rule() -> None:
+    found = run("inspect", REGISTERED)
+    assert found.exit_code == 3
+    assert found.stdout.splitlines() == [
+        "layer  class     connected to  weights",
+        "dense  my>Dense  input_1       kernel 5x3, bias 3  irconv has no rule for it",
+    ]
+    assert "irconv has no rule for Keras's my>Dense" in found.stderr
+
+
+def test_a_model_that_is_refused_for_another_reason_is_not_shown() -> None:
+    weights = LENET / "keras2.2.4-lenet4-weights-h5" / "weights.h5"
+    found = run("inspect", weights, "--until", "nothing")
+    assert found.exit_code == 3
+    assert found.stdout == ""
+
+
+def test_a_skeleton_raises_until_it_is_completed_and_then_computes(tmp_path: Path) -> None:
+    path = tmp_path / "plugin.py"
+    assert run("plugin", REGISTERED, "-o", path).stdout == f"wrote {path}: 1 to complete: my>Dense\n"
+    with pytest.raises(Refused, match="Dense: say what it is made of"):
+        irconv.read(REGISTERED, ReadOptions(plugins=(path,)))
+    text = path.read_text().replace(
+        "        raise NotImplementedError",
+        "        from irconv.ir.layers.matrix import MatMul\n        from irconv.ir.layers.tensor_ops import Add\n"
+        "        f = Formula(self, given)\n"
+        '        return f.ends(Add(), f(MatMul(), "x", f.operand("kernel")), f.operand("bias"))\n'
+        "        raise NotImplementedError",
+    )
+    text = text.replace(
+        'return {"y": given["x"]}', 'return {"y": ValueType(given["x"].dtype, (given["x"].shape[0], 3))}'
+    )
+    path.write_text(text)
+    bundle = irconv.read(REGISTERED, ReadOptions(plugins=(path,)))
+    x = np.random.default_rng(0).standard_normal((4, 5), np.float32)
+    kernel, bias = (tensor.data.numpy() for tensor in bundle.tensors.values())
+    (predicted,) = irconv.run(bundle, [x]).values()
+    assert np.allclose(predicted, x @ kernel + bias, atol=1e-6)
+
+
+@pytest.mark.parametrize("path", sorted(OWN.glob("*/model.*")), ids=lambda path: path.parent.name)
+def test_every_skeleton_is_python_that_names_each_class(path: Path) -> None:
+    found = spelt(path)
+    if found is None:  # weights alone, or refused before layers are looked up, such as a cell of one's own
+        assert run("plugin", path, "-o", path.parent / "no.py").exit_code == 3
+        return
+    text = skeleton(*found, path.name)  # type: ignore[arg-type]
+    names: dict[str, object] = {}
+    exec(compile(text, str(path), "exec"), names)
+    marked = {row[1] for row in rows(*found) if row[4]}  # type: ignore[arg-type]
+    if text:
+        (codecs,) = names["CODECS"].values()  # type: ignore[attr-defined]
+        assert {codec.native for codec in codecs} == marked
+
+
+def test_a_hostile_name_stays_text_in_a_skeleton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    layer = Native(HOSTILE, HOSTILE, {HOSTILE: HOSTILE, "units": 3, "nested": {HOSTILE: [HOSTILE]}})
+    model = NativeModel({HOSTILE: layer}, (NativeUse(HOSTILE, ("x",), ("y",)),), (), ())
+    names: dict[str, object] = {}
+    exec(compile(skeleton(model, TABLE, HOSTILE), "plugin.py", "exec"), names)
+    (codec,) = names["CODECS"]["keras"]  # type: ignore[index]
+    assert codec.native == HOSTILE
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_needs_no_plugin_or_can_have_none_is_said(tmp_path: Path) -> None:
+    whole = run("plugin", LENET / "keras2.2.4-lenet4-h5" / "model.h5", "-o", tmp_path / "p.py")
+    assert whole.exit_code == 3
+    assert "every layer of it has a rule" in whole.stderr
+    other = run("plugin", OLD, "-o", tmp_path / "p.py")
+    assert other.exit_code == 3
+    assert "expected a model of Keras" in other.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_of_an_older_format_is_written_in_todays(tmp_path: Path) -> None:
+    found = run("upgrade", OLD, "-o", tmp_path / "new.irconv", "--json")
+    today = json.loads((tmp_path / "new.irconv" / "manifest.json").read_text())["format"]
+    assert json.loads(found.stdout) == {"files": [str(tmp_path / "new.irconv")], "before": "1.0", "after": today}
+    assert irconv.check(tmp_path / "new.irconv") == []
+    before, after = (irconv.read(path) for path in (OLD, tmp_path / "new.irconv"))
+    assert before.source == after.source
+    assert before.layers == after.layers
+    for key, tensor in before.tensors.items():
+        assert np.array_equal(tensor.data.numpy(), after.tensors[key].data.numpy())
+
+
+def test_what_is_no_bundle_is_not_upgraded(tmp_path: Path) -> None:
+    with pytest.raises(UnknownFormat, match="expected a bundle of irconv"):
+        api.upgrade(REGISTERED, tmp_path / "new.irconv")
+    assert list(tmp_path.iterdir()) == []
