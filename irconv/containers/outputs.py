@@ -20,7 +20,7 @@ from types import FrameType
 from typing import Any, TypeAlias
 
 from irconv.containers.renames import exchange, move_new
-from irconv.containers.workspace import Workspace
+from irconv.containers.workspace import Workspace, alone_in
 from irconv.errors import OutputExists, OutputFailed
 
 Own: TypeAlias = Callable[[Path], Collection[str] | None]
@@ -101,7 +101,7 @@ class Output:
         for entry in self._entries:
             _flush(entry.temporary)
         undo: list[Callable[[], object]] = []
-        with _uninterrupted():
+        with alone_in(self._spaces), _uninterrupted():
             try:
                 self._place(undo)
             except BaseException:

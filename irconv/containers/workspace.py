@@ -13,7 +13,8 @@ import os
 import re
 import shutil
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 PREFIX = ".irconv-"
@@ -36,6 +37,22 @@ class Workspace:
         """Remove it with all that is in it, and free the lock."""
         _remove(self.folder)
         os.close(self._lock)
+
+
+@contextmanager
+def alone_in(folders: Iterable[Path]) -> Iterator[None]:
+    """No other run moves its outputs into any of these folders meanwhile: several files of two runs do not mix.
+
+    The folders themselves are locked, so that nothing is left of it; a run that ends, however it does, frees them.
+    Where a system cannot lock folders, a run that meets another one's files says that they were replaced.
+    """
+    with ExitStack() as stack:
+        for folder in sorted({folder.resolve() for folder in folders}):
+            with suppress(OSError):
+                lock = os.open(folder, os.O_RDONLY)
+                stack.callback(os.close, lock)
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def remove_left(parent: Path) -> None:
