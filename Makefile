@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips clean test-legacy
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips clean test-legacy onnx-suite
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -52,6 +52,10 @@ test-legacy: .venv/installed
 zoo: .venv/installed
 	.venv/bin/python benchmarks/architectures.py
 	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
+
+# ONNX's own backend suite, read, written and run in three frameworks: an hour; writes docs/onnx-suite.md
+onnx-suite: .venv/installed
+	.venv/bin/python -m benchmarks.onnx_suite build/onnx-suite.json --targets onnx,torch,keras --page docs/onnx-suite.md
 
 # networks of torchvision, timm and transformers with random weights: hours on two processors, and 20 GB in build/zoo; the files and
 # the results are kept, so that a second run takes up where the first was stopped; writes docs/zoo.md

@@ -15,7 +15,7 @@ from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
 from irconv.ir.layers.base import StoredOperand
-from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.comparisons import And, Cast, Equal, Greater, GreaterOrEqual, Less, LessOrEqual
 from irconv.ir.layers.elementwise import Cos, Neg, Sin, Sqrt
 from irconv.ir.layers.shape_ops import Range, Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Mul, Reshape
@@ -90,6 +90,7 @@ def _counted(layer: Range, given: list[Array]) -> Array:
 
 _RULES: Mapping[type[Any], _Rule] = {
     Add: _of_two(np.add),
+    And: _of_two(np.logical_and),
     Concat: lambda layer, given: np.concatenate(given, axis=layer.axis),
     Cos: lambda _, given: np.cos(given[0]),
     Neg: lambda _, given: np.negative(given[0]),
@@ -98,6 +99,11 @@ _RULES: Mapping[type[Any], _Rule] = {
     Unsqueeze: lambda layer, given: np.expand_dims(given[0], layer.axes),
     Cast: lambda layer, given: given[0].astype(numpy_dtype(layer.dtype)),
     Div: _of_two(np.divide),
+    Equal: _of_two(np.equal),
+    Greater: _of_two(np.greater),
+    GreaterOrEqual: _of_two(np.greater_equal),
+    Less: _of_two(np.less),
+    LessOrEqual: _of_two(np.less_equal),
     Maximum: _of_two(np.maximum),
     Minimum: _of_two(np.minimum),
     Mul: _of_two(np.multiply),

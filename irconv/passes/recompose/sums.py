@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import accumulate
 from typing import TypeAlias
 
 from irconv.ir.bundle import Bundle
@@ -11,7 +12,9 @@ from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.shape_ops import Full
+from irconv.ir.layers.slicing import Split
 from irconv.ir.layers.tensor_ops import Constant
+from irconv.ir.shapes import static
 
 Operand: TypeAlias = StoredOperand | LiteralOperand
 Span: TypeAlias = tuple[int, int]
@@ -85,6 +88,8 @@ class Body:
     _fixed: dict[str, bool] = field(default_factory=dict)
     _same: dict[str, str] = field(default_factory=dict)
     """Fixed value -> the first one that is computed in the same way."""
+    _pieces: dict[str, tuple[int, int] | None] = field(default_factory=dict)
+    """Result of a Split -> its axis, and where it begins."""
     _how: dict[object, str] = field(default_factory=dict)
     _looks: int = 0
     """How often values were looked at: sums of sums can be many in a small file."""
@@ -215,18 +220,26 @@ class Body:
     def _cut(self, value: str) -> tuple[int, int] | None:
         """The axis along which a value is a stretch of what its layer takes, and where that begins."""
         layer = self.layer(value)
+        if isinstance(layer, Split):
+            return self._piece(value, layer)
         if layer is None:
             return None
         settings = layer.settings()
-        if layer.type == "Split" and all(isinstance(size, int) for size in settings["sizes"]):
-            index = list(self.maker[value].outputs.values()).index(value)
-            return settings["axis"], sum(settings["sizes"][:index])
         if layer.type == "Slice" and settings["steps"] == (1,):
             (axis,), (start,) = settings["axes"], settings["starts"]
             size = self.types[self.inputs(value)[0]].shape[axis]
             if isinstance(size, int) and (start is None or isinstance(start, int)):
                 return axis, (start or 0) + (size if (start or 0) < 0 else 0)
         return None
+
+    def _piece(self, value: str, layer: Split) -> tuple[int, int] | None:
+        """The same for one of many pieces, which are all looked at together."""
+        if value not in self._pieces:
+            sizes = static(layer.sizes)
+            starts = None if sizes is None else dict(enumerate(accumulate(sizes, initial=0)))
+            for slot, piece in self.maker[value].outputs.items():
+                self._pieces[piece] = None if starts is None else (layer.axis, starts[int(slot[1:])])
+        return self._pieces[value]
 
     # sums
 
