@@ -59,7 +59,8 @@ def commands(source: Source, target: str, folder: Path, scratch: Path) -> dict[s
     inspects = target == "inspect"
     irconv = ["inspect", path] if inspects else ["convert", path, str(scratch / f"out{target}"), *source.facts]
     turned = not inspects and (source.suffix in CHANNELS_LAST) != (target in CHANNELS_LAST)
-    floor = [source.model, str(folder), str(scratch / "out.raw"), *(["turned"] if turned else [])]
+    words = [word for word, asked in (("turned", turned), ("checked", source.suffix == ".ckpt")) if asked]
+    floor = [source.model, str(folder), str(scratch / "out.raw"), *words]
     bare = inspects or source.model == "small"
     found = {
         "floor": [python, "-m", "benchmarks.floor", *([] if bare else floor)],
@@ -180,7 +181,8 @@ Whole processes, from start to end: CPU seconds of the process and of those it s
 memory of the largest. Of several runs the minimum, and the median in brackets; the ratio is one of minima of CPU
 seconds. Bytecode is there before, and files are in the system's cache. In the same run, in turns with irconv, ran
 
-* the *floor* (`benchmarks/floor.py`): numpy reads the same weights from one file, turns each where the layouts differ,
+* the *floor* (`benchmarks/floor.py`): numpy reads the same weights from one file, turns each where the layouts differ
+  (of a checkpoint it computes each tensor's CRC32C, too),
   writes the same bytes, and flushes them to the disk as irconv does. For small models and `inspect` it is an
   interpreter that imports numpy and h5py. Where nothing is turned irconv can be below it: it lets the system copy;
 * the framework's *own way*, in CPU seconds, where there is one and it is installed: WAYS.

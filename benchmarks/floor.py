@@ -1,8 +1,9 @@
 """The floor: what any program in Python has to do that reads weights, turns them, and writes the same bytes.
 
-``python -m benchmarks.floor MODEL FOLDER OUTPUT [turned]`` reads ``MODEL.raw`` tensor by tensor and writes one file;
-with ``turned`` each matrix and kernel is written with its channels at the other end. Like irconv it flushes the file to
-the disk. ``python -m benchmarks.floor`` alone imports what reading a file takes.
+``python -m benchmarks.floor MODEL FOLDER OUTPUT [turned] [checked]`` reads ``MODEL.raw`` tensor by tensor and writes
+one file; with ``turned`` each matrix and kernel is written with its channels at the other end, with ``checked`` the
+CRC32C of each tensor is computed before, as the formats demand that keep one. Like irconv it flushes the file to the
+disk. ``python -m benchmarks.floor`` alone imports what reading a file takes.
 """
 
 from __future__ import annotations
@@ -37,11 +38,25 @@ def turned(source: BinaryIO, destination: BinaryIO, shape: tuple[int, ...]) -> N
         destination.write(np.ascontiguousarray(array[row : row + _ROWS]).data)
 
 
-def main(model: str, folder: Path, output: Path, turn: bool) -> None:
-    """Read, turn, write."""
+def checked(source: BinaryIO, nbytes: int) -> None:
+    """Compute the CRC of what comes next, and go back to its start."""
+    import crc32c
+
+    buffer, crc, start = memoryview(bytearray(_BYTES)), 0, source.tell()
+    while nbytes:
+        count = source.readinto(buffer[: min(_BYTES, nbytes)])  # type: ignore[attr-defined]
+        crc = crc32c.crc32c(buffer[:count], crc)
+        nbytes -= count
+    source.seek(start)
+
+
+def main(model: str, folder: Path, output: Path, turn: bool, check: bool) -> None:
+    """Read, check, turn, write."""
     shapes = [tuple(shape) for shape in json.loads((folder / f"{model}.shapes").read_text())]
     with (folder / f"{model}.raw").open("rb", buffering=0) as source, output.open("xb") as destination:
         for shape in shapes:
+            if check:
+                checked(source, 4 * prod(shape))
             if turn and len(shape) in _ORDERS:
                 turned(source, destination, shape)
             else:
@@ -52,6 +67,6 @@ def main(model: str, folder: Path, output: Path, turn: bool) -> None:
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
-        main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "turned" in sys.argv[4:])
+        main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), "turned" in sys.argv[4:], "checked" in sys.argv[4:])
     else:
         import h5py  # noqa: F401

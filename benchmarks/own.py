@@ -31,6 +31,14 @@ def _from_safetensors(source: Path, destination: Path) -> None:
     torch.save(load_file(source), destination)
 
 
+def _checkpoint(source: Path, destination: Path) -> None:
+    import tensorflow
+    from safetensors.numpy import save_file
+
+    reader = tensorflow.train.load_checkpoint(str(source / "model.ckpt"))
+    save_file({key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()}, destination)
+
+
 def _keras_summary(source: Path, _: Path) -> None:
     import keras
 
@@ -44,6 +52,11 @@ _WAYS: Mapping[tuple[str, str], tuple[str, tuple[str, ...], Callable[[Path, Path
     (".h5", "inspect"): ("Keras: load_model, summary", ("keras",), _keras_summary),
     (".keras", "inspect"): ("Keras: load_model, summary", ("keras",), _keras_summary),
     (".pt", ".safetensors"): ("torch.load, safetensors' save_file", ("torch", "safetensors"), _to_safetensors),
+    (".ckpt", ".safetensors"): (
+        "TensorFlow: load_checkpoint, safetensors' save_file",
+        ("tensorflow", "safetensors"),
+        _checkpoint,
+    ),
     (".safetensors", ".pt"): ("safetensors' load_file, torch.save", ("torch", "safetensors"), _from_safetensors),
 }
 

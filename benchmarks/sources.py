@@ -185,7 +185,7 @@ SOURCES = (
     *(Source(model, ".h5", by_keras, (".onnx", ".py", ".irconv", ".safetensors", ".keras")) for model in _NETWORKS),
     *(Source(model, ".keras", by_keras, (".py", ".h5")) for model in _NETWORKS),
     *(Source(model, ".onnx", by_conversion, (".keras",)) for model in _NETWORKS),
-    *(Source(model, ".ckpt", checkpoint, (".onnx",)) for model in _NETWORKS),
+    *(Source(model, ".ckpt", checkpoint, (".onnx", ".safetensors")) for model in _NETWORKS),
     Source("NASNetLarge", ".h5", by_keras, (".py",)),
     *(Source(model, ".pt", by_torch, (".safetensors", "inspect")) for model in _STATES),
     *(Source(model, ".safetensors", as_safetensors, (".pt", ".irconv")) for model in _STATES),

@@ -151,9 +151,11 @@ def _laid_out(bundle: Bundle, graphs: bool) -> Bundle:
 
     if graphs:
         from irconv.passes import recompose
+        from irconv.passes.recompose import attention
 
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
-        return recompose.run(channels_last.run(recompose.run(bundle)))
+        bundle = recompose.run(channels_last.run(recompose.run(bundle)))
+        return attention.run(bundle) if bundle.source.framework == "tensorflow" else bundle
     return channels_last.run(bundle)
 
 

@@ -1,4 +1,4 @@
-"""Constants of an element type that a target lacks, in float32: those whose values are cast before anything is done."""
+"""Constants of an element type that a target lacks, in float32: those that are cast before anything else is done."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.tensors import LazyTensor
-from irconv.passes import remove_identity
 from irconv.passes.stored_operands import CastTo
 
 
@@ -40,4 +39,4 @@ def run(bundle: Bundle, lacking: str) -> Bundle:
         else:
             continue
         layers[node.layer] = layer.model_copy(update={"operands": {"value": wide}})
-    return bundle if layers == bundle.layers else remove_identity.run(replace(bundle, layers=layers, tensors=tensors))
+    return bundle if layers == bundle.layers else replace(bundle, layers=layers, tensors=tensors)

@@ -52,11 +52,10 @@ def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
         bundle = decompose.run(unroll_scans.run(bundle), _fits(dialect), split)
     bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
-    bundle = _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
-    return _each_its_own(bundle) if dialect.operators == "TensorFlowOpLayer" else bundle
+    return _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
 
 
-def _each_its_own(bundle: Bundle) -> Bundle:
+def each_its_own(bundle: Bundle) -> Bundle:
     """A transpose for each of its uses: where an operator is one node of a graph, it is called once."""
     graph = bundle.graph
     if graph is None:

@@ -19,7 +19,7 @@ from irconv.frameworks import Made
 from irconv.frameworks.keras import joins, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
-from irconv.frameworks.keras.lower import lower
+from irconv.frameworks.keras.lower import each_its_own, lower
 from irconv.frameworks.keras.naming import name_layers
 from irconv.frameworks.keras.nesting import nest
 from irconv.frameworks.keras.ordering import order_layers
@@ -127,6 +127,7 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
         raise Refused("model", "holds weights without a graph, and a Keras model needs one", remedy)
     lowered = lower(bundle, dialect)
     turned = to_channels_last.run(lowered, native_axes(dialect.table), options.io == "native")
+    turned = each_its_own(turned) if dialect.operators == "TensorFlowOpLayer" else turned
     assert turned.graph is not None, "passes keep it"
     native = encode(turned, dialect.table)
     constants, trained = _constants(turned)

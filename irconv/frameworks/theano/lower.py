@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from irconv.errors import Problems
+from irconv.frameworks.theano.parts import split
 from irconv.frameworks.theano.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
-from irconv.ir.layers.base import Layer
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import MaxPool
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.slicing import Flip, Select
+from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import Padding, explicit_padding
 from irconv.ir.shapes import Shape
 from irconv.passes import decompose, padding, stored_operands
@@ -23,9 +26,15 @@ _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 def lower(bundle: Bundle) -> Bundle:
     """The same function in types, paddings and results that the table can write. Raises `Refused`."""
     bundle = _with_sequences(stored_operands.run(bundle))
-    bundle = decompose.run(bundle, TABLE.has)
+    bundle = decompose.run(bundle, _has, split)
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
-    return decompose.run(bundle, TABLE.has)
+    return decompose.run(bundle, _has, split)
+
+
+def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    """Whether the table has a layer; its padding only puts elements there."""
+    cuts = isinstance(layer, Pad) and any(isinstance(n, int) and n < 0 for pair in layer.pads for n in pair)
+    return not cuts and TABLE.has(layer, given)
 
 
 def _native_padding(layer: Layer, sizes: Shape, window: _Window) -> Padding | None:

@@ -195,13 +195,13 @@ class Work:
 
     def _replaced(self, rule: Rule, number: Place, root: Node) -> bool:
         for match in self.matches(rule.pattern, next(iter(root.outputs.values())), Match(self)):
-            made = rule.build(match) if self._is_closed(match, root) else None
+            made = rule.build(match) if self.is_closed(match, root) else None
             if made is not None:
                 self._put(number, root, match, made)
                 return True
         return False
 
-    def _is_closed(self, match: Match, root: Node) -> bool:
+    def is_closed(self, match: Match, root: Node) -> bool:
         """Whether nothing outside a match uses what is made inside it."""
         inside = {id(node): node for node in match.inside}.values()
         taken = Counter(value for node in inside for value in node.inputs.values())
