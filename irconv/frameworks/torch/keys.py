@@ -59,6 +59,7 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
 
     A layer whose tensors lie otherwise than its module has them (``in_proj_weight``) becomes a function of them.
     """
+    model = _called_again(model)
     found = Places(model)
     layers, uses = dict(model.layers), list(model.uses)
     scopes = {use.layer: tuple(part for part in use.scope.split("/") if part) for use in reversed(uses)}
@@ -104,6 +105,19 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
     found.model = replace(model, layers=layers, uses=tuple(uses))
     found.paths, found.tensors = _apart(wanted, loose, {key: layers[key[0]].tensors[key[1]].path for key in loose})
     return found
+
+
+def _called_again(model: NativeModel) -> NativeModel:
+    """The model with layers of one module, read at each of its calls, as one layer."""
+    first: dict[tuple[object, ...], str] = {}
+    same: dict[str, str] = {}
+    for use in model.uses:
+        layer = model.layers[use.layer]
+        if layer.tensors and is_kept(layer):
+            tensors = tuple((slot, w.path, w.data.changes, w.literal) for slot, w in layer.tensors.items())
+            key = (use.scope, layer.type, repr(sorted(layer.config.items())), tensors)
+            same[use.layer] = first.setdefault(key, use.layer)
+    return replace(model, uses=tuple(replace(use, layer=same.get(use.layer, use.layer)) for use in model.uses))
 
 
 def _own_modules(layers: Mapping[str, Native], scopes: Mapping[str, Path], names: Mapping[str, str]) -> dict[Path, str]:

@@ -165,15 +165,25 @@ def rolled(lines: list[str], module: Module) -> list[str]:
     """The statements with those that come again for each module of a list as a loop."""
     for place, count in _lists(module, ()):
         named = access(place)
-        last = f"self.{named}[{count - 1}]"
         whole = _rolled(lines, named, count)
-        if whole is lines and lines[-1].startswith("return ") and last in lines[-1]:
-            target = next((line.partition(" = ")[0] for line in lines if f"self.{named}[0]" in line), "")
-            spread = [*lines[:-1], f"{target} = {lines[-1].removeprefix('return ')}", f"return {target}"]
-            again = _rolled(spread, named, count) if target.isidentifier() else spread
+        if whole is lines and (spread := _with_name(lines, named)) is not None:
+            again = _rolled(spread, named, count)
             whole = lines if again is spread else again
         lines = whole
     return lines
+
+
+def _with_name(lines: list[str], named: str) -> list[str] | None:
+    """The statements with what is returned under the name that an earlier turn gave it; None where none did."""
+
+    def unmarked(text: str) -> str:
+        return re.sub(re.escape(f"self.{named}[") + r"\d+\]", _HERE, text)
+
+    wanted = unmarked(lines[-1].removeprefix("return "))
+    for target, _, value in (line.partition(" = ") for line in lines[:-1]):
+        if target.isidentifier() and unmarked(value) == wanted:
+            return [*lines[:-1], f"{target} = {lines[-1].removeprefix('return ')}", f"return {target}"]
+    return None
 
 
 def _lists(module: Module, at: Path) -> Iterator[tuple[Path, int]]:
