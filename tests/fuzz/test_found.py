@@ -26,6 +26,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "onnx-no-nodes": (DamagedFile, "expected at least one output, got none"),
     "onnx-no-outputs": (DamagedFile, "expected at least one output, got none"),
     "onnx-node-without-outputs": (DamagedFile, "expected at least one output, got none"),
+    "onnx-pad-takes-more-than-there-is": (Refused, "takes more than there is of an axis of 3"),
     "onnx-tensors-of-a-body": None,
     "onnx-texts-that-are-bytes": (DamagedFile, "expected texts in UTF-8, got b'"),
     "onnx-value-twice": (DamagedFile, "which is there already"),

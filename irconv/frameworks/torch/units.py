@@ -95,12 +95,12 @@ def _parts(scope: str, rest: dict[str, tuple[int, ...]], roles: Mapping[str, str
 
 def _recurrent(scope: str, rest: dict[str, tuple[int, ...]]) -> list[Unit]:
     """A unit for each layer and direction; a module may have several of both."""
-    found: dict[tuple[str, str], dict[str, Part]] = {}
-    for local in list(rest):
+    named: dict[tuple[str, str], dict[str, str]] = {}
+    for local in rest:
         if match := _RECURRENT.fullmatch(local):
             kind, matrix, layer, reverse = match.groups()
-            part = Part(f"{scope}.{local}".lstrip("."), rest.pop(local))
-            found.setdefault((layer or "", reverse or ""), {})[_ROLES[kind, matrix]] = part
+            named.setdefault((layer or "", reverse or ""), {})[_ROLES[kind, matrix]] = local
+    found = {key: _parts(scope, rest, roles) for key, roles in named.items() if _is_whole(rest, roles)}
     units = []
     for (layer, reverse), parts in found.items():
         units_per_gate = parts["projection"].shape[1] if "projection" in parts else None
@@ -109,6 +109,12 @@ def _recurrent(scope: str, rest: dict[str, tuple[int, ...]]) -> list[Unit]:
         family = _GATES.get(gates, "RNN")
         units.append(Unit(name, family, parts, family))
     return units
+
+
+def _is_whole(rest: Shapes, roles: Mapping[str, str]) -> bool:
+    """Whether the matrices of a recurrent layer are all there; a name alone does not make one."""
+    matrices = [rest[roles[role]] for role in ("kernel", "recurrent_kernel", "projection") if role in roles]
+    return {"kernel", "recurrent_kernel"} <= roles.keys() and all(len(s) == 2 and all(s) for s in matrices)
 
 
 def _packed(scope: str, rest: dict[str, tuple[int, ...]]) -> list[Unit]:

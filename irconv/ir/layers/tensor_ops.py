@@ -131,6 +131,10 @@ class Concat(Layer):
         return {"y": np.concatenate(list(known.values()), self.axis)} if len(known) == len(given) else None
 
 
+_LONGEST = 2**31
+"""Of an axis whose size is not known: what is cut off has to be a number of every target's."""
+
+
 class Pad(Layer):
     """Elements put around the value: `pads` holds (before, after) of every axis, batch and channels included.
 
@@ -163,6 +167,9 @@ class Pad(Layer):
             wide = [n for n in (before, after) if isinstance(n, int) and n > size + longest]
             if wide:
                 raise ValueError(f"padding of mode {self.mode} by {wide[0]} does not fit an axis of {size}")
+        cut = sum(max(-n, 0) for n in (before, after) if isinstance(n, int))
+        if cut > (size if isinstance(size, int) else _LONGEST):
+            raise ValueError(f"padding by {before} and {after} takes more than there is of an axis of {size}")
         return (Size.of(size) + before + after).dimension
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:

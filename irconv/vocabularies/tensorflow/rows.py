@@ -94,7 +94,10 @@ def given_or_constant(name: str, field: str, value: Any, dtype: str, draft: Draf
     if unknown := [size for size in flattened(value) if isinstance(size, str)]:
         raise draft.refuse(f"its {field} depends on sizes that are not known: {', '.join(map(str, unknown))}")
     native.inputs.append(name)
-    data = LazyTensor.of(np.asarray(value, numpy_dtype(dtype)))
+    try:
+        data = LazyTensor.of(np.asarray(value, numpy_dtype(dtype)))
+    except OverflowError as error:
+        raise draft.refuse(f"its {field} is {value}, and TensorFlow takes numbers of {dtype} there") from error
     native.tensors[name] = NativeWeight(f"{draft.name}/{name}", data, literal=True)
 
 
