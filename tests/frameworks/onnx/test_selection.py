@@ -173,6 +173,13 @@ def test_what_is_counted_may_be_nothing_at_all() -> None:
     assert bounds(Size.of("N")) == (1, np.inf)
 
 
+def test_the_mask_of_a_dropout_keeps_everything(tmp_path: Path) -> None:
+    text = "a (float[N,9] x) => (float[N,9] y, bool[N,9] mask) { y, mask = Dropout(x) }"
+    y, mask = irconv.run(Model("dropout", text, (X,), ()).save(tmp_path), [X]).values()
+    np.testing.assert_array_equal(y, X)
+    np.testing.assert_array_equal(mask, np.ones(X.shape, bool))
+
+
 def test_a_target_without_such_layers_says_where_the_model_could_end(tmp_path: Path) -> None:
     path = MODELS[-1].save(tmp_path)
     text = rejection(lambda: irconv.convert(path, tmp_path / "m.keras"), Refused)

@@ -65,9 +65,15 @@ def _same(reader: ModelReader, op: Op) -> None:
 
 
 def _dropout(reader: ModelReader, op: Op) -> None:
-    """The identity at inference; its mask is of no use there."""
+    """The identity at inference; its mask keeps everything."""
     if len(op.inputs) > 2 and op.given(2) and reader.number(op, 2):
         raise Refused(op.where, "is in training mode")
+    if len(op.outputs) > 1 and op.outputs[1]:
+        dtype, shape = reader.type_of(op.given(0))
+        mask = (
+            Full(shape=shape, value=True, dtype="bool") if op.version >= 10 else Full(shape=shape, value=1, dtype=dtype)
+        )
+        reader.importer.place(mask, {}, [op.outputs[1]], name=op.outputs[1], where=op.where)
     rate = op.attribute("ratio")
     if rate is None:
         rate = reader.number(op, 1) if op.given(1) else 0.5

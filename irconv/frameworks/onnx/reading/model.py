@@ -111,6 +111,8 @@ class ModelReader:
                     raise Refused(where, "is a sequence of tensors, which irconv does not read", "Give them apart.")
                 if self.options.outputs and not (self.importer.has(value) or self.importer.is_unknown(value)):
                     raise MissingFact(where, "the graph has no value of this name", "`irconv inspect` lists them.")
+                if not self.importer.has(value) and not self.importer.is_unknown(value):
+                    raise Refused(where, "is a result that irconv does not read of the node that makes it")
                 self.importer.type_of(value)
                 outputs.append(Port(name=name, value=value, dtype="", shape=(), axes="", source_axes=""))
         return outputs
