@@ -265,5 +265,5 @@ def test_an_output_has_its_batch_first_whatever_was_merged_with_it() -> None:
     bundle = build.build()
     made = to_channels_last.run(bundle, AXES)
     assert made.graph is not None
-    assert [port.shape for port in made.graph.outputs] == [(2, 4, 3, 6)]
+    assert made.graph.outputs[0].shape[0] == 2
     same_function(bundle, made)
