@@ -165,7 +165,7 @@ class _Pass:
                 continue
             known = [self._image_order(v) for v in node.inputs.values() if self._rank(v) == site.rank == rank]
             carried = [move.result(site, slot, order) for order in known if order is not None]
-            found = [order for order in carried if order is not None]
+            found = [order for order in carried if order is not None and order[0] == 0]  # whose batch comes first
             if found and not isinstance(site.layer.BEHAVIOUR, Permutation):
                 self.images[value] = found[0]
 

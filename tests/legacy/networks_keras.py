@@ -87,15 +87,19 @@ NETWORKS: dict[str, Callable[[Any], Any]] = {
 
 def randomised(model: Any, random: Any) -> None:
     """Weights that are nobody's defaults, and keep values from growing: norms have statistics of their own."""
-    arrays = []
-    for weight, given in zip(model.weights, model.get_weights()):
-        if "variance" in weight.name:
-            array = random.uniform(0.5, 1.5, given.shape)
-        elif "gamma" in weight.name:
-            array = random.uniform(0.7, 1.3, given.shape)
-        elif given.ndim < 2:
-            array = 0.1 * random.standard_normal(given.shape)
-        else:
-            array = given + 0.02 * random.standard_normal(given.shape)
-        arrays.append(array.astype(given.dtype))
-    model.set_weights(arrays)
+    for layer in model.layers:
+        layer.set_weights(
+            [_array(weight.name, given, random) for weight, given in zip(layer.weights, layer.get_weights())]
+        )
+
+
+def _array(name: str, given: Any, random: Any) -> Any:
+    if "variance" in name:
+        array = random.uniform(0.5, 1.5, given.shape)
+    elif "gamma" in name:
+        array = random.uniform(0.7, 1.3, given.shape)
+    elif given.ndim < 2:
+        array = 0.1 * random.standard_normal(given.shape)
+    else:
+        array = given + 0.02 * random.standard_normal(given.shape)
+    return array.astype(given.dtype)

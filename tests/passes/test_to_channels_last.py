@@ -252,3 +252,18 @@ def test_a_vector_of_the_channels_needs_no_transpose_either_way() -> None:
     taken = to_channels_last.taken_in(turned, turned.graph, to_channels_last.turns(turned, AXES))
     assert taken.graph is not None
     assert "Transpose" not in [taken.layers[node.layer].type for node in taken.graph.nodes]
+
+
+def test_an_output_has_its_batch_first_whatever_was_merged_with_it() -> None:
+    build = Builder(x=(2, 3, 5, 4))
+    conv = Conv(stride=(1, 1), dilation=(1, 1), groups=1, padding=NONE)
+    build.add("conv", conv, "x", kernel=numbers(6, 3, 2, 2))
+    build.add("merged", Reshape(shape=(1, 12, 4, 3)), "conv")
+    norm = BatchNorm(epsilon=1e-5, momentum=0.9)
+    build.add("norm", norm, "merged", mean=numbers(12), variance=numbers(12) ** 2 + 1)
+    build.add("y", Reshape(shape=(2, 6, 4, 3)), "norm").add("z", Relu(), "y")
+    bundle = build.build()
+    made = to_channels_last.run(bundle, AXES)
+    assert made.graph is not None
+    assert made.graph.outputs[0].shape[0] == 2
+    same_function(bundle, made)

@@ -24,6 +24,7 @@ from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.recurrent_base import Recurrent
+from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.tensor_ops import Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.manifest import TensorRecord
@@ -88,6 +89,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
         if isinstance(layer, Discretization):  # Keras 3 casts its input to the dtype of an integer result
             return False
         if isinstance(layer, Pad) and not pads_as_keras(layer, mirrors=dialect.operators != "TensorFlowOpLayer"):
+            return False
+        if isinstance(layer, Resize) and not all(scale == int(scale) for scale in layer.scales or ()):
             return False
         if isinstance(layer, Recurrent) and given.keys() & _NOT_IN_KERAS:
             return False
