@@ -255,7 +255,7 @@ def is_kept(layer: Native) -> bool:
 def spelling(native: str) -> Form:
     """How a native type is written; ``nn.LSTM of 4`` is a module of several layers or directions, of so many states."""
     module, several, count = native.partition(" of ")
-    if several and isinstance(form := SPELLINGS[module], Recurrent):
+    if several and isinstance(form := SPELLINGS.get(module), Recurrent):
         return replace(form, directions=int(count))
     return SPELLINGS.get(native) or Call(native)
 
