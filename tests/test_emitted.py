@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from tests.helpers import import_file, root
+from tests.helpers import ROOT, import_file
 
-FOLDER = root() / "examples" / "emitted"
+FOLDER = ROOT / "examples" / "emitted"
 make = import_file(FOLDER / "make.py")
 
 

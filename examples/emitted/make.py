@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -59,7 +60,9 @@ class ResNet50(nn.Module):
 
 
 class Excitation(nn.Module):
-    def __init__(self, width: int, inside: int, gate: Callable[[Tensor], Tensor], act: Callable[[Tensor], Tensor]) -> None:
+    def __init__(
+        self, width: int, inside: int, gate: Callable[[Tensor], Tensor], act: Callable[[Tensor], Tensor]
+    ) -> None:
         super().__init__()
         self.fc1, self.fc2 = nn.Conv2d(width, inside, 1), nn.Conv2d(inside, width, 1)
         self.gate, self.act = gate, act
@@ -68,13 +71,24 @@ class Excitation(nn.Module):
         return x * self.gate(self.fc2(self.act(self.fc1(F.adaptive_avg_pool2d(x, 1)))))
 
 
-def convolution(before: int, after: int, size: int, stride: int, act: type[nn.Module] | None, groups: int = 1) -> nn.Sequential:
+def convolution(
+    before: int, after: int, size: int, stride: int, act: type[nn.Module] | None, groups: int = 1
+) -> nn.Sequential:
     parts = [nn.Conv2d(before, after, size, stride, size // 2, groups=groups, bias=False), nn.BatchNorm2d(after)]
     return nn.Sequential(*parts, *([act(inplace=True)] if act else []))
 
 
 class Inverted(nn.Module):
-    def __init__(self, before: int, inside: int, after: int, size: int, stride: int, act: type[nn.Module], squeeze: nn.Module | None) -> None:
+    def __init__(
+        self,
+        before: int,
+        inside: int,
+        after: int,
+        size: int,
+        stride: int,
+        act: type[nn.Module],
+        squeeze: nn.Module | None,
+    ) -> None:
         super().__init__()
         parts: list[nn.Module] = [] if inside == before else [convolution(before, inside, 1, 1, act)]
         parts.append(convolution(inside, inside, size, stride, act, inside))
@@ -109,12 +123,14 @@ def mobilenet_v3() -> nn.Module:
         squeeze = Excitation(inside, max(8, inside // 32 * 8), F.hardsigmoid, F.relu) if squeezed else None
         features.append(Inverted(before, inside, after, size, stride, act, squeeze))
     features.append(convolution(96, 576, 1, 1, nn.Hardswish))
-    return Classifier(features, nn.Sequential(nn.Linear(576, 1024), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(1024, 1000)))
+    return Classifier(
+        features, nn.Sequential(nn.Linear(576, 1024), nn.Hardswish(), nn.Dropout(0.2), nn.Linear(1024, 1000))
+    )
 
 
 def efficientnet_b0() -> nn.Module:
-    rows = ((1, 16, 3, 1, 1), (6, 24, 3, 2, 2), (6, 40, 5, 2, 2), (6, 80, 3, 2, 3), (6, 112, 5, 1, 3), (6, 192, 5, 2, 4),
-            (6, 320, 3, 1, 1))  # fmt: skip
+    rows = ((1, 16, 3, 1, 1), (6, 24, 3, 2, 2), (6, 40, 5, 2, 2), (6, 80, 3, 2, 3), (6, 112, 5, 1, 3),
+            (6, 192, 5, 2, 4), (6, 320, 3, 1, 1))  # fmt: skip
     features: list[nn.Module] = [convolution(3, 32, 3, 2, nn.SiLU)]
     before = 32
     for ratio, after, size, stride, count in rows:
@@ -142,10 +158,10 @@ class Double(nn.Module):
 class Up(nn.Module):
     def __init__(self, before: int, after: int) -> None:
         super().__init__()
-        self.up, self.double = nn.ConvTranspose2d(before, after, 2, 2), Double(before, after)
+        self.up, self.conv = nn.ConvTranspose2d(before, after, 2, 2), Double(before, after)
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.double(torch.cat([skip, self.up(x)], dim=1))
+        return self.conv(torch.cat([skip, self.up(x)], dim=1))
 
 
 class UNet(nn.Module):
@@ -153,8 +169,8 @@ class UNet(nn.Module):
         super().__init__()
         widths = (64, 128, 256, 512, 1024)
         self.stem = Double(3, 64)
-        self.down = nn.ModuleList([Double(a, b) for a, b in zip(widths, widths[1:], strict=False)])
-        self.up = nn.ModuleList([Up(b, a) for a, b in reversed(list(zip(widths, widths[1:], strict=False)))])
+        self.down = nn.ModuleList([Double(a, b) for a, b in pairwise(widths)])
+        self.up = nn.ModuleList([Up(b, a) for a, b in reversed(list(pairwise(widths)))])
         self.head = nn.Conv2d(64, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
