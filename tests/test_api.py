@@ -11,7 +11,7 @@ import pytest
 
 import irconv
 from irconv import api
-from irconv.errors import MissingFact, OutputFailed, UnknownFormat, UnusedOption
+from irconv.errors import MissingFact, Refused, UnknownFormat, UnusedOption
 from tests.helpers import GOLDEN_ERROR, error, golden, lenet, read_case, rejection, turned
 
 CASE = golden("tf2.15-flatten_dense")
@@ -120,11 +120,15 @@ def test_a_missing_source_is_refused_by_name(path: str, tmp_path: Path) -> None:
         assert text == f"{tmp_path / path}: there is no such file or folder."
 
 
-def test_a_bad_destination_is_found_before_the_source_is_read(tmp_path: Path) -> None:
+def test_a_bad_destination_and_a_bad_source_are_said_at_once(tmp_path: Path) -> None:
     missing = tmp_path / "nowhere.h5"
-    assert "expected a name that ends in" in rejection(lambda: irconv.convert(missing, tmp_path / "m.x"), UnknownFormat)
+    text = rejection(lambda: irconv.convert(missing, tmp_path / "m.x"), Refused)
+    assert "expected a name that ends in" in text
+    assert "there is no such file" in text
     (tmp_path / "m.onnx").touch()
-    assert "exists already" in rejection(lambda: irconv.convert(missing, tmp_path / "m.onnx"), OutputFailed)
+    text = rejection(lambda: irconv.convert(missing, tmp_path / "m.onnx"), Refused)
+    assert "exists already" in text
+    assert "there is no such file" in text
 
 
 def test_check_finds_what_a_shape_breaks_and_what_a_digest_breaks_at_once(tmp_path: Path) -> None:

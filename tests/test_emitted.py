@@ -17,6 +17,7 @@ def plain(text: str) -> str:
     return re.sub(r"\((Torch|Keras) [^)]*\)", r"(\1)", text, count=1)
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
 @pytest.mark.parametrize("name", make.NETWORKS)
 def test_an_example_is_what_is_written_today(name: str) -> None:
     there = (FOLDER / f"{name}.py").read_text()

@@ -16,7 +16,7 @@ from irconv.cli import main
 from tests.documentation.stage import OF_PAGE, STAGE
 from tests.helpers import ROOT
 
-OTHERS = {"docs/adopt.md": "tests/adoption/test_page.py"}
+OTHERS = {"docs/adopt.md": "tests/adoption/test_page.py", "docs/python.md": "tests/test_python_docs.py"}
 """Pages whose commands another test runs, with what they print."""
 PAGES = ("README.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 SETTING = {

@@ -74,6 +74,8 @@ def _placed(root: list[Part], path: Sequence[str], layer: Native, before: Sequen
     parts = root
     for name in path[:-1]:
         if not parts or parts[-1].name != name:
+            if any(part.name == name for part in parts):
+                return False  # its modules are called apart from one another
             parts.append(Part(name))
         if parts[-1].layer is not None:
             return False

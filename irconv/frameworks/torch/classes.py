@@ -196,7 +196,8 @@ def _class_name(instances: Sequence[Module], taken: set[str]) -> str:
         words = [*words[:-1], _singular(words[-1])]
     base = "".join(word[:1].upper() + word[1:] for word in words)
     base = base if base.lower() not in ("layer", "stage", "group") else f"{base}Block"
-    base = name = class_words().identifier(base)
+    base = class_words().identifier(base)
+    base = name = f"{base[:-1]}Block" if base.endswith("_") else base
     number = 1
     while name in taken:
         number += 1

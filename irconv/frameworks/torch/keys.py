@@ -13,6 +13,8 @@ from irconv.frameworks.torch.names import ATTRIBUTES
 from irconv.frameworks.torch.spelling import is_kept
 from irconv.ir.bundle import Bundle
 
+LAYER_NORM = "F.layer_norm"
+"""The native type of a layer norm whose weights are not a submodule's."""
 _MOST_NUMBERS = 64
 _MOST_EMPTY = 16
 """Numbers that a list may leave out, beside one for each that it has: what has none there is ``nn.Identity``."""
@@ -174,7 +176,7 @@ def _as_function(layer: Native) -> Native | None:
         return replace(layer, type="F.embedding", config={})
     if kind == "LayerNorm" and len(layer.tensors) == 2:
         config = {name: layer.config[name] for name in ("normalized_shape", "eps")}
-        return replace(layer, type="F.layer_norm", config=config)
+        return replace(layer, type=LAYER_NORM, config=config)
     return None
 
 

@@ -42,7 +42,7 @@ REFUSED: dict[str, tuple[int, str]] = {
     "MaxPoolWithIndices": (4, "(MaxPoolWithIndices): TensorFlow has no layer for it"),
     "NonMaxSuppression": (3, "TensorFlow has no layer for it"),
     "NonZero": (3, "TensorFlow has no layer for it"),
-    "ReduceAlong": (10, "TensorFlow has no layer for it"),
+    "ReduceAlong": (13, "TensorFlow has no layer for it"),
     "Resize": (8, "(Resize): "),
     "ScatterElements": (3, "can only be written with reduction='none'"),
     "ScatterND": (2, "can only be written with reduction='none'"),

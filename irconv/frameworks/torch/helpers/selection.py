@@ -26,8 +26,8 @@ def non_max_suppression(
     scores: Tensor,
     most: Tensor,
     iou_threshold: Tensor,
-    score_threshold: Tensor | None,
-    form: str,
+    score_threshold: Tensor | None = None,
+    form: str = "corners",
 ) -> Tensor:
     """Rows of image, class and box: from the highest score down, without boxes that overlap one taken before."""
     first, second = boxes[..., :2], boxes[..., 2:]
@@ -42,7 +42,9 @@ def non_max_suppression(
         order = torch.argsort(values, descending=True, stable=True).tolist()
         kept: list[int] = []
         for box in order:
-            if len(kept) == int(most) or (score_threshold is not None and values[box] <= score_threshold):
+            if len(kept) == int(most) or (
+                score_threshold is not None and values[box] <= score_threshold
+            ):
                 break
             sides = torch.minimum(high[image, box], high[image, kept])
             sides = sides - torch.maximum(low[image, box], low[image, kept])
