@@ -173,8 +173,8 @@ class _Walk:
 
 
 def _masked(walk: _Walk, value: str) -> tuple[str, str | None, bool] | None:
-    """The scores, the mask (of numbers that are added, or of truth values), and whether what is barred is minus
-    infinity; None where neither."""
+    """The scores, the mask of truth values, and whether what is barred is minus infinity; None where there is a mask of
+    another kind."""
     where = walk.node(value, "Where")
     if where is not None:
         number = walk.work.number(where.inputs["x1"])
@@ -187,11 +187,33 @@ def _masked(walk: _Walk, value: str) -> tuple[str, str | None, bool] | None:
         return value, None, True
     walk.passed(added)
     left, right = added.inputs.values()
-    is_score = any(walk.node(left, kind) is not None for kind in ("Mul", "Div", "MatMul", "Einsum"))
-    probe = _Walk(walk.work)
-    if is_score and probe.scores(left) is not None:
-        return left, right, True
-    return right, left, True
+    for scores, mask in ((left, right), (right, left)):
+        truths = _truths(walk.work, mask)
+        if truths is not None and _Walk(walk.work).scores(scores) is not None:
+            return scores, truths, False
+    return None
+
+
+def _truths(work: Work, value: str) -> str | None:
+    """The truth values b of a mask ``(1 - b) number``, of a number that bars; None for any other mask of numbers, which
+    not every framework's attention can take."""
+
+    def made(value: str, kind: str) -> list[str]:
+        place = work.maker.get(value)
+        node = None if place is None else work.nodes.get(place)
+        return list(node.inputs.values()) if node is not None and work.layers[node.layer].type == kind else []
+
+    factors = made(value, "Mul")
+    if len(factors) != 2:
+        return None
+    for rest, factor in (factors, factors[::-1]):
+        number, pair = work.number(factor), made(rest, "Sub")
+        if number is None or number > _BARRED or len(pair) != 2 or work.number(pair[0]) != 1.0:
+            continue
+        cast = made(pair[1], "Cast")
+        if len(cast) == 1 and work.types[cast[0]].dtype == "bool":
+            return cast[0]
+    return None
 
 
 def _attention(match: Match) -> Made | None:
