@@ -10,7 +10,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
 
 Dimension: TypeAlias = int | str
 Shape: TypeAlias = tuple[Dimension, ...]
@@ -35,8 +38,15 @@ class Size:
         self.terms = {monomial: factor for monomial, factor in terms.items() if factor}
 
     @staticmethod
-    def of(dimension: Dimension | Size) -> Size:
-        """Read a dimension; a string is parsed, never executed. Raises `ValueError` for text that is none."""
+    def of(dimension: Dimension | Size | npt.NDArray[Any]) -> Size:
+        """Read a dimension, also one that numpy keeps as an array without axes; a string is parsed, never executed.
+        Raises `ValueError` for text that is none.
+
+        >>> print(Size.of("T") + np.asarray(Size.of("N")))
+        N + T
+        """
+        if isinstance(dimension, np.ndarray):
+            return Size.of(dimension.item())
         if isinstance(dimension, Size):
             return dimension
         return _parse(dimension) if isinstance(dimension, str) else Size({(): int(dimension)})
@@ -212,6 +222,18 @@ def counted(symbol: str) -> bool:
     (True, False)
     """
     return symbol[:1] == "u" and symbol[1:].isdecimal()
+
+
+def may_agree(left: Shape, right: Shape) -> bool:
+    """Whether two shapes are the same, as far as is known before running: of sizes with a number that is `counted` only
+    running tells.
+
+    >>> may_agree(("N", "u1"), ("N", "u2")), may_agree(("N", 3), ("M", 3)), may_agree((1,), ("u1", 1))
+    (True, False, False)
+    """
+    return len(left) == len(right) and all(
+        a == b or any(map(counted, symbols(a) | symbols(b))) for a, b in zip(left, right, strict=True)
+    )
 
 
 def symbols(dimension: Dimension) -> set[str]:

@@ -18,7 +18,7 @@ from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposit
 from irconv.ir.layers.ranges import Axis, Count
 from irconv.ir.layers.shape_ops import without_axis
 from irconv.ir.layers.tensor_ops import Add, Mul, Reshape, constant
-from irconv.ir.shapes import Dimension, static
+from irconv.ir.shapes import Dimension, may_agree, static
 from irconv.layout import Array
 
 Combination = Literal["none", "add", "mul", "max", "min"]
@@ -151,7 +151,7 @@ class ScatterND(Layer):
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, indices, updates = given["x"], given["indices"].shape, given["updates"].shape
         depth = _place_length(x, indices, 0)
-        if updates != (*indices[:-1], *x.shape[depth:]):
+        if not may_agree(updates, (*indices[:-1], *x.shape[depth:])):
             raise ValueError(f"updates of shape {updates} do not fit indices of shape {indices} into {x.shape}")
         return {"y": x}
 
