@@ -307,7 +307,7 @@ def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iter
     problems = Problems()
     with problems.collect():
         check_free(path, options.force, sources)
-    if problems and path.parent.is_dir():
+    if problems and not options.force and path.parent.is_dir():
         with problems.collect():
             _write(bundle, path, replace(options, force=True, dry_run=True, meta=()), None, sources, None)
     problems.raise_any()

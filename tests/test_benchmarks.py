@@ -23,7 +23,7 @@ def test_the_floor_writes_the_same_weights_with_their_channels_at_the_other_end_
     weights = [numbers(*shape, seed=n) for n, shape in enumerate(SHAPES)]
     (tmp_path / "m.raw").write_bytes(b"".join(weight.tobytes() for weight in weights))
     (tmp_path / "m.shapes").write_text(json.dumps(SHAPES))
-    floor.main("m", tmp_path, tmp_path / "out", turn)
+    floor.main("m", tmp_path, tmp_path / "out", turn, check=turn)
     if turn:
         weights[:2] = weights[0].T, weights[1].transpose(3, 2, 0, 1)
     assert (tmp_path / "out").read_bytes() == b"".join(np.ascontiguousarray(weight).tobytes() for weight in weights)
@@ -66,7 +66,7 @@ def test_weights_are_turned_on_the_way_between_channels_last_and_first_only() ->
         *((".h5", target) for target in (".onnx", ".py", ".irconv", ".safetensors")),
         (".keras", ".py"),
         (".onnx", ".keras"),
-        (".ckpt", ".onnx"),
+        *((".ckpt", target) for target in (".onnx", ".safetensors")),
     }
 
 
