@@ -164,7 +164,10 @@ class Select(Layer):
         return {"y": np.asarray(known["x"].take(self.index, self.axis))} if "x" in known else None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
-        index = LiteralOperand(literal=self.index, dtype="int64")
+        size = given["x"].shape[self.axis]
+        # not every gather counts from the end: TensorFlow's raises an error on a processor
+        place = self.index + size if self.index < 0 and isinstance(size, int) else self.index
+        index = LiteralOperand(literal=place, dtype="int64")
         return [
             Step(Constant(operands={"value": index}), {}, {"y": "index"}),
             Step(Gather(axis=self.axis), {"x": "x", "indices": "index"}, {"y": "y"}),
