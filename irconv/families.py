@@ -7,7 +7,7 @@ checked by a test: a LeNet needs four of Keras' twenty families.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence, Set
+from collections.abc import Sequence, Set
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
@@ -21,13 +21,9 @@ INDEX = "index.json"
 class FamilyTable(Table):
     """A table of the codecs in ``package.module.NAME``, for each ``module.NAME`` of `families`, in their order."""
 
-    def __init__(
-        self, framework: str, package: str, families: Sequence[str], keep: Callable[[Codec], bool] | None = None
-    ) -> None:
-        """`keep` says which codecs are this table's; all of them where it is absent."""
+    def __init__(self, framework: str, package: str, families: Sequence[str]) -> None:
         super().__init__(framework, ())
-        self.package, self.families, self._keep = package, tuple(families), keep
-        self._loaded: dict[str, tuple[Codec, ...]] = {}
+        self.package, self.families = package, tuple(families)
 
     @property
     def codecs(self) -> tuple[Codec, ...]:
@@ -47,10 +43,6 @@ class FamilyTable(Table):
         """The codecs for an IR type; imports their families."""
         return [codec for codec in self._of("layers", kind.__name__) if codec.layer is kind]
 
-    def extended(self, codecs: Iterable[Codec]) -> Table:
-        """The table with codecs that go before its own."""
-        return Table(self.framework, codecs, self)
-
     @property
     def index_path(self) -> Path:
         """Where the index stands."""
@@ -60,7 +52,7 @@ class FamilyTable(Table):
         """The text of the index: for each native type and each IR type, the families that have a codec for it."""
         found: dict[str, dict[str, list[str]]] = {"natives": {}, "layers": {}}
         for family in self.families:
-            for codec in self._all_of(family):
+            for codec in self._family(family):
                 for kind, name in (("natives", codec.native), ("layers", codec.layer.__name__)):
                     having = found[kind].setdefault(name, [])
                     if family not in having:
@@ -75,13 +67,7 @@ class FamilyTable(Table):
     def _of(self, kind: str, name: str) -> list[Codec]:
         return [codec for family in self._index[kind].get(name, ()) for codec in self._family(family)]
 
-    def _family(self, family: str) -> tuple[Codec, ...]:
-        if family not in self._loaded:
-            keep = self._keep
-            self._loaded[family] = tuple(codec for codec in self._all_of(family) if keep is None or keep(codec))
-        return self._loaded[family]
-
-    def _all_of(self, family: str) -> Sequence[Codec]:
+    def _family(self, family: str) -> Sequence[Codec]:
         module, _, name = family.rpartition(".")
         codecs: Sequence[Codec] = getattr(import_module(f"{self.package}.{module}"), name)
         return codecs

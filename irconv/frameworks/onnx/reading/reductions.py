@@ -9,6 +9,7 @@ from irconv.frameworks.onnx.reading import computed
 from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.frameworks.onnx.reading.shapes import axis_of
+from irconv.frameworks.onnx.table.tensor_ops import REDUCTIONS, Reduction
 from irconv.ir.layers.activations import LogSoftmax, Softmax
 from irconv.ir.layers.arithmetic import CumSum
 from irconv.ir.layers.base import Layer
@@ -16,22 +17,8 @@ from irconv.ir.layers.indexing import ArgMax, ArgMin
 from irconv.ir.layers.tensor_ops import Identity, Reduce, Reshape
 from irconv.ir.shapes import size_product
 
-_Reduction = Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp"]
-_REDUCED: dict[str, _Reduction] = {
-    "ReduceMean": "mean",
-    "ReduceSum": "sum",
-    "ReduceMax": "max",
-    "ReduceMin": "min",
-    "ReduceProd": "prod",
-    "ReduceL1": "l1",
-    "ReduceL2": "l2",
-    "ReduceSumSquare": "sum_square",
-    "ReduceLogSum": "log_sum",
-    "ReduceLogSumExp": "log_sum_exp",
-}
 
-
-def _reduction(how: _Reduction, since: int) -> Handler:
+def _reduction(how: Reduction, since: int) -> Handler:
     """Axes are an attribute before `since` and an input from then on; without any, all are meant."""
 
     def read(reader: ModelReader, op: Op) -> None:
@@ -71,7 +58,7 @@ def _softmax(layer: type[Softmax] | type[LogSoftmax]) -> Handler:
 def _extreme(layer: type[ArgMax] | type[ArgMin]) -> Handler:
     def read(reader: ModelReader, op: Op) -> None:
         axis = axis_of(op, op.attributes["axis"], len(reader.shape(op.given(0))))
-        ties: Literal["first", "last"] = "last" if op.attribute("select_last_index") else "first"
+        ties: Literal[first, last] = "last" if op.attribute("select_last_index") else "first"
         made: Layer = layer(axis=axis, keepdims=bool(op.attribute("keepdims", 1)), ties=ties)
         reader.place(op, made, x=op.given(0))
 
@@ -88,7 +75,7 @@ def _running_sum(reader: ModelReader, op: Op) -> None:
 
 
 HANDLERS: dict[str, Handler] = {
-    **{name: _reduction(how, 13 if name == "ReduceSum" else 18) for name, how in _REDUCED.items()},
+    **{name: _reduction(how, 13 if name == "ReduceSum" else 18) for name, how in REDUCTIONS.items()},
     "Softmax": _softmax(Softmax),
     "LogSoftmax": _softmax(LogSoftmax),
     "ArgMax": _extreme(ArgMax),

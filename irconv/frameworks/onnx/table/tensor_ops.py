@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.onnx.table.rows import FLAG, AllAxes, SizesInput, flat_pads, paired_pads, unary
@@ -28,7 +28,8 @@ def _reduce_along(native: str, op: str, since: int = 0) -> Codec:
     return Codec(native, ReduceAlong, Input("x"), Input("axes"), *rows, Counted("sizes"), since=since)
 
 
-_REDUCTIONS = {
+Reduction: TypeAlias = Literal["mean", "sum", "max", "min", "prod", "l1", "l2", "sum_square", "log_sum", "log_sum_exp"]
+REDUCTIONS: Mapping[str, Reduction] = {
     "ReduceMean": "mean",
     "ReduceSum": "sum",
     "ReduceMax": "max",
@@ -110,8 +111,8 @@ def _reshaped(fields: Mapping[str, Any], types: Mapping[str, ValueType]) -> list
 
 
 CODECS: list[Codec] = [
-    *(_reduce(native, op) for native, op in _REDUCTIONS.items()),
-    *(_reduce_along(native, op) for native, op in _REDUCTIONS.items()),
+    *(_reduce(native, op) for native, op in REDUCTIONS.items()),
+    *(_reduce_along(native, op) for native, op in REDUCTIONS.items()),
     _reduce_along("ReduceMax", "any", since=20),
     _reduce_along("ReduceMin", "all", since=20),
     _reduce("ReduceMax", "any", since=20),
