@@ -58,7 +58,7 @@ def _softmax(layer: type[Softmax] | type[LogSoftmax]) -> Handler:
 def _extreme(layer: type[ArgMax] | type[ArgMin]) -> Handler:
     def read(reader: ModelReader, op: Op) -> None:
         axis = axis_of(op, op.attributes["axis"], len(reader.shape(op.given(0))))
-        ties: Literal[first, last] = "last" if op.attribute("select_last_index") else "first"
+        ties: Literal["first", "last"] = "last" if op.attribute("select_last_index") else "first"
         made: Layer = layer(axis=axis, keepdims=bool(op.attribute("keepdims", 1)), ties=ties)
         reader.place(op, made, x=op.given(0))
 
