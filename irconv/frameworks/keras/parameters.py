@@ -89,7 +89,8 @@ class _Maker:
         elif not self._is_trained(constant):
             filled = np.broadcast_to(constant.numpy(), (1, *rest)).copy()
             zeros = self._ones(layer, anchor, len(shape), "ops.ZerosLike", constant.dtype)
-            layer.kind, layer.config = "ops.Add", {}
+            # TensorFlow has no sums of truth values
+            layer.kind, layer.config = "ops.LogicalOr" if constant.dtype == "bool" else "ops.Add", {}
             call.arguments = [zeros, LazyTensor.of(filled)]
 
     def _is_trained(self, argument: Argument) -> bool:

@@ -41,6 +41,15 @@ def test_a_transformer_block_of_keras_is_made_of_layers(name: str) -> None:
         assert error(y, values["y"]) < GOLDEN_ERROR
 
 
+@pytest.mark.parametrize("name", ["keras2", "keras3"])
+def test_a_transformer_block_predicts_the_same_in_keras(name: str, tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    irconv.convert(BLOCKS / f"{name}.pb", tmp_path / "m.keras")
+    model = keras.saving.load_model(tmp_path / "m.keras")
+    with np.load(BLOCKS / f"{name}.npz") as values:
+        assert error(np.asarray(model(values["x"])), values["y"]) < GOLDEN_ERROR
+
+
 def test_resizes_of_tensorflow_1_are_read_and_written_for_keras(tmp_path: Path) -> None:
     bundle = irconv.read(BLOCKS / "resizes.pb")
     assert kinds(bundle) == {"Resize": 5}
