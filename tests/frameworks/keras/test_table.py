@@ -18,6 +18,8 @@ import pytest
 import irconv
 from irconv.codec import Codec, Draft, Given, Native, NativeWeight, Table, Workpiece
 from irconv.errors import Refused
+from irconv.frameworks.keras import graph_ops
+from irconv.frameworks.keras.composites.graph_ops import GRAPH_OPS
 from irconv.frameworks.keras.table import TABLE
 from irconv.frameworks.keras.table.identity import TRAINING_ALONE
 from irconv.ir.layers.base import Layer, ValueType
@@ -329,3 +331,7 @@ def test_augmentation_is_the_identity(kind: str) -> None:
     native = Native(kind, "y", {name: value for name, value in settings.items() if name in known})
     layer, draft = TABLE.decode(native, [Given("", ValueType("float32", ("N", 9, 8, 3)))], "here")
     assert (type(layer), draft.input_axes, draft.mapped) == (Identity, {}, {})
+
+
+def test_every_op_that_is_written_for_tensorflow_1_is_read() -> None:
+    assert {op.name for op in graph_ops._OPS.values()} - GRAPH_OPS.keys() == set()

@@ -60,6 +60,7 @@ GRAPH_OPS: Mapping[str, GraphOp] = {
     "BatchMatMulV2": _op("linalg.matmul", "a b", transpose_a="adj_x", transpose_b="adj_y"),
     "BiasAdd": _op("nn.bias_add", "value bias"),
     "BroadcastTo": _op("broadcast_to", "input shape"),
+    "ClipByValue": _op("clip_by_value", "t clip_value_min clip_value_max"),
     "Cast": _op("cast", "x", dtype="DstT"),
     "ConcatV2": _op("concat", "values* axis"),
     "Conv2D": _op(
