@@ -13,7 +13,9 @@ from irconv.frameworks.onnx.write import to_bytes
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
+from irconv.ir.shapes import Dimension
 from irconv.layout import Array
+from irconv.passes.given_sizes import with_sizes
 
 
 def execute(
@@ -29,10 +31,26 @@ def execute(
         known = ", ".join(port.name for port in bundle.graph.inputs)
         problems.add(f"input {name}", f"expected one of {known}", kind=MissingFact)
     problems.raise_any()
+    _check_sizes(bundle, feeds)
     runtime = runtime or ("onnxruntime" if find_spec("onnxruntime") else "numpy")
     model = to_bytes(bundle, execution=runtime == "numpy")
     results = _in_onnxruntime(model, feeds) if runtime == "onnxruntime" else _in_numpy(model, feeds)
     return {port.name: results[port.value] for port in bundle.graph.outputs}
+
+
+def _check_sizes(bundle: Bundle, feeds: Mapping[str, Array]) -> None:
+    """Refuse open sizes that inputs give two values, and layers that do not take what those sizes make of their inputs:
+    runtimes give nothing then, or name nodes that no file has."""
+    assert bundle.graph is not None, "only a graph can be run"
+    given: dict[str, Dimension] = {}
+    problems = Problems()
+    for port in bundle.graph.inputs:
+        for size, got in zip(port.shape, feeds[port.value].shape, strict=False):
+            if isinstance(size, str) and size.isidentifier() and given.setdefault(size, got) != got:
+                problems.add(f"input {port.name}", f"expected {size} to be {given[size]}, got {got}", kind=MissingFact)
+    problems.raise_any()
+    if given:
+        with_sizes(bundle, given)
 
 
 def _fitted(port: Port, array: Array | None, problems: Problems) -> Array:

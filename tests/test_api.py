@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ import pytest
 import irconv
 from irconv import api
 from irconv.errors import MissingFact, Refused, UnknownFormat, UnusedOption
-from tests.helpers import GOLDEN_ERROR, error, golden, lenet, read_case, rejection, turned
+from irconv.ir.layers.pooling import MaxPool
+from irconv.ir.layers.tensor_ops import Add
+from tests.helpers import GOLDEN_ERROR, Builder, error, golden, lenet, read_case, rejection, turned
 
 CASE = golden("tf2.15-flatten_dense")
 TWO = golden("tf2.15-two_inputs_two_outputs")
@@ -105,6 +108,21 @@ def test_any_batch_size_is_run() -> None:
 )
 def test_inputs_that_do_not_fit_are_refused(call: Callable[[], object], reason: str) -> None:
     assert rejection(call, MissingFact) == reason
+
+
+def test_open_sizes_that_inputs_contradict_are_refused() -> None:
+    model = Builder(a=("N", 3), b=("N", 3)).add("sum", Add(), "a", "b").build()
+    said = rejection(lambda: irconv.run(model, [np.zeros((2, 3)), np.zeros((4, 3))], runtime="numpy"), MissingFact)
+    assert said == "input b: expected N to be 2, got 4."
+
+
+@pytest.mark.parametrize("runtime", ["numpy", "onnxruntime"])
+def test_inputs_smaller_than_a_window_are_refused_by_layer(runtime: Literal["numpy", "onnxruntime"]) -> None:
+    pool = MaxPool(kernel=(3,), stride=(1,), dilation=(1,), padding=((0, 0),), ceil_mode=False)
+    model = Builder(x=(1, 2, "W")).add("pool", pool, "x").build()
+    said = rejection(lambda: irconv.run(model, [np.zeros((1, 2, 2))], runtime), Refused)
+    assert "pool" in said
+    assert "a window of 3 does not fit in 2 with padding 0 and 0" in said
 
 
 def test_a_missing_runtime_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -39,8 +39,14 @@ def run(bundle: Bundle, said: Sequence[str]) -> Bundle:
         with problems.collect():
             _note(text, place, graph.inputs, given)
     problems.raise_any()
-    if not given:
-        return bundle
+    return with_sizes(bundle, given) if given else bundle
+
+
+def with_sizes(bundle: Bundle, given: Mapping[str, Dimension]) -> Bundle:
+    """The same function where the open sizes of its inputs have these values. Raises `Refused` where a layer does not
+    take what its inputs become."""
+    graph = bundle.graph
+    assert graph is not None, "the caller has looked"
     layers = {name: _layer(layer, given) for name, layer in bundle.layers.items()}
     graph = graph.model_copy(update={"inputs": tuple(_port(port, given) for port in graph.inputs)})
     sized = replace(bundle, layers=layers, graph=graph, checks=(), probe=None)

@@ -36,6 +36,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "tensorflow-kernel-is-computed": None,
     "tensorflow-output-is-a-constant": (MissingFact, "Name them with --outputs"),
     "tensorflow-turn-around-no-axis": None,
+    "torch-weight-is-a-module": (DamagedFile, "11.weight: expected a tensor, got Instance."),
     "torchscript-constants-are-a-number": (DamagedFile, "constants.pkl: expected a tuple, got int."),
     "torchscript-step-of-nothing": (DamagedFile, "expected the arguments of torch.ops.aten.slice"),
     "torchscript-size-is-a-mapping": (DamagedFile, "expected whole numbers for the sizes and strides of a tensor"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +17,7 @@ from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Concat
 from irconv.ir.layers.window import padding_of_axis
 from irconv.passes import padding
-from tests.helpers import Builder, numbers, rejection, used_types
+from tests.helpers import Builder, numbers, predictions, rejection, used_types
 
 SIZES = st.tuples(st.integers(1, 30), st.integers(1, 7), st.integers(1, 4), st.integers(1, 3))
 
@@ -142,3 +145,19 @@ def test_a_shared_layer_whose_uses_need_other_padding_becomes_two() -> None:
         "conv.second": ((1, 1), (0, 0)),
     }
     assert done.layers["conv"].operands == done.layers["conv.second"].operands
+
+
+def test_padding_as_long_as_a_window_is_refused() -> None:
+    layer = MaxPool(kernel=(2, 3), stride=(1, 1), dilation=(1, 1), padding=((2, 0), (1, 1)), ceil_mode=False)
+    said = rejection(lambda: Builder(x=(1, 2, 9, 9)).add("pool", layer, "x").build(), Refused)
+    assert "padding ((2, 0), (1, 1)) is as long as a window of (2, 3), which would hold no element" in said
+
+
+def test_a_dilated_window_reaches_over_padding_as_long_as_the_kernel(tmp_path: Path) -> None:
+    layer = MaxPool(kernel=(2, 3), stride=(1, 2), dilation=(4, 1), padding=((2, 3), (1, 1)), ceil_mode=False)
+    x = numbers(2, 3, 7, 9)
+    padded = np.pad(x, ((0, 0), (0, 0), (2, 3), (1, 1)), constant_values=-np.inf)
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (5, 3), (2, 3))[:, :, :, ::2, ::4]
+    found = predictions(Builder(x=(2, 3, 7, 9)).add("pool", layer, "x").build(), [x], tmp_path)
+    for runtime, (got,) in found.items():
+        np.testing.assert_array_equal(got, windows.max((4, 5)), err_msg=runtime)

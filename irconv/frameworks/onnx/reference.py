@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx.reference.op_run import OpRun
 
-from irconv.frameworks.onnx import reference_functions, reference_windows
+from irconv.frameworks.onnx import reference_functions, reference_resize, reference_windows
 
 
 class Scan(OpRun):
@@ -43,5 +43,5 @@ class Scan(OpRun):
         return (*states, *(np.stack(pieces, axis) for pieces, axis in zip(ordered, out_axes, strict=True)))
 
 
-OPS = [Scan, *reference_functions.OPS, *reference_windows.OPS]
+OPS = [Scan, *reference_functions.OPS, *reference_windows.OPS, *reference_resize.OPS]
 """Given to the evaluator as its `new_ops`."""

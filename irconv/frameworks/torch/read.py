@@ -222,7 +222,8 @@ def _weight(full: str, value: Any, path: Path, module: Module | None) -> Weight:
         # In a plain state dict every tensor is detached: only a parameter that says yes says anything.
         trainable = value.trainable if module is not None or value.trainable else None
         return Weight(full, path.name, value.view.tensor(where), value.view.identity(), trainable)
-    assert isinstance(value, np.ndarray), "the selection holds tensors and arrays alone"
+    if not isinstance(value, np.ndarray):
+        raise DamagedFile(where, f"expected a tensor, got {type(value).__name__}")
     return Weight(full, path.name, LazyTensor.of(np.asarray(value, order="C")), id(value))
 
 

@@ -18,6 +18,18 @@ from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, 
 from irconv.ir.shapes import Dimension, Shape, size_product, static
 
 
+def _pool_outputs(layer: Layer, shape: Shape) -> Shape:
+    """The spatial sizes after a pool. Raises `ValueError` for padding as long as a window, which then would hold no
+    element; PyTorch, ONNX Runtime, TensorFlow and Theano refuse it, too."""
+    said = layer.settings()
+    kernel, padding = said["kernel"], said["padding"]
+    dilation = said.get("dilation", (1,) * len(kernel))
+    reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    if not isinstance(padding, str) and any(max(pair) >= w for pair, w in zip(padding, reach, strict=True)):
+        raise ValueError(f"padding {padding} is as long as a window of {tuple(reach)}, which would hold no element")
+    return window_outputs(shape[2:], kernel, said["stride"], dilation, padding, said["ceil_mode"])
+
+
 class MaxPool(Layer):
     """The largest element under a sliding window; padding never wins (it counts as minus infinity).
 
@@ -37,12 +49,15 @@ class MaxPool(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
-        spatial = window_outputs(x.shape[2:], self.kernel, self.stride, self.dilation, self.padding, self.ceil_mode)
-        return {"y": ValueType(x.dtype, (*x.shape[:2], *spatial))}
+        return {"y": ValueType(x.dtype, (*x.shape[:2], *_pool_outputs(self, x.shape)))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
-        """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known."""
+        """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known. Also
+        for padding longer than the kernel, which only a dilated window reaches over."""
         pads = padding_to_compute(self.padding, given["x"].shape[2:], self.kernel, self.stride, self.dilation)
+        if not pads and not isinstance(self.padding, str) and not self.ceil_mode:
+            wide = any(max(pair) >= k for pair, k in zip(self.padding, self.kernel, strict=True))
+            pads = self.padding if wide else None
         if not pads:
             return None
         f = Formula(self, given)
@@ -70,9 +85,7 @@ class AveragePool(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
-        ones = (1,) * len(self.kernel)
-        spatial = window_outputs(x.shape[2:], self.kernel, self.stride, ones, self.padding, self.ceil_mode)
-        return {"y": ValueType(x.dtype, (*x.shape[:2], *spatial))}
+        return {"y": ValueType(x.dtype, (*x.shape[:2], *_pool_outputs(self, x.shape)))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known. The
@@ -112,8 +125,7 @@ class MaxPoolWithIndices(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x = given["x"]
-        spatial = window_outputs(x.shape[2:], self.kernel, self.stride, self.dilation, self.padding, self.ceil_mode)
-        shape = (*x.shape[:2], *spatial)
+        shape = (*x.shape[:2], *_pool_outputs(self, x.shape))
         return {"y": ValueType(x.dtype, shape), "indices": ValueType("int64", shape)}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
@@ -237,8 +249,7 @@ class LpPool(Layer):
         x = given["x"]
         if self.formula == "mean" and any(d != 1 for d in self.dilation):
             raise ValueError(f"an average has no dilation, got {self.dilation}")
-        spatial = window_outputs(x.shape[2:], self.kernel, self.stride, self.dilation, self.padding, self.ceil_mode)
-        return {"y": ValueType(x.dtype, (*x.shape[:2], *spatial))}
+        return {"y": ValueType(x.dtype, (*x.shape[:2], *_pool_outputs(self, x.shape)))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         f = Formula(self, given)

@@ -22,6 +22,7 @@ class _PoolPadding(OnnxPadding):
     Paddings are numbers where the sizes are known. A rule is written only for windows as long as their strides:
     onnxruntime's pools would pad shorter ones by a negative number. Before opset 22 the standard kept a last window
     that starts in the padding; where such a window can arise, only the row with `drops`, for that opset, takes it.
+    Padding as long as the kernel, which a dilated window may have, onnxruntime does not take.
     """
 
     drops: bool
@@ -33,9 +34,10 @@ class _PoolPadding(OnnxPadding):
     def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """See the class."""
         kernel, stride = layer.settings()["kernel"], layer.settings()["stride"]
-        known = not padding_to_compute(
-            layer.settings()["padding"], given["x"].shape[2:], kernel, stride, (1,) * len(kernel)
-        )
+        padding = layer.settings()["padding"]
+        if not isinstance(padding, str) and any(max(p) >= k for p, k in zip(padding, kernel, strict=True)):
+            return False
+        known = not padding_to_compute(padding, given["x"].shape[2:], kernel, stride, (1,) * len(kernel))
         return known or (super().takes(layer, given) and all(k >= s for k, s in zip(kernel, stride, strict=True)))
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
