@@ -30,7 +30,7 @@ from irconv.errors import (
     UnknownFormat,
     UnusedOption,
 )
-from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, merged_groups, readers, refuse_unmerged, writers
+from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
@@ -38,6 +38,7 @@ from irconv.keywords import refuse_unknown, taken
 from irconv.layout import Array
 from irconv.log import told
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, refuse_unused, unused
+from irconv.preparing import prepared
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from typing_extensions import Unpack
@@ -265,24 +266,7 @@ def _write(
         what = "holds arrays without an architecture, so that nothing but a bundle can be written"
         remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
         raise MissingFact(", ".join(file.name for file in bundle.source.files), what, remedy)
-    if not writer.loops and bundle.graph is not None:
-        from irconv.passes import unroll_scans
-
-        bundle = unroll_scans.run(bundle)
-    if options.merge:
-        from irconv.execute import execute
-        from irconv.passes import fold_constants
-
-        def evaluate(part: Bundle) -> dict[str, Array]:
-            return execute(part, {}, "numpy")
-
-        bundle = merged_groups(fold_constants.run(bundle, evaluate), evaluate)
-    else:
-        refuse_unmerged(bundle)
-    if options.io == "source" and not writer.archives:
-        from irconv.passes import boundary
-
-        bundle = boundary.to_source_axes(bundle)
+    bundle = prepared(bundle, writer, options)
     reports: tuple[Report, ...] = ()
     if judge is not None and writer.archives:
         reports = judge(bundle, None, Made([path]))

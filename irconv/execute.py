@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from irconv.errors import MissingFact, Problems
+from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.onnx.write import to_bytes
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
@@ -32,10 +32,21 @@ def execute(
         problems.add(f"input {name}", f"expected one of {known}", kind=MissingFact)
     problems.raise_any()
     _check_sizes(bundle, feeds)
-    runtime = runtime or ("onnxruntime" if find_spec("onnxruntime") else "numpy")
-    model = to_bytes(bundle, execution=runtime == "numpy")
-    results = _in_onnxruntime(model, feeds) if runtime == "onnxruntime" else _in_numpy(model, feeds)
+    asked, runtime = runtime, runtime or ("onnxruntime" if find_spec("onnxruntime") else "numpy")
+    results = None
+    if runtime == "onnxruntime":
+        try:
+            results = _in_onnxruntime(to_bytes(bundle), feeds)
+        except _NoKernel as error:
+            if asked:
+                raise Refused("onnxruntime", f"cannot compute it: {error}", "Give --runtime numpy.") from error
+    if results is None:
+        results = _in_numpy(to_bytes(bundle, execution=True), feeds)
     return {port.name: results[port.value] for port in bundle.graph.outputs}
+
+
+class _NoKernel(Exception):
+    """onnxruntime has no code for an operator in an element type; it has one for float32 nearly always."""
 
 
 def _check_sizes(bundle: Bundle, feeds: Mapping[str, Array]) -> None:
@@ -83,7 +94,14 @@ def _in_onnxruntime(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
     options.log_severity_level = 3
     # its optimiser otherwise rounds the inputs of products with quantised weights to eight bits
     options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        if type(error).__name__ == "NotImplemented":
+            raise _NoKernel(str(error).rpartition(" : ")[2]) from error
+        raise
+    if any(array.dtype.name == "bfloat16" for array in feeds.values()):
+        raise _NoKernel("it takes no bfloat16 from Python")
     names = [output.name for output in session.get_outputs()]
     return dict(zip(names, session.run(names, dict(feeds)), strict=True))
 

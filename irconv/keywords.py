@@ -48,6 +48,8 @@ class Writing(TypedDict, total=False):
     io: Literal["native", "source"]
     force: bool
     merge: bool
+    fold_bn: bool
+    dtype: Literal["f16", "bf16", "f32", "f64"] | None
     opset: int | None
     dry_run: bool
     target_version: str | None

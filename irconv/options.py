@@ -117,6 +117,10 @@ class WriteOptions:
     """Replace an existing output (``--force``)."""
     merge: bool = False
     """Compute weights that are stored in parts, such as weight norm and pruning masks (``--merge``)."""
+    fold_bn: bool = False
+    """Merge each BatchNorm into the convolution or matrix before it (``--fold-bn``)."""
+    dtype: Literal["f16", "bf16", "f32", "f64"] | None = None
+    """The floating element type of weights, computations, inputs and outputs (``--dtype``); None leaves them."""
     opset: int | None = None
     """ONNX opset (``--opset``); None takes the lowest that can say the model, but at least 18."""
     dry_run: bool = False

@@ -14,13 +14,13 @@ _NAMES = {
     "--b": "read_b",
 }
 """The arguments that are not called as their flags are."""
-_FLAGS = frozenset({"ema", "force", "merge", "dry_run", "probe", "partial", "verify", "layers", "digests"})
+_FLAGS = frozenset({"ema", "force", "merge", "fold_bn", "dry_run", "probe", "partial", "verify", "layers", "digests"})
 _SEVERAL = frozenset(
     "until replace plugins input_shape module_map inputs outputs tags fix probe_input probe_output meta flatten rename "  # noqa: SIM905
     "ignore".split()
 )
 _ONE = frozenset(
-    "source_format target_format backend dim_ordering arch submodel key module signature io opset target_version map "  # noqa: SIM905
+    "source_format target_format backend dim_ordering arch submodel key module signature io opset dtype target_version map "  # noqa: SIM905
     "rtol atol runtime seeds tolerance read_a read_b".split()
 )
 ARGUMENTS = _FLAGS | _SEVERAL | _ONE

@@ -150,6 +150,12 @@ WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Axes of inputs and outputs: customary for the target, or as the source had them.",
     ),
     click.option("--merge", is_flag=True, help="Compute weights stored in parts: weight norm, spectral norm, pruning."),
+    click.option("--fold-bn", is_flag=True, help="Merge each BatchNorm into the convolution or matrix before it."),
+    click.option(
+        "--dtype",
+        type=click.Choice(["f16", "bf16", "f32", "f64"]),
+        help="Floating type of weights, computations, inputs and outputs; prints what it costs.",
+    ),
     click.option("--opset", type=int, help="ONNX opset. [default: the lowest that can say the model, at least 18]"),
     click.option(
         "--target-version",

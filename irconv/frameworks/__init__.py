@@ -108,7 +108,7 @@ class Writer:
 
 _HERE = "irconv.frameworks"
 
-OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge")
+OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge", "fold_bn", "dtype")
 """What the API does itself, whatever is written."""
 
 READERS = (

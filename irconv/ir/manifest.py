@@ -37,6 +37,7 @@ _GIVEN = "given by the user"
 _AGAINST = f"{_GIVEN}, against "
 _ASSUMED = "assumed: "
 _CHOSEN = "chosen: "
+_MADE = "made: "
 
 
 def given_fact(name: str, value: str, against: str = "") -> Fact:
@@ -52,6 +53,11 @@ def assumed_fact(name: str, value: str, why: str) -> Fact:
 def chosen_fact(name: str, value: str, why: str) -> Fact:
     """Which of several parts of a file was read, where the user did not say it."""
     return Fact(name=name, value=value, evidence=_CHOSEN + why)
+
+
+def made_fact(name: str, value: str, how: str) -> Fact:
+    """What irconv changed of the model because the user asked for it."""
+    return Fact(name=name, value=value, evidence=_MADE + how)
 
 
 TRAINING = "training_alone"
@@ -79,9 +85,9 @@ class SourceRecord(Record):
         return tuple(fact for fact in self.facts if fact.name == TRAINING)
 
     def to_tell(self) -> tuple[Fact, ...]:
-        """The facts that whoever converts the model should hear of: stated against what the file says, assumed, or
-        chosen among several."""
-        return tuple(fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED, _CHOSEN)))
+        """The facts that whoever converts the model should hear of: stated against what the file says, assumed,
+        chosen among several, or changed by request."""
+        return tuple(fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED, _CHOSEN, _MADE)))
 
 
 class LayoutStep(Record):

@@ -107,6 +107,8 @@ STAGE: Mapping[str, Maker] = {
     "b.npy": _copy(_TWO / "x_1.npy"),
     "model.h5": _copy(_MODEL / "model.h5"),
     "old.h5": _copy(_MODEL / "model.h5"),
+    "normed.h5": _copy(FIXTURES / "keras" / "keras2.3.1-batch_norm_4d" / "model.h5"),
+    "parts.pt": _copy(FIXTURES / "torch" / "parts.pt"),
     "own.h5": _copy(FIXTURES / "keras_foreign" / "tf2.15-registered-h5" / "model.h5"),
     "older.irconv": _copy(FIXTURES / "bundles" / "1.0-dense_2d.irconv"),
     "x.npy": _copy(_MODEL / "x_0.npy"),

@@ -49,6 +49,8 @@ ASKED: dict[str, Any] = {
     "io": "source",
     "force": True,
     "merge": True,
+    "fold_bn": True,
+    "dtype": "f16",
     "opset": 19,
     "dry_run": True,
     "target_version": "2.3",

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_resize import Resize as Standard
 
 _ROUNDED: Mapping[str, Callable[[Any], Any]] = {
@@ -16,19 +17,21 @@ _ROUNDED: Mapping[str, Callable[[Any], Any]] = {
     "round_prefer_ceil": lambda places: np.floor(places + np.float32(0.5)),
 }
 
+_STANDARD: Any = Standard
 
-class Resize(Standard):  # type: ignore[misc]  # the evaluator has no types
+
+class Resize(OpRun):
     """The standard's Resize of all axes, in ONNX Runtime's arithmetic: places are float32 numbers."""
 
     op_domain = ""
 
     def _run(self, x: Any, roi: Any = None, scales: Any = None, sizes: Any = None, **attributes: Any) -> Any:
         if attributes.get("axes") or attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
-            return super()._run(x, roi, scales, sizes, **attributes)
+            return _STANDARD._run(self, x, roi, scales, sizes, **attributes)
         by_scale = scales is not None and len(scales) > 0
         if attributes.get("mode") != "nearest":
             exact = np.array([float(str(s)) for s in scales]) if by_scale else scales
-            return super()._run(x, roi, exact, sizes, **attributes)
+            return _STANDARD._run(self, x, roi, exact, sizes, **attributes)
         old = np.array(x.shape, np.float32)
         new = np.floor(old * scales) if by_scale else np.array(sizes, np.float32)
         factors = np.asarray(scales, np.float32) if by_scale else new / old
