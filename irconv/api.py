@@ -30,7 +30,7 @@ from irconv.errors import (
     UnknownFormat,
     UnusedOption,
 )
-from irconv.frameworks import OF_EVERY_WRITER, Made, Reader, Writer, readers, writers
+from irconv.frameworks import OF_EVERY_READER, OF_EVERY_WRITER, Made, Reader, Writer, readers, writers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, given_fact
@@ -128,7 +128,7 @@ def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
         bundle = replace(bundle, checks=(), probe=None)
     if bundle.graph is None:
         reason = "weights without a graph have no inputs"
-        refuse_unused(options, ("input_shape",), reason, bundle.graph_remedy("Leave it out."))
+        refuse_unused(options, ("input_shape", "inputs", "outputs"), reason, bundle.graph_remedy("Leave it out."))
         return bundle
     if options.input_shape and reader.sizes:
         from irconv.passes import given_sizes
@@ -139,10 +139,15 @@ def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     check_types(bundle)
     if bundle.graph is not None and not bundle.graph.outputs:
         raise DamagedFile(f"{path}: model", "expected at least one output, got none")
-    if not reader.naive:
+    if reader.naive:
+        # only weights with a module of the user's own come from a reader of weights as a graph of calls
+        bundle = _laid_out(bundle, (reader.graphs or options.module is not None) and options.recompose)
+    ends = {name: getattr(options, name) for name in reader.cuts}
+    if not any(ends.values()):
         return bundle
-    # only weights with a module of the user's own come from a reader of weights as a graph of calls
-    return _laid_out(bundle, reader.graphs or options.module is not None)
+    from irconv.passes import cut
+
+    return cut.run(bundle, ends.get("inputs", ()), ends.get("outputs", ()))
 
 
 def _laid_out(bundle: Bundle, graphs: bool) -> Bundle:
@@ -693,7 +698,7 @@ def _in_order(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, Array
 
 def _unread(reader: Reader, options: ReadOptions) -> list[Problem]:
     """What the user asks of a reader that does not do it."""
-    names = given(options).keys() - {"source_format", *reader.options}
+    names = given(options).keys() - {*OF_EVERY_READER, *reader.options}
     return unused(options, names, f"what is read as {reader.name} has no use for it", _honoured(reader.options))
 
 

@@ -38,6 +38,7 @@ class Reading(TypedDict, total=False):
     signature: str | None
     tags: _Names
     fix: _Names
+    recompose: bool
     digests: bool
 
 

@@ -54,9 +54,9 @@ class ReadOptions:
     """``FILE.py:Class`` or ``package.module:factory``: the user's own PyTorch module that the weights are of; its code
     is run (``--module``)."""
     inputs: tuple[str, ...] = ()
-    """The values of a graph that are its inputs, by the file's names (``--inputs``)."""
+    """Where the model begins: inputs, layers or values, by the names of the file (``--inputs``)."""
     outputs: tuple[str, ...] = ()
-    """The values of a graph that are its outputs, by the file's names (``--outputs``)."""
+    """Where it ends, in this order: outputs, layers or values (``--outputs``)."""
     signature: str | None = None
     """Which of several functions that a file offers is the model (``--signature``)."""
     tags: tuple[str, ...] = ()
@@ -64,6 +64,8 @@ class ReadOptions:
     fix: tuple[str, ...] = ()
     """``NAME=VALUE``: read the model as if this input always had this value (``--fix``)."""
 
+    recompose: bool = True
+    """Put the arithmetic of a graph together to layers (``--no-recompose`` leaves it, to find a fault)."""
     digests: bool = True
     """Compare what is read with the digests of a bundle (``--no-verify`` leaves it, which is recorded)."""
 
@@ -154,7 +156,13 @@ def _tidy(options: ReadOptions | WriteOptions, paths: Collection[str]) -> None:
 
 
 #: The flags that are not named after their field.
-_FLAGS = {"source_format": "--from", "target_format": "--to", "plugins": "--plugin", "digests": "--no-verify"}
+_FLAGS = {
+    "source_format": "--from",
+    "target_format": "--to",
+    "plugins": "--plugin",
+    "digests": "--no-verify",
+    "recompose": "--no-recompose",
+}
 
 
 def flag(name: str) -> str:

@@ -9,19 +9,22 @@ _NAMES = {
     "--to": "target_format",
     "--plugin": "plugins",
     "--no-verify": "digests",
+    "--no-recompose": "recompose",
     "--input": "inputs",
     "--a": "read_a",
     "--b": "read_b",
 }
 """The arguments that are not called as their flags are."""
-_FLAGS = frozenset({"ema", "force", "merge", "fold_bn", "dry_run", "probe", "partial", "verify", "layers", "digests"})
+_OFF = frozenset({"digests", "recompose"})
+"""Those whose flags begin with ``--no-``."""
+_FLAGS = _OFF | {"ema", "force", "merge", "fold_bn", "dry_run", "probe", "partial", "verify", "layers"}
 _SEVERAL = frozenset(
     "until replace plugins input_shape module_map inputs outputs tags fix probe_input probe_output meta flatten rename "  # noqa: SIM905
     "ignore".split()
 )
 _ONE = frozenset(
-    "source_format target_format backend dim_ordering arch submodel key module signature io opset dtype target_version map "  # noqa: SIM905
-    "rtol atol runtime seeds tolerance read_a read_b".split()
+    "source_format target_format backend dim_ordering arch submodel key module signature io opset dtype target_version "  # noqa: SIM905
+    "map rtol atol runtime seeds tolerance read_a read_b".split()
 )
 ARGUMENTS = _FLAGS | _SEVERAL | _ONE
 """Every argument of the functions of `irconv.api`, and field of the options they take, that is a flag of a command."""
@@ -53,7 +56,7 @@ def in_python(text: str, whole: bool = False) -> str:
         found += text[end : flag.start()]
         end = flag.end()
         if name in _FLAGS:
-            found += f"{name}={name != 'digests'}"
+            found += f"{name}={name not in _OFF}"
             continue
         value = _rest(text, end) if whole else _word(text, end)
         end += len(value) + 1 if value else 0

@@ -235,6 +235,7 @@ def test_every_flag_that_is_a_field_has_its_argument(kind: type[ReadOptions]) ->
         ("--replace leaves it out, --until stops before it.", "replace= leaves it out, until= stops before it."),
         ("Give --input-shape x=N,1,28,28.", "Give input_shape=('x=N,1,28,28',)."),
         ("--no-verify reads it as it is.", "digests=False reads it as it is."),
+        ("--no-recompose leaves it.", "recompose=False leaves it."),
         ("m.pt: a--arch, --nosuch", "m.pt: a--arch, --nosuch"),
     ],
 )

@@ -108,10 +108,10 @@ READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Your own PyTorch module that the weights are of, or package.module:factory; its code is run.",
     ),
     click.option(
-        "--inputs", multiple=True, callback=listed, metavar="A,B", help="The inputs of a graph, by the file's names."
+        "--inputs", multiple=True, callback=listed, metavar="A,B", help="Begin at these: inputs, layers or values."
     ),
     click.option(
-        "--outputs", multiple=True, callback=listed, metavar="C,D", help="The outputs of a graph, by the file's names."
+        "--outputs", multiple=True, callback=listed, metavar="C,D", help="End at these: outputs, layers or values."
     ),
     click.option("--signature", metavar="NAME", help="Which of several functions of a file is the model."),
     click.option(
@@ -122,6 +122,14 @@ READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         multiple=True,
         metavar="NAME=VALUE",
         help="Read as if this input always had this value; repeat for more.",
+    ),
+    click.option(
+        "--no-recompose",
+        "recompose",
+        is_flag=True,
+        flag_value=False,
+        default=True,
+        help="Leave the arithmetic of a graph as it is, instead of putting it together to layers.",
     ),
     click.option(
         "--no-verify",

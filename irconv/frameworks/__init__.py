@@ -44,8 +44,11 @@ class Reader:
     """Whether its files carry no mark of a framework, so that it is asked only about what no other reader claims."""
     sizes: bool = True
     """Whether the sizes that the user gives are put into what it returns; else it puts them in while it reads."""
+    cuts: tuple[str, ...] = ("inputs", "outputs")
+    """At which of the values that the user names what it returns is cut; the others it finds while it reads."""
     options: tuple[str, ...] = ()
-    """The fields of `ReadOptions` that it honours, for some of its files at least; ``source_format`` is not its own."""
+    """The fields of `ReadOptions` that it honours, for some of its files at least; those of every reader,
+    `OF_EVERY_READER`, are not its own."""
 
     def recognises(self, path: Path) -> str:
         """Why the content is this reader's, in words that follow the file's name ("has the attribute model_config").
@@ -108,6 +111,8 @@ class Writer:
 
 _HERE = "irconv.frameworks"
 
+OF_EVERY_READER = ("source_format", "inputs", "outputs")
+"""What the API does itself, or every reader does."""
 OF_EVERY_WRITER = ("target_format", "force", "dry_run", "merge", "fold_bn", "dtype")
 """What the API does itself, whatever is written."""
 
@@ -132,7 +137,7 @@ READERS = (
         "PyTorch exported programs (.pt2)",
         graphs=True,
         recogniser=f"{_HERE}.torch.program_files",
-        options=("input_shape", "plugins"),
+        options=("input_shape", "plugins", "recompose"),
     ),
     Reader(
         "torchscript",
@@ -141,7 +146,7 @@ READERS = (
         graphs=True,
         recogniser=f"{_HERE}.torch.script_files",
         sizes=False,
-        options=("input_shape", "plugins"),
+        options=("input_shape", "plugins", "recompose"),
     ),
     Reader(
         "torch",
@@ -158,7 +163,8 @@ READERS = (
         graphs=True,
         recogniser=f"{_HERE}.tensorflow.files",
         sizes=False,
-        options=("ema", "inputs", "outputs", "signature", "tags", "fix", "input_shape", *EDITS),
+        cuts=(),
+        options=("ema", "signature", "tags", "fix", "input_shape", "recompose", *EDITS),
     ),
     Reader(
         "onnx",
@@ -166,7 +172,7 @@ READERS = (
         "ONNX models, opsets 7 and later, weights inside or beside them",
         graphs=True,
         recogniser=f"{_HERE}.onnx.files",
-        options=("outputs", "fix", "input_shape", "plugins"),
+        options=("fix", "input_shape", "plugins", "recompose"),
     ),
     Reader(
         "theano",

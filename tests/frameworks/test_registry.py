@@ -15,7 +15,7 @@ import pytest
 import irconv
 from irconv import api, frameworks
 from irconv.errors import UnknownFormat, UnusedOption
-from irconv.frameworks import OF_EVERY_WRITER, readers, writers
+from irconv.frameworks import OF_EVERY_READER, OF_EVERY_WRITER, readers, writers
 from irconv.options import ReadOptions, WriteOptions, flag, given
 from tests.helpers import ROOT, golden, lenet, rejection
 
@@ -31,6 +31,7 @@ ASKED: dict[str, Any] = {
     "dim_ordering": "th",
     "arch": Path("a.json"),
     "submodel": "a",
+    "recompose": False,
     "digests": False,
     "until": ("a",),
     "replace": ("a=identity",),
@@ -128,7 +129,7 @@ def test_bare_arrays_are_asked_for_only_where_no_framework_claims_the_file(monke
 def test_declared_options_are_fields_that_the_api_does_not_see_to_itself() -> None:
     reading, writing = {f.name for f in fields(ReadOptions)}, {f.name for f in fields(WriteOptions)}
     for reader in readers():
-        assert set(reader.options) <= reading - {"source_format"}, reader.name
+        assert set(reader.options) <= reading - set(OF_EVERY_READER), reader.name
     for writer in writers():
         assert set(writer.options) <= writing - set(OF_EVERY_WRITER), writer.name
 
@@ -140,7 +141,7 @@ def test_every_option_has_a_value_in_these_tests() -> None:
 
 @pytest.mark.parametrize("reader", readers(), ids=lambda reader: reader.name)
 def test_what_a_reader_does_not_honour_is_refused_all_at_once_before_reading(reader: frameworks.Reader) -> None:
-    names = [f.name for f in fields(ReadOptions) if f.name not in ("source_format", *reader.options)]
+    names = [f.name for f in fields(ReadOptions) if f.name not in (*OF_EVERY_READER, *reader.options)]
     options = replace(ReadOptions(source_format=reader.name), **{name: ASKED[name] for name in names})
     lines = rejection(lambda: irconv.read(ROOT / "README.md", options), UnusedOption).splitlines()
     assert [line.split()[0].rstrip(":") for line in lines] == [flag(name) for name in names]
