@@ -11,6 +11,7 @@ from irconv import edits
 from irconv.containers.exported_program import Program
 from irconv.containers.pickle import Instance
 from irconv.errors import MissingFact, Problems, Refused
+from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.aliases import Aliases
 from irconv.frameworks.torch.aten.program import ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
@@ -84,6 +85,7 @@ def _followed(
     outputs: list[Port] = []
     with reader.importer.reading(path.name, ()):
         for result in _tensors(follower.call(Module(script.root, ""), "forward", given, {}), path):
+            masks.settle(reader, result.name, path.name)
             value = reader.value(result)
             outputs.append(Port(name=result.name, value=value, dtype="", shape=(), axes="", source_axes=""))
     files = (SourceFile(name=path.name, size=path.stat().st_size, sha256=""),)

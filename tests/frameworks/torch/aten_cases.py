@@ -35,6 +35,22 @@ X, Y, Z, W = numbers(2, 3, 5), numbers(2, 3, 5, seed=7), positive(2, 3, 5), posi
 N, T, U = whole(2, 3, 5), truths(2, 3, 5), truths(2, 3, 5, seed=8)
 IMAGE, SMALL = numbers(2, 3, 7, 6), numbers(2, 4, 3, 5)
 
+
+def _put_back(a: Tensor) -> Tensor:
+    a, mask = a.clone(), torch.tensor([True, False, True])
+    a[:, mask] = a[:, mask] * 3 + 1
+    return a
+
+
+def _stacks(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+    return torch.hstack([a, b]), torch.vstack([a, b]), torch.dstack([a, b]), torch.column_stack([a, b])
+
+
+def _turns(a: Tensor) -> tuple[Tensor, ...]:
+    turned = ((1, (2, 3)), (2, (1, 2)), (3, (0, 3)), (-1, (3, 1)), (4, (0, 1)))
+    return tuple(torch.rot90(a, k, axes) for k, axes in turned)
+
+
 LOGIC: dict[str, Case] = {
     "and of truth values": (lambda a, b: a & b, (T, U)),
     "or of truth values": (lambda a, b: a | b, (T, U)),
@@ -227,7 +243,53 @@ WINDOWS: dict[str, Case] = {
     ),
 }
 
-CASES = {**LOGIC, **PICKING, **SHAPES, **FORMULAS, **WINDOWS}
+SELECTING: dict[str, Case] = {
+    "known mask along an axis": (lambda a: a[:, torch.tensor([True, False, True])], (X,)),
+    "known mask of two axes": (lambda a: a[torch.tensor([[True, False, True], [False, True, True]])], (X,)),
+    "elements where a mask holds": (lambda a: a[a > 0], (X,)),
+    "rows where a mask holds": (lambda a: a[:, a[0, :, 0] > 0].exp(), (X,)),
+    "sum where a mask holds": (lambda a: (a[a > 0] * 2).sum(), (X,)),
+    "product where a mask holds": (lambda a, b: a[a[:, 0] > 0] @ b, (numbers(6, 5), numbers(5, 3))),
+    "joined with what a mask chose": (lambda a: torch.cat([a[a > 0], a.reshape(-1)]), (X,)),
+    "put back at a known mask": (_put_back, (X,)),
+    "masked select": (torch.masked_select, (X, truths(3, 1))),
+    "nonzero": (lambda a: torch.nonzero(a > 0), (X,)),
+    "nonzero of each axis": (lambda a: torch.nonzero(a > 0, as_tuple=True), (X,)),
+    "where of a condition alone": (lambda a: torch.where(a > 0), (X,)),
+    "unique": (torch.unique, (N,)),
+    "unique with inverse and counts": (lambda a: torch.unique(a, return_inverse=True, return_counts=True), (N,)),
+    "kthvalue": (lambda a: torch.kthvalue(a, 2, 1, keepdim=True)[0], (X,)),
+    "median of an axis": (lambda a: tuple(torch.median(a, 2)), (numbers(2, 3, 6),)),
+    "median of all": (torch.median, (numbers(2, 3),)),
+    "bucketize": (lambda a: torch.bucketize(a, torch.tensor([-0.5, 0.0, 0.7])), (X,)),
+    "bucketize to the right": (lambda a: torch.bucketize(a, torch.tensor([0, 2, 4]), right=True, out_int32=True), (N,)),
+    "searchsorted by rows": (lambda a, b: torch.searchsorted(b.sort(-1)[0], a), (numbers(2, 5), numbers(2, 4, seed=5))),
+    "count nonzero": (lambda a: (torch.count_nonzero(a > 0), torch.count_nonzero(a, dim=1)), (X,)),
+    "nansum": (lambda a: torch.nansum(a.log(), 1), (X,)),
+    "nanmean": (lambda a: torch.nanmean(a.log(), 2, keepdim=True), (X,)),
+    "fmax and fmin": (lambda a, b: torch.fmax(a.log(), b) + torch.fmin(b, a.log()), (X, Y)),
+    "heaviside": (lambda a: torch.heaviside(a.round(), torch.tensor(0.5)), (X,)),
+    "sinc": (lambda a: torch.sinc(a.round() / 2), (X,)),
+    "norm of matrices": (lambda a: torch.linalg.matrix_norm(a, dim=(0, 2), keepdim=True), (X,)),
+    "stacks of rows": (_stacks, (numbers(5), numbers(5, seed=4))),
+    "stacks of matrices": (_stacks, (numbers(3, 5), numbers(3, 5, seed=4))),
+    "quarter turns": (_turns, (numbers(2, 3, 4, 5),)),
+    "rolled as one": (lambda a: torch.roll(a, -4), (X,)),
+    "on the diagonal": (torch.diag_embed, (X,)),
+    "taken from all": (lambda a: torch.take(a, torch.tensor([[1, 7], [3, -1]])), (X,)),
+    "cross product": (lambda a, b: torch.cross(a, b, 1), (X, Y)),
+    "cross product of the last axis": (torch.linalg.cross, (numbers(2, 4, 3), numbers(2, 4, 3, seed=8))),
+    "distances": (lambda a, b: torch.dist(a, b) + torch.dist(a, b, 1) + torch.dist(a, b, 3.0), (X, Y)),
+    "tensordot": (lambda a, b: torch.tensordot(a, b, dims=([1, 2], [0, 1])), (X, numbers(3, 5, 4))),
+    "kron": (torch.kron, (numbers(2, 3), numbers(4, 2))),
+    "kron of a vector": (torch.kron, (numbers(2, 3), numbers(4))),
+    "determinant": (lambda a: torch.det(a @ a.mT + torch.eye(3)), (X,)),
+    "trace": (torch.trace, (numbers(3, 4),)),
+    "product of three": (lambda a, b: torch.linalg.multi_dot([a, b, a]), (numbers(3, 4), numbers(4, 3))),
+    "moved bits": (lambda a: ((a - 3) << 2) + ((a - 3) >> 1), (N,)),
+}
+
+CASES = {**LOGIC, **PICKING, **SELECTING, **SHAPES, **FORMULAS, **WINDOWS}
 
 
 def _written(a: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irconv.frameworks.torch.aten import (
+    algebra,
     attention,
     elementwise,
     encoder,
@@ -14,6 +15,7 @@ from irconv.frameworks.torch.aten import (
     making,
     picking,
     recurrent,
+    selecting,
     shapes,
     windows,
     writes,
@@ -21,7 +23,10 @@ from irconv.frameworks.torch.aten import (
 from irconv.frameworks.torch.aten.program import Handler
 from irconv.ir.shapes import Size
 
-FAMILIES = (elementwise, logic, formulas, shapes, picking, making, windows, attention, encoder, recurrent, writes)
+FAMILIES = (
+    *(elementwise, logic, formulas, algebra, shapes, picking, selecting, making, windows, attention, encoder),
+    *(recurrent, writes),
+)
 """The modules of rules; where two have one for an overload, the later one's holds."""
 HANDLERS: Mapping[str, Handler] = {op: rule for family in FAMILIES for op, rule in family.HANDLERS.items()}
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.elementwise import axes_of
+from irconv.frameworks.torch.aten.masks import choose
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.known import numeric
@@ -40,8 +41,7 @@ def _indexed(reader: ProgramReader, call: Call) -> None:
         raise Refused(call.where, "takes elements by a mask and indices at once, which irconv does not read")
     axes, indices = [axis for axis, _ in given], [reader.value(index) for _, index in given]
     if masks:
-        reader.masked[call.outputs[0]] = (indices[0], axes[0])
-        reader.gives(call, value)
+        choose(reader, call, value, axes[0], indices[0])
     elif len(given) == 1:
         _taken(reader, call, value, axes[0], indices[0])
     elif not _apart(reader, call, value, axes, indices):

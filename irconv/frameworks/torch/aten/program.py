@@ -16,9 +16,10 @@ from irconv import edits
 from irconv.codec import NativeWeight
 from irconv.containers.exported_program import ELEMENT_TYPES, Program
 from irconv.errors import MALFORMED, DamagedFile, Refused
+from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.aliases import Aliases, View
 from irconv.frameworks.torch.aten.promotion import promote
-from irconv.frameworks.torch.aten.spelling import Tensor, dimension, module_of, names_in, tensors_in, written
+from irconv.frameworks.torch.aten.spelling import Tensor, dimension, module_of, names_in, written
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
@@ -74,6 +75,8 @@ class ProgramReader:
     masked: dict[str, tuple[str, int]] = field(default_factory=dict)
     """Names of elements that a mask took -> the mask, and its first axis; their value is all elements, in their
     places."""
+    counts: dict[str, Dimension] = field(default_factory=dict)
+    """Masks -> how many elements they choose, a symbol."""
     written: dict[str, str] = field(default_factory=dict)
     """Names of inputs that are written to -> where."""
     absent: dict[str, str] = field(default_factory=dict)
@@ -153,9 +156,8 @@ class ProgramReader:
                 what = f"is a {kind}: the module changes {changed or 'something'}, which it keeps for its next call"
                 raise Refused(where, what)
             for name in names:
+                masks.settle(self, name, where)
                 value = self.value(name)
-                if name in self.masked:
-                    raise Refused(where, "has as many elements as a mask chose, which irconv does not read")
                 made.append(Port(name=name, value=value, dtype="", shape=(), axes="", source_axes=""))
         return made
 
@@ -203,7 +205,7 @@ class ProgramReader:
     def _plain(self, call: Call) -> None:
         from irconv.frameworks.torch.aten.views import is_view
 
-        if self._takes_masked(call):
+        if masks.takes(self, call):
             return
         self.run(call)
         for output in call.outputs:
@@ -218,7 +220,7 @@ class ProgramReader:
         if source is None or call.op in MOVES:
             raise Refused(call.where, "changes the shape of its tensor in place, which irconv does not follow")
         dtype = self.type_of(source).dtype
-        if not self._takes_masked(call):
+        if not masks.takes(self, call):
             self.run(call)
         if call.op not in UNCHANGED:
             made = self.cast(call, self.values[call.outputs[0]], dtype, "kept_type")
@@ -228,25 +230,6 @@ class ProgramReader:
                 self.written.setdefault(owner, call.op)
         self.values[call.outputs[0]] = self.values[source.name]
         self.aliases.add(call.outputs[0], View(source.name, None))
-
-    def _takes_masked(self, call: Call) -> bool:
-        """Apply an op of single elements to what a mask took, as to all elements in their places; false where the op
-        takes no such elements."""
-        from irconv.frameworks.torch.aten.handlers import BY_ELEMENT
-
-        taken = [name for name in tensors_in(call.arguments) if name in self.masked]
-        if not taken or (call.op == "index_put.default" and taken == [call.arguments["values"].name]):
-            return False
-        if call.op == "sym_size.int":
-            return True
-        others = [name for name in tensors_in(call.arguments) if name not in self.masked and self.shape(name) != ()]
-        masks = {self.masked[name] for name in taken}
-        if call.op not in BY_ELEMENT or others or len(masks) > 1:
-            what = "takes elements that a mask chose, as many as the values say, which irconv reads for single elements"
-            raise Refused(call.where, what)
-        self.run(call)
-        (self.masked[call.outputs[0]],) = masks
-        return True
 
     def run(self, call: Call) -> None:
         """The op of a call, as its handler reads it. Raises `Refused` where there is none, and `DamagedFile` for

@@ -15,7 +15,7 @@ from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.patches import ChannelShuffle, DepthToSpace, SpaceToDepth
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.shape_ops import Expand, Squeeze, Tile, Unsqueeze
-from irconv.ir.layers.slicing import Flip, Roll, Select, Slice, Split, Stack, Unstack
+from irconv.ir.layers.slicing import Flip, Select, Slice, Split, Stack, Unstack
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size, filled, size_product
 
@@ -215,15 +215,6 @@ def _flipped(reader: ProgramReader, call: Call) -> None:
     reader.place(call, Flip(axes=axes_of(reader, call, "dims")), x=reader.value(call.arguments["self"]))
 
 
-def _rolled(reader: ProgramReader, call: Call) -> None:
-    rank = len(reader.shape(call.arguments["self"]))
-    axes = tuple(axis % rank for axis in call.get("dims", []))
-    if not axes:
-        raise Refused(call.where, "rolls the elements of all axes as one, which irconv does not read")
-    layer = Roll(axes=axes, shifts=tuple(call.arguments["shifts"]))
-    reader.place(call, layer, x=reader.value(call.arguments["self"]))
-
-
 def _gated(reader: ProgramReader, call: Call) -> None:
     axis = call.get("dim", -1) % len(reader.shape(call.arguments["self"]))
     reader.place(call, Glu(axis=axis), x=reader.value(call.arguments["self"]))
@@ -362,7 +353,6 @@ HANDLERS: dict[str, Handler] = {
     "constant_pad_nd.default": _padded,
     "cumsum.default": _running,
     "flip.default": _flipped,
-    "roll.default": _rolled,
     "glu.default": _gated,
     "pixel_shuffle.default": _shuffled,
     "pixel_unshuffle.default": _unshuffled,

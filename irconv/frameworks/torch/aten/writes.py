@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from irconv.errors import Refused
@@ -55,6 +57,8 @@ def _put(reader: ProgramReader, call: Call) -> None:
     """``self[indices] = values``."""
     indices = call.arguments["indices"]
     given = [axis for axis, index in enumerate(indices) if index is not None]
+    indices = [_known_places(reader, call, index) for index in indices]
+    call = replace(call, arguments={**call.arguments, "indices": indices})
     masks = [axis for axis in given if reader.type_of(indices[axis]).dtype == "bool"]
     if len(given) == 1 and masks:
         _put_where(reader, call, masks[0])
@@ -63,6 +67,18 @@ def _put(reader: ProgramReader, call: Call) -> None:
     else:
         what = f"writes to indices of axes {given}, {len(masks)} of them masks, which irconv does not follow"
         raise Refused(call.where, what)
+
+
+def _known_places(reader: ProgramReader, call: Call, index: Tensor | None) -> Tensor | None:
+    """An index in the place of a mask of one axis whose values are known."""
+    if index is None or reader.type_of(index).dtype != "bool" or len(reader.shape(index)) != 1:
+        return index
+    known = reader.importer.known(reader.value(index))
+    if known is None:
+        return index
+    name = f"{call.outputs[0]}/places of {index.name}"
+    reader.values[name] = reader.importer.constant(name, np.flatnonzero(known).astype(np.int64))
+    return Tensor(name)
 
 
 def _put_where(reader: ProgramReader, call: Call, axis: int) -> None:

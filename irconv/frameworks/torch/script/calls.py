@@ -28,8 +28,10 @@ ELEMENT_TYPES: Mapping[int, str] = {
 
 def resolved(name: str, given: Sequence[Any], named: Mapping[str, Any]) -> tuple[Signature, dict[str, Any]] | None:
     """The overload of a function that takes these arguments, and they by name; None where irconv reads none."""
+    # which arguments may be missing no signature says: those that take just these go first
+    taking = sorted(SIGNATURES.get(name, ()), key=lambda s: sum(not a.by_name for a in s.arguments) != len(given))
     for single in (False, True):  # one number where a list is wanted only where nothing else fits
-        for signature in SIGNATURES.get(name, ()):
+        for signature in taking:
             arguments = _bound(signature, given, named, single)
             if arguments is not None:
                 return signature, arguments

@@ -9,6 +9,7 @@ import numpy as np
 
 from irconv.codec import NativeWeight
 from irconv.errors import Refused
+from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.handlers import HANDLERS
 from irconv.frameworks.torch.aten.program import Call, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
@@ -99,6 +100,7 @@ class Ops:
         return value
 
     def _asked(self, name: str, given: list[Any]) -> Any:
+        masks.settle(self.reader, given[0].name, self.file)
         dtype, shape = self.reader.type_of(given[0])
         sizes = [size if isinstance(size, int) else Size.of(size) for size in shape]
         if name == "size":
@@ -127,6 +129,8 @@ class Ops:
     def _pieces(self, op: str, arguments: Mapping[str, Any], where: str) -> int:
         if "tensors" in arguments:
             return len(arguments["tensors"])
+        if op in ("nonzero_numpy.default", "where.default"):
+            return len(self.reader.shape(arguments.get("self", arguments.get("condition"))))
         if op.startswith("tensor_split"):
             return int(arguments.get("sections") or len(arguments["indices"]) + 1)
         shape = self.reader.shape(arguments["self"])
