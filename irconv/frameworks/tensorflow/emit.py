@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -76,6 +77,12 @@ class Emitter:
         self.names = naming.names
         self.weights: dict[str, list[tuple[LazyTensor, str]]] = {}
         """Key of a tensor -> the layouts it is kept in, and the value of each."""
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """Every value that something takes: what is nobody's would look like an output of the graph."""
+        used = (value for use in self.model.uses for value in use.inputs)
+        return frozenset((*used, *(port.value for port in self.model.outputs)))
 
     def run(self) -> None:
         """Every node."""
