@@ -11,7 +11,7 @@ import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ElementType, FunctionDef, NodeDef, Sizes
-from irconv.frameworks.tensorflow import quotients
+from irconv.frameworks.tensorflow import derived, quotients
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -180,7 +180,10 @@ class Emitter:
         for data, value in kept:
             if (order := _order(data, weight.data)) is not None:
                 return value, order
-        kept.append((weight.data, self._variable(weight, weight.data, f"{self.naming.variable(weight.path)}")))
+        if (changes := _changes(kept[0][0], weight.data)) is not None:
+            kept.append((weight.data, derived.value(self, kept[0][1], kept[0][0].dtype, changes, f"{node}/{slot}")))
+        else:
+            kept.append((weight.data, self._variable(weight, weight.data, f"{self.naming.variable(weight.path)}")))
         return kept[-1][1], ()
 
     def _stored(self, weight: NativeWeight) -> tuple[LazyTensor, str]:
@@ -189,7 +192,7 @@ class Emitter:
         data = weight.data
         if self.naming.own and record.source is not None and record.source.piece is None and not record.source.members:
             native = self.bundle.tensors[weight.path].native()
-            data = native if _order(native, weight.data) is not None else data
+            data = native if _changes(native, weight.data) is not None else data
         return data, self._variable(weight, data, self.naming.variable(weight.path))
 
     def _variable(self, weight: NativeWeight, data: LazyTensor, name: str) -> str:
@@ -220,6 +223,16 @@ def _order(kept: LazyTensor, wanted: LazyTensor) -> tuple[int, ...] | None:
     if joined.atoms == joined.source_shape and not any(joined.picks) and joined.shape == _turned(joined):
         return joined.permutation
     return None
+
+
+def _changes(kept: LazyTensor, wanted: LazyTensor) -> Sequence[Relayout] | None:
+    """What makes a tensor what is wanted, one change after the other; None where they are not of one source."""
+    if kept.source is not wanted.source and kept.source != wanted.source:
+        return None
+    undone = [change.inverse() for change in reversed(kept.changes)]
+    if any(pick is not None and len(set(pick)) != len(pick) for change in kept.changes for pick in change.picks):
+        return None
+    return [*undone, *wanted.changes]
 
 
 def _turned(change: Relayout) -> tuple[int, ...]:
