@@ -176,27 +176,32 @@ class Emitter:
             return self.constant(f"{node}/{slot}", weight.data), ()
         kept = self.weights.setdefault(weight.path, [])
         if not kept:
-            kept.append(self._stored(weight))
+            kept.append(derived.made(self, weight.data, f"{node}/{slot}") or self._stored(weight))
         for data, value in kept:
             if (order := _order(data, weight.data)) is not None:
                 return value, order
-        if (changes := _changes(kept[0][0], weight.data)) is not None:
-            kept.append((weight.data, derived.value(self, kept[0][1], kept[0][0].dtype, changes, f"{node}/{slot}")))
-        else:
-            kept.append((weight.data, self._variable(weight, weight.data, f"{self.naming.variable(weight.path)}")))
-        return kept[-1][1], ()
+        found = derived.changed(self, kept[0], weight.data, f"{node}/{slot}")
+        if found is None:
+            found = weight.data, self._variable(weight.path, weight.data)
+        kept.append(found)
+        return found[1], _order(found[0], weight.data) or ()
+
+    def original(self, key: str) -> tuple[LazyTensor, str]:
+        """A tensor of the model before it was lowered, as the file has it: its variable, or constant."""
+        kept = self.weights.setdefault(key, [])
+        if not kept:
+            data = self.naming.bundle.tensors[key].native()
+            kept.append((data, self._variable(key, data)))
+        return kept[0]
 
     def _stored(self, weight: NativeWeight) -> tuple[LazyTensor, str]:
         """The first time that a tensor is needed: as TensorFlow's own file has it, if it is from there."""
-        record = self.bundle.tensors[weight.path].record
-        data = weight.data
-        if self.naming.own and record.source is not None and record.source.piece is None and not record.source.members:
-            native = self.bundle.tensors[weight.path].native()
-            data = native if _changes(native, weight.data) is not None else data
-        return data, self._variable(weight, data, self.naming.variable(weight.path))
+        return weight.data, self._variable(weight.path, weight.data)
 
-    def _variable(self, weight: NativeWeight, data: LazyTensor, name: str) -> str:
-        record = self.bundle.tensors[weight.path].record
+    def _variable(self, key: str, data: LazyTensor) -> str:
+        name = self.naming.variable(key)
+        tensors = self.bundle.tensors if key in self.bundle.tensors else self.naming.bundle.tensors
+        record = tensors[key].record
         fixed = record.role == "constant" and data.nbytes <= _SMALL
         if self.frozen or fixed:
             return self.made.add(name, "Const", dtype=ElementType(data.dtype), value=data)
@@ -223,16 +228,6 @@ def _order(kept: LazyTensor, wanted: LazyTensor) -> tuple[int, ...] | None:
     if joined.atoms == joined.source_shape and not any(joined.picks) and joined.shape == _turned(joined):
         return joined.permutation
     return None
-
-
-def _changes(kept: LazyTensor, wanted: LazyTensor) -> Sequence[Relayout] | None:
-    """What makes a tensor what is wanted, one change after the other; None where they are not of one source."""
-    if kept.source is not wanted.source and kept.source != wanted.source:
-        return None
-    undone = [change.inverse() for change in reversed(kept.changes)]
-    if any(pick is not None and len(set(pick)) != len(pick) for change in kept.changes for pick in change.picks):
-        return None
-    return [*undone, *wanted.changes]
 
 
 def _turned(change: Relayout) -> tuple[int, ...]:
