@@ -50,7 +50,7 @@ class CastTo:
 
 
 @dataclass(frozen=True)
-class _Joined:
+class Joined:
     """Tensors joined along an axis. A `irconv.ir.tensors.Source`."""
 
     parts: tuple[LazyTensor, ...]
@@ -76,7 +76,7 @@ class _Joined:
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """A result of a layer that cuts or turns a tensor. A `irconv.ir.tensors.Source`."""
 
     layer: Layer
@@ -100,7 +100,7 @@ class _Part:
 
 
 @dataclass(frozen=True)
-class _Zeros:
+class Zeros:
     """Nothing but one number. A `irconv.ir.tensors.Source`."""
 
     dtype: str
@@ -155,17 +155,17 @@ def _made(bundle: Bundle) -> dict[str, LazyTensor]:
         if isinstance(layer, Constant) and isinstance(operand := layer.operands["value"], StoredOperand):
             found[node.outputs["y"]] = bundle.tensors[operand.tensor].data
         elif isinstance(layer, Full) and (shape := static(layer.shape)) is not None and len(shape) == 1:
-            found[node.outputs["y"]] = LazyTensor(_Zeros(layer.dtype, shape, layer.value))
+            found[node.outputs["y"]] = LazyTensor(Zeros(layer.dtype, shape, layer.value))
         elif not known or len(known) < len(parts):
             continue
         elif isinstance(layer, Cast):
             found[node.outputs["y"]] = LazyTensor(CastTo(known[0], layer.dtype))
         elif isinstance(layer, Concat):
-            found[node.outputs["y"]] = LazyTensor(_Joined(known, layer.axis))
+            found[node.outputs["y"]] = LazyTensor(Joined(known, layer.axis))
         elif layer.type in _PARTS and list(node.inputs) == ["x"]:
             for slot, value in layer.infer({"x": _type(known[0])}).items():
                 if slot in node.outputs and (size := static(value.shape)) is not None:
-                    found[node.outputs[slot]] = LazyTensor(_Part(layer, known[0], slot, size))
+                    found[node.outputs[slot]] = LazyTensor(Part(layer, known[0], slot, size))
     return found
 
 

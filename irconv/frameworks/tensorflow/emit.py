@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ElementType, FunctionDef, NodeDef, Sizes
-from irconv.frameworks.tensorflow import quotients
+from irconv.frameworks.tensorflow import derived, quotients
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -76,6 +77,12 @@ class Emitter:
         self.names = naming.names
         self.weights: dict[str, list[tuple[LazyTensor, str]]] = {}
         """Key of a tensor -> the layouts it is kept in, and the value of each."""
+
+    @cached_property
+    def taken(self) -> frozenset[str]:
+        """Every value that something takes: what is nobody's would look like an output of the graph."""
+        used = (value for use in self.model.uses for value in use.inputs)
+        return frozenset((*used, *(port.value for port in self.model.outputs)))
 
     def run(self) -> None:
         """Every node."""
@@ -169,24 +176,32 @@ class Emitter:
             return self.constant(f"{node}/{slot}", weight.data), ()
         kept = self.weights.setdefault(weight.path, [])
         if not kept:
-            kept.append(self._stored(weight))
+            kept.append(derived.made(self, weight.data, f"{node}/{slot}") or self._stored(weight))
         for data, value in kept:
             if (order := _order(data, weight.data)) is not None:
                 return value, order
-        kept.append((weight.data, self._variable(weight, weight.data, f"{self.naming.variable(weight.path)}")))
-        return kept[-1][1], ()
+        found = derived.changed(self, kept[0], weight.data, f"{node}/{slot}")
+        if found is None:
+            found = weight.data, self._variable(weight.path, weight.data)
+        kept.append(found)
+        return found[1], _order(found[0], weight.data) or ()
+
+    def original(self, key: str) -> tuple[LazyTensor, str]:
+        """A tensor of the model before it was lowered, as the file has it: its variable, or constant."""
+        kept = self.weights.setdefault(key, [])
+        if not kept:
+            data = self.naming.bundle.tensors[key].native()
+            kept.append((data, self._variable(key, data)))
+        return kept[0]
 
     def _stored(self, weight: NativeWeight) -> tuple[LazyTensor, str]:
         """The first time that a tensor is needed: as TensorFlow's own file has it, if it is from there."""
-        record = self.bundle.tensors[weight.path].record
-        data = weight.data
-        if self.naming.own and record.source is not None and record.source.piece is None and not record.source.members:
-            native = self.bundle.tensors[weight.path].native()
-            data = native if _order(native, weight.data) is not None else data
-        return data, self._variable(weight, data, self.naming.variable(weight.path))
+        return weight.data, self._variable(weight.path, weight.data)
 
-    def _variable(self, weight: NativeWeight, data: LazyTensor, name: str) -> str:
-        record = self.bundle.tensors[weight.path].record
+    def _variable(self, key: str, data: LazyTensor) -> str:
+        name = self.naming.variable(key)
+        tensors = self.bundle.tensors if key in self.bundle.tensors else self.naming.bundle.tensors
+        record = tensors[key].record
         fixed = record.role == "constant" and data.nbytes <= _SMALL
         if self.frozen or fixed:
             return self.made.add(name, "Const", dtype=ElementType(data.dtype), value=data)

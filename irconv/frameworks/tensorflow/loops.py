@@ -75,7 +75,7 @@ def add_loop(outer: Emitter, use: NativeUse, native: Native, name: str) -> None:
     }
     outer.made.add(name, native.type, [variable.start for variable in variables], **settings)
     for i, value in enumerate(use.outputs):
-        if not value:
+        if value not in outer.taken:
             continue
         if i < carried:
             outer.made.values[value] = f"{name}:{i + 2}"

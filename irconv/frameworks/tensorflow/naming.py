@@ -62,6 +62,8 @@ class Naming:
         """Whether the names are TensorFlow's already."""
         layers = self.bundle.layers
         nodes = (node for node in graph.nodes if self.own and not isinstance(layers[node.layer], Constant))
+        self.sources = {id(tensor.data.source): key for key, tensor in self.bundle.tensors.items() if self._source(key)}
+        """What a tensor is read from, where that is a variable of TensorFlow's own file -> its key."""
         self.variables = {name for key in self.bundle.tensors if (name := self._source(key))}
         self.kept = {value for node in nodes for value in node.outputs.values() if valid(value) == value}
         self.kept -= self.variables

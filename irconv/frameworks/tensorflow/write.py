@@ -28,6 +28,7 @@ from irconv.vocabularies.tensorflow import TABLE
 
 _PRODUCER = 134
 """TensorFlow's number for graphs of 1.15; newer ones take them, too."""
+_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _VERSION = "1.15.5"
 """The version that graphs are spelt for."""
 _MADE_BY = f"{MADE_BY} {__version__}"
@@ -171,7 +172,8 @@ def _names(bundle: Bundle) -> str:
 
 def _write_variables(bundle: Bundle, output: Output, destination: Path, progress: Progress | None) -> list[Path]:
     source, names = bundle.source, _names(bundle)
-    if source.framework != "tensorflow":
+    objects = all(name.endswith(_VALUE) for name in bundle.source_tensors())  # of Keras, saved by TensorFlow
+    if source.framework != "tensorflow" and not objects:
         what = "holds weights without a graph, so that their axes are not known"
         raise Refused(names, what, bundle.graph_remedy("Write .irconv, or read the model's own file."))
     tensors = {name.removesuffix(":0"): tensor for name, tensor in bundle.source_tensors().items()}

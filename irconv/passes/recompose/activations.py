@@ -65,15 +65,16 @@ def _hard_sigmoid(match: Match) -> Made | None:
     return Made(HardSigmoid(slope=1 / 6, offset=0.5), {"x": match.values["x"]})
 
 
-def _old_hard_sigmoid() -> Iterator[Rule]:
-    """``min(max(0.2 x + 0.5, 0), 1)`` of Keras 1 and 2, cut off in either order."""
-    line = op("Add", op("Mul", X, Number(0.2)), Number(0.5))
-    for pattern in (
-        op("Clip", line, low=0.0, high=1.0),
-        op("Maximum", op("Minimum", line, Number(1.0)), Number(0.0)),
-        op("Minimum", op("Maximum", line, Number(0.0)), Number(1.0)),
-    ):
-        yield Rule("hard sigmoid of slope 0.2", pattern, _is(HardSigmoid(slope=0.2, offset=0.5)))
+def _lines() -> Iterator[Rule]:
+    """``min(max(slope x + 0.5, 0), 1)``, cut off in either order; the slope is 0.2 in Keras 1 and 2, 1/6 elsewhere."""
+    for slope in (0.2, 1 / 6):
+        line = op("Add", op("Mul", X, Number(slope)), Number(0.5))
+        for pattern in (
+            op("Clip", line, low=0.0, high=1.0),
+            op("Maximum", op("Minimum", line, Number(1.0)), Number(0.0)),
+            op("Minimum", op("Maximum", line, Number(0.0)), Number(1.0)),
+        ):
+            yield Rule(f"hard sigmoid of slope {slope:.1g}", pattern, _is(HardSigmoid(slope=slope, offset=0.5)))
 
 
 def _rules() -> Iterator[Rule]:
@@ -83,7 +84,7 @@ def _rules() -> Iterator[Rule]:
         yield Rule("gelu by tanh", pattern, _is(Gelu(approximation="tanh")))
     for pattern in _hard_swish():
         yield Rule("hard swish", pattern, _is(HardSwish()))
-    yield from _old_hard_sigmoid()
+    yield from _lines()
     for gate in _clipped(3.0):
         yield Rule("hard sigmoid", op("Div", gate, Number(6.0)), _hard_sigmoid)
         yield Rule("hard sigmoid", op("Mul", gate, Number(1 / 6)), _hard_sigmoid)

@@ -20,6 +20,7 @@ from irconv.log import timed
 from irconv.passes import bodies, unused
 from irconv.passes.recompose.cells import Cell, Finder, Mask
 from irconv.passes.recompose.gathering import Gathered
+from irconv.passes.recompose.sinking import sunk
 from irconv.passes.recompose.sums import Base, Body, is_zero
 from irconv.passes.recompose.weighing import CLASSES, weighed
 
@@ -34,11 +35,20 @@ def run(bundle: Bundle) -> Bundle:
     for _ in range(_MOST):
         if bundle.graph is None or not bodies.scans(bundle.layers, bundle.graph):
             break
-        changed = next((found for node in bundle.graph.nodes if (found := _taken_out(bundle, node))), None)
+        changed = next((found for node in bundle.graph.nodes if (found := _found(bundle, node))), None)
         if changed is None:
             break
         bundle = unused.run(changed)
     return bundle
+
+
+def _found(bundle: Bundle, node: Node) -> Bundle | None:
+    """The bundle with one cell of a loop as a layer, which may have its products before the loop."""
+    within = _taken_out(bundle, node)
+    if within is not None or not isinstance(bundle.layers[node.layer], Scan):
+        return within
+    changed = sunk(bundle, node)
+    return None if changed is None else _taken_out(*changed)
 
 
 def _taken_out(bundle: Bundle, node: Node) -> Bundle | None:

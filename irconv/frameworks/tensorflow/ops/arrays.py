@@ -16,6 +16,11 @@ from irconv.ir.known import numeric
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.shape_ops import ShapeOf
 from irconv.ir.layers.slicing import Select
+from irconv.ir.layers.tensor_ops import Transpose
+
+SWITCHES = ("Switch", "RefSwitch")
+MERGES = ("Merge", "RefMerge")
+ENTERS = ("Enter", "RefEnter")
 
 CREATED = ("TensorArrayV3", "TensorArrayV2", "TensorArray", "TensorListReserve", "EmptyTensorList")
 """Operations that make one without values."""
@@ -68,6 +73,15 @@ def length(reader: GraphReader, node: NodeDef) -> int | None:
         return None
     known = reader.importer.known(reader.value(str(inputs[index])))
     return int(known.item()) if known is not None and numeric(known) and known.size == 1 else None
+
+
+def first_swapped(reader: GraphReader, value: str, name: str, where: str) -> str:
+    """A value with its first two axes swapped."""
+    rank = len(reader.type_of(value).shape)
+    if rank < 2:
+        raise Refused(where, f"steps over a value of shape {reader.type_of(value).shape}, which has no batch")
+    layer = Transpose(permutation=(1, 0, *range(2, rank)))
+    return reader.importer.place(layer, {"x": value}, [name], name=name, where=where)[0]
 
 
 def _gathered(reader: GraphReader, node: NodeDef) -> None:

@@ -17,22 +17,17 @@ from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops import arrays
-from irconv.ir.dtypes import numpy_dtype
+from irconv.frameworks.tensorflow.ops.loop_body import BodyReader, flipped
 from irconv.ir.graph import Graph, Port
 from irconv.ir.known import numeric
 from irconv.ir.layers.control import Scan
-from irconv.ir.layers.shape_ops import Range, Unsqueeze
 from irconv.ir.layers.slicing import Slice
-from irconv.ir.layers.tensor_ops import Add, Transpose
 from irconv.ir.shapes import Dimension, Size
-
-_SWITCHES = ("Switch", "RefSwitch")
-_MERGES = ("Merge", "RefMerge")
-_ENTERS = ("Enter", "RefEnter")
+from irconv.translate import Unknown
 
 
 @dataclass(frozen=True)
-class _Variable:
+class Variable:
     """A variable of a loop."""
 
     enter: NodeDef
@@ -53,13 +48,17 @@ class Frame:
 
     results: dict[str, str] = field(default_factory=dict)
     """Name of an Exit -> the value it gives; of an array's flow the value of all its steps."""
+    unread: bool = False
 
 
 def _exit(reader: GraphReader, node: NodeDef) -> None:
     """One result of a loop, which is read as a whole when the first is asked for."""
     name = _frame_of(reader, node)
     if name not in reader.frames:
-        reader.frames[name] = _Loop(reader, node, name).read()
+        reader.frames[name] = Frame(unread=True)  # until it is: what is wrong with a loop is said once
+        reader.frames[name] = Loop(reader, node, name).read()
+    if reader.frames[name].unread:
+        raise Unknown(name)
     result = reader.frames[name].results.get(node.name)
     if result is None:
         raise Refused(reader.where(node), "is a result of a loop that irconv does not follow")
@@ -72,10 +71,12 @@ def _frame_of(reader: GraphReader, node: NodeDef) -> str:
     return str(reader.node(reader.inputs(merge)[0].node).attrs["frame_name"])
 
 
-class _Loop:
+class Loop:
     def __init__(self, reader: GraphReader, node: NodeDef, frame: str) -> None:
         self.reader, self.where, self.frame = reader, reader.where(node), frame
-        self.unchanged: dict[str, _Variable] = {}
+        self.wholes: list[Reference] = []
+        """What indices from the end are counted from, which the number of steps has to be."""
+        self.unchanged: dict[str, Variable] = {}
         """Merge or Switch -> the variable that is the same in every step."""
         self.variables = self._variables()
         same = [v for v in self.variables if self._passed(v.following) == v.inside]
@@ -112,19 +113,19 @@ class _Loop:
 
     # what the loop is made of
 
-    def _variables(self) -> list[_Variable]:
+    def _variables(self) -> list[Variable]:
         reader, found = self.reader, []
-        switches = {reader.inputs(n)[0].node: n for n in reader.graph.nodes.values() if n.op in _SWITCHES}
+        switches = {reader.inputs(n)[0].node: n for n in reader.graph.nodes.values() if n.op in arrays.SWITCHES}
         for merge in reader.graph.nodes.values():
-            inputs = reader.inputs(merge) if merge.op in _MERGES else []
+            inputs = reader.inputs(merge) if merge.op in arrays.MERGES else []
             if len(inputs) != 2:
                 continue
             enter, following = (reader.graph.nodes.get(taken.node) for taken in inputs)
-            if enter is None or following is None or enter.op not in _ENTERS:
+            if enter is None or following is None or enter.op not in arrays.ENTERS:
                 continue
             if enter.attrs.get("frame_name") == self.frame and merge.name in switches:
                 after = reader.inputs(following)[0]
-                found.append(_Variable(enter, merge, switches[merge.name], after))
+                found.append(Variable(enter, merge, switches[merge.name], after))
         return found
 
     def _passed(self, reference: Reference) -> Reference:
@@ -133,12 +134,12 @@ class _Loop:
             node = self.reader.node(reference.node)
             if node.name in self.unchanged:
                 node = self.unchanged[node.name].enter
-            elif node.op not in ("Identity", *_ENTERS):
+            elif node.op not in ("Identity", *arrays.ENTERS):
                 return reference
             reference = self.reader.inputs(node)[0]
         raise Refused(self.where, f"{reference} is what gives itself on")
 
-    def _is_counter(self, variable: _Variable) -> bool:
+    def _is_counter(self, variable: Variable) -> bool:
         """Whether it counts up by one."""
         node = self.reader.node(self._passed(variable.following).node)
         if node.op not in ("Add", "AddV2") or variable.enter.attrs.get("T") not in ("int32", "int64"):
@@ -147,7 +148,7 @@ class _Loop:
         one = self.reader.node(self._passed(right).node)
         return self._passed(left) == variable.inside and _number(one) == 1
 
-    def _writes(self, variable: _Variable) -> arrays.Written | None:
+    def _writes(self, variable: Variable) -> arrays.Written | None:
         """What a step writes, where the variable is the flow of an array or a list."""
         node = self.reader.node(self._passed(variable.following).node)
         written = arrays.written(self.reader, node)
@@ -169,6 +170,29 @@ class _Loop:
                 start = self.reader.importer.known(self.reader.value(str(self.reader.inputs(variable.enter)[0])))
                 return start is not None and numeric(start) and start.item() == 0
         return False
+
+    def way(self, reference: Reference) -> int:
+        """1 where an index is the number of the step, -1 where it is that from the end, 0 where it is neither."""
+        if self.is_step(reference):
+            return 1
+        last, step = self._difference(reference)
+        whole, one = (None, None) if last is None else self._difference(last)
+        if step is None or whole is None or one is None or not self.is_step(step):
+            return 0
+        if _number(self.reader.node(self._passed(one).node)) != 1:
+            return 0
+        self.wholes.append(whole)
+        return -1
+
+    def _index(self, variable: Variable) -> Reference | None:
+        """Where a step writes what the variable is the flow of."""
+        written = self._writes(variable)
+        return None if written is None else written.index
+
+    def _difference(self, reference: Reference) -> tuple[Reference | None, Reference | None]:
+        node = self.reader.node(self._passed(reference).node)
+        left, right = self.reader.inputs(node) if node.op == "Sub" else (None, None)
+        return left, right
 
     def scattered(self, node: NodeDef) -> tuple[str, str]:
         """The array that a node reads, by name, and the value of all its steps when the loop begins, steps first."""
@@ -195,6 +219,9 @@ class _Loop:
         for limit in limits:
             if not self._is_length(limit, steps):
                 raise Refused(self.where, f"expected a loop over all {steps} steps, got one up to {limit}")
+        for whole in self.wholes:
+            if self._size(whole) != steps:
+                raise Refused(self.where, f"expected indices from the last of {steps} steps, got them from {whole}")
         return steps
 
     def _limits(self, reference: Reference) -> list[Reference]:
@@ -227,13 +254,13 @@ class _Loop:
 
     # what it becomes
 
-    def _start(self, variable: _Variable) -> str:
+    def _start(self, variable: Variable) -> str:
         return self.reader.value(str(self.reader.inputs(variable.enter)[0]))
 
-    def _port(self, variable: _Variable, body: BodyReader) -> Port:
+    def _port(self, variable: Variable, body: BodyReader) -> Port:
         return self.port(str(variable.inside), self._start(variable), body, variable)
 
-    def port(self, value: str, start: str, body: BodyReader, variable: _Variable) -> Port:
+    def port(self, value: str, start: str, body: BodyReader, variable: Variable) -> Port:
         """A variable as an input of the body."""
         dtype, shape = self.reader.type_of(start)
         port = Port(
@@ -242,18 +269,18 @@ class _Loop:
         body.values[variable.inside] = body.importer.input(port)
         return port
 
-    def _written(self, variable: _Variable, body: BodyReader) -> str:
+    def _written(self, variable: Variable, body: BodyReader) -> str:
         written = self._writes(variable)
         assert written is not None, "only flows are asked for"
         start = self._passed(self.reader.inputs(variable.enter)[0])
         if variable.enter.attrs.get("T") == "variant" and self.reader.node(start.node).op not in arrays.CREATED:
             raise Refused(self.where, f"writes into {start}, which is no empty list")
-        if written.index is not None and not self.is_step(written.index) and not self._is_single(variable):
+        if written.index is not None and not self.way(written.index) and not self._is_single(variable):
             what = f"writes {variable.following} at an index that is not the number of the step"
             raise Refused(self.where, what)
         return body.value(str(written.value))
 
-    def _is_single(self, variable: _Variable) -> bool:
+    def _is_single(self, variable: Variable) -> bool:
         """Whether every step is written over the one before: a list for one step alone, written at 0."""
         written = self._writes(variable)
         if written is None or written.index is None or variable.enter.attrs.get("T") != "variant":
@@ -283,7 +310,10 @@ class _Loop:
             if self._is_single(self.flows[name]):
                 last = Slice(axes=(1,), starts=(-1,), ends=(None,), steps=(1,))
                 (kept,) = self.reader.importer.place(last, {"x": value}, [f"{value}/last"], where=self.where)
-            results[name] = first_swapped(self.reader, kept, f"{value}/first", self.where)
+            index = self._index(self.flows[name])
+            if index is not None and self.way(index) < 0:
+                kept = flipped(self.reader, kept, f"{value}/flipped", self.where)
+            results[name] = arrays.first_swapped(self.reader, kept, f"{value}/first", self.where)
         frame, owners = Frame(), {v.switch.name: v for v in self.variables}
         for node in self.reader.graph.nodes.values():
             owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
@@ -295,86 +325,6 @@ class _Loop:
                 steps_done = np.asarray(steps, np.int32)
                 frame.results[node.name] = self.reader.importer.constant(f"{node.name}/count", steps_done)
         return frame
-
-
-class BodyReader(GraphReader):
-    """Reads the body of a loop; what it takes from outside is read there."""
-
-    def __init__(self, outer: GraphReader, loop: _Loop) -> None:
-        self.outer, self.loop = outer, loop
-        self.scanned: dict[str, tuple[Port, str]] = {}
-        """TensorArray that is read -> the step of it as an input of the body, and the whole, steps second."""
-        self.counted: list[tuple[_Variable, Port, str]] = []
-        """Counters that the body computes with, each as an input of the body, and what it is in the next step."""
-        super().__init__(outer.graph, outer.variables, outer.options, {})
-
-    def __post_init__(self) -> None:
-        self.importer = self.outer.importer.nested()
-        self.facts = self.outer.facts
-
-    def handled(self, node: NodeDef) -> bool:
-        """Read a node of the loop's own kinds; False for any other."""
-        if node.op in _ENTERS:
-            self.gives(node, self.outer.value(str(self.inputs(node)[0])))
-        elif node.op in arrays.READS:
-            self.gives(node, self._step(node))
-        elif node.name in self.loop.unchanged:
-            value = self.outer.value(str(self.inputs(self.loop.unchanged[node.name].enter)[0]))
-            self.gives(node, value, value)
-        elif node.op in (*_SWITCHES, *_MERGES):
-            counter = next((v for v in self.loop.counters if v.switch.name == node.name), None)
-            if counter is None:
-                return False
-            self.values[counter.inside] = self._counted(counter)
-        else:
-            return False
-        return True
-
-    def needs(self, node: NodeDef) -> list[Reference] | None:
-        """What a node of the loop's own kinds needs of the body; None for any other."""
-        own = node.op in (*_ENTERS, *arrays.READS) or node.name in self.loop.unchanged
-        counter = any(v.switch.name == node.name for v in self.loop.counters)
-        return [] if own or counter else None
-
-    def _step(self, node: NodeDef) -> str:
-        if not self.loop.is_step(self.inputs(node)[1]):
-            raise Refused(self.where(node), "reads at an index that is not the number of the step")
-        name, whole = self.loop.scattered(node)
-        if name not in self.scanned:
-            turned = first_swapped(self.outer, whole, f"{name}/steps", self.where(node))
-            dtype, (batch, _, *rest) = self.outer.type_of(turned)
-            port = Port(name=name, value=node.name, dtype=dtype, shape=(batch, *rest), axes="", source_axes="")
-            self.scanned[name] = (port, turned)
-            self.importer.input(port)
-        return self.scanned[name][0].value
-
-    def count(self, steps: Dimension) -> None:
-        """Scan the numbers of the steps, where nothing else says how many there are."""
-        name = f"{self.loop.frame}/steps"
-        (numbers,) = self.outer.importer.place(Range(start=0, limit=steps, step=1), {}, [name])
-        (row,) = self.outer.importer.place(Unsqueeze(axes=(0,)), {"x": numbers}, [f"{name}/row"])
-        dtype, (batch, _) = self.outer.type_of(row)
-        port = Port(name=name, value=f"{name}/step", dtype=dtype, shape=(batch,), axes="", source_axes="")
-        self.scanned[name] = (port, row)
-        self.importer.input(port)
-
-    def _counted(self, variable: _Variable) -> str:
-        start = self.outer.value(str(self.outer.inputs(variable.enter)[0]))
-        value = str(variable.inside)
-        port = self.loop.port(value, start, self, variable)
-        one = self.importer.constant(f"{value}/one", np.asarray(1, numpy_dtype(port.dtype)))
-        after = self.importer.place(Add(), {"x0": value, "x1": one}, [f"{value}/after"])[0]
-        self.counted.append((variable, port, after))
-        return value
-
-
-def first_swapped(reader: GraphReader, value: str, name: str, where: str) -> str:
-    """A value with its first two axes swapped."""
-    rank = len(reader.type_of(value).shape)
-    if rank < 2:
-        raise Refused(where, f"steps over a value of shape {reader.type_of(value).shape}, which has no batch")
-    layer = Transpose(permutation=(1, 0, *range(2, rank)))
-    return reader.importer.place(layer, {"x": value}, [name], name=name, where=where)[0]
 
 
 def _number(node: NodeDef) -> float | None:

@@ -8,7 +8,7 @@ from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.inlining import OUTPUTS
-from irconv.frameworks.tensorflow.ops.loops import first_swapped
+from irconv.frameworks.tensorflow.ops.arrays import first_swapped
 from irconv.ir.graph import Graph, Port
 from irconv.ir.layers.activations import Clip, Sigmoid, Tanh
 from irconv.ir.layers.arithmetic import Sub

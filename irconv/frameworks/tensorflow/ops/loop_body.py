@@ -1,0 +1,102 @@
+"""The body of a loop: its steps are read from arrays, and what it takes from outside is captured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from irconv.containers.graph_def import NodeDef
+from irconv.errors import Refused
+from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.frameworks.tensorflow.ops import arrays
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Port
+from irconv.ir.layers.shape_ops import Range, Unsqueeze
+from irconv.ir.layers.slicing import Flip
+from irconv.ir.layers.tensor_ops import Add
+from irconv.ir.shapes import Dimension
+
+if TYPE_CHECKING:
+    from irconv.frameworks.tensorflow.ops.loops import Loop, Variable
+
+
+class BodyReader(GraphReader):
+    """Reads the body of a loop; what it takes from outside is read there."""
+
+    def __init__(self, outer: GraphReader, loop: Loop) -> None:
+        self.outer, self.loop = outer, loop
+        self.scanned: dict[str, tuple[Port, str]] = {}
+        """TensorArray that is read -> the step of it as an input of the body, and the whole, steps second."""
+        self.counted: list[tuple[Variable, Port, str]] = []
+        """Counters that the body computes with, each as an input of the body, and what it is in the next step."""
+        super().__init__(outer.graph, outer.variables, outer.options, {})
+
+    def __post_init__(self) -> None:
+        self.importer = self.outer.importer.nested()
+        self.facts = self.outer.facts
+
+    def handled(self, node: NodeDef) -> bool:
+        """Read a node of the loop's own kinds; False for any other."""
+        if node.op in arrays.ENTERS:
+            self.gives(node, self.outer.value(str(self.inputs(node)[0])))
+        elif node.op in arrays.READS:
+            self.gives(node, self._step(node))
+        elif node.name in self.loop.unchanged:
+            value = self.outer.value(str(self.inputs(self.loop.unchanged[node.name].enter)[0]))
+            self.gives(node, value, value)
+        elif node.op in (*arrays.SWITCHES, *arrays.MERGES):
+            counter = next((v for v in self.loop.counters if v.switch.name == node.name), None)
+            if counter is None:
+                return False
+            self.values[counter.inside] = self._counted(counter)
+        else:
+            return False
+        return True
+
+    def needs(self, node: NodeDef) -> list[Reference] | None:
+        """What a node of the loop's own kinds needs of the body; None for any other."""
+        own = node.op in (*arrays.ENTERS, *arrays.READS) or node.name in self.loop.unchanged
+        counter = any(v.switch.name == node.name for v in self.loop.counters)
+        return [] if own or counter else None
+
+    def _step(self, node: NodeDef) -> str:
+        way = self.loop.way(self.inputs(node)[1])
+        if not way:
+            raise Refused(self.where(node), "reads at an index that is not the number of the step")
+        name, whole = self.loop.scattered(node)
+        key = name if way > 0 else f"{name}/flipped"
+        if key not in self.scanned:
+            turned = arrays.first_swapped(self.outer, whole, f"{key}/steps", self.where(node))
+            if way < 0:
+                turned = flipped(self.outer, turned, key, self.where(node))
+            dtype, (batch, _, *rest) = self.outer.type_of(turned)
+            port = Port(name=key, value=node.name, dtype=dtype, shape=(batch, *rest), axes="", source_axes="")
+            self.scanned[key] = (port, turned)
+            self.importer.input(port)
+        return self.scanned[key][0].value
+
+    def count(self, steps: Dimension) -> None:
+        """Scan the numbers of the steps, where nothing else says how many there are."""
+        name = f"{self.loop.frame}/steps"
+        (numbers,) = self.outer.importer.place(Range(start=0, limit=steps, step=1), {}, [name])
+        (row,) = self.outer.importer.place(Unsqueeze(axes=(0,)), {"x": numbers}, [f"{name}/row"])
+        dtype, (batch, _) = self.outer.type_of(row)
+        port = Port(name=name, value=f"{name}/step", dtype=dtype, shape=(batch,), axes="", source_axes="")
+        self.scanned[name] = (port, row)
+        self.importer.input(port)
+
+    def _counted(self, variable: Variable) -> str:
+        start = self.outer.value(str(self.outer.inputs(variable.enter)[0]))
+        value = str(variable.inside)
+        port = self.loop.port(value, start, self, variable)
+        one = self.importer.constant(f"{value}/one", np.asarray(1, numpy_dtype(port.dtype)))
+        after = self.importer.place(Add(), {"x0": value, "x1": one}, [f"{value}/after"])[0]
+        self.counted.append((variable, port, after))
+        return value
+
+
+def flipped(reader: GraphReader, value: str, name: str, where: str) -> str:
+    """A value (n, t, ...) with its steps from the last to the first."""
+    result = f"{name}/flipped"
+    return reader.importer.place(Flip(axes=(1,)), {"x": value}, [result], name=result, where=where)[0]
