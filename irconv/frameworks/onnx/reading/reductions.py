@@ -14,6 +14,7 @@ from irconv.ir.layers.activations import LogSoftmax, Softmax
 from irconv.ir.layers.arithmetic import CumSum
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.indexing import ArgMax, ArgMin
+from irconv.ir.layers.running import CumProd
 from irconv.ir.layers.tensor_ops import Identity, Reduce, Reshape
 from irconv.ir.shapes import size_product
 
@@ -65,13 +66,25 @@ def _extreme(layer: type[ArgMax] | type[ArgMin]) -> Handler:
     return read
 
 
-def _running_sum(reader: ModelReader, op: Op) -> None:
+def _running(layer: type[CumSum] | type[CumProd]) -> Handler:
+    def read(reader: ModelReader, op: Op) -> None:
+        _along(reader, op, layer)
+
+    return read
+
+
+def _along(reader: ModelReader, op: Op, layer: type[CumSum] | type[CumProd]) -> None:
+    exclusive, reverse = bool(op.attribute("exclusive")), bool(op.attribute("reverse"))
+    if is_computed(reader, op, 1):
+        rank = len(reader.shape(op.given(0)))
+        layers = [layer(axis=axis, exclusive=exclusive, reverse=reverse) for axis in range(rank)]
+        computed.along_one_of(reader, op, 1, layers, rank)
+        return
     axes = reader.numbers(op, 1)
     if axes is None or len(axes) != 1:
         raise Refused(op.where, f"expected one axis, got {axes}")
     axis = axis_of(op, axes[0], len(reader.shape(op.given(0))))
-    exclusive, reverse = bool(op.attribute("exclusive")), bool(op.attribute("reverse"))
-    reader.place(op, CumSum(axis=axis, exclusive=exclusive, reverse=reverse), x=op.given(0))
+    reader.place(op, layer(axis=axis, exclusive=exclusive, reverse=reverse), x=op.given(0))
 
 
 HANDLERS: dict[str, Handler] = {
@@ -80,5 +93,6 @@ HANDLERS: dict[str, Handler] = {
     "LogSoftmax": _softmax(LogSoftmax),
     "ArgMax": _extreme(ArgMax),
     "ArgMin": _extreme(ArgMin),
-    "CumSum": _running_sum,
+    "CumSum": _running(CumSum),
+    "CumProd": _running(CumProd),
 }
