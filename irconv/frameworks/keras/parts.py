@@ -18,8 +18,9 @@ from irconv.ir.layers.activations import (
     Tanh,
     ThresholdedRelu,
 )
-from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
+from irconv.ir.layers.arithmetic import Div, FloorDiv, Maximum, Minimum, Sub
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
+from irconv.ir.layers.comparisons import And, Cast, Less, NotEqual
 from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.elementwise import Erf, Sqrt, Square
 from irconv.ir.layers.formula import Formula
@@ -110,6 +111,19 @@ def _conv_transpose(layer: ConvTranspose, given: _Given) -> Decomposition | None
         steps=(1,) * len(crops),
     )
     return f.ends(taken, f(whole, "x", **operands))
+
+
+def _integer_division(layer: Div, given: _Given) -> Decomposition | None:
+    """Integers: the quotient rounded down, and one more where it is negative and was rounded."""
+    if "float" in given["x0"].dtype:
+        return layer.decompose(given)
+    f, dtype = Formula(layer, given), given["x0"].dtype
+    down = f(FloorDiv(), "x0", "x1")
+    if dtype.startswith("uint"):
+        return f.ends(Identity(), down)
+    zero = f.number(0, dtype)
+    rounded = f(NotEqual(), f(Sub(), "x0", f(Mul(), down, "x1")), zero)
+    return f.ends(Add(), down, f(Cast(dtype=dtype), f(And(), rounded, f(Less(), down, zero))))
 
 
 def _instance_norm(layer: InstanceNorm, given: _Given) -> Decomposition:
@@ -254,6 +268,7 @@ _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Conv: _conv,
     ConvTranspose: _conv_transpose,
     DepthToSpace: _depth_to_space,
+    Div: _integer_division,
     Einsum: with_dense_products,
     Gelu: _gelu,
     HardSigmoid: _hard_sigmoid,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import numpy as np
+
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import computed
 from irconv.frameworks.onnx.reading.computed import is_computed
@@ -15,6 +17,7 @@ from irconv.ir.layers.arithmetic import CumSum
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.indexing import ArgMax, ArgMin
 from irconv.ir.layers.running import CumProd
+from irconv.ir.layers.shape_ops import Expand
 from irconv.ir.layers.tensor_ops import Identity, Reduce, Reshape
 from irconv.ir.shapes import size_product
 
@@ -33,10 +36,21 @@ def _reduction(how: Reduction, since: int) -> Handler:
             reader.place(op, Identity(), x=op.given(0))
             return
         axes = sorted(axis_of(op, axis, len(shape)) for axis in axes) if axes else range(len(shape))
+        if logic in ("max", "min") and "float" in dtype and any(shape[axis] == 0 for axis in axes):
+            _of_nothing(reader, op, how, tuple(axes))
+            return
         layer = Reduce(op=logic, axes=tuple(axes), keepdims=bool(op.attribute("keepdims", 1)))
         reader.place(op, layer, x=op.given(0))
 
     return read
+
+
+def _of_nothing(reader: ModelReader, op: Op, how: str, axes: tuple[int, ...]) -> None:
+    """The largest, or smallest, of no elements is infinite."""
+    (dtype, shape), keeps = reader.type_of(op.given(0)), bool(op.attribute("keepdims", 1))
+    left = tuple(1 if i in axes else size for i, size in enumerate(shape) if keeps or i not in axes)
+    number = reader.constant(op, -np.inf if how == "max" else np.inf, "none", dtype)
+    reader.place(op, Expand(shape=left), x=number)
 
 
 def _softmax(layer: type[Softmax] | type[LogSoftmax]) -> Handler:
