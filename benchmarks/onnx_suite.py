@@ -101,7 +101,8 @@ def _judge(case: Any, targets: Sequence[str], found: dict[str, Any]) -> None:
 
 def _outcome(source: Path, written: Path, sets: Sequence[Any], target: str) -> str:
     try:
-        irconv.convert(source, written)
+        # a file of Keras has its images with the channels last, unless it is to take what the source takes
+        irconv.convert(source, written, **({"io": "source"} if target == "keras" else {}))
     except irconv.IrconvError as error:
         return f"refused: {str(error).splitlines()[0]}"
     except Exception as error:  # noqa: BLE001 - what must not happen is counted

@@ -9,8 +9,7 @@ from irconv.errors import Problems, Refused
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer
-from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.pooling import AveragePool, MaxPool, MaxPoolWithIndices
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import window_outputs
 from irconv.ir.shapes import Shape, static
@@ -65,6 +64,25 @@ def _x(node: Node) -> Mapping[str, str]:
     return {"x": node.inputs["x"]}
 
 
+def without_indices(bundle: Bundle) -> Bundle:
+    """Pools that say where they found what they give, and that nobody asks, as plain pools."""
+    graph = bundle.graph
+    if graph is None or not any(isinstance(layer, MaxPoolWithIndices) for layer in bundle.layers.values()):
+        return bundle
+    taken = {value for node in graph.nodes for value in node.inputs.values()} | {port.value for port in graph.outputs}
+    asked = {node.layer for node in graph.nodes if node.outputs.get("indices", "") in taken}
+    layers, nodes = dict(bundle.layers), list[Node]()
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        if isinstance(layer, MaxPoolWithIndices) and node.layer not in asked:
+            settings = {name: getattr(layer, name) for name in ("kernel", "stride", "dilation", "padding", "ceil_mode")}
+            layers[node.layer] = MaxPool(**settings, origin=layer.origin)
+            nodes.append(node.model_copy(update={"outputs": {"y": node.outputs["y"]}}))
+        else:
+            nodes.append(node)
+    return replace(bundle, layers=layers, graph=graph.model_copy(update={"nodes": tuple(nodes)}))
+
+
 def without_ceil_mode(bundle: Bundle) -> Bundle:
     """Pools that round their output sizes up, as pools that pad as much more at the end."""
     pools = [layer for layer in bundle.layers.values() if isinstance(layer, MaxPool | AveragePool)]
@@ -75,7 +93,7 @@ def without_ceil_mode(bundle: Bundle) -> Bundle:
         layer = bundle.layers[node.layer]
         if isinstance(layer, MaxPool | AveragePool) and layer.ceil_mode:
             with problems.collect():
-                changed = _rounding_down(node.layer, layer, types[node.inputs["x"]].shape[2:])
+                changed = rounding_down(node.layer, layer, types[node.inputs["x"]].shape[2:])
                 if layers[node.layer] not in (layer, changed):
                     raise Refused(f"layer {node.layer}", "is shared by values of several sizes, which it rounds unlike")
                 layers[node.layer] = changed
@@ -83,7 +101,8 @@ def without_ceil_mode(bundle: Bundle) -> Bundle:
     return replace(bundle, layers=layers)
 
 
-def _rounding_down(name: str, layer: MaxPool | AveragePool, shape: Shape) -> Layer:
+def rounding_down(name: str, layer: MaxPool | AveragePool, shape: Shape) -> MaxPool | AveragePool:
+    """One such pool; `name` is for what is refused."""
     where, sizes = f"layer {name} ({layer.type})", static(shape)
     if isinstance(layer.padding, str):
         return layer.model_copy(update={"ceil_mode": False})

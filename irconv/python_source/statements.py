@@ -35,6 +35,8 @@ def wrapped(line: str, indent: int) -> list[str]:
         return [line]
     if len(inside) + indent + 4 <= _WIDTH and line[-1] == ")" and not spread:
         return [line[: start + 1], f"    {inside}", line[-1]]
+    if len(parts) == 1 and line[-1] == "]" and (line[start - 1].isalnum() or line[start - 1] in "_)]"):
+        return [line[: start + 1], f"    {inside}", line[-1]]  # a comma would make a tuple of an index
     if len(parts) == 1 and (turns := _TURNS.search(inside)):
         return [
             line[: start + 1],

@@ -48,7 +48,7 @@ from irconv.ir.shapes import Dimension, Shape, counted, substituted, symbols
 from irconv.ir.tensors import LazyTensor, cut
 from irconv.ir.turns import turning
 from irconv.layout import Array, customary, permutation, regrouped, relayout
-from irconv.passes import unused
+from irconv.passes import pools, unused
 from irconv.translate import precision, references
 from irconv.translate.movement import moved
 from irconv.translate.sizes import resized
@@ -372,7 +372,7 @@ class Importer:
             source = source.model_copy(update={"facts": (*source.facts, *facts)})
         layers = {name: resized(layer, self.same) for name, layer in self.layers.items()}
         whole = Bundle(source, layers, graph, self.tensors, omitted=tuple(self.omitted))
-        return unused.run(whole)
+        return unused.run(pools.without_indices(whole))
 
     # how
 

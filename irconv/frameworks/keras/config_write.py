@@ -14,7 +14,7 @@ import numpy as np
 from irconv.errors import Problems
 from irconv.frameworks.keras import functions, graph_ops
 from irconv.frameworks.keras.builder import Value
-from irconv.frameworks.keras.dialect import UNTRAINED, Dialect, Unsayable, operator, operator_settings, spell
+from irconv.frameworks.keras.dialect import UNSAID, UNTRAINED, Dialect, Unsayable, operator, operator_settings, spell
 from irconv.frameworks.keras.naming import OPERATOR_PREFIX
 from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined, values_in
 from irconv.frameworks.keras.training import masked_queries, training_settings
@@ -145,6 +145,8 @@ class _Writer:
                 left = {
                     key: value for key, value in operator_settings(kind, layer.config).items() if key not in settings
                 }
+                for key in [*UNSAID.get(kind, {})][: len(arguments) - 1]:
+                    del left[key]  # said in its place
                 keywords |= {key: _slices(value) if key == "key" else value for key, value in left.items()}
                 keywords.pop("cuts", None)
             encoded = {key: self._keras3(value) for key, value in keywords.items()}

@@ -6,6 +6,7 @@ What is computed from parameters is left to ``--merge``, because training could 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,12 +14,15 @@ import numpy as np
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
+from irconv.ir.layers.activations import Tanh
 from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
-from irconv.ir.layers.base import StoredOperand
+from irconv.ir.layers.base import LiteralOperand, StoredOperand
 from irconv.ir.layers.comparisons import And, Cast, Equal, Greater, GreaterOrEqual, Less, LessOrEqual
+from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.elementwise import Cos, Neg, Sin, Sqrt
-from irconv.ir.layers.shape_ops import Range, Unsqueeze
-from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Mul, Reshape
+from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.shape_ops import Range, Squeeze, Unsqueeze
+from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Mul, Reshape, Transpose
 from irconv.ir.shapes import static
 from irconv.layout import Array
 from irconv.passes import fold_constants
@@ -30,37 +34,44 @@ class _Left(Exception):
     """A value that is not computed here."""
 
 
-def fold(bundle: Bundle) -> Bundle:
-    """The bundle with all such values as constants, or unchanged where one of them needs another layer."""
+def fold(bundle: Bundle, parameters: bool = False) -> Bundle:
+    """The bundle with all such values as constants, or unchanged where one of them needs another layer.
+
+    With `parameters` those are computed, too, that depend on parameters: of a loop that was written out, what its first
+    step makes of a constant state. The other steps keep the parameters.
+    """
     try:
-        return fold_constants.run(bundle, _evaluate)
+        return fold_constants.run(bundle, partial(_evaluate, parameters=parameters))
     except _Left:
         return bundle
 
 
-def _evaluate(part: Bundle) -> dict[str, Array]:
+def _evaluate(part: Bundle, parameters: bool) -> dict[str, Array]:
     assert part.graph is not None, "the caller gives a graph"
     makers = {value: node for node in part.graph.nodes for value in node.outputs.values()}
-    return {port.name: _value(part, makers, port.value) for port in part.graph.outputs}
+    return {port.name: _value(part, makers, port.value, parameters) for port in part.graph.outputs}
 
 
-def _value(part: Bundle, makers: Mapping[str, Node], value: str) -> Array:
+def _value(part: Bundle, makers: Mapping[str, Node], value: str, parameters: bool) -> Array:
     node = makers[value]
     layer = part.layers[node.layer]
     if isinstance(layer, Constant):
-        return _constant(part, layer)
+        return _held(part, layer.operands["value"], parameters)
     rule = _RULES.get(type(layer))
-    if rule is None:
+    if rule is None and not (isinstance(layer, Linear) and set(layer.operands) >= {"kernel"}):
         raise _Left
-    return rule(layer, [_value(part, makers, taken) for taken in node.inputs.values()])
+    given = [_value(part, makers, taken, parameters) for taken in node.inputs.values()]
+    if rule is not None:
+        return rule(layer, given)
+    held = {role: _held(part, operand, parameters) for role, operand in layer.operands.items()}
+    return np.asarray(given[0] @ held["kernel"].T + held.get("bias", 0), given[0].dtype)
 
 
-def _constant(part: Bundle, layer: Constant) -> Array:
-    operand = layer.operands["value"]
+def _held(part: Bundle, operand: StoredOperand | LiteralOperand, parameters: bool) -> Array:
     if not isinstance(operand, StoredOperand):
         return np.asarray(operand.literal, numpy_dtype(operand.dtype))
     tensor = part.tensors[operand.tensor]
-    if tensor.record.role == "parameter" and tensor.record.trainable is not False:
+    if tensor.record.role == "parameter" and tensor.record.trainable is not False and not parameters:
         raise _Left
     return tensor.data.numpy()
 
@@ -93,9 +104,13 @@ _RULES: Mapping[type[Any], _Rule] = {
     And: _of_two(np.logical_and),
     Concat: lambda layer, given: np.concatenate(given, axis=layer.axis),
     Cos: lambda _, given: np.cos(given[0]),
+    Gather: lambda layer, given: given[0].take(given[1].astype(np.int64), axis=layer.axis),
     Neg: lambda _, given: np.negative(given[0]),
     Range: _counted,
     Sin: lambda _, given: np.sin(given[0]),
+    Squeeze: lambda layer, given: np.squeeze(given[0], layer.axes),
+    Tanh: lambda _, given: np.tanh(given[0]),
+    Transpose: lambda layer, given: given[0].transpose(layer.permutation),
     Unsqueeze: lambda layer, given: np.expand_dims(given[0], layer.axes),
     Cast: lambda layer, given: given[0].astype(numpy_dtype(layer.dtype)),
     Div: _of_two(np.divide),

@@ -38,7 +38,7 @@ _INTERNAL = {
 _BY_KEYWORD = frozenset({"zero_output_for_mask"})
 
 #: What calls of operators have to name even where it is not there.
-_UNSAID: Mapping[str, Mapping[str, Any]] = {
+UNSAID: Mapping[str, Mapping[str, Any]] = {
     "LayerNorm": {"gamma": None, "beta": None},
     "RMSNorm": {"scale": None},
 }
@@ -231,7 +231,7 @@ def operator_settings(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         settings["interpolation"] = "bicubic"
     if kind == "Cumsum" and any(settings.pop(key, False) for key in ("exclusive", "reverse")):
         raise Unsayable("Keras 3 sums from the first element on, that one included")
-    return {**_UNSAID.get(kind, {}), **settings}
+    return {**UNSAID.get(kind, {}), **settings}
 
 
 def operator(kind: str) -> tuple[str, frozenset[str]]:

@@ -21,7 +21,7 @@ from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.embedding import Discretization
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.plain_norms import UnitNorm
-from irconv.ir.layers.pooling import AveragePool
+from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.resampling import Resize
@@ -51,6 +51,7 @@ def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
     if bundle.graph is not None and bodies.scans(bundle.layers, bundle.graph):
         bundle = decompose.run(unroll_scans.run(bundle), _fits(dialect), split)
+        bundle = constants.fold(bundle, parameters=True)
     bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
     return _with_momentum(_zeros_under_maxima(constants.fold(bundle)))
@@ -83,6 +84,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
         if isinstance(layer, ConvTranspose):
             return crops_as_keras(layer, given)
         if isinstance(layer, Conv) and not strides_or_spreads(layer):
+            return False
+        if isinstance(layer, MaxPool) and max(layer.dilation) > 1:
             return False
         if isinstance(layer, Clip) and (layer.low is None or layer.high is None):
             return False

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 
 from irconv.codec import Native, NativeModel, NativeUse
+from irconv.errors import Refused
 from irconv.frameworks.keras import attention_calls
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.composites.recurrent import STATES
@@ -18,6 +19,7 @@ from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined, 
 from irconv.frameworks.keras.recurrent_calls import Pending, settle
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import ValueType, broadcast
+from irconv.ir.shapes import Shape
 from irconv.ir.tensors import LazyTensor
 
 #: Layers whose call takes a list of values.
@@ -56,6 +58,21 @@ def outline(
     return Outline(name, list(maker.layers.values()), inputs, outputs, maker.types)
 
 
+def taken_for_bias(first: Shape, second: Shape) -> bool:
+    """Whether Keras' ``add`` on TensorFlow lays the second value along a wrong axis of the first.
+
+    Keras 3.15.1, ``backend/tensorflow/numpy.py``: what has one axis of several elements is a bias of the last axis of
+    the first value, or of its axis 1, where either is as long, wherever numpy's rules put it.
+    """
+    long = [i - len(second) for i, size in enumerate(second) if size != 1]
+    if len(long) != 1 or len(first) < 2 or not isinstance(size := second[long[0]], int):
+        return False
+    if size not in (first[1], first[-1]):
+        return False
+    axis = -1 if first[-1] == size else 1 - len(first)
+    return axis != long[0] or len(second) > len(first)
+
+
 class _Maker:
     def __init__(self, model: NativeModel, types: Mapping[str, ValueType], constants: Mapping[str, LazyTensor]) -> None:
         self.model, self.types, self.constants = model, dict(types), constants
@@ -86,6 +103,8 @@ class _Maker:
         if native.type in MERGES and not self._merges(native, given):
             self._operators(native, use, given, outputs)
             return
+        if native.type == "ops.Add":
+            given = self._added(use.layer, given)
         listed = native.type in MERGES or native.type in _LISTED
         self._layer(native, use.layer).calls.append(Call([given] if listed else given, outputs, scope=use.scope))
 
@@ -122,12 +141,27 @@ class _Maker:
         return self.layers.setdefault(name, made)
 
     def _merges(self, native: Native, given: Sequence[Argument]) -> bool:
-        """Whether Keras' merge layer does what the IR means: it takes values only, and pads ranks in its own way."""
+        """Whether Keras' merge layer does what the IR means: it takes values only, pads ranks in its own way, and
+        spreads no batch of one."""
         if native.type not in _OPERATORS:
             return True
         if not all(isinstance(argument, Value) for argument in given):
             return False
-        return len({len(self.types[value].shape) for value in given}) == 1
+        shapes = [self.types[value].shape for value in given if isinstance(value, Value)]
+        batches = {shape[0] for shape in shapes if shape and isinstance(shape[0], int)}
+        if len({len(shape) for shape in shapes}) > 1 or len(batches) > 1:
+            return False
+        return native.type != "Add" or not any(taken_for_bias(shapes[0], shape) for shape in shapes[1:])
+
+    def _added(self, name: str, given: Sequence[Argument]) -> list[Argument]:
+        """Two values to add, in an order in which Keras' ``add`` spreads neither along another axis than the IR."""
+        shapes = [self.types[x].shape if isinstance(x, Value) else x.shape for x in given]
+        if not taken_for_bias(*shapes):
+            return list(given)
+        if taken_for_bias(*reversed(shapes)):
+            what = f"adds shapes {shapes[0]} and {shapes[1]}, of which Keras' add on TensorFlow takes one for a bias"
+            raise Refused(f"layer {name}", what, "Give one of them an axis more.")
+        return list(reversed(given))
 
     def _operators(self, native: Native, use: NativeUse, given: Sequence[Argument], outputs: tuple[Value, ...]) -> None:
         """A merge as operators on two values, or on a list where the operator takes one."""
@@ -141,7 +175,8 @@ class _Maker:
         for position, right in enumerate(given[1:], 1):
             value = result if position == len(given) - 1 else Value(f"{result}.{position}")
             made = Outlined(kind, str(value), {}, {}, origin=native.origin)
-            made.calls.append(Call([left, right], (value,), scope=use.scope))
+            both = self._added(use.layer, [left, right]) if kind == "ops.Add" else [left, right]
+            made.calls.append(Call(both, (value,), scope=use.scope))
             shape = broadcast([self.types[x].shape if isinstance(x, Value) else x.shape for x in (left, right)])
             self.types.setdefault(value, ValueType(self.types[result].dtype, shape))
             self.layers[f"{value}/{kind}"], left = made, value

@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any, TypeAlias, cast
 
+import numpy as np
+
 from irconv.frameworks.keras.lower_layers import with_dense_products
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import (
     Clip,
     Gelu,
@@ -18,8 +21,9 @@ from irconv.ir.layers.activations import (
     Tanh,
     ThresholdedRelu,
 )
-from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
+from irconv.ir.layers.arithmetic import Div, FloorDiv, Maximum, Minimum, Sub
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
+from irconv.ir.layers.comparisons import And, Cast, Less, NotEqual
 from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.elementwise import Erf, Sqrt, Square
 from irconv.ir.layers.formula import Formula
@@ -27,6 +31,7 @@ from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
 from irconv.ir.layers.normalisation import ChannelAffine, InstanceNorm
 from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
+from irconv.ir.layers.pooling import MaxPool
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.slicing import Slice, Stack
@@ -34,6 +39,7 @@ from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reduce,
 from irconv.ir.layers.window import explicit_padding
 from irconv.ir.shapes import Size, static
 from irconv.passes.interpolation import by_matrices
+from irconv.passes.pools import rounding_down
 
 _Given: TypeAlias = Mapping[str, ValueType]
 
@@ -110,6 +116,45 @@ def _conv_transpose(layer: ConvTranspose, given: _Given) -> Decomposition | None
         steps=(1,) * len(crops),
     )
     return f.ends(taken, f(whole, "x", **operands))
+
+
+def _dilated_pool(layer: MaxPool, given: _Given) -> Decomposition | None:
+    """Windows whose elements lie apart: axis by axis the largest of slices, one for each place of the window."""
+    sizes = given["x"].shape[2:]
+    if max(layer.dilation) == 1 or "float" not in given["x"].dtype:
+        return layer.decompose(given)
+    if layer.ceil_mode:
+        layer = cast("MaxPool", rounding_down("a pool", layer, sizes))
+    pads = explicit_padding(layer.padding, sizes, layer.kernel, layer.stride, layer.dilation)
+    if pads is None:
+        return layer.decompose(given)
+    written_out(sum(layer.kernel) * 256, f"a window of {layer.kernel}")
+    f, value = Formula(layer, given), "x"
+    if any(map(any, pads)):
+        lowest = float(np.finfo(numpy_dtype(given["x"].dtype)).min)
+        value = f(Pad(pads=((0, 0), (0, 0), *pads), mode="constant", value=lowest), value)
+    for axis, (k, s, d) in enumerate(zip(layer.kernel, layer.stride, layer.dilation, strict=True), 2):
+        if (k, s) == (1, 1):
+            continue
+        last = (k - 1) * d
+        places = [
+            f(Slice(axes=(axis,), starts=(q * d,), ends=(q * d - last or None,), steps=(s,)), value) for q in range(k)
+        ]
+        value = f(Maximum(), *places) if k > 1 else places[0]
+    return f.ends(Identity(), value)
+
+
+def _integer_division(layer: Div, given: _Given) -> Decomposition | None:
+    """Integers: the quotient rounded down, and one more where it is negative and was rounded."""
+    if "float" in given["x0"].dtype:
+        return layer.decompose(given)
+    f, dtype = Formula(layer, given), given["x0"].dtype
+    down = f(FloorDiv(), "x0", "x1")
+    if dtype.startswith("uint"):
+        return f.ends(Identity(), down)
+    zero = f.number(0, dtype)
+    rounded = f(NotEqual(), f(Sub(), "x0", f(Mul(), down, "x1")), zero)
+    return f.ends(Add(), down, f(Cast(dtype=dtype), f(And(), rounded, f(Less(), down, zero))))
 
 
 def _instance_norm(layer: InstanceNorm, given: _Given) -> Decomposition:
@@ -254,11 +299,13 @@ _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Conv: _conv,
     ConvTranspose: _conv_transpose,
     DepthToSpace: _depth_to_space,
+    Div: _integer_division,
     Einsum: with_dense_products,
     Gelu: _gelu,
     HardSigmoid: _hard_sigmoid,
     HardSwish: _hard_swish,
     InstanceNorm: _instance_norm,
+    MaxPool: _dilated_pool,
     Mish: _mish,
     Pad: _pad,
     Resize: _resize,

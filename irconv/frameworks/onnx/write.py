@@ -29,7 +29,8 @@ _GRAPH, _INITIALIZER, _RAW_DATA = (
 _PROTOBUF_LIMIT = 2**31 - 2**20
 _SMALL = 1024
 _ALIGNMENT = 4096  # of external data, so that runtimes can map it
-_IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12}
+_IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
+"""What ONNX has with each opset; the newest are those that onnxruntime 1.31 loads."""
 
 
 def write(

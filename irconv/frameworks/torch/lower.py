@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from irconv.codec import Table
 from irconv.frameworks.torch.lowerings import convolution, recurrent
+from irconv.frameworks.torch.lowerings.unsigned import computed_wider, wider
 from irconv.frameworks.torch.table import TABLE
 from irconv.frameworks.torch.table.recurrence import MODULES_OF_RECURRENCE
 from irconv.ir.bundle import Bundle
+from irconv.ir.layers.base import Decomposition, Layer, ValueType
 from irconv.passes import bodies, decompose, fill_operands, padding, stored_operands
 
 _RECURRENT = Table("PyTorch", MODULES_OF_RECURRENCE)
@@ -18,7 +22,7 @@ def lower(bundle: Bundle) -> Bundle:
     layers in one direction."""
     bundle = stored_operands.run(bundle)
     bundle = bodies.everywhere(bundle, lambda part: recurrent.run(part, _RECURRENT))
-    bundle = decompose.run(bundle, TABLE.has)
+    bundle = decompose.run(bundle, _has, _split)
     bundle = padding.run(bundle, symmetric=True)
     bundle = bodies.everywhere(bundle, convolution.run)
     half = [
@@ -27,3 +31,11 @@ def lower(bundle: Bundle) -> Bundle:
         if layer.type in _AFFINE and ("gamma" in layer.operands) != ("beta" in layer.operands)
     ]
     return fill_operands.run(bundle, _AFFINE, only=half)
+
+
+def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    return TABLE.has(layer, given) and not computed_wider(layer, given)
+
+
+def _split(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
+    return wider(layer, given) if computed_wider(layer, given) else decompose.by_class(layer, given)

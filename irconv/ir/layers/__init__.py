@@ -17,12 +17,13 @@ _FAMILIES = {
     "attention": "ScaledDotProductAttention MultiHeadAttention GroupedQueryAttention DotProductAttention "
     "AdditiveAttention",
     "comparisons": "Equal NotEqual Less LessOrEqual Greater GreaterOrEqual Not And Or Xor BitwiseNot BitwiseAnd "
-    "BitwiseOr BitwiseXor BitShift Where Cast",
+    "BitwiseOr BitwiseXor BitShift Where Cast BitCast",
     "composite_activations": "Threshold TanhShrink LogSigmoid ScaledSoftplus Squareplus SparsePlus ScaledTanh Swish "
     "Glu Crelu Softmin Sparsemax",
     "control": "Scan Opaque",
     "conv_recurrent": "ConvLSTM",
     "convolution": "Conv ConvTranspose Linear Bilinear",
+    "deformable": "DeformConv",
     "elementwise": "Abs Neg Sign Sqrt Rsqrt Square Reciprocal Exp2 Expm1 Log Log1p Log2 Log10 Floor Ceil Round Trunc "
     "Sin Cos Tan Asin Acos Atan Sinh Cosh Asinh Acosh Atanh Erf IsNaN IsInf IsFinite",
     "embedding": "Embedding EmbeddingBag OneHot CategoryEncoding PositionalEmbedding Discretization",
@@ -41,6 +42,7 @@ _FAMILIES = {
     "slicing": "Slice Split Stack Unstack Select Flip Roll",
     "recurrent": "RNN GRU LSTM",
     "selection": "NonZero Compress Unique NonMaxSuppression CountUp",
+    "running": "CumProd",
     "rotary": "RotaryEmbedding",
     "tensor_ops": "Identity Constant Add Mul Concat Pad SamePad Reduce Flatten Reshape Transpose",
 }

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.known import Comparison, compared, integral, numeric
 from irconv.ir.layers.base import AxisBehaviour, Decomposition, Layer, Pointwise, ValueType, broadcast
 from irconv.ir.layers.formula import Formula
@@ -223,3 +224,18 @@ class Cast(Layer):
             return {"y": known["x"] != 0}
         found = known["x"] if "float" in self.dtype else integral(known["x"])
         return None if found is None else {"y": found}
+
+
+class BitCast(Layer):
+    """The bits of each element read as another element type of the same width (numpy's, PyTorch's ``view(dtype)``)."""
+
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
+
+    type: Literal["BitCast"] = "BitCast"
+    dtype: str
+
+    def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
+        widths = [numpy_dtype(dtype).itemsize for dtype in (given["x"].dtype, self.dtype)]
+        if widths[0] != widths[1] or "bool" in (given["x"].dtype, self.dtype):
+            raise ValueError(f"the bits of {given['x'].dtype} are no {self.dtype}")
+        return {"y": ValueType(self.dtype, given["x"].shape)}

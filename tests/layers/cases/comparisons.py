@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from irconv.ir.layers import layer_class
-from irconv.ir.layers.comparisons import BitShift, Cast, Where
+from irconv.ir.layers.comparisons import BitCast, BitShift, Cast, Where
 from tests.layers.harness import Case, arrays
 
 _RANDOM = np.random.default_rng(5)
@@ -74,7 +74,20 @@ _CHOICE = {
 }
 _NUMBERS = np.array([-2.7, -0.5, 0.0, 0.5, 2.7, 100.9], np.float32)
 
+
+def _bits(name: str, x: np.ndarray, dtype: str) -> Case:
+    def run() -> dict[str, np.ndarray]:
+        import torch
+
+        return {"y": torch.from_numpy(x).view(getattr(torch, dtype)).numpy()}
+
+    return Case(name, BitCast(dtype=dtype), {"x": x}, run, "torch.Tensor.view", shapes={"x": ("N", *x.shape[1:])})
+
+
 CASES = [
+    _bits("the bits of floats", np.array([[1.5, -0.0, 3e-38], [np.inf, 7.0, -2.25]], np.float32), "int32"),
+    _bits("integers that are floats", np.array([1069547520, -1082130432, 3], np.int32), "float32"),
+    _bits("signed numbers without a sign", np.array([-1, 5, -128], np.int8), "uint8"),
     *_comparison("Equal", "eq"),
     *_comparison("NotEqual", "ne"),
     *_comparison("Less", "lt"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from irconv.codec import Draft, Row, Workpiece
-from irconv.ir.layers.base import ValueType
+from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.tensor_ops import Reshape
 from irconv.ir.shapes import Dimension, size_product
@@ -81,6 +81,15 @@ class CastInput(Row):
         given = dict(zip(_slots(draft), draft.given, strict=False))
         if given[self.slot].dtype != self.dtype:
             draft.before[self.slot] = (*draft.before.get(self.slot, ()), Cast(dtype=self.dtype))
+
+
+@dataclass(frozen=True)
+class OfFloats(Row):
+    """On the way out the operator is for floats: of integers it makes floats, which is another function."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return "float" in given["x0"].dtype
 
 
 @dataclass(frozen=True)

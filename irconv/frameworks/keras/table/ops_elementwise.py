@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from irconv.codec import Codec, Row
-from irconv.frameworks.keras.table.op_rows import EVERY_OP, CastInput, Defaults, Promoted
+from irconv.frameworks.keras.table.op_rows import EVERY_OP, CastInput, Defaults, OfFloats, Promoted
 from irconv.frameworks.keras.table.rows import FLOAT32
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip
@@ -142,7 +142,7 @@ CODECS: list[Codec] = [
     *(_op(native, layer) for native, layer in _UNARY.items()),
     *(_op(native, layer, Promoted(floats=True)) for native, layer in _FLOAT_UNARY.items()),
     *(_op(native, layer, Promoted()) for native, layer in _BINARY.items()),
-    *(_op(native, layer, Promoted(floats=True)) for native, layer in _FLOAT_BINARY.items()),
+    *(_op(native, layer, Promoted(floats=True), OfFloats()) for native, layer in _FLOAT_BINARY.items()),
     *(_op(native, layer, CastInput("x0", "bool"), CastInput("x1", "bool")) for native, layer in _LOGICAL.items()),
     _op("LogicalNot", "Not", CastInput("x", "bool")),
     _op("Mod", "Mod", Promoted(), Only("sign", "divisor")),

@@ -79,6 +79,8 @@ class TargetShape(Row):
         draft.fields["shape"] = (batch, *(left if size == -1 else size for size in target))
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
+        if not draft.fields["shape"]:
+            raise draft.refuse("Keras' Reshape keeps the batch, and this one makes a single number")
         batch, *shape = draft.fields.pop("shape")
         if batch != draft.types["x"].shape[0]:
             raise draft.refuse(f"Keras' Reshape keeps the batch {draft.types['x'].shape[0]}, got {batch}")

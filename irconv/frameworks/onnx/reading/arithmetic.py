@@ -14,7 +14,7 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import BitShift, Cast, Where
 from irconv.ir.layers.elementwise import Erf
 from irconv.ir.layers.shape_ops import Unsqueeze
-from irconv.ir.layers.tensor_ops import Add, Mul
+from irconv.ir.layers.tensor_ops import Add, Identity, Mul
 
 
 def _broadcast(op: Op, reader: ModelReader) -> list[str]:
@@ -81,6 +81,9 @@ def _clip(reader: ModelReader, op: Op) -> None:
         reader.place(op, Clip(low=shortest_float32(bounds[0]), high=shortest_float32(bounds[1])), x=op.given(0))
         return
     limits = [op.given(1), op.given(2)]
+    if not any(limits):
+        reader.place(op, Identity(), x=op.given(0))
+        return
     dtype = reader.type_of(op.given(0)).dtype
     known = [value == "" or reader.importer.known(value) is not None for value in limits]
     if all(known) and "float" in dtype:
@@ -91,9 +94,7 @@ def _clip(reader: ModelReader, op: Op) -> None:
     if limits[0]:
         value = reader.place(op, Maximum(), "low" if limits[1] else "", x0=value, x1=limits[0])
     if limits[1]:
-        value = reader.place(op, Minimum(), x0=value, x1=limits[1])
-    if not any(limits):
-        reader.gives(op, value)
+        reader.place(op, Minimum(), x0=value, x1=limits[1])
 
 
 def _shrink(reader: ModelReader, op: Op) -> None:

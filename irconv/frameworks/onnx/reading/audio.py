@@ -6,11 +6,14 @@ import numpy as np
 from onnx import TensorProto
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading.computed import Steps, along_one_of, is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
-from irconv.ir.layers.shape_ops import Squeeze
+from irconv.ir.layers.arithmetic import FloorDiv, Sub
+from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.shape_ops import Range, SizeOf, Squeeze, Unsqueeze
 from irconv.ir.layers.signal import DFT, STFT
 from irconv.ir.layers.slicing import Slice
-from irconv.ir.layers.tensor_ops import Pad
+from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reshape
 from irconv.ir.shapes import Dimension
 from irconv.layout import Array
 
@@ -62,7 +65,11 @@ def _filters(bins: int, length: int, rate: int, low: float, high: float) -> Arra
 def _transforms(reader: ModelReader, op: Op) -> None:
     """STFT of real signals, one-sided, with the frames inside of the signal."""
     x, window = op.given(0), op.given(2)
-    shape, step = reader.shape(x), reader.number(op, 1)
+    shape = reader.shape(x)
+    if is_computed(reader, op, 1) or is_computed(reader, op, 3):
+        _by_computed_steps(reader, op)
+        return
+    step = reader.number(op, 1)
     length = int(reader.number(op, 3) or 0) if op.given(3) else None
     if not op.attribute("onesided", 1) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 1):
         raise Refused(op.where, f"expected real signals and half of their spectrum, got signals of shape {shape}")
@@ -75,11 +82,49 @@ def _transforms(reader: ModelReader, op: Op) -> None:
     reader.place(op, STFT(hop=int(step)), x=x, window=window)
 
 
+def _by_computed_steps(reader: ModelReader, op: Op) -> None:
+    """STFT of real signals whose frames stand at computed places, or have a computed length."""
+    s, x, window = Steps(reader, op), op.given(0), op.given(2)
+    shape = reader.shape(x)
+    if not op.attribute("onesided", 1) or len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] != 1):
+        raise Refused(op.where, f"expected real signals and half of their spectrum, got signals of shape {shape}")
+    if len(shape) == 3:
+        x = s(Squeeze(axes=(2,)), x)
+    step = s(Reshape(shape=(1,)), s.typed(op.given(1)))
+    if window:
+        wide = reader.shape(window)[0]
+        width = s(SizeOf(axis=0), window)
+    else:
+        width = s(Reshape(shape=(1,)), s.typed(op.given(3)))
+        wide = s.sizes(width, 1)[0]
+    room = s(FloorDiv(), s(Sub(), s(SizeOf(axis=1), x), width), step)
+    count = s.sizes(s(Add(), room, s.number([1])), 1)[0]
+    starts = s(Reshape(shape=(count, 1)), s(Mul(), s(Range(start=0, limit=count, step=1)), step))
+    frames = s(Gather(axis=1), x, s(Add(), starts, s(Range(start=0, limit=wide, step=1))))
+    if window:
+        frames = s(Mul(), frames, window)
+    layer = DFT(axis=2, inverse=False, onesided=True, length=None)
+    s.ends(layer, s(Unsqueeze(axes=(3,)), frames))
+
+
+def _along_computed(reader: ModelReader, op: Op) -> None:
+    """DFT along a computed axis; the result has the shape of x."""
+    if op.given(1) or op.attribute("onesided", 0):
+        raise Refused(op.where, "transforms to another length along an axis that is computed")
+    shape, inverse = reader.shape(op.given(0)), bool(op.attribute("inverse", 0))
+    layers = [DFT(axis=axis, inverse=inverse, onesided=False, length=None) for axis in range(len(shape) - 1)]
+    along_one_of(reader, op, 2, layers, len(shape))
+
+
 def _fourier(reader: ModelReader, op: Op) -> None:
     """DFT along one axis, which is an attribute before opset 20; cut or padded with zeros to the length it is given."""
-    x, length = op.given(0), int(reader.number(op, 1) or 0) if op.given(1) else None
+    x = op.given(0)
     rank = len(reader.shape(x))
+    if op.version >= 20 and is_computed(reader, op, 2):
+        _along_computed(reader, op)
+        return
     said = op.attribute("axis", 1) if op.version < 20 else (reader.number(op, 2) if op.given(2) else -2)
+    length = int(reader.number(op, 1) or 0) if op.given(1) else None
     axis = int(said if said is not None else 1) % rank
     inverse, onesided = bool(op.attribute("inverse", 0)), bool(op.attribute("onesided", 0))
     if inverse and onesided:

@@ -33,7 +33,7 @@ class Steps:
 
     def __call__(self, layer: Layer, *values: str) -> str:
         """The first result of a layer of these values."""
-        return self.reader.place(self.op, layer, self._name(), **_slots(layer, values))
+        return self.reader.place(self.op, layer, self.name(), **_slots(layer, values))
 
     def ends(self, layer: Layer, *values: str) -> None:
         """The layer that makes the result of the op."""
@@ -41,7 +41,7 @@ class Steps:
 
     def number(self, value: Any, dtype: str = "int64") -> str:
         """Numbers as a value."""
-        return self.reader.constant(self.op, value, self._name(), dtype)
+        return self.reader.constant(self.op, value, self.name(), dtype)
 
     def typed(self, value: str, dtype: str = "int64") -> str:
         """A value in an element type."""
@@ -51,9 +51,10 @@ class Steps:
         """The numbers of a vector as sizes."""
         places = [self.number(i) for i in range(count)]
         elements = [self(Gather(axis=0), value, place) for place in places]
-        return tuple(size_of_value(self.reader, self.op, element, self._name()) for element in elements)
+        return tuple(size_of_value(self.reader, self.op, element, self.name()) for element in elements)
 
-    def _name(self) -> str:
+    def name(self) -> str:
+        """A name that none of the steps has."""
         self.count += 1
         return f"{self.prefix} {self.count}"
 
@@ -139,6 +140,19 @@ def _named(s: Steps, axes: str, rank: int) -> str:
     counted = s(Mod(sign="divisor"), s.typed(axes), s.number(rank))
     each = s.number(np.arange(rank)[:, None])
     return s(Reduce(op="any", axes=(1,), keepdims=False), s(Equal(), each, counted))
+
+
+def along_one_of(reader: ModelReader, op: Op, index: int, layers: Sequence[Layer], rank: int) -> None:
+    """The result of the layer whose place among `layers` is a computed axis, which may count from the end.
+
+    All are computed: each has one axis, and a result of the same shape.
+    """
+    s, x = Steps(reader, op), op.given(0)
+    axis = s(Mod(sign="divisor"), s(Reshape(shape=()), s.typed(op.given(index))), s.number(rank))
+    *others, last = [s(layer, x) for layer in layers]
+    for place, made in enumerate(others):
+        last = s(Where(), s(Equal(), axis, s.number(place)), made, last)
+    s.ends(Reshape(shape=reader.shape(last)), last)
 
 
 def split(reader: ModelReader, op: Op, axis: int) -> None:

@@ -10,7 +10,7 @@ from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import ModelReader, Op, element_type
 from irconv.frameworks.onnx.reading.selection import counted_sizes
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.comparisons import BitCast, Cast
 from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.shape_ops import Expand, Full
 from irconv.ir.tensors import LazyTensor
@@ -84,6 +84,10 @@ def _cast(reader: ModelReader, op: Op) -> None:
     reader.place(op, Cast(dtype=element_type(op.attributes["to"], op.where)), x=op.given(0))
 
 
+def _bits(reader: ModelReader, op: Op) -> None:
+    reader.place(op, BitCast(dtype=element_type(op.attributes["to"], op.where)), x=op.given(0))
+
+
 def _cast_like(reader: ModelReader, op: Op) -> None:
     layer: Layer = Cast(dtype=reader.type_of(op.given(1)).dtype)
     reader.place(op, layer, x=op.given(0))
@@ -94,6 +98,7 @@ HANDLERS = {
     "ConstantOfShape": _filled,
     "Identity": _same,
     "Dropout": _dropout,
+    "BitCast": _bits,
     "Cast": _cast,
     "CastLike": _cast_like,
 }

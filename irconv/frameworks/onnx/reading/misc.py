@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import computed
-from irconv.frameworks.onnx.reading.computed import is_computed
+from irconv.frameworks.onnx.reading.computed import Steps, is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
 from irconv.frameworks.onnx.reading.shapes import axis_of
 from irconv.ir.dtypes import shortest_float32
@@ -16,13 +18,23 @@ from irconv.ir.layers.comparisons import And, Cast, Equal, Greater, GreaterOrEqu
 from irconv.ir.layers.composite_activations import Swish
 from irconv.ir.layers.elementwise import Abs, IsInf, Neg
 from irconv.ir.layers.embedding import OneHot
-from irconv.ir.layers.indexing import ArgMax, GatherND, ReverseSequence, ScatterElements, ScatterND
+from irconv.ir.layers.indexing import (
+    ArgMax,
+    ArgMin,
+    GatherElements,
+    GatherND,
+    ReverseSequence,
+    ScatterElements,
+    ScatterND,
+    TopK,
+)
 from irconv.ir.layers.matrix import Trilu
 from irconv.ir.layers.normalisation import RMSNorm
 from irconv.ir.layers.plain_norms import MeanVarianceNorm
-from irconv.ir.layers.shape_ops import EyeLike
+from irconv.ir.layers.selection import CountUp, NonZero, Unique
+from irconv.ir.layers.shape_ops import EyeLike, Range, SizeOf
 from irconv.ir.layers.slicing import Slice, Split
-from irconv.ir.layers.tensor_ops import Mul, Pad, Reduce, Transpose
+from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reduce, Reshape, Transpose
 
 _SELU = (1.67326319217681884765625, 1.05070102214813232421875)
 
@@ -106,11 +118,35 @@ def _gather_places(reader: ModelReader, op: Op) -> None:
     reader.place(op, layer, x=op.given(0), indices=op.given(1))
 
 
+#: Layers whose results are never negative.
+_FROM_THE_FRONT = (TopK, ArgMax, ArgMin, NonZero, Range, Unique, CountUp)
+
+
+def _from_the_front(reader: ModelReader, op: Op, axis: int) -> str:
+    """Indices without negative ones, which count from the end in ONNX and nowhere in PyTorch's ``gather``."""
+    indices, size = op.given(1), reader.shape(op.given(0))[axis]
+    found = reader.importer.known(indices)
+    if found is not None and numeric(found) and (isinstance(size, int) or bool((found >= 0).all())):
+        if bool((found >= 0).all()):
+            return indices
+        return reader.constant(op, np.where(found < 0, found + size, found), "indices", reader.type_of(indices).dtype)
+    if isinstance(reader.importer.maker(indices), _FROM_THE_FRONT):
+        return indices
+    s, dtype = Steps(reader, op), reader.type_of(indices).dtype
+    length = s.typed(s(Reshape(shape=()), s(SizeOf(axis=axis), op.given(0))), dtype)
+    return s(Where(), s(Less(), indices, s.number(0, dtype)), s(Add(), indices, length), indices)
+
+
+def _gather_elements(reader: ModelReader, op: Op) -> None:
+    axis = axis_of(op, op.attribute("axis", 0), len(reader.shape(op.given(0))))
+    reader.place(op, GatherElements(axis=axis), x=op.given(0), indices=_from_the_front(reader, op, axis))
+
+
 def _scatter(reader: ModelReader, op: Op) -> None:
     rank = len(reader.shape(op.given(0)))
     axis, how = axis_of(op, op.attribute("axis", 0), rank), op.attribute("reduction", "none")
     layer = ScatterElements(axis=axis, reduction=how)
-    reader.place(op, layer, x=op.given(0), indices=op.given(1), updates=op.given(2))
+    reader.place(op, layer, x=op.given(0), indices=_from_the_front(reader, op, axis), updates=op.given(2))
 
 
 def _scatter_places(reader: ModelReader, op: Op) -> None:
@@ -205,6 +241,7 @@ HANDLERS: dict[str, Handler] = {
     "EyeLike": _eye,
     "MeanVarianceNormalization": _mean_variance,
     "RMSNormalization": _root_mean_square,
+    "GatherElements": _gather_elements,
     "GatherND": _gather_places,
     "Scatter": _scatter,
     "ScatterElements": _scatter,

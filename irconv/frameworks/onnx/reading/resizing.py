@@ -10,22 +10,25 @@ from irconv.frameworks.onnx.reading.computed import Steps, length_of
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
 from irconv.frameworks.onnx.reading.selection import size_of_value
 from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
-from irconv.ir.layers.comparisons import Cast, Greater, GreaterOrEqual, LessOrEqual, Where
+from irconv.ir.layers.comparisons import And, Cast, Greater, GreaterOrEqual, Less, LessOrEqual, Where
 from irconv.ir.layers.elementwise import Abs, Ceil, Floor
 from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.matrix import MatMul
 from irconv.ir.layers.shape_ops import Range, ShapeOf
-from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
+from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 
-_RULES = ("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric")
+_RULES = (
+    *("half_pixel", "pytorch_half_pixel", "half_pixel_symmetric", "align_corners", "asymmetric"),
+    "tf_crop_and_resize",
+)
 
 
 def resize(reader: ModelReader, op: Op, scales: int, sizes: int) -> None:
     """Every axis that is named; `scales` and `sizes` are the places of these inputs."""
     rank = len(reader.shape(op.given(0)))
     coordinates = "asymmetric" if op.version < 11 else op.attribute("coordinate_transformation_mode", "half_pixel")
-    if coordinates not in _RULES or op.attribute("antialias"):
-        what = f"takes computed sizes by the rule {coordinates}, antialias {bool(op.attribute('antialias'))}"
-        raise Refused(op.where, f"{what}, which irconv reads with known ones only")
+    if coordinates not in _RULES:
+        raise Refused(op.where, f"takes computed sizes by the rule {coordinates}, which irconv does not read")
     by_scales = bool(op.given(scales)) and reader.shape(op.given(scales)) != (0,)
     given = scales if by_scales else sizes
     axes = [axis % rank for axis in op.attribute("axes") or range(rank)]
@@ -39,8 +42,14 @@ def resize(reader: ModelReader, op: Op, scales: int, sizes: int) -> None:
         m, factor, n = (s(Gather(axis=0), numbers, place) for numbers in (wanted, factors, lengths))
         size = size_of_value(reader, op, m, s.prefix + f" size {i}")
         index = s(Cast(dtype="float32"), s(Range(start=0, limit=size, step=1)))
-        places = _Axis(s, op, n, s(Cast(dtype="float32"), m), factor, coordinates).places(index)
-        value = _along(s, op, value, axis, places, n)
+        along = _Axis(s, op, n, s(Cast(dtype="float32"), m), factor, coordinates, (i, len(axes)))
+        places = along.places(index)
+        if op.attribute("antialias") and op.attribute("mode") in ("linear", "cubic"):
+            value = _widened(s, op, value, axis, places, (n, factor))
+        else:
+            value = _along(s, op, value, axis, places, n)
+        if coordinates == "tf_crop_and_resize":
+            value = _replaced(s, op, value, axis, places, n)
     s.ends(Reshape(shape=reader.shape(value)), value)
 
 
@@ -62,14 +71,23 @@ def _asked(s: Steps, op: Op, index: int, by_scales: bool, lengths: str) -> tuple
 class _Axis:
     """Where the new elements of an axis lie between the old ones: n old, m new ones, by a scale; all float32."""
 
-    def __init__(self, s: Steps, op: Op, n: str, m: str, factor: str, coordinates: str) -> None:
+    def __init__(self, s: Steps, op: Op, n: str, m: str, factor: str, coordinates: str, which: tuple[int, int]) -> None:
         self.s, self.op, self.n, self.m, self.factor, self.coordinates = s, op, n, m, factor, coordinates
+        self.which = which
+        """Which of how many axes this is, for the bounds of a region."""
 
     def places(self, i: str) -> str:
         s, one, half = self.s, self.s.number(1.0, "float32"), self.s.number(0.5, "float32")
         if self.coordinates == "asymmetric":
             return s(Div(), i, self.factor)
         several = s(Greater(), self.m, one)
+        if self.coordinates == "tf_crop_and_resize":
+            region = s.typed(self.op.given(1), "float32")
+            start, end = (s(Gather(axis=0), region, s.number(self.which[0] + k * self.which[1])) for k in (0, 1))
+            last, whole = s(Sub(), self.n, one), s(Sub(), end, start)
+            apart = s(Div(), s(Mul(), whole, last), s(Maximum(), s(Sub(), self.m, one), one))
+            spread = s(Add(), s(Mul(), start, last), s(Mul(), i, apart))
+            return s(Where(), several, spread, s(Mul(), s(Mul(), s(Add(), start, end), half), last))
         if self.coordinates == "align_corners":
             apart = s(Div(), s(Sub(), self.n, one), s(Maximum(), s(Sub(), self.m, one), one))
             return s(Mul(), i, s(Where(), several, apart, s.number(0.0, "float32")))
@@ -117,6 +135,51 @@ def _along(s: Steps, op: Op, x: str, axis: int, places: str, n: str) -> str:
         piece = s(Mul(), s(Gather(axis=axis), x, index), s(Reshape(shape=spread), s.typed(weight, dtype)))
         total = s(Add(), total, piece) if total else piece
     return total
+
+
+def _widened(s: Steps, op: Op, x: str, axis: int, places: str, sizes: tuple[str, str]) -> str:
+    """The elements of one axis at places, each an average over a window as wide as the steps from place to place.
+
+    What lies outside is the first or last element, or, with `exclude_outside`, has no weight. A product with the matrix
+    of all weights, whose columns are the elements from so far before the first as a window reaches.
+    """
+    (n, factor), zero, one = sizes, s.number(0.0, "float32"), s.number(1.0, "float32")
+    support = 2.0 if op.attribute("mode") == "cubic" else 1.0
+    narrow = s(Minimum(), factor, one)
+    reach = s(Add(), s(Ceil(), s(Div(), s.number(support, "float32"), narrow)), one)
+    count = size_of_value(s.reader, op, s(Cast(dtype="int64"), s(Add(), n, s(Add(), reach, reach))), s.name())
+    columns = s(Sub(), s(Cast(dtype="float32"), s(Range(start=0, limit=count, step=1))), reach)
+    last, many = s(Sub(), n, one), s.reader.shape(places)[0]
+    distances = s(Mul(), s(Abs(), s(Sub(), s(Reshape(shape=(many, 1)), places), columns)), narrow)
+    if support == 1:
+        weights = s(Maximum(), s(Sub(), one, distances), zero)
+    else:
+        a = float(op.attribute("cubic_coeff_a", -0.75))
+        near = _polynomial(s, distances, (a + 2, -(a + 3), 0.0, 1.0))
+        far = _polynomial(s, distances, (a, -5 * a, 8 * a, -4 * a))
+        outer = s(Where(), s(Less(), distances, s.number(2.0, "float32")), far, zero)
+        weights = s(Where(), s(LessOrEqual(), distances, one), near, outer)
+    if op.attribute("exclude_outside"):
+        weights = s(Where(), s(GreaterOrEqual(), columns, zero), weights, zero)
+        weights = s(Where(), s(LessOrEqual(), columns, last), weights, zero)
+    weights = s(Div(), weights, s(Reduce(op="sum", axes=(1,), keepdims=True), weights))
+    dtype, rank = s.reader.type_of(x).dtype, len(s.reader.shape(x))
+    index = s(Cast(dtype="int64"), s(Minimum(), s(Maximum(), columns, zero), last))
+    wide, order = s(Gather(axis=axis), x, index), list(range(rank))
+    order[axis], order[-1] = order[-1], order[axis]
+    turned = s(Transpose(permutation=tuple(order)), wide)
+    product = s(MatMul(), turned, s(Transpose(permutation=(1, 0)), s.typed(weights, dtype)))
+    return s(Transpose(permutation=tuple(order)), product)
+
+
+def _replaced(s: Steps, op: Op, x: str, axis: int, places: str, n: str) -> str:
+    """With a number in place of what was read before the first or behind the last element of an axis."""
+    dtype, shape = s.reader.type_of(x)
+    last = s(Sub(), n, s.number(1.0, "float32"))
+    there = s(And(), s(GreaterOrEqual(), places, s.number(0.0, "float32")), s(LessOrEqual(), places, last))
+    spread = tuple(s.reader.shape(places)[0] if i == axis else 1 for i in range(len(shape)))
+    number = s.number(float(op.attribute("extrapolation_value", 0.0)), dtype)
+    return s(Where(), s(Reshape(shape=spread), there), x, number)
 
 
 def _polynomial(s: Steps, t: str, factors: Sequence[float]) -> str:

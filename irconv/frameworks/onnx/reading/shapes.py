@@ -217,7 +217,12 @@ def _pad(reader: ModelReader, op: Op) -> None:
 
 
 def _expand(reader: ModelReader, op: Op) -> None:
-    reader.place(op, Expand(shape=counted_sizes(reader, op, 1) or ()), x=op.given(0))
+    """An axis that has several elements keeps them, whatever is computed: 1 or as many can stand in the shape."""
+    own, wanted = reader.shape(op.given(0)), list(counted_sizes(reader, op, 1) or ())
+    for i in range(1, min(len(own), len(wanted)) + 1):
+        if isinstance(own[-i], int) and own[-i] != 1 and not isinstance(wanted[-i], int):
+            wanted[-i] = own[-i]
+    reader.place(op, Expand(shape=tuple(wanted)), x=op.given(0))
 
 
 def _tile(reader: ModelReader, op: Op) -> None:

@@ -8,10 +8,10 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import resizing
-from irconv.frameworks.onnx.reading.computed import is_computed
+from irconv.frameworks.onnx.reading.computed import Steps, is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import numpy_dtype, shortest_float32
-from irconv.ir.layers.arithmetic import Div, Sub
+from irconv.ir.layers.arithmetic import Div, FloorDiv, Mod, Sub
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.elementwise import Reciprocal, Sqrt, Square
@@ -19,8 +19,8 @@ from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, L
 from irconv.ir.layers.plain_norms import LocalResponseNorm, UnitNorm
 from irconv.ir.layers.pooling import AveragePool, LpPool, MaxPool, MaxPoolWithIndices
 from irconv.ir.layers.resampling import Resize
-from irconv.ir.layers.shape_ops import Repeat
-from irconv.ir.layers.tensor_ops import Add, Pad, Reduce
+from irconv.ir.layers.shape_ops import Repeat, SizeOf
+from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reduce
 from irconv.ir.layers.window import Padding
 from irconv.ir.shapes import static
 
@@ -36,15 +36,24 @@ def _padding(op: Op, spatial: int) -> Padding:
     return tuple(zip(pads[:spatial], pads[spatial:], strict=True))
 
 
-def _of_axes(op: Op, name: str, spatial: int) -> tuple[int, ...]:
+def explicit_pads(op: Op, spatial: int) -> tuple[tuple[int, int], ...]:
+    """The padding of an op that has no rule for it."""
+    rule = _padding(op, spatial)
+    if isinstance(rule, str):
+        raise Refused(op.where, f"expected pads, got auto_pad {op.attribute('auto_pad')}")
+    return rule
+
+
+def of_axes(op: Op, name: str, spatial: int) -> tuple[int, ...]:
+    """An attribute with a number for each axis, which are ones where it is absent."""
     return tuple(op.attribute(name) or (1,) * spatial)
 
 
 def conv_settings(op: Op, spatial: int) -> dict[str, Any]:
     """The fields of a Conv, by the attributes of one of the ops that convolve."""
     return {
-        "stride": _of_axes(op, "strides", spatial),
-        "dilation": _of_axes(op, "dilations", spatial),
+        "stride": of_axes(op, "strides", spatial),
+        "dilation": of_axes(op, "dilations", spatial),
         "groups": op.attribute("group", 1),
         "padding": _padding(op, spatial),
     }
@@ -67,8 +76,8 @@ def _transposed(reader: ModelReader, op: Op) -> None:
     if isinstance(padding, str):
         more = (0,) * spatial
     layer = ConvTranspose(
-        stride=_of_axes(op, "strides", spatial),
-        dilation=_of_axes(op, "dilations", spatial),
+        stride=of_axes(op, "strides", spatial),
+        dilation=of_axes(op, "dilations", spatial),
         groups=op.attribute("group", 1),
         padding=padding,
         output_padding=more,
@@ -81,17 +90,34 @@ def _max_pool(reader: ModelReader, op: Op) -> None:
     kernel = tuple(op.attributes["kernel_shape"])
     settings: dict[str, Any] = {
         "kernel": kernel,
-        "stride": _of_axes(op, "strides", len(kernel)),
-        "dilation": _of_axes(op, "dilations", len(kernel)),
+        "stride": of_axes(op, "strides", len(kernel)),
+        "dilation": of_axes(op, "dilations", len(kernel)),
         "padding": _padding(op, len(kernel)),
         "ceil_mode": bool(op.attribute("ceil_mode", 0)),
     }
     if len(op.outputs) > 1 and op.outputs[1]:
+        layer = MaxPoolWithIndices(counted="tensor", **settings)
         if op.attribute("storage_order"):
-            raise Refused(op.where, "counts indices column by column, which irconv does not")
-        reader.results(op, MaxPoolWithIndices(counted="tensor", **settings), op.outputs, x=op.given(0))
+            _by_columns(reader, op, layer)
+        else:
+            reader.results(op, layer, op.outputs, x=op.given(0))
     else:
         reader.place(op, MaxPool(**settings), x=op.given(0))
+
+
+def _by_columns(reader: ModelReader, op: Op, layer: MaxPoolWithIndices) -> None:
+    """Indices that count the elements of an image column by column: ``w height + h`` for those at ``h width + w``."""
+    s, x = Steps(reader, op), op.given(0)
+    shape = reader.shape(x)
+    if len(shape) != 4:
+        raise Refused(op.where, f"counts the columns of shape {shape}, which irconv does for images only")
+    found = f"{op.outputs[1]}/by rows"
+    reader.results(op, layer, (op.outputs[0] or f"{op.outputs[1]}/pooled", found), x=x)
+    height, width = (s(SizeOf(axis=axis), x) for axis in (2, 3))
+    inside = s(Mod(sign="divisor"), found, s(Mul(), height, width))
+    row, column = s(FloorDiv(), inside, width), s(Mod(sign="divisor"), inside, width)
+    turned = s(Add(), s(Mul(), column, height), row)
+    reader.gives(op, s(Add(), s(Sub(), found, inside), turned), 1)
 
 
 def _average_apart(reader: ModelReader, op: Op, kernel: tuple[int, ...]) -> None:
@@ -102,7 +128,7 @@ def _average_apart(reader: ModelReader, op: Op, kernel: tuple[int, ...]) -> None
         raise Refused(
             op.where, f"is an average of elements that lie apart, of a value of shape {shape}, padding {rule}"
         )
-    stride, dilation = _of_axes(op, "strides", len(kernel)), _of_axes(op, "dilations", len(kernel))
+    stride, dilation = of_axes(op, "strides", len(kernel)), of_axes(op, "dilations", len(kernel))
     pads: list[tuple[int, int]] = [(int(before), int(after)) for before, after in rule]
     extra = [0] * len(kernel)
     if op.attribute("ceil_mode", 0):
@@ -132,7 +158,7 @@ def _average_pool(reader: ModelReader, op: Op) -> None:
         return
     layer = AveragePool(
         kernel=kernel,
-        stride=_of_axes(op, "strides", len(kernel)),
+        stride=of_axes(op, "strides", len(kernel)),
         padding=_padding(op, len(kernel)),
         ceil_mode=bool(op.attribute("ceil_mode", 0)),
         count_padding=bool(op.attribute("count_include_pad", 0)),
@@ -225,8 +251,8 @@ def _lp_pool(reader: ModelReader, op: Op) -> None:
     kernel = tuple(op.attributes["kernel_shape"])
     layer = LpPool(
         kernel=kernel,
-        stride=_of_axes(op, "strides", len(kernel)),
-        dilation=_of_axes(op, "dilations", len(kernel)),
+        stride=of_axes(op, "strides", len(kernel)),
+        dilation=of_axes(op, "dilations", len(kernel)),
         padding=_padding(op, len(kernel)),
         ceil_mode=bool(op.attribute("ceil_mode", 0)),
         p=float(op.attributes["p"]),

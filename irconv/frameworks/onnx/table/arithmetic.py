@@ -10,6 +10,7 @@ from irconv.frameworks.onnx.table.comparisons import binary
 from irconv.frameworks.onnx.table.rows import FLAG
 from irconv.ir.layers.arithmetic import CumSum, Maximum, Mean, Minimum
 from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.running import CumProd
 from irconv.rows import Attribute, ConstantInput, Input, Only, Selects
 
 
@@ -22,6 +23,21 @@ class _Integers(Row):
         return "int" in given["x0"].dtype
 
 
+@dataclass(frozen=True)
+class _OpenSize(Row):
+    """Older opsets have no such op: it is written only where the number of elements is unknown, for what it is made of
+    depends on it."""
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        return layer.decompose(given) is None
+
+
+def _running(native: str, layer: type[Layer], *rows: Row, since: int = 0) -> Codec:
+    flags = Attribute("exclusive", iso=FLAG), Attribute("reverse", iso=FLAG)
+    return Codec(native, layer, Input("x"), ConstantInput("axis", "axis", "int64"), *flags, *rows, since=since)
+
+
 CODECS: list[Codec] = [
     *(binary(name, name) for name in ("Sub", "Div", "Pow")),
     binary("Mod", "Mod", Selects("fmod", 0), Only("sign", "divisor"), _Integers()),
@@ -29,12 +45,6 @@ CODECS: list[Codec] = [
     Codec("Max", Maximum),
     Codec("Min", Minimum),
     Codec("Mean", Mean),
-    Codec(
-        "CumSum",
-        CumSum,
-        Input("x"),
-        ConstantInput("axis", "axis", "int64"),
-        Attribute("exclusive", iso=FLAG),
-        Attribute("reverse", iso=FLAG),
-    ),
+    _running("CumSum", CumSum),
+    _running("CumProd", CumProd, _OpenSize(), since=26),
 ]

@@ -28,4 +28,5 @@ CODECS: list[Codec] = [
     binary("BitShift", "BitShift", Attribute("direction", iso=Iso(str.lower, str.upper))),
     Codec("Where", Where, Input("condition"), Input("x0"), Input("x1")),
     unary("Cast", "Cast", Attribute("to", "dtype", _DTYPE)),
+    unary("BitCast", "BitCast", Attribute("to", "dtype", _DTYPE), since=26),
 ]

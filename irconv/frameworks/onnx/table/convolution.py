@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
-from irconv.frameworks.onnx.table.rows import OnnxPadding, flat_pads
+from irconv.frameworks.onnx.table.rows import OnnxPadding, flat_pads, paired_pads
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
-from irconv.rows import TUPLE, Attribute, Derived, Fixed, Input, Rank, Weight
+from irconv.ir.layers.deformable import DeformConv
+from irconv.rows import TUPLE, Attribute, Derived, Fixed, Input, Iso, Rank, Weight
 
 
 def _kernel_shape(draft: Draft) -> Any:
@@ -92,6 +93,22 @@ CODECS: list[Codec] = [
         Attribute("dilations", "dilation", TUPLE),
         Attribute("group", "groups"),
         Derived("kernel_shape", _kernel_shape),
+    ),
+    Codec(
+        "DeformConv",
+        DeformConv,
+        Input("x"),
+        Weight("weight", "kernel", "out in *k", positional=True),
+        Input("offset"),
+        Weight("bias", "bias", "out", positional=True),
+        Weight("mask", "mask", "n d *s", positional=True),
+        Attribute("strides", "stride", TUPLE),
+        Attribute("dilations", "dilation", TUPLE),
+        Attribute("group", "groups"),
+        Attribute("offset_group", "offset_groups"),
+        Attribute("pads", "padding", Iso(paired_pads, flat_pads)),
+        Derived("kernel_shape", _kernel_shape),
+        since=19,
     ),
     Codec(
         "Gemm",

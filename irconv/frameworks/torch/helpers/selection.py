@@ -68,6 +68,10 @@ def reduce_along(x: Tensor, axes: Tensor, op: str, keepdim: bool, empty: str) ->
             x = torch.prod(x, axis, keepdim=keepdim, dtype=x.dtype)
         return x
     if op in ("max", "min"):
+        if x.numel() == 0:
+            gone = [axis % x.dim() for axis in dim]
+            sizes = [1 if axis in gone else size for axis, size in enumerate(x.shape)]
+            x = x.new_full(sizes, -math.inf if op == "max" else math.inf)
         return (torch.amax if op == "max" else torch.amin)(x, dim=dim, keepdim=keepdim)
     if op == "log_sum_exp":
         return torch.logsumexp(x, dim=dim, keepdim=keepdim)
