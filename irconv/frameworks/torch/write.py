@@ -18,7 +18,7 @@ from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.hierarchy import Hierarchy, hierarchy
-from irconv.frameworks.torch.keys import names_of, places_of, with_numbers
+from irconv.frameworks.torch.keys import places_of, with_numbers
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
 from irconv.frameworks.torch.padding import taken_in
@@ -27,6 +27,7 @@ from irconv.frameworks.torch.stacked import stacked
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
+from irconv.ir.kept import names_of
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.python_source.names import importable
@@ -119,8 +120,8 @@ def _structured(
 ) -> tuple[Structure | Hierarchy, dict[str, LazyTensor], dict[str, str]]:
     """The modules that the names of PyTorch's tensors tell of, or blocks that come again."""
     form: Structure | Hierarchy
-    if bundle.source.framework == "torch" and not model.bodies:
-        names = names_of(bundle)
+    names = names_of(bundle)
+    if names is not None and not model.bodies:
         places = places_of(stacked(with_numbers(model, bundle), names), names)
         form = hierarchy(places.model, places.paths, places.tensors)
     else:

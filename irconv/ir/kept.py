@@ -1,0 +1,88 @@
+"""The names that a network of PyTorch's had, kept in files of other formats for the way back.
+
+A state dict is read by its keys, and code is written by the modules that they name. A file of another framework has
+names of its own; beside them irconv writes which tensor had which key, and which call stood in which module. A reader
+makes a fact of it, so that it survives a bundle, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from irconv.ir.bundle import Bundle
+from irconv.ir.manifest import Fact
+
+KEY = "irconv_state_dict"
+"""What the entry is called in every format that has names for such things."""
+_FACT = "state dict"
+_FRAMEWORK = "torch"
+
+Names = Mapping[str, tuple[str, ...]]
+"""A tensor -> its keys in a state dict: one, or those of which it was put together."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a file keeps of a network of PyTorch's."""
+
+    tensors: Names = field(default_factory=dict)
+    """The name of a tensor in the file -> its keys."""
+    scopes: Mapping[str, str] = field(default_factory=dict)
+    """The name of a layer in the file -> the module that it was called in, its names joined by ``/``."""
+
+    def text(self) -> str:
+        """As JSON: the same names give the same text."""
+        tensors = {name: keys[0] if len(keys) == 1 else list(keys) for name, keys in self.tensors.items()}
+        found: dict[str, Any] = {"tensors": tensors, **({"scopes": dict(self.scopes)} if self.scopes else {})}
+        return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+
+    def fact(self, evidence: str) -> Fact:
+        """As a fact of a bundle; `evidence` says where it stood."""
+        return Fact(name=_FACT, value=self.text(), evidence=evidence)
+
+
+def parsed(text: Any) -> Kept | None:
+    """What an entry says; None where it is not of that form, as anybody can write one."""
+    try:
+        found = json.loads(text) if isinstance(text, str | bytes) else text
+    except (ValueError, RecursionError):
+        return None
+    tensors, scopes = (found.get(part, {}) for part in ("tensors", "scopes")) if isinstance(found, dict) else (0, 0)
+    if not isinstance(tensors, dict) or not isinstance(scopes, dict):
+        return None
+    keys = {name: (said,) if isinstance(said, str) else said for name, said in tensors.items()}
+    lists = all(isinstance(said, list | tuple) and said and all(map(_is_text, said)) for said in keys.values())
+    if not lists or not all(map(_is_text, scopes.values())):
+        return None
+    return Kept({name: tuple(said) for name, said in keys.items()}, scopes)
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def names_of(bundle: Bundle) -> Names | None:
+    """The keys of each tensor of a bundle that had some, by its own key; None for a network that never was PyTorch's."""
+    kept = _kept(bundle)
+    if kept is None and bundle.source.framework != _FRAMEWORK:
+        return None
+    found: dict[str, tuple[str, ...]] = {}
+    for key, tensor in bundle.tensors.items():
+        source = tensor.record.source
+        if source is None:
+            continue
+        if kept is not None:
+            said = tuple(name for part in source.members or (source.name,) for name in kept.tensors.get(part, ()))
+        else:
+            said = source.members or (source.name,)
+        if said:
+            found[key] = said
+    return found
+
+
+def _kept(bundle: Bundle) -> Kept | None:
+    texts = [fact.value for fact in bundle.source.facts if fact.name == _FACT]
+    return parsed(texts[0]) if texts and bundle.source.framework != _FRAMEWORK else None
