@@ -10,15 +10,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import permutations
 from typing import Any
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact
+from irconv.ir.tensors import LazyTensor
+from irconv.layout import Relayout, relayout
 
 KEY = "irconv_state_dict"
 """What the entry is called in every format that has names for such things."""
 _FACT = "state dict"
 _FRAMEWORK = "torch"
+_PARTS = ("tensors", "turned", "scopes")
+_MOST_AXES = 4
 
 Names = Mapping[str, tuple[str, ...]]
 """A tensor -> its keys in a state dict: one, or those of which it was put together."""
@@ -30,13 +35,16 @@ class Kept:
 
     tensors: Names = field(default_factory=dict)
     """The name of a tensor in the file -> its keys."""
+    turned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The name of a tensor in the file -> how its axes lie there: an index of one in the state dict for each."""
     scopes: Mapping[str, str] = field(default_factory=dict)
     """The name of a layer in the file -> the module that it was called in, its names joined by ``/``."""
 
     def text(self) -> str:
         """As JSON: the same names give the same text."""
         tensors = {name: keys[0] if len(keys) == 1 else list(keys) for name, keys in self.tensors.items()}
-        found: dict[str, Any] = {"tensors": tensors, **({"scopes": dict(self.scopes)} if self.scopes else {})}
+        found: dict[str, Any] = {"tensors": tensors}
+        found |= {name: dict(part) for name, part in (("turned", self.turned), ("scopes", self.scopes)) if part}
         return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
     def fact(self, evidence: str) -> Fact:
@@ -50,18 +58,24 @@ def parsed(text: Any) -> Kept | None:
         found = json.loads(text) if isinstance(text, str | bytes) else text
     except (ValueError, RecursionError):
         return None
-    tensors, scopes = (found.get(part, {}) for part in ("tensors", "scopes")) if isinstance(found, dict) else (0, 0)
-    if not isinstance(tensors, dict) or not isinstance(scopes, dict):
+    if not isinstance(found, dict) or not all(isinstance(found.get(part, {}), dict) for part in _PARTS):
         return None
+    tensors, turned, scopes = (found.get(part, {}) for part in _PARTS)
     keys = {name: (said,) if isinstance(said, str) else said for name, said in tensors.items()}
     lists = all(isinstance(said, list | tuple) and said and all(map(_is_text, said)) for said in keys.values())
-    if not lists or not all(map(_is_text, scopes.values())):
+    if not lists or not all(map(_is_text, scopes.values())) or not all(map(_is_order, turned.values())):
         return None
-    return Kept({name: tuple(said) for name, said in keys.items()}, scopes)
+    return Kept({n: tuple(said) for n, said in keys.items()}, {n: tuple(o) for n, o in turned.items()}, scopes)
 
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str)
+
+
+def _is_order(value: Any) -> bool:
+    return isinstance(value, list) and len(value) <= _MOST_AXES and sorted(map(str, value)) == sorted(
+        str(axis) for axis in range(len(value))
+    )
 
 
 def names_of(bundle: Bundle) -> Names | None:
@@ -86,3 +100,34 @@ def names_of(bundle: Bundle) -> Names | None:
 def _kept(bundle: Bundle) -> Kept | None:
     texts = [fact.value for fact in bundle.source.facts if fact.name == _FACT]
     return parsed(texts[0]) if texts and bundle.source.framework != _FRAMEWORK else None
+
+
+def axes_of(bundle: Bundle, key: str, data: LazyTensor) -> tuple[int, ...] | None:
+    """How the axes of a tensor's data lie beside those in the state dict: an index of one there for each axis. None
+    where they are no transpose of it."""
+    source = bundle.tensors[key].record.source
+    if source is None or source.piece is not None or source.members:
+        return None
+    own = bundle.tensors[key].native()
+    kept = _kept(bundle)
+    before = kept.turned.get(source.name) if kept is not None else None
+    count = len(own.shape)
+    names = [f"a{axis}" for axis in range(count)]
+    for order in permutations(range(count)) if count <= _MOST_AXES else ():
+        turned = tuple(own.shape[axis] for axis in order)
+        if turned != data.shape or (before is not None and len(before) != count):
+            continue
+        change = relayout(" ".join(names), " ".join(names[axis] for axis in order), own.shape)
+        if _same(own if order == tuple(range(count)) else own.relayout(change), data):
+            return order if before is None else tuple(before[axis] for axis in order)
+    return None
+
+
+def _same(one: LazyTensor, other: LazyTensor) -> bool:
+    return one.source is other.source and [c for c in one.changes if not _idle(c)] == [
+        c for c in other.changes if not _idle(c)
+    ]
+
+
+def _idle(change: Relayout) -> bool:
+    return change.is_identity and change.source_shape == change.shape

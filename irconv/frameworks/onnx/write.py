@@ -19,7 +19,7 @@ from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE
 from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
 from irconv.ir.bundle import Bundle
-from irconv.ir.kept import KEY, Kept, Names, names_of
+from irconv.ir.kept import KEY, Kept, Names, axes_of, names_of
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
@@ -102,19 +102,25 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
     )
     model.metadata_props.extend(StringStringEntryProto(key=k, value=v) for k, v in _provenance(bundle))
     if (keys := names_of(lowered)) is not None:
-        text = _kept(native, renamed, {**keys, **_of_loops(bundle, lowered, keys)}).text()
+        text = _kept(lowered, native, renamed, {**keys, **_of_loops(bundle, lowered, keys)}).text()
         model.metadata_props.append(StringStringEntryProto(key=KEY, value=text))
     return model, initializers
 
 
-def _kept(model: NativeModel, renamed: Mapping[str, str], keys: Names) -> Kept:
+def _kept(bundle: Bundle, model: NativeModel, renamed: Mapping[str, str], keys: Names) -> Kept:
     """The keys that initializers have in a state dict of PyTorch's. The scopes stand in the names of the nodes."""
     found: dict[str, tuple[str, ...]] = {}
+    turned: dict[str, tuple[int, ...]] = {}
     for name, layer in model.layers.items():
         for slot, weight in layer.tensors.items():
-            if weight.path in keys:
-                found.setdefault(renamed[f"{name}.{slot}"], keys[weight.path])
-    return Kept(found)
+            initializer = renamed[f"{name}.{slot}"]
+            if weight.path not in keys or weight.role == "constant" or initializer in found:
+                continue
+            found[initializer] = keys[weight.path]
+            order = axes_of(bundle, weight.path, weight.data)
+            if order is not None and order != tuple(range(len(order))):
+                turned[initializer] = order
+    return Kept(found, turned)
 
 
 def _of_loops(bundle: Bundle, lowered: Bundle, keys: Names) -> Names:

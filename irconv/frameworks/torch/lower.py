@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from irconv.codec import Table
-from irconv.frameworks.torch.lowerings import convolution, recurrent
+from irconv.frameworks.torch.lowerings import convolution, last_axis, recurrent
 from irconv.frameworks.torch.table import TABLE
 from irconv.frameworks.torch.table.recurrence import MODULES_OF_RECURRENCE
 from irconv.ir.bundle import Bundle
+from irconv.ir.kept import names_of
 from irconv.passes import bodies, decompose, fill_operands, padding, stored_operands
 
 _RECURRENT = Table("PyTorch", MODULES_OF_RECURRENCE)
@@ -15,8 +16,10 @@ _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"),
 
 def lower(bundle: Bundle) -> Bundle:
     """The same function with symmetric padding, normalisations that have all of their vectors or none, and recurrent
-    layers in one direction."""
+    layers in one direction; of a network of PyTorch's, Linears where they were."""
     bundle = stored_operands.run(bundle)
+    if names_of(bundle) is not None:
+        bundle = last_axis.run(bundle)
     bundle = bodies.everywhere(bundle, lambda part: recurrent.run(part, _RECURRENT))
     bundle = decompose.run(bundle, TABLE.has)
     bundle = padding.run(bundle, symmetric=True)

@@ -21,6 +21,7 @@ from irconv.frameworks.torch.hierarchy import Hierarchy, hierarchy
 from irconv.frameworks.torch.keys import places_of, with_numbers
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
+from irconv.frameworks.torch.own_layout import as_stored
 from irconv.frameworks.torch.padding import taken_in
 from irconv.frameworks.torch.source import class_name, frozen_keys, module_source, state_dict
 from irconv.frameworks.torch.stacked import stacked
@@ -122,7 +123,8 @@ def _structured(
     form: Structure | Hierarchy
     names = names_of(bundle)
     if names is not None and not model.bodies:
-        places = places_of(stacked(with_numbers(model, bundle), names), names)
+        model = as_stored(with_numbers(model, bundle), bundle)
+        places = places_of(stacked(model, names), names)
         form = hierarchy(places.model, places.paths, places.tensors)
     else:
         form = structured(model)

@@ -125,7 +125,8 @@ class ProgramReader:
             data = tensors[given]
             number = kind == "tensor_constant" and data.shape == ()
             trainable = given in self.program.trainable if kind == "parameter" else False
-            weight = NativeWeight(given, data, trainable, number, role="constant" if number else "parameter")
+            kept = kind == "parameter" or entry.get("persistent", True)  # the state dict has no other buffers
+            weight = NativeWeight(given, data, trainable, number, role="parameter" if kept and not number else "constant")
             self.values[name] = self.importer.weight(given, weight)
             self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return
