@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
 
-from irconv.ir.bundle import Bundle
-from irconv.ir.manifest import Fact
+from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.manifest import Fact, LayoutStep
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Relayout, relayout
 
@@ -36,7 +36,10 @@ class Kept:
     tensors: Names = field(default_factory=dict)
     """The name of a tensor in the file -> its keys."""
     turned: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """The name of a tensor in the file -> how its axes lie there: an index of one in the state dict for each."""
+    """The name of a tensor in the file -> how its axes lie there: an index of one in the state dict for each, but for
+    axes of one behind those of a matrix."""
+    constants: tuple[str, ...] = ()
+    """The tensors of the file that the state dict has not, and training does not change."""
     scopes: Mapping[str, str] = field(default_factory=dict)
     """The name of a layer in the file -> the module that it was called in, its names joined by ``/``."""
 
@@ -45,6 +48,7 @@ class Kept:
         tensors = {name: keys[0] if len(keys) == 1 else list(keys) for name, keys in self.tensors.items()}
         found: dict[str, Any] = {"tensors": tensors}
         found |= {name: dict(part) for name, part in (("turned", self.turned), ("scopes", self.scopes)) if part}
+        found |= {"constants": list(self.constants)} if self.constants else {}
         return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
     def fact(self, evidence: str) -> Fact:
@@ -61,11 +65,15 @@ def parsed(text: Any) -> Kept | None:
     if not isinstance(found, dict) or not all(isinstance(found.get(part, {}), dict) for part in _PARTS):
         return None
     tensors, turned, scopes = (found.get(part, {}) for part in _PARTS)
+    constants = found.get("constants", [])
+    if not isinstance(constants, list) or not all(map(_is_text, constants)):
+        return None
     keys = {name: (said,) if isinstance(said, str) else said for name, said in tensors.items()}
     lists = all(isinstance(said, list | tuple) and said and all(map(_is_text, said)) for said in keys.values())
     if not lists or not all(map(_is_text, scopes.values())) or not all(map(_is_order, turned.values())):
         return None
-    return Kept({n: tuple(said) for n, said in keys.items()}, {n: tuple(o) for n, o in turned.items()}, scopes)
+    orders = {name: tuple(order) for name, order in turned.items()}
+    return Kept({name: tuple(said) for name, said in keys.items()}, orders, tuple(constants), scopes)
 
 
 def _is_text(value: Any) -> bool:
@@ -112,6 +120,11 @@ def axes_of(bundle: Bundle, key: str, data: LazyTensor) -> tuple[int, ...] | Non
     kept = _kept(bundle)
     before = kept.turned.get(source.name) if kept is not None else None
     count = len(own.shape)
+    rest = data.shape[count:]
+    if count == 2 and rest and set(rest) == {1} and data.shape[:2] == own.shape:
+        return (0, 1) if all(change.is_identity for change in data.changes) else None
+    if before is not None and len(before) < count:
+        return None
     names = [f"a{axis}" for axis in range(count)]
     for order in permutations(range(count)) if count <= _MOST_AXES else ():
         turned = tuple(own.shape[axis] for axis in order)
@@ -131,3 +144,24 @@ def _same(one: LazyTensor, other: LazyTensor) -> bool:
 
 def _idle(change: Relayout) -> bool:
     return change.is_identity and change.source_shape == change.shape
+
+
+def without_ones(bundle: Bundle) -> Bundle:
+    """The bundle with kernels that are matrices in the state dict as the last step of reading a Linear's would be: its
+    matrix, with axes of one behind."""
+    kept = _kept(bundle)
+    if kept is None or not kept.turned:
+        return bundle
+    tensors = dict(bundle.tensors)
+    for key, tensor in bundle.tensors.items():
+        source, shape = tensor.record.source, tensor.data.shape
+        order = kept.turned.get(source.name, ()) if source is not None and source.piece is None else ()
+        if order != (0, 1) or len(shape) < 3 or set(shape[2:]) != {1} or tensor.record.steps:
+            continue
+        units = " ".join(f"u{axis}" for axis in range(len(shape) - 2))
+        here, there, sizes = f"out in {units}", f"out (in {units})", dict.fromkeys(units.split(), 1)
+        matrix = tensor.data.relayout(relayout(here, there, shape, None, sizes))
+        record = tensor.record.model_copy(update={"shape": matrix.shape, "axes": "out in"})
+        step = LayoutStep(source=there, target=here, orders={}, sizes=sizes)
+        tensors[key] = Tensor(record, matrix).relayout(step)
+    return replace(bundle, tensors=tensors)

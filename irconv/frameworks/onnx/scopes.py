@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 from irconv.ir.kept import KEY, Kept, parsed
-from irconv.ir.manifest import Fact
 
 Scoped: TypeAlias = "Callable[[Any], str]"
 _EXPORTER = "pytorch"
@@ -31,19 +30,19 @@ _MATRICES = ("weight_ih", "weight_hh")
 _LOOPS = ("LSTM", "GRU", "RNN")
 
 
-def named(model: Any) -> tuple[Scoped | None, Fact | None]:
-    """How the scopes of nodes are told, and the keys as a fact; None where the file tells of none."""
+def named(model: Any) -> tuple[Scoped | None, Kept, str]:
+    """How the scopes of nodes are told, the keys, and where they stood; None and no keys where the file has none."""
     said = next((entry.value for entry in model.metadata_props if entry.key == KEY), None)
     if said is not None:
         kept = parsed(said)
-        return (None, None) if kept is None else (_own, kept.fact(f"metadata {KEY}"))
+        return (None if kept is None else _own), kept or Kept(), f"metadata {KEY}"
     if model.producer_name != _EXPORTER:
-        return None, None
+        return None, Kept(), ""
     names = {tensor.name for tensor in model.graph.initializer}
     tensors = {name: (name,) for name in names if _is_key(name)}
     for name, keys in _from_scopes(model.graph, names - tensors.keys()):
         tensors.setdefault(name, keys)
-    return _exported, Kept(tensors).fact("names of the file, which PyTorch exported")
+    return _exported, Kept(tensors), "names of the file, which PyTorch exported"
 
 
 def _own(node: Any) -> str:

@@ -111,16 +111,19 @@ def _kept(bundle: Bundle, model: NativeModel, renamed: Mapping[str, str], keys: 
     """The keys that initializers have in a state dict of PyTorch's. The scopes stand in the names of the nodes."""
     found: dict[str, tuple[str, ...]] = {}
     turned: dict[str, tuple[int, ...]] = {}
+    constants: dict[str, None] = {}
     for name, layer in model.layers.items():
         for slot, weight in layer.tensors.items():
             initializer = renamed[f"{name}.{slot}"]
-            if weight.path not in keys or weight.role == "constant" or initializer in found:
-                continue
-            found[initializer] = keys[weight.path]
-            order = axes_of(bundle, weight.path, weight.data)
-            if order is not None and order != tuple(range(len(order))):
-                turned[initializer] = order
-    return Kept(found, turned)
+            if weight.role == "constant" or weight.literal:
+                if "float" in weight.data.dtype and weight.data.shape:  # a reader takes others for numbers
+                    constants[initializer] = None
+            elif weight.path in keys and initializer not in found:
+                found[initializer] = keys[weight.path]
+                order = axes_of(bundle, weight.path, weight.data)
+                if order is not None and order != tuple(range(len(weight.data.shape))):
+                    turned[initializer] = order
+    return Kept(found, turned, tuple(constants))
 
 
 def _of_loops(bundle: Bundle, lowered: Bundle, keys: Names) -> Names:

@@ -6,15 +6,16 @@ does what is written for it, and the keys keep their arrays.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.ir.bundle import Bundle
-from irconv.ir.kept import axes_of
+from irconv.ir.kept import Names, axes_of
 from irconv.layout import invert, relayout
 
 
-def as_stored(model: NativeModel, bundle: Bundle) -> NativeModel:
+def as_stored(model: NativeModel, bundle: Bundle, names: Names) -> NativeModel:
     """The model with these weights as the state dict has them, and what turns or multiplies them written out."""
     layers, uses = dict(model.layers), list[NativeUse]()
     for use in model.uses:
@@ -27,7 +28,23 @@ def as_stored(model: NativeModel, bundle: Bundle) -> NativeModel:
             uses += _turned(use, layer, order, layers)
         else:
             uses += _product(use, layer, order, layers)
-    return replace(model, layers=layers, uses=tuple(uses))
+    return replace(model, layers=_once(layers, bundle, names), uses=tuple(uses))
+
+
+def _once(layers: Mapping[str, Native], bundle: Bundle, names: Names) -> dict[str, Native]:
+    """The layers, each parameter of the network's own one tensor, in how many layouts it may have been read."""
+    first: dict[tuple[str, ...], NativeWeight] = {}
+    found = dict(layers)
+    for name, layer in layers.items():
+        weight = layer.tensors.get("value") if layer.type == "buffer" else None
+        if weight is None or weight.literal or len(keys := names.get(weight.path, ())) != 1:
+            continue
+        order = axes_of(bundle, weight.path, bundle.tensors[weight.path].native())
+        if order is not None and weight.data.shape == bundle.tensors[weight.path].native().shape:
+            kept = first.setdefault(keys, weight)
+            if kept.data.shape == weight.data.shape and kept.role == weight.role:
+                found[name] = replace(layer, tensors={"value": replace(weight, path=kept.path, data=kept.data)})
+    return found
 
 
 def _order(bundle: Bundle, weight: NativeWeight) -> tuple[int, ...] | None:
@@ -35,7 +52,7 @@ def _order(bundle: Bundle, weight: NativeWeight) -> tuple[int, ...] | None:
     if weight.path not in bundle.tensors or weight.literal:
         return None
     order = axes_of(bundle, weight.path, weight.data)
-    return None if order == tuple(range(len(weight.data.shape))) else order
+    return None if order is None or len(order) < len(weight.data.shape) or order == tuple(range(len(order))) else order
 
 
 def _own(weight: NativeWeight, order: tuple[int, ...]) -> NativeWeight:

@@ -91,9 +91,9 @@ class ModelReader:
         self.opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
         self.functions = {(f.domain, f.name): f for f in model.functions}
         self.facts.append(Fact(name="opset", value=str(self.opsets.get("", 1)), evidence="opset_import"))
-        self.scoped, kept = named(model)
-        if kept is not None:
-            self.facts.append(kept)
+        self.scoped, self.kept, evidence = named(model)
+        if self.kept.tensors:
+            self.facts.append(self.kept.fact(evidence))
 
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
@@ -303,8 +303,11 @@ class ModelReader:
         return self.weight(name, self.file.tensor(message, where))
 
     def weight(self, name: str, tensor: LazyTensor) -> str:
-        """A tensor of the file as a value: a weight where it holds several floating numbers, else a constant."""
-        if "float" in tensor.dtype and len(tensor.shape) > 0:
+        """A tensor of the file as a value: a weight where it holds several floating numbers, or was one of a state
+        dict, else a constant."""
+        if name in self.kept.constants:
+            return self.importer.weight(name, NativeWeight(name, tensor, role="constant"))
+        if name in self.kept.tensors or ("float" in tensor.dtype and len(tensor.shape) > 0):
             return self.importer.weight(name, NativeWeight(name, tensor))
         return self.importer.weight(name, NativeWeight(name, tensor, literal=True, role="constant"))
 
