@@ -8,7 +8,7 @@ makes a fact of it, so that it survives a bundle, too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import permutations
 from typing import Any
@@ -22,6 +22,8 @@ KEY = "irconv_state_dict"
 """What the entry is called in every format that has names for such things."""
 _FACT = "state dict"
 _FRAMEWORK = "torch"
+TIED = "is one tensor with "
+"""How the reason begins why a tensor is left out that has another key, too."""
 _PARTS = ("tensors", "turned", "scopes")
 _MOST_AXES = 4
 
@@ -42,13 +44,15 @@ class Kept:
     """The tensors of the file that the state dict has not, and training does not change."""
     scopes: Mapping[str, str] = field(default_factory=dict)
     """The name of a layer in the file -> the module that it was called in, its names joined by ``/``."""
+    left: tuple[str, ...] = ()
+    """Keys whose tensors the file has not as they were: inference does not read them, or others were made of them."""
 
     def text(self) -> str:
         """As JSON: the same names give the same text."""
         tensors = {name: keys[0] if len(keys) == 1 else list(keys) for name, keys in self.tensors.items()}
         found: dict[str, Any] = {"tensors": tensors}
         found |= {name: dict(part) for name, part in (("turned", self.turned), ("scopes", self.scopes)) if part}
-        found |= {"constants": list(self.constants)} if self.constants else {}
+        found |= {name: list(part) for name, part in (("constants", self.constants), ("left", self.left)) if part}
         return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
     def fact(self, evidence: str) -> Fact:
@@ -65,15 +69,15 @@ def parsed(text: Any) -> Kept | None:
     if not isinstance(found, dict) or not all(isinstance(found.get(part, {}), dict) for part in _PARTS):
         return None
     tensors, turned, scopes = (found.get(part, {}) for part in _PARTS)
-    constants = found.get("constants", [])
-    if not isinstance(constants, list) or not all(map(_is_text, constants)):
+    constants, left = (found.get(part, []) for part in ("constants", "left"))
+    if not all(isinstance(part, list) and all(map(_is_text, part)) for part in (constants, left)):
         return None
     keys = {name: (said,) if isinstance(said, str) else said for name, said in tensors.items()}
     lists = all(isinstance(said, list | tuple) and said and all(map(_is_text, said)) for said in keys.values())
     if not lists or not all(map(_is_text, scopes.values())) or not all(map(_is_order, turned.values())):
         return None
     orders = {name: tuple(order) for name, order in turned.items()}
-    return Kept({name: tuple(said) for name, said in keys.items()}, orders, tuple(constants), scopes)
+    return Kept({name: tuple(said) for name, said in keys.items()}, orders, tuple(constants), scopes, tuple(left))
 
 
 def _is_text(value: Any) -> bool:
@@ -81,13 +85,15 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_order(value: Any) -> bool:
-    return isinstance(value, list) and len(value) <= _MOST_AXES and sorted(map(str, value)) == sorted(
-        str(axis) for axis in range(len(value))
+    return (
+        isinstance(value, list)
+        and len(value) <= _MOST_AXES
+        and sorted(map(str, value)) == sorted(str(axis) for axis in range(len(value)))
     )
 
 
 def names_of(bundle: Bundle) -> Names | None:
-    """The keys of each tensor of a bundle that had some, by its own key; None for a network that never was PyTorch's."""
+    """The keys of each tensor of a bundle that had some, by its own key; None where it never was PyTorch's."""
     kept = _kept(bundle)
     if kept is None and bundle.source.framework != _FRAMEWORK:
         return None
@@ -108,6 +114,23 @@ def names_of(bundle: Bundle) -> Names | None:
 def _kept(bundle: Bundle) -> Kept | None:
     texts = [fact.value for fact in bundle.source.facts if fact.name == _FACT]
     return parsed(texts[0]) if texts and bundle.source.framework != _FRAMEWORK else None
+
+
+def left_of(bundle: Bundle, found: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """The keys of a bundle's state dict that are none of those found."""
+    there = {key for keys in found for key in keys}
+    kept = _kept(bundle)
+    named = names_of(bundle) or {}
+    own = (key for name, keys in named.items() if bundle.tensors[name].record.role != "constant" for key in keys)
+    omitted = tuple(item.name for item in bundle.omitted if not item.reason.startswith(TIED))
+    rest = kept.left if kept is not None else omitted
+    return tuple(dict.fromkeys(key for key in (*own, *rest) if key not in there))
+
+
+def lost_of(bundle: Bundle) -> frozenset[str]:
+    """The keys of the state dict whose tensors a bundle has not as they were."""
+    kept = _kept(bundle)
+    return frozenset() if kept is None else frozenset(kept.left)
 
 
 def axes_of(bundle: Bundle, key: str, data: LazyTensor) -> tuple[int, ...] | None:

@@ -39,7 +39,7 @@ def named(model: Any) -> tuple[Scoped | None, Kept, str]:
     if model.producer_name != _EXPORTER:
         return None, Kept(), ""
     names = {tensor.name for tensor in model.graph.initializer}
-    tensors = {name: (name,) for name in names if _is_key(name)}
+    tensors: dict[str, tuple[str, ...]] = {name: (name,) for name in names if _is_key(name)}
     for name, keys in _from_scopes(model.graph, names - tensors.keys()):
         tensors.setdefault(name, keys)
     return _exported, Kept(tensors), "names of the file, which PyTorch exported"

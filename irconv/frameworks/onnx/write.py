@@ -19,7 +19,7 @@ from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE
 from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
 from irconv.ir.bundle import Bundle
-from irconv.ir.kept import KEY, Kept, Names, axes_of, names_of
+from irconv.ir.kept import KEY, Kept, Names, axes_of, left_of, names_of
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
@@ -123,7 +123,7 @@ def _kept(bundle: Bundle, model: NativeModel, renamed: Mapping[str, str], keys: 
                 order = axes_of(bundle, weight.path, weight.data)
                 if order is not None and order != tuple(range(len(weight.data.shape))):
                     turned[initializer] = order
-    return Kept(found, turned, tuple(constants))
+    return Kept(found, turned, tuple(constants), left=left_of(bundle, found.values()))
 
 
 def _of_loops(bundle: Bundle, lowered: Bundle, keys: Names) -> Names:

@@ -6,7 +6,6 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import prod
-from os.path import commonprefix
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.frameworks.torch.hierarchy import Path, common
@@ -18,6 +17,7 @@ from irconv.ir.kept import Names
 LAYER_NORM = "F.layer_norm"
 """The native type of a layer norm whose weights are not a submodule's."""
 _REVERSE = "_reverse"
+_COUNTER = "num_batches_tracked"
 _MOST_NUMBERS = 64
 _MOST_EMPTY = 16
 """Numbers that a list may leave out, beside one for each that it has: what has none there is ``nn.Identity``."""
@@ -39,9 +39,14 @@ def key_of(names: Names, slot: str, weight: NativeWeight) -> str:
 
     def alike(key: str) -> tuple[bool, int]:
         word = key.rpartition(".")[2]
-        return word.endswith(_REVERSE) == slot.endswith(_REVERSE), len(commonprefix((word, slot)))
+        return word.endswith(_REVERSE) == slot.endswith(_REVERSE), _alike(word, slot)
 
     return max(found, key=alike) if found else ""
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters two words begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def with_numbers(model: NativeModel, bundle: Bundle) -> NativeModel:
@@ -63,8 +68,9 @@ def _written(weight: NativeWeight, numbers: Container[str]) -> NativeWeight:
     return replace(weight, literal=True) if weight.path in numbers else weight
 
 
-def places_of(model: NativeModel, names: Names) -> Places:
-    """The places, as `names` says them for tensors by their paths; where it says none, by the names of the layers.
+def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Places:
+    """The places, as `names` says them for tensors by their paths; where it says none, by the names of the layers, but
+    under no key that is `lost`: it was another tensor's.
 
     A layer whose tensors lie otherwise than its module has them (``in_proj_weight``) becomes a function of them.
     """
@@ -98,6 +104,8 @@ def places_of(model: NativeModel, names: Names) -> Places:
         path = tuple(module.split(".")) if module else ()
         if not path or path in taken or own.get(path, name) != name:
             path = scopes[name] if scopes[name] and scopes[name] not in taken else tuple(name.split("."))
+            while any(".".join((*path, slot)) in lost for slot in layer.tensors if slot != _COUNTER):
+                path = (*path[:-1], f"{path[-1]}_merged")
         taken.add(path)
         wanted[name] = path
     modules = {path[:i] for path in (*wanted.values(), *loose.values()) for i in range(len(path))}

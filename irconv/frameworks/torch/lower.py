@@ -15,8 +15,8 @@ _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"),
 
 
 def lower(bundle: Bundle) -> Bundle:
-    """The same function with symmetric padding, normalisations that have all of their vectors or none (a LayerNorm factors alone), and recurrent
-    layers in one direction; of a network of PyTorch's, Linears where they were."""
+    """The same function with symmetric padding, normalisations that have all of their vectors or none (a LayerNorm
+    factors alone), and recurrent layers in one direction; of a network of PyTorch's, Linears where they were."""
     bundle = stored_operands.run(bundle)
     if names_of(bundle) is not None:
         bundle = last_axis.run(without_ones(bundle))

@@ -39,8 +39,7 @@ def _once(layers: Mapping[str, Native], bundle: Bundle, names: Names) -> dict[st
         weight = layer.tensors.get("value") if layer.type == "buffer" else None
         if weight is None or weight.literal or len(keys := names.get(weight.path, ())) != 1:
             continue
-        order = axes_of(bundle, weight.path, bundle.tensors[weight.path].native())
-        if order is not None and weight.data.shape == bundle.tensors[weight.path].native().shape:
+        if axes_of(bundle, weight.path, weight.data) == tuple(range(len(weight.data.shape))):
             kept = first.setdefault(keys, weight)
             if kept.data.shape == weight.data.shape and kept.role == weight.role:
                 found[name] = replace(layer, tensors={"value": replace(weight, path=kept.path, data=kept.data)})
@@ -89,7 +88,8 @@ def _product(use: NativeUse, layer: Native, order: tuple[int, ...], layers: dict
 
     matrix = parameter("weight", _own(layer.tensors["weight"], order))
     bias = layer.tensors.get("bias")
-    product = call("torch.matmul", f"{use.layer}.product", (use.inputs[0], matrix), f"{result}.product" if bias else result)
+    value = result if bias is None else f"{result}.product"
+    product = call("torch.matmul", f"{use.layer}.product", (use.inputs[0], matrix), value)
     if bias is not None:
         call("torch.add", f"{use.layer}.sum", (product, parameter("bias", bias)), result)
     return made

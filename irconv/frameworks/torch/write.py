@@ -28,7 +28,7 @@ from irconv.frameworks.torch.stacked import stacked
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
-from irconv.ir.kept import names_of
+from irconv.ir.kept import lost_of, names_of
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.python_source.names import importable
@@ -127,7 +127,7 @@ def _structured(
     names = names_of(bundle)
     if names is not None and not model.bodies:
         model = as_stored(with_numbers(model, bundle), bundle, names)
-        places = places_of(stacked(model, names), names)
+        places = places_of(stacked(model, names), names, lost_of(bundle))
         form = hierarchy(places.model, places.paths, places.tensors)
     else:
         form = structured(model)
