@@ -113,6 +113,20 @@ class Only(Row):
 
 
 @dataclass(frozen=True)
+class Forgotten(Row):
+    """An IR field without effect on inference, which a framework has no word for."""
+
+    field: str
+    value: Any
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        draft.fields[self.field] = self.value
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        draft.fields.pop(self.field)
+
+
+@dataclass(frozen=True)
 class Derived(Row):
     """A native knob that follows from the rest: computed when written, checked against the weights when read."""
 

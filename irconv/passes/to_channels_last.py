@@ -78,7 +78,7 @@ def run(bundle: Bundle, native_axes: NativeAxes, ports_move: bool = True) -> Bun
     """
     if bundle.graph is None:
         return bundle
-    bundle = _on_the_last_axis(bundle)
+    bundle = on_the_last_axis(bundle)
     images = Images("n *s c", _taken, _given, ports_move, stay=True)
     return bodies.keep(bundle, _unfolded(channels_last.run(_wrapped(bundle, native_axes), images)))
 
@@ -147,7 +147,7 @@ def _is_gone(node: Node, layer: Layer, gone: Collection[str]) -> bool:
     return isinstance(layer, Transpose) and node.outputs["y"] in gone
 
 
-def _on_the_last_axis(bundle: Bundle) -> Bundle:
+def on_the_last_axis(bundle: Bundle) -> Bundle:
     """Layers that the pass on the way in moved from the last axis to the channels, on the last axis again.
 
     A convolution was a Linear if the last step recorded with its kernel says so.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 
@@ -162,7 +163,8 @@ def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight
     for role, operand in layer.operands.items():
         if isinstance(operand, StoredOperand):
             tensor = bundle.tensors[operand.tensor]
-            found[role] = NativeWeight(operand.tensor, tensor.data, tensor.record.trainable)
+            kind: Literal["parameter", "constant"] = "constant" if tensor.record.role == "constant" else "parameter"
+            found[role] = NativeWeight(operand.tensor, tensor.data, tensor.record.trainable, role=kind)
         else:
             data = LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
             found[role] = NativeWeight(f"{name}.{role}", data, literal=True)

@@ -206,7 +206,7 @@ class Importer:
                 self.table.supports(native, where)
                 self._unknown |= set(outputs)
                 return tuple(outputs)
-            use = NativeUse(native.name, tuple(inputs), tuple(outputs), scope)
+            use = NativeUse(native.name, tuple(inputs), tuple(outputs), scope or self.scope)
             if native.precision is not None:
                 use = replace(use, inputs=precision.cast_inputs(self, use, native.precision, where))
             layer, draft = self._layer(native, use, where)

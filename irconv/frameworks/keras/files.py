@@ -14,6 +14,7 @@ from irconv.containers.hdf5 import Folder
 from irconv.errors import DamagedFile, IrconvError, Problems, UnknownFormat
 from irconv.frameworks.keras import checkpoints, keras0
 from irconv.frameworks.keras.checkpoints import Placed
+from irconv.ir.kept import KEY, Kept, parsed
 
 _CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 #: Attributes of the root group of HDF5 files, the last up to Keras 0.3.
@@ -43,6 +44,8 @@ class KerasFile:
     """As the file says."""
     settings: dict[str, Any] = field(default_factory=dict)
     """How the model was compiled."""
+    kept: Kept = field(default_factory=Kept)
+    """The names that the network had in PyTorch."""
     objects: Placed | None = None
     """The weights by place, as TensorFlow's checkpoints have them."""
 
@@ -134,10 +137,14 @@ def _archive(path: Path) -> KerasFile:
     version = str(said.get("keras_version", "")) if isinstance(said, dict) else ""
     config = _model(f"{path}: {_CONFIG}", config)
     root = hdf5.read(path, file=archive.open(_WEIGHTS))
-    return KerasFile(path, config, None, root, _names(root), version, settings=_compiled(config))
+    kept = parsed(said.get(KEY)) if isinstance(said, dict) else None
+    settings = _compiled(config)
+    return KerasFile(path, config, None, root, _names(root), version, settings=settings, kept=kept or Kept())
 
 
 def _hdf5(path: Path, root: Folder) -> KerasFile:
+    beside = root.folders.pop(KEY, Folder("")).datasets.get("names")
+    kept = parsed(beside.numpy().tobytes()) if beside is not None and beside.dtype == "uint8" else None
     text = root.attributes.get("model_config")
     where = f"{path}: attribute model_config"
     config = _model(where, _json(where, text)) if text is not None else None
@@ -154,7 +161,8 @@ def _hdf5(path: Path, root: Folder) -> KerasFile:
     version, backend = (_text(said.get(name)) for name in ("keras_version", "backend"))
     training = root.attributes.get("training_config")
     settings = _json(f"{path}: attribute training_config", training) if training is not None else {}
-    return KerasFile(path, config, weights, None, _names(root), version or "", backend, settings)
+    version = version or ""
+    return KerasFile(path, config, weights, None, _names(root), version, backend, settings, kept=kept or Kept())
 
 
 def _layer_weights(path: Path, folder: Folder, layer: str, problems: Problems) -> dict[str, NativeWeight]:

@@ -28,8 +28,11 @@ _ELEMENTWISE = {
 _LETTERS = "hijklm"
 
 
-def give_layers(model: Outline, trained: Sequence[LazyTensor]) -> None:
-    """Put layers in the place of operators on parameters, and of constants of a size not known; changes the model."""
+def give_layers(model: Outline, trained: Sequence[tuple[LazyTensor, str]]) -> None:
+    """Put layers in the place of operators on parameters, and of constants of a size not known; changes the model.
+
+    Each parameter comes with its key in the bundle, which the weight of its layer keeps where it lies as it did.
+    """
     maker = _Maker(model, trained)
     for layer in list(model.layers):
         if layer.kind == "ops.BroadcastTo":
@@ -39,7 +42,7 @@ def give_layers(model: Outline, trained: Sequence[LazyTensor]) -> None:
 
 
 class _Maker:
-    def __init__(self, model: Outline, trained: Sequence[LazyTensor]) -> None:
+    def __init__(self, model: Outline, trained: Sequence[tuple[LazyTensor, str]]) -> None:
         self.model, self.trained = model, trained
         self.types: dict[str, ValueType] = dict(model.types)
         model.types = self.types
@@ -94,7 +97,12 @@ class _Maker:
             call.arguments = [zeros, LazyTensor.of(filled)]
 
     def _is_trained(self, argument: Argument) -> bool:
-        return isinstance(argument, LazyTensor) and any(argument is part for part in self.trained)
+        return isinstance(argument, LazyTensor) and any(argument is part for part, _ in self.trained)
+
+    def _weight(self, constant: LazyTensor, data: LazyTensor, name: str) -> NativeWeight:
+        """A parameter as a weight, under its own key where it is what the bundle has."""
+        key = next((key for part, key in self.trained if part is constant and data is constant), "")
+        return NativeWeight(key or name, data, True)
 
     def _trailing(self, constant: LazyTensor, value: Value) -> tuple[int, ...]:
         """The shape of a parameter that lies along the last axes of a value; empty where it does not."""
@@ -109,7 +117,8 @@ class _Maker:
         letters = _LETTERS[: len(axes) - 1] + "c"
         equation = f"...{letters},{letters}->...{letters}"
         layer.config = {"equation": equation, "output_shape": list(axes), "bias_axes": None, "activation": "linear"}
-        self._become(layer, "EinsumDense", LazyTensor.of(constant.numpy().reshape(axes)), value)
+        same = axes == tuple(constant.shape)
+        self._become(layer, "EinsumDense", constant if same else LazyTensor.of(constant.numpy().reshape(axes)), value)
 
     def _einsum(self, layer: Outlined, constant: LazyTensor, value: Value) -> None:
         """A product that an EinsumDense can be."""
@@ -151,14 +160,15 @@ class _Maker:
             maker.config["bias_axes"] = "".join(names[axis - len(shape)] for axis in axes)
         else:
             return False
-        bias = LazyTensor.of(constant.numpy().reshape(spread[axes[0] :]))
-        maker.weights["bias"] = NativeWeight(f"{maker.name}/bias", bias, True)
+        shape = spread[axes[0] :]
+        bias = constant if shape == tuple(constant.shape) else LazyTensor.of(constant.numpy().reshape(shape))
+        maker.weights["bias"] = self._weight(constant, bias, f"{maker.name}/bias")
         maker.calls[0].outputs, maker.name = layer.calls[0].outputs, layer.name
         self.model.layers[:] = [other for other in self.model.layers if other is not layer]
         return True
 
     def _become(self, layer: Outlined, kind: str, kernel: LazyTensor, value: Value) -> None:
-        layer.kind, layer.weights = kind, {"kernel": NativeWeight(f"{layer.name}/kernel", kernel, True)}
+        layer.kind, layer.weights = kind, {"kernel": self._weight(kernel, kernel, f"{layer.name}/kernel")}
         layer.calls[0].arguments = [value]
 
     def _per_sample(self, constant: LazyTensor, result: Value) -> bool:

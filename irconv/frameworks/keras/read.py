@@ -104,6 +104,10 @@ def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
         with problems.collect():
             model = normalise(found.config, found.tensors, facts)
         kept = structure.facts(found.config, file.settings)
+        if file.kept.tensors:
+            kept = (*kept, file.kept.fact("the file"))
+            uses = (replace(use, scope=file.kept.scopes.get(use.layer, use.scope)) for use in model.uses)
+            model = replace(model, uses=tuple(uses))
         problems.raise_any()
     except MALFORMED as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"

@@ -19,6 +19,7 @@ from irconv.frameworks import Made
 from irconv.frameworks.keras import joins, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
+from irconv.frameworks.keras.kept import kept_names
 from irconv.frameworks.keras.lower import each_its_own, lower
 from irconv.frameworks.keras.naming import name_layers
 from irconv.frameworks.keras.nesting import nest
@@ -30,13 +31,14 @@ from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alon
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
+from irconv.ir.kept import KEY, names_of
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import relayout
 from irconv.options import WriteOptions
-from irconv.passes import to_channels_last
+from irconv.passes import calls_again, to_channels_last
 from irconv.translate import encode, native_axes
 
 _Ports: TypeAlias = tuple[tuple[Port, ...], tuple[Port, ...]]
@@ -53,6 +55,9 @@ def write_archive(
         config["compile_config"] = settings
     path = output.path(destination)
     said = {"keras_version": KERAS_3.version, "date_saved": "1980-01-01@00:00:00", **bundle.source.marks()}
+    weights = by_path(model)
+    if (kept := kept_names(bundle, model, weights)) is not None:
+        said[KEY] = kept.text()  # Keras reads no other entry of this file
     parts = {
         "metadata.json": json.dumps(said),
         "config.json": json.dumps(config),
@@ -60,7 +65,7 @@ def write_archive(
     files = {name: path.parent / f"{path.name}.{name}" for name in (*parts, "model.weights.h5")}
     for name, text in parts.items():
         files[name].write_text(text)
-    hdf5_write.write(files["model.weights.h5"], by_path(model), progress)
+    hdf5_write.write(files["model.weights.h5"], weights, progress)
     pack_files(files, path)
     for file in files.values():
         file.unlink()
@@ -88,6 +93,9 @@ def write_hdf5(
     if "optimizer_config" in settings and bundle.source.version == dialect.version:  # others name other classes
         attributes["training_config"] = json.dumps(settings).encode()
     root = Folder("", attributes, {"model_weights": weights})
+    if (kept := kept_names(bundle, model, root)) is not None:
+        text = LazyTensor.of(np.frombuffer(kept.text().encode(), np.uint8))  # an attribute holds 64 KB
+        root.folders[KEY] = Folder(KEY, datasets={"names": text})
     hdf5_write.write(output.path(destination), _marked(root, bundle), progress)
     return Made([destination], str(dialect), ports)
 
@@ -125,7 +133,7 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     if bundle.graph is None:
         remedy = bundle.graph_remedy("Read the model itself.")
         raise Refused("model", "holds weights without a graph, and a Keras model needs one", remedy)
-    lowered = lower(bundle, dialect)
+    lowered = lower(bundle if names_of(bundle) is None else calls_again.run(bundle), dialect)
     turned = to_channels_last.run(lowered, native_axes(dialect.table), options.io == "native")
     turned = each_its_own(turned) if dialect.operators == "TensorFlowOpLayer" else turned
     assert turned.graph is not None, "passes keep it"
@@ -159,16 +167,18 @@ def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, di
     raise AssertionError("the last dialect has said why not")
 
 
-def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[LazyTensor]]:
-    """Value -> the constant that it is, also where its axes have been moved; and those that training changes."""
+def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[tuple[LazyTensor, str]]]:
+    """Value -> the constant that it is, also where its axes have been moved; and those that training changes, each with
+    its key, which is empty where its shape is another."""
     assert bundle.graph is not None, "the caller has looked"
     found: dict[str, LazyTensor] = {}
-    trained: set[str] = set()
+    trained: dict[str, str] = {}
     for node in bundle.graph.nodes:
         layer, source = bundle.layers[node.layer], found.get(node.inputs.get("x", ""))
         if isinstance(layer, Constant):
             found[node.outputs["y"]] = _data(bundle, layer)
-            trained |= set(node.outputs.values()) if _is_trained(bundle, layer) else set()
+            if _is_trained(bundle, layer) and isinstance(operand := layer.operands["value"], StoredOperand):
+                trained |= dict.fromkeys(node.outputs.values(), operand.tensor)
         elif source is not None and isinstance(layer, Transpose):
             names = [f"a{axis}" for axis in range(len(source.shape))]
             order = " ".join(names[axis] for axis in layer.permutation)
@@ -176,8 +186,8 @@ def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[LazyTensor]]
         elif source is not None and isinstance(layer, Reshape) and (shape := static(layer.shape)) is not None:
             found[node.outputs["y"]] = LazyTensor.of(source.numpy().reshape(shape))
         if node.inputs.get("x") in trained and node.outputs.get("y") in found:
-            trained.add(node.outputs["y"])
-    return found, [found[value] for value in found if value in trained]
+            trained[node.outputs["y"]] = trained[node.inputs["x"]] if isinstance(layer, Transpose) else ""
+    return found, [(found[value], trained[value]) for value in found if value in trained]
 
 
 def _is_trained(bundle: Bundle, constant: Constant) -> bool:

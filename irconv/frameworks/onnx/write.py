@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks.onnx.lower import lower
 from irconv.frameworks.onnx.nodes import nodes, value_info
+from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE
 from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
 from irconv.ir.bundle import Bundle
+from irconv.ir.kept import KEY, Kept, Names, axes_of, left_of, names_of
+from irconv.ir.layers.base import StoredOperand
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.translate import NativeModel, encode
@@ -29,6 +33,8 @@ _GRAPH, _INITIALIZER, _RAW_DATA = (
 _PROTOBUF_LIMIT = 2**31 - 2**20
 _SMALL = 1024
 _ALIGNMENT = 4096  # of external data, so that runtimes can map it
+_ROLES = {"W": ("kernel",), "R": ("recurrent_kernel",), "B": ("bias", "recurrent_bias")}
+"""The operands of ONNX's recurrent ops -> those of the IR that they are made of."""
 _IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
 """What ONNX has with each opset; the newest are those that onnxruntime 1.31 loads."""
 
@@ -73,7 +79,8 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
             "holds weights without a graph, and an ONNX model needs one",
             bundle.graph_remedy("Write .irconv or .safetensors, or read the model's own file."),
         )
-    native = encode(lower(bundle, execution), TABLE)
+    lowered = lower(bundle, execution)
+    native = encode(lowered, TABLE)
     needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])
     if opset is not None and opset < needed:
         late = sorted({layer.type for layer in native.layers.values() if layer.since > opset})
@@ -95,7 +102,45 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
         graph, producer_name="irconv", opset_imports=[helper.make_opsetid("", version)], ir_version=_IR_VERSION[version]
     )
     model.metadata_props.extend(StringStringEntryProto(key=k, value=v) for k, v in _provenance(bundle))
+    if (keys := names_of(lowered)) is not None:
+        text = _kept(lowered, native, renamed, {**keys, **_of_loops(bundle, lowered, keys)}).text()
+        model.metadata_props.append(StringStringEntryProto(key=KEY, value=text))
     return model, initializers
+
+
+def _kept(bundle: Bundle, model: NativeModel, renamed: Mapping[str, str], keys: Names) -> Kept:
+    """The keys that initializers have in a state dict of PyTorch's. The scopes stand in the names of the nodes."""
+    found: dict[str, tuple[str, ...]] = {}
+    turned: dict[str, tuple[int, ...]] = {}
+    constants: dict[str, None] = {}
+    for name, layer in model.layers.items():
+        for slot, weight in layer.tensors.items():
+            initializer = renamed[f"{name}.{slot}"]
+            if weight.role == "constant" or weight.literal:
+                if "float" in weight.data.dtype and weight.data.shape:  # a reader takes others for numbers
+                    constants[initializer] = None
+            elif weight.path in keys and initializer not in found:
+                found[initializer] = keys[weight.path]
+                order = axes_of(bundle, weight.path, weight.data)
+                if order is not None and order != tuple(range(len(weight.data.shape))):
+                    turned[initializer] = order
+    return Kept(found, turned, tuple(constants), left=left_of(bundle, found.values()))
+
+
+def _of_loops(bundle: Bundle, lowered: Bundle, keys: Names) -> Names:
+    """The keys of what the operands of recurrent ops were put together of."""
+    found: dict[str, tuple[str, ...]] = {}
+    for name, layer in lowered.layers.items():
+        before = bundle.layers.get(name.removesuffix(".onnx"))
+        if not isinstance(layer, OnnxRecurrent) or before is None:
+            continue
+        for slot, roles in _ROLES.items():
+            operands = [before.operands.get(role) for role in roles]
+            stored = [part.tensor for part in operands if isinstance(part, StoredOperand)]
+            said = tuple(key for tensor in stored for key in keys.get(tensor, ()))
+            if said:
+                found[f"{name}.{slot}"] = said
+    return found
 
 
 def _initializers(model: NativeModel) -> tuple[dict[str, LazyTensor], dict[str, str]]:

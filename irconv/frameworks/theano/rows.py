@@ -141,20 +141,6 @@ class Window(Row):
 
 
 @dataclass(frozen=True)
-class Forgotten(Row):
-    """An IR field without effect on inference, which Theano has no word for."""
-
-    field: str
-    value: Any
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.fields[self.field] = self.value
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        draft.fields.pop(self.field)
-
-
-@dataclass(frozen=True)
 class Neighbours(Row):
     """``n`` channels around each: n // 2 before, the rest after."""
 

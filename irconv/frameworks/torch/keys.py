@@ -12,9 +12,12 @@ from irconv.frameworks.torch.hierarchy import Path, common
 from irconv.frameworks.torch.names import ATTRIBUTES
 from irconv.frameworks.torch.spelling import is_kept
 from irconv.ir.bundle import Bundle
+from irconv.ir.kept import Names
 
 LAYER_NORM = "F.layer_norm"
 """The native type of a layer norm whose weights are not a submodule's."""
+_REVERSE = "_reverse"
+_COUNTER = "num_batches_tracked"
 _MOST_NUMBERS = 64
 _MOST_EMPTY = 16
 """Numbers that a list may leave out, beside one for each that it has: what has none there is ``nn.Identity``."""
@@ -29,12 +32,21 @@ class Places:
     tensors: dict[tuple[str, str], Path] = field(default_factory=dict)
 
 
-def names_of(bundle: Bundle) -> dict[str, str]:
-    """The name in the state dict of each tensor of a bundle, by its key there; empty for other frameworks'."""
-    if bundle.source.framework != "torch":
-        return {}
-    sources = {key: tensor.record.source for key, tensor in bundle.tensors.items()}
-    return {key: source.name for key, source in sources.items() if source is not None}
+def key_of(names: Names, slot: str, weight: NativeWeight) -> str:
+    """The key of a layer's tensor in the state dict; empty where it had none. Of several that were put together it is
+    the one that is most like the slot."""
+    found = names.get(weight.path, ())
+
+    def alike(key: str) -> tuple[bool, int]:
+        word = key.rpartition(".")[2]
+        return word.endswith(_REVERSE) == slot.endswith(_REVERSE), _alike(word, slot)
+
+    return max(found, key=alike) if found else ""
+
+
+def _alike(one: str, other: str) -> int:
+    """How many letters two words begin with alike."""
+    return next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 
 
 def with_numbers(model: NativeModel, bundle: Bundle) -> NativeModel:
@@ -56,8 +68,9 @@ def _written(weight: NativeWeight, numbers: Container[str]) -> NativeWeight:
     return replace(weight, literal=True) if weight.path in numbers else weight
 
 
-def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
-    """The places, as `names` says them for tensors by their paths; where it says none, by the names of the layers.
+def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Places:
+    """The places, as `names` says them for tensors by their paths; where it says none, by the names of the layers, but
+    under no key that is `lost`: it was another tensor's.
 
     A layer whose tensors lie otherwise than its module has them (``in_proj_weight``) becomes a function of them.
     """
@@ -74,7 +87,7 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
     order = dict.fromkeys(use.layer for use in uses)
     for name in order:
         layer = layers[name]
-        said = {slot: names.get(weight.path, "") for slot, weight in layer.tensors.items()}
+        said = {slot: key_of(names, slot, weight) for slot, weight in layer.tensors.items()}
         if not is_kept(layer):
             loose |= {(name, slot): tuple(said[slot].split(".")) for slot in _held(layer) if said[slot]}
             nameless += [(name, slot) for slot in _held(layer) if not said[slot]]
@@ -91,6 +104,8 @@ def places_of(model: NativeModel, names: Mapping[str, str]) -> Places:
         path = tuple(module.split(".")) if module else ()
         if not path or path in taken or own.get(path, name) != name:
             path = scopes[name] if scopes[name] and scopes[name] not in taken else tuple(name.split("."))
+            while any(".".join((*path, slot)) in lost for slot in layer.tensors if slot != _COUNTER):
+                path = (*path[:-1], f"{path[-1]}_merged")
         taken.add(path)
         wanted[name] = path
     modules = {path[:i] for path in (*wanted.values(), *loose.values()) for i in range(len(path))}
@@ -122,12 +137,12 @@ def _called_again(model: NativeModel) -> NativeModel:
     return replace(model, uses=tuple(replace(use, layer=same.get(use.layer, use.layer)) for use in model.uses))
 
 
-def _own_modules(layers: Mapping[str, Native], scopes: Mapping[str, Path], names: Mapping[str, str]) -> dict[Path, str]:
+def _own_modules(layers: Mapping[str, Native], scopes: Mapping[str, Path], names: Names) -> dict[Path, str]:
     """The layers whose tensors have the name of the module that they were called in: of layers that share a tensor,
     the one that gave it its name."""
     found: dict[Path, str] = {}
     for name, scope in scopes.items():
-        said = {slot: names.get(weight.path, "") for slot, weight in layers[name].tensors.items()}
+        said = {slot: key_of(names, slot, weight) for slot, weight in layers[name].tensors.items()}
         if is_kept(layers[name]) and said and _module_of(said) == ".".join(scope):
             found.setdefault(scope, name)
     return found

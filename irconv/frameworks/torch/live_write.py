@@ -29,5 +29,7 @@ def to_module(bundle: Bundle) -> Module:
     exec(compile(made.text, home.__file__, "exec"), vars(home))
     module = cast("Any", vars(home)[made.class_name])()
     state = {name: from_array(data.numpy(), data.dtype, torch) for name, data in made.tensors.items()}
+    for key in made.beside:
+        module.get_buffer(key).copy_(state.pop(key))
     module.load_state_dict(state)
     return cast("Module", module.eval())

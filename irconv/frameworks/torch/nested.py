@@ -35,6 +35,18 @@ def keyed(tree: Hierarchy) -> Iterator[tuple[str, str, str]]:
                 yield ".".join(here[f"{layer}.{slot}"]), layer, slot
 
 
+def beside(tree: Hierarchy) -> list[str]:
+    """The buffers that the network's own state dict has not."""
+    own = {key for module in tree.root.modules() for key in module.tensors.values()}
+    weights = ((key, tree.layers[layer], slot) for key, layer, slot in keyed(tree) if (layer, slot) in own)
+    return [
+        key
+        for key, native, slot in weights
+        if native.tensors[slot].role == "constant"
+        and not (native.type != "buffer" and trains(native.tensors[slot].data.dtype))
+    ]
+
+
 def attributes(module: Module) -> dict[str, str]:
     """How a module says the layers, modules and tensors in it, after ``self.``."""
     return {name: access(place) for name, place in places(module).items()}
@@ -110,7 +122,8 @@ class Texts:
         empty = self._empty(found, (name,), key)
         if empty.startswith("nn.Parameter"):
             return f"self.{name} = {empty}"
-        return f"self.register_buffer({quoted(name)}, {empty})"
+        kept = ", persistent=False" if weight.role == "constant" else ""
+        return f"self.register_buffer({quoted(name)}, {empty}{kept})"
 
     def _empty(self, found: ModuleClass, place: Path, key: tuple[str, str]) -> str:
         layer, slot = key

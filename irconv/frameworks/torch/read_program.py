@@ -12,6 +12,7 @@ from irconv.frameworks.torch import first_programs
 from irconv.frameworks.torch.aten.program import ProgramReader
 from irconv.frameworks.torch.program_files import FIRST
 from irconv.ir.bundle import Bundle
+from irconv.ir.kept import TIED
 from irconv.ir.manifest import Omitted, SourceFile, SourceRecord
 from irconv.options import ReadOptions
 
@@ -37,5 +38,11 @@ def bundle_of(
     bundle = reader.importer.bundle(source, outputs)
     read = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
     listed = {item.name for item in bundle.omitted} | read
-    unread = [Omitted(name=key, reason="inference does not read it") for key in program.weights if key not in listed]
+    first = {(data.source, data.changes): key for key, data in program.weights.items() if key in read}
+    rest = {key: data for key, data in program.weights.items() if key not in listed}
+    unread = [_unread(key, first.get((data.source, data.changes))) for key, data in rest.items()]
     return replace(bundle, paths=paths, omitted=(*bundle.omitted, *unread))
+
+
+def _unread(key: str, other: str | None) -> Omitted:
+    return Omitted(name=key, reason="inference does not read it" if other is None else f"{TIED}{other}")

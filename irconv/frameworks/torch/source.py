@@ -37,6 +37,7 @@ def module_source(
     weights_note: Sequence[str],
     form: Structure | Hierarchy | Sequence[chains.Part],
     frozen: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> str:
     """The text of the Python file: what `structured` made of the model, a tree of modules, or a chain as nested
     ``nn.Sequential``.
@@ -44,7 +45,7 @@ def module_source(
     Raises `Refused` for a size that cannot be computed from the inputs.
     """
     if isinstance(form, Hierarchy):
-        return _file(_nested(form, class_name), class_name, about, weights_note, frozen)
+        return _file(_nested(form, class_name), class_name, about, weights_note, frozen, beside)
     if isinstance(form, Structure):
         structure, ties = form, _ties(dict(_keyed(model, form)))
     else:
@@ -114,12 +115,18 @@ def frozen_keys(model: NativeModel, form: Structure | Hierarchy) -> list[str]:
     ]
 
 
+def beside_keys(form: Hierarchy) -> list[str]:
+    """The buffers that the network's own state dict has not, by their keys."""
+    return nested.beside(form)
+
+
 def _file(
     classes: Sequence[Sequence[str]],
     class_name: str,
     about: Sequence[str],
     weights_note: Sequence[str],
     frozen: Sequence[str] = (),
+    beside: Sequence[str] = (),
 ) -> str:
     """The text of the file with these classes, of which the last is the model."""
     code = "\n".join(line for lines in classes for line in lines)
@@ -128,13 +135,22 @@ def _file(
         f'def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> {class_name}:',
         *_indent(docstring(*weights_note), 1),
         f"    model = {class_name}()",
-        "    model.load_state_dict(load_file(weights))",
+        *_indent(_loading(beside), 1),
         *_indent(_freezing(frozen), 1),
         "    return model.eval()",
     ]
     parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(load)]
     head = "\n".join([*docstring(*about), "", *_imports(names_read("\n".join([*brought, code])))])
     return checked("\n\n\n".join([head, *parts]) + "\n")
+
+
+def _loading(beside: Sequence[str]) -> list[str]:
+    """Statements that fill the state dict, and the buffers beside it."""
+    if not beside:
+        return ["model.load_state_dict(load_file(weights))"]
+    names = ["for name in (", *(f"    {quoted(key)}," for key in beside), "):  # not in the state dict"]
+    copied = "    model.get_buffer(name).copy_(tensors.pop(name))"
+    return ["tensors = load_file(weights)", *names, copied, "model.load_state_dict(tensors)"]
 
 
 def _freezing(keys: Sequence[str]) -> list[str]:

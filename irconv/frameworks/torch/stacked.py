@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 
 from irconv.codec import Native, NativeModel, NativeUse
 from irconv.frameworks.torch.directions import TYPES
+from irconv.frameworks.torch.keys import key_of
+from irconv.ir.kept import Names
 
 _OF_LAYER = re.compile(r"(.+)\.\w+?_l(\d+)(?:_reverse)?")
 _KINDS = {**{kind: (kind, 1) for kind in TYPES}, **{both: (kind, 2) for kind, both in TYPES.items()}}
 """Native type -> the module that it is, and how many directions it has."""
 
 
-def stacked(model: NativeModel, names: Mapping[str, str]) -> NativeModel:
+def stacked(model: NativeModel, names: Names) -> NativeModel:
     """The model with layers whose tensors are called ``lstm.weight_ih_l0``, ``lstm.weight_ih_l1``... as one module."""
     found = model
     while (pair := _pair(found, names)) is not None:
@@ -23,7 +24,7 @@ def stacked(model: NativeModel, names: Mapping[str, str]) -> NativeModel:
     return found
 
 
-def _pair(model: NativeModel, names: Mapping[str, str]) -> tuple[NativeUse, NativeUse] | None:
+def _pair(model: NativeModel, names: Names) -> tuple[NativeUse, NativeUse] | None:
     """A layer and the one over it."""
     counts = Counter(use.layer for use in model.uses)
     users = Counter(value for use in model.uses for value in use.inputs)
@@ -51,9 +52,9 @@ def _settings(layer: Native) -> dict[str, object]:
     return {name: value for name, value in layer.config.items() if name not in ("input_size", "num_layers", "dropout")}
 
 
-def _place(layer: Native, names: Mapping[str, str]) -> tuple[str, int] | None:
+def _place(layer: Native, names: Names) -> tuple[str, int] | None:
     """The module that the tensors are of, and the last layer that they are there; None where they do not say one."""
-    found = [_OF_LAYER.fullmatch(names.get(weight.path, "")) for weight in layer.tensors.values()]
+    found = [_OF_LAYER.fullmatch(key_of(names, slot, weight)) for slot, weight in layer.tensors.items()]
     parts = [match.group(1, 2) for match in found if match is not None]
     modules = {module for module, _ in parts}
     return (modules.pop(), max(int(n) for _, n in parts)) if len(modules) == 1 and len(parts) == len(found) else None

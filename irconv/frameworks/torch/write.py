@@ -18,15 +18,17 @@ from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.hierarchy import Hierarchy, hierarchy
-from irconv.frameworks.torch.keys import names_of, places_of, with_numbers
+from irconv.frameworks.torch.keys import places_of, with_numbers
 from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
+from irconv.frameworks.torch.own_layout import as_stored
 from irconv.frameworks.torch.padding import taken_in
-from irconv.frameworks.torch.source import class_name, frozen_keys, module_source, state_dict
+from irconv.frameworks.torch.source import beside_keys, class_name, frozen_keys, module_source, state_dict
 from irconv.frameworks.torch.stacked import stacked
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
+from irconv.ir.kept import lost_of, names_of
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.python_source.names import importable
@@ -67,6 +69,8 @@ class Emitted:
     tensors: dict[str, LazyTensor]
     ties: dict[str, str]
     """Keys that are one tensor with another: key -> the one it repeats."""
+    beside: list[str]
+    """Buffers that the state dict has not."""
 
 
 def emitted(bundle: Bundle, stem: str) -> Emitted:
@@ -85,7 +89,8 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     frozen = frozen_keys(model, form) if isinstance(form, Structure | Hierarchy) else []
     if frozen:
         note = [*note, "", "Those that training did not change in the source need no gradient."]
-    return Emitted(module_source(model, name, about, note, form, frozen), name, tensors, ties)
+    beside = beside_keys(form) if isinstance(form, Hierarchy) else []
+    return Emitted(module_source(model, name, about, note, form, frozen, beside), name, tensors, ties, beside)
 
 
 def _must_be_importable(destination: Path) -> None:
@@ -119,9 +124,10 @@ def _structured(
 ) -> tuple[Structure | Hierarchy, dict[str, LazyTensor], dict[str, str]]:
     """The modules that the names of PyTorch's tensors tell of, or blocks that come again."""
     form: Structure | Hierarchy
-    if bundle.source.framework == "torch" and not model.bodies:
-        names = names_of(bundle)
-        places = places_of(stacked(with_numbers(model, bundle), names), names)
+    names = names_of(bundle)
+    if names is not None and not model.bodies:
+        model = as_stored(with_numbers(model, bundle), bundle, names)
+        places = places_of(stacked(model, names), names, lost_of(bundle))
         form = hierarchy(places.model, places.paths, places.tensors)
     else:
         form = structured(model)

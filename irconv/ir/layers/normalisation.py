@@ -181,8 +181,10 @@ class GroupNorm(Layer):
         return {"y": given["x"]}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
-        """An `InstanceNorm` of the groups, each as one long channel."""
+        """An `InstanceNorm` of the groups, each as one long channel; of the channels where each is a group."""
         f, shape = Formula(self, given), given["x"].shape
+        if self.groups == shape[1] and len(shape) > 2:
+            return f.ends(InstanceNorm(epsilon=self.epsilon), "x", gamma="gamma", beta="beta")
         rest = (size_product(shape[2:]) * Size.of(shape[1]).floor_divide(self.groups)).dimension
         grouped = f(Reshape(shape=(shape[0], self.groups, rest)), "x")
         y = f(Reshape(shape=shape), f(InstanceNorm(epsilon=self.epsilon), grouped))

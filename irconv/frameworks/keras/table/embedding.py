@@ -6,7 +6,7 @@ from irconv.codec import Codec
 from irconv.frameworks.keras.table.op_rows import IntegerInput
 from irconv.frameworks.keras.table.rows import EVERY_LAYER
 from irconv.ir.layers.embedding import Embedding
-from irconv.rows import Derived, Fixed, Ignored, Only, Weight
+from irconv.rows import Derived, Fixed, Forgotten, Ignored, Weight
 
 CODECS: list[Codec] = [
     Codec(
@@ -16,7 +16,7 @@ CODECS: list[Codec] = [
         Ignored("embeddings_initializer embeddings_regularizer embeddings_constraint input_length mask_zero"),
         Fixed("sparse", False),
         Fixed("lora_rank", None),
-        Only("padding_index", None),
+        Forgotten("padding_index", None),
         IntegerInput("x"),
         Weight("embeddings", "table", "vocabulary features"),
         Derived("input_dim", lambda draft: draft.types["table"].shape[0]),

@@ -15,6 +15,7 @@ from irconv.codec import Native, NativeWeight
 from irconv.containers import budget
 from irconv.containers.onnx_model import NARROW, OnnxFile
 from irconv.errors import DamagedFile, MissingFact, Refused
+from irconv.frameworks.onnx.scopes import named
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Port
@@ -90,6 +91,9 @@ class ModelReader:
         self.opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
         self.functions = {(f.domain, f.name): f for f in model.functions}
         self.facts.append(Fact(name="opset", value=str(self.opsets.get("", 1)), evidence="opset_import"))
+        self.scoped, self.kept, evidence = named(model)
+        if self.kept.tensors:
+            self.facts.append(self.kept.fact(evidence))
 
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
@@ -189,6 +193,8 @@ class ModelReader:
         if not made:
             self.importer.problem(where, "expected at least one output, got none", kind=DamagedFile)
             return
+        if self.scoped is not None:
+            self.importer.scope = self.scoped(node)
         with self.importer.reading(where, ["".join((*self.prefixes[-1:], name)) for name in made]):
             if (node.domain, node.op_type) in self.functions:
                 functions.call(self, node, self.functions[node.domain, node.op_type], where)
@@ -297,8 +303,11 @@ class ModelReader:
         return self.weight(name, self.file.tensor(message, where))
 
     def weight(self, name: str, tensor: LazyTensor) -> str:
-        """A tensor of the file as a value: a weight where it holds several floating numbers, else a constant."""
-        if "float" in tensor.dtype and len(tensor.shape) > 0:
+        """A tensor of the file as a value: a weight where it holds several floating numbers, or was one of a state
+        dict, else a constant."""
+        if name in self.kept.constants:
+            return self.importer.weight(name, NativeWeight(name, tensor, role="constant"))
+        if name in self.kept.tensors or ("float" in tensor.dtype and len(tensor.shape) > 0):
             return self.importer.weight(name, NativeWeight(name, tensor))
         return self.importer.weight(name, NativeWeight(name, tensor, literal=True, role="constant"))
 

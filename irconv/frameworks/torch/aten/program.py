@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -128,7 +128,9 @@ class ProgramReader:
             data = tensors[given]
             number = kind == "tensor_constant" and data.shape == ()
             trainable = given in self.program.trainable if kind == "parameter" else False
-            weight = NativeWeight(given, data, trainable, number, role="constant" if number else "parameter")
+            kept = kind == "parameter" or entry.get("persistent", True)  # the state dict has no other buffers
+            role: Literal["parameter", "constant"] = "parameter" if kept and not number else "constant"
+            weight = NativeWeight(given, data, trainable, number, role=role)
             self.values[name] = self.importer.weight(given, weight)
             self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return

@@ -177,6 +177,18 @@ def _vectors(axes: str) -> tuple[Row, ...]:
 
 
 @dataclass(frozen=True)
+class _BiasAlone(Row):
+    """``bias=False`` of a norm with factors alone, which PyTorch has from 2.1 on."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        native.config.pop("bias", True)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if "gamma" in draft.types and "beta" not in draft.types:
+            native.config["bias"] = False
+
+
+@dataclass(frozen=True)
 class _Slopes(Row):
     """``weight``: one slope, or one for each channel; the axes of length 1 behind are not PyTorch's."""
 
@@ -249,6 +261,7 @@ MODULES: list[Codec] = [
         *_vectors("*k"),
         Attribute("eps", "epsilon"),
         Present("elementwise_affine", "gamma"),
+        _BiasAlone(),
     ),
     Codec(
         "nn.RMSNorm",
