@@ -7,7 +7,7 @@ from irconv.frameworks.torch.lowerings import convolution, recurrent
 from irconv.frameworks.torch.table import TABLE
 from irconv.frameworks.torch.table.recurrence import MODULES_OF_RECURRENCE
 from irconv.ir.bundle import Bundle
-from irconv.passes import bodies, decompose, fill_operands, padding, stored_operands
+from irconv.passes import bodies, decompose, fill_operands, padding, stored_operands, training
 
 _RECURRENT = Table("PyTorch", MODULES_OF_RECURRENCE)
 _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"), ("gamma", "beta"))
@@ -16,7 +16,7 @@ _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"),
 def lower(bundle: Bundle) -> Bundle:
     """The same function with symmetric padding, normalisations that have all of their vectors or none, and recurrent
     layers in one direction."""
-    bundle = stored_operands.run(bundle)
+    bundle = training.in_front(stored_operands.run(bundle))
     bundle = bodies.everywhere(bundle, lambda part: recurrent.run(part, _RECURRENT))
     bundle = decompose.run(bundle, TABLE.has)
     bundle = padding.run(bundle, symmetric=True)
