@@ -314,8 +314,8 @@ def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iter
 
 
 def _lost(bundle: Bundle, writer: Writer, made: Made) -> tuple[Fact, ...]:
-    """What training needs of the model and the output does not say: of the IR's layers, and what the IR has no word for,
-    which the model's own framework keeps. A bundle keeps all."""
+    """What training needs of the model and the output does not say: of the IR's layers, and what the IR has no word
+    for, which the model's own framework keeps. A bundle keeps all."""
     if writer.archives or bundle.graph is None:
         return ()
     from irconv.passes import training

@@ -15,8 +15,8 @@ from irconv.passes import bodies
 
 @timed
 def run(bundle: Bundle) -> Bundle:
-    """The graph without Identity, layers of training alone and joins of one value. Outputs keep their names; one that would be an
-    input, or the same value as another output, keeps an Identity."""
+    """The graph without Identity, layers of training alone and joins of one value. Outputs keep their names; one that
+    would be an input, or the same value as another output, keeps an Identity."""
     return bodies.everywhere(bundle, _run)
 
 

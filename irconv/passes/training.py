@@ -98,7 +98,7 @@ def _in_front(bundle: Bundle) -> Bundle:
                 value = made[source, rate] = f"{next(iter(node.outputs.values()))}.dropped"
                 layers[name] = Dropout(rate=rate, noise="zero", shared=(1,))
                 nodes.append(Node(layer=name, scope=node.scope, inputs={"x": source}, outputs={"y": value}))
-            node = node.model_copy(update={"inputs": {**node.inputs, "x": made[source, rate]}})
-        nodes.append(node)
+            source = made[source, rate]
+        nodes.append(node.model_copy(update={"inputs": {**node.inputs, "x": source}}))
     graph = bundle.graph.model_copy(update={"nodes": tuple(nodes)})
     return replace(bundle, layers=layers, graph=graph)

@@ -1,5 +1,5 @@
-"""What training needs of a Keras model, inference does not, and the IR has no word for: named, so that no target loses it
-in silence."""
+"""What training needs of a Keras model, inference does not, and the IR has no word for: named, so that no target loses
+it in silence."""
 
 from __future__ import annotations
 

@@ -149,7 +149,8 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
 
 
 def _says(dialect: Dialect, layer: Layer, given: Mapping[str, ValueType]) -> bool:
-    """Whether a dialect has a layer of training alone. The noise_shape of AlphaDropout may leave out sizes in Keras 3."""
+    """Whether a dialect has a layer of training alone. Only Keras 3 has an AlphaDropout whose noise_shape leaves out
+    sizes."""
     if isinstance(layer, Dropout) and layer.noise == "alpha" and layer.shared and not dialect.is_keras_3:
         return False
     return isinstance(layer, Identity) or dialect.table.has(layer, given)

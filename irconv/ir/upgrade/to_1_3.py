@@ -1,13 +1,15 @@
-"""Format 1.3: what acts in training alone has words. A manifest of 1.2 knows a Dropout of single elements, and recurrent
-layers that drop nothing."""
+"""Format 1.3: what acts in training alone has words.
+
+A manifest of 1.2 knows a Dropout of single elements, and recurrent layers that drop nothing.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-_NEW = {
+_NEW: dict[str, dict[str, Any]] = {
     "Dropout": {"noise": "zero", "shared": []},
-    **dict.fromkeys(("RNN", "GRU", "LSTM", "ConvLSTM"), {"input_dropout": 0.0, "recurrent_dropout": 0.0}),
+    **{kind: {"input_dropout": 0.0, "recurrent_dropout": 0.0} for kind in ("RNN", "GRU", "LSTM", "ConvLSTM")},
 }
 """Type -> settings that it did not have, with what it meant."""
 

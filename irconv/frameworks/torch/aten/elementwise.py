@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
