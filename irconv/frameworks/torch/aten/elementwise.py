@@ -139,7 +139,7 @@ def _clamp(reader: ProgramReader, call: Call) -> None:
         reader.place(call, Minimum(), x0=value, x1=reader.number(call, high, dtype, "max"))
 
 
-def _dropout(noise: Literal[zero, alpha], features: bool) -> Handler:
+def _dropout(noise: Literal["zero", "alpha"], features: bool) -> Handler:
     """Dropout of elements, or of all that lies behind the channels of a value."""
 
     def read(reader: ProgramReader, call: Call) -> None:
