@@ -287,7 +287,7 @@ def _write(
     inputs, outputs = ports
     dialect = f" in the dialect {made.dialect}" if made.dialect else ""
     told("%s: written as %s%s, in %.0f ms", path, writer.name, dialect, 1000 * (perf_counter() - begin))
-    facts = (*bundle.source.to_tell(), *_lost(bundle, writer))
+    facts = (*bundle.source.to_tell(), *_lost(bundle, writer, made))
     return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
 
 
@@ -302,14 +302,17 @@ def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iter
     problems.raise_any()
 
 
-def _lost(bundle: Bundle, writer: Writer) -> tuple[Fact, ...]:
-    """What training needs of the model and the output does not say; a bundle and the model's own framework keep it."""
-    if writer.archives or writer.name.split("-")[0] == bundle.source.framework or bundle.graph is None:
+def _lost(bundle: Bundle, writer: Writer, made: Made) -> tuple[Fact, ...]:
+    """What training needs of the model and the output does not say: of the IR's layers, and what the IR has no word
+    for, which the model's own framework keeps. A bundle keeps all."""
+    if writer.archives or bundle.graph is None:
         return ()
-    return tuple(
-        fact.model_copy(update={"evidence": f"acts in training alone, and {writer.name} does not say it"})
-        for fact in bundle.source.training()
-    )
+    from irconv.passes import training
+
+    own = writer.name.split("-")[0] == bundle.source.framework
+    facts = (*([] if own else bundle.source.training()), *training.lost(bundle, writer.trains), *made.lost)
+    evidence = f"acts in training alone, and {writer.name} does not say it"
+    return tuple(fact.model_copy(update={"evidence": evidence}) for fact in dict.fromkeys(facts))
 
 
 @contextmanager

@@ -9,10 +9,11 @@ from irconv.comparison.sides import Side
 from irconv.errors import IrconvError
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
+from irconv.ir.layers import HANDED_ON
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.control import Scan
 
-IDLE = frozenset({"Identity", "Dropout"})
+IDLE = frozenset(HANDED_ON)
 """Types of layers that pass their input on at inference."""
 RESHAPES = frozenset({"Flatten", "Reshape", "Squeeze", "Unsqueeze"})
 """Types of layers that are one where their results have one shape."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise
     from irconv.containers.outputs import Output
     from irconv.ir.bundle import Bundle
     from irconv.ir.graph import Port
+    from irconv.ir.manifest import Fact
 
 
 @dataclass(frozen=True)
@@ -73,12 +74,20 @@ class Reader:
 class Made(list[Path]):
     """The files that a writer made, data first, and what else there is to say of them."""
 
-    def __init__(self, files: list[Path], dialect: str = "", ports: tuple[tuple[Port, ...], ...] = ()) -> None:
+    def __init__(
+        self,
+        files: list[Path],
+        dialect: str = "",
+        ports: tuple[tuple[Port, ...], ...] = (),
+        lost: tuple[Fact, ...] = (),
+    ) -> None:
         super().__init__(files)
         self.dialect = dialect
         """The version of the format that the model is spelt for, where there are several."""
         self.ports = ports
         """Inputs and outputs, where the writer gave them other axes than the bundle has."""
+        self.lost = lost
+        """What training did and the files do not say, beside what `Writer.trains` leaves out."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,8 @@ class Writer:
     """Whether the weights of its layers have to be stored, and cannot be computed."""
     loops: bool = True
     """Whether it has loops; else those of known length are written out, and what is known of their steps is stored."""
+    trains: tuple[str, ...] = ()
+    """The layers, and the settings of other layers, that act in training alone and that it writes."""
     options: tuple[str, ...] = ()
     """The fields of `WriteOptions` that it honours besides those of every writer, `OF_EVERY_WRITER`."""
 
@@ -110,6 +121,9 @@ class Writer:
 
 
 _HERE = "irconv.frameworks"
+
+NOISE = ("Dropout", "GaussianNoise", "input_dropout")
+EVERY_NOISE = (*NOISE, "Augmentation", "recurrent_dropout")
 
 OF_EVERY_READER = ("source_format", "inputs", "outputs")
 """What the API does itself, or every reader does."""
@@ -224,6 +238,7 @@ WRITERS = (
         f"{_HERE}.torch.write",
         "write_source",
         "PyTorch source and its weights beside it",
+        trains=NOISE,
         options=("io",),
     ),
     Writer(
@@ -239,6 +254,7 @@ WRITERS = (
         f"{_HERE}.torch.hub",
         "write_folder",
         "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
+        trains=NOISE,
         options=("io", "meta"),
     ),
     Writer(
@@ -250,6 +266,7 @@ WRITERS = (
         stored=True,
         loops=False,
         channels_first=False,
+        trains=EVERY_NOISE,
         options=("io",),
     ),
     Writer(
@@ -261,6 +278,7 @@ WRITERS = (
         stored=True,
         loops=False,
         channels_first=False,
+        trains=EVERY_NOISE,
         options=("io",),
     ),
     Writer(
@@ -270,6 +288,7 @@ WRITERS = (
         "write_config",
         "Keras model.json",
         channels_first=False,
+        trains=EVERY_NOISE,
         options=("io", "target_version"),
     ),
     Writer(
@@ -309,6 +328,7 @@ WRITERS = (
         stored=True,
         loops=False,
         channels_first=False,
+        trains=EVERY_NOISE,
         options=("io", "target_version"),
     ),
 )

@@ -11,7 +11,7 @@ from irconv.ir.graph import Graph
 from irconv.ir.layers import MODULES, layer_class, parse_layer
 from irconv.ir.layers.base import Layer, Record
 
-FORMAT = "1.2"
+FORMAT = "1.3"
 """MAJOR.MINOR of the manifests written here. A reader refuses a newer MAJOR; a newer MINOR only adds."""
 
 _LINE = 120

@@ -7,16 +7,16 @@ from dataclasses import replace
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.tensor_ops import Concat, Identity
+from irconv.ir.layers.training import TrainingAlone
 from irconv.log import timed
 from irconv.passes import bodies
 
 
 @timed
 def run(bundle: Bundle) -> Bundle:
-    """The graph without Identity, Dropout and joins of one value. Outputs keep their names; one that would be an
-    input, or the same value as another output, keeps an Identity."""
+    """The graph without Identity, layers of training alone and joins of one value. Outputs keep their names; one that
+    would be an input, or the same value as another output, keeps an Identity."""
     return bodies.everywhere(bundle, _run)
 
 
@@ -26,7 +26,7 @@ def _run(bundle: Bundle) -> Bundle:
     same: dict[str, str] = {}
     for node in bundle.graph.nodes:
         layer, (first, *others) = bundle.layers[node.layer], (*node.inputs.values(), "")
-        if isinstance(layer, Identity | Dropout) or (isinstance(layer, Concat) and others == [""]):
+        if isinstance(layer, Identity | TrainingAlone) or (isinstance(layer, Concat) and others == [""]):
             same[node.outputs["y"]] = same.get(first, first)
     ends = {port.value for port in bundle.graph.outputs}
     fixed = {port.value for port in bundle.graph.inputs} | (ends - set(same))

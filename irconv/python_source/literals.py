@@ -24,7 +24,7 @@ def literal(value: Any, portable: bool = False) -> str:
     >>> literal((1, 2.5, 'a"b')), literal(float("-inf")), literal([None, True])
     ('(1, 2.5, "a\\\\"b")', 'float("-inf")', '[None, True]')
 
-    Raises `TypeError` for what is no number, text or sequence of these.
+    Raises `TypeError` for what is no number, text, or sequence or dictionary of these.
     """
     if isinstance(value, Code):
         return value.text
@@ -34,6 +34,8 @@ def literal(value: Any, portable: bool = False) -> str:
         parts = [literal(part, portable) for part in value]
         text = ", ".join(parts) + ("," if isinstance(value, tuple) and len(parts) == 1 else "")
         return f"({text})" if isinstance(value, tuple) else f"[{text}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{literal(k, portable)}: {literal(v, portable)}" for k, v in value.items()) + "}"
     if value is None or isinstance(value, bool | np.bool_):
         return repr(value if value is None else bool(value))
     if isinstance(value, int | np.integer):

@@ -33,8 +33,10 @@ class Domain:
 
 #: Layers that hand an input's numbers on, moved or rounded at most.
 _PASSED = frozenset(
-    "Cast Clip Concat Dropout Expand Flatten Floor Identity Repeat Reshape Round Select Slice Split Squeeze Stack Tile "  # noqa: SIM905
-    "Transpose Trunc Unsqueeze Unstack".split()
+    """
+    Augmentation Cast Clip Concat Dropout Expand Flatten Floor GaussianNoise Identity Repeat Reshape Round Select Slice
+    Split Squeeze Stack Tile Transpose Trunc Unsqueeze Unstack
+    """.split()  # noqa: SIM905
 )
 
 

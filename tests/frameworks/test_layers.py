@@ -37,7 +37,7 @@ from irconv.ir.layers.activations import (
 )
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.convolution import Conv, Linear
-from irconv.ir.layers.normalisation import BatchNorm, Dropout
+from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import (
     Add,
@@ -52,6 +52,7 @@ from irconv.ir.layers.tensor_ops import (
     SamePad,
     Transpose,
 )
+from irconv.ir.layers.training import Dropout
 from irconv.rows import Only
 from irconv.translate import encode
 from tests import numpy_layers as reference
@@ -249,7 +250,7 @@ TRIALS: dict[str, Callable[[], Trial]] = {
         np.pad(X4, ((0, 0), (1, 0), (2, 3), (0, 4)), constant_values=0.5),
     ),
     "Identity": lambda: one(Identity(), X4, X4),
-    "Dropout": lambda: one(Dropout(rate=0.3), X4, X4),
+    "Dropout": lambda: one(Dropout(rate=0.3, noise="zero", shared=()), X4, X4),
     "Softmax": lambda: one(Softmax(axis=1), X4, reference.softmax(X4, 1)),
     "Softmax, last axis": lambda: one(Softmax(axis=3), X4, reference.softmax(X4, 3)),
     "Relu": activation(Relu(), lambda x: np.maximum(x, 0)),

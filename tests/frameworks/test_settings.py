@@ -21,15 +21,20 @@ from irconv.execute import execute
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.layers import MODULES
 from irconv.ir.layers.base import Layer
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.options import WriteOptions
 from irconv.rows import Attribute, Only
 from tests.layers.harness import Case, bundle_of
 from tests.layers.test_layers import CASES, WITHOUT_CASES
 
+RECURRENT = ("RNN", "GRU", "LSTM", "ConvLSTM")
 WRITERS = ("m.onnx", "m.py", "m.keras", "m.pb", "m.theano")
 #: Settings that inference does not use, and those whose words are names of sizes.
 SILENT = {
-    ("Dropout", "rate"): "acts in training alone",
+    **{("Dropout", name): "acts in training alone" for name in ("rate", "noise", "shared")},
+    ("GaussianNoise", "deviation"): "acts in training alone",
+    **{("Augmentation", name): "acts in training alone" for name in ("kind", "details", "image")},
+    **{(kind, name): "acts in training alone" for kind in RECURRENT for name in UNDROPPED},
     ("BatchNorm", "momentum"): "moves statistics in training",
     ("Embedding", "padding_index"): "keeps training from changing a row",
     ("LocallyConnected", "padding"): "the kernel has its positions, so that only other words for the same padding fit",
@@ -136,6 +141,31 @@ def dropped(kind: str, folder: Path) -> list[str]:
 def test_no_setting_that_counts_is_left_out_of_a_file(kind: str, tmp_path: Path) -> None:
     found = [one for one in dropped(kind, tmp_path) if not any(f": {t}.{s}:" in one for t, s in SILENT)]
     assert found == [], "a row is missing in a table, or a lowering drops it"
+
+
+@pytest.mark.parametrize("kind", ["Dropout", "GaussianNoise", "Augmentation", *RECURRENT])
+def test_a_setting_of_training_changes_the_file_or_is_told(kind: str, tmp_path: Path) -> None:
+    """In each writer: the file with it differs, or it is among what is told to be lost (but a plain Dropout)."""
+    found: list[str] = []
+    for case in [case for case in CASES if case.layer.type == kind][:3]:
+        for setting, other in variants(case):
+            if (kind, setting) not in SILENT or (kind, setting) == ("Augmentation", "image"):
+                continue
+            for name in WRITERS:
+                now, then = told(case, tmp_path, name), told(other, tmp_path, name)
+                plain = kind == "Dropout" and setting == "rate" and then[1] == ()
+                if now[0] is not None and now == then and not (plain and name in ("m.onnx", "m.pb", "m.theano")):
+                    found.append(f"{name}: {kind}.{setting} is neither written nor told ({case.name})")
+    assert found == [], "a row is missing in a table, or `Writer.trains` names what is not written"
+
+
+def told(case: Case, folder: Path, name: str) -> tuple[bytes | None, tuple[str, ...]]:
+    """What a writer makes of a case, and what it tells."""
+    try:
+        facts = irconv.write(bundle_of(case), folder / name, WriteOptions(force=True, io="source")).told
+    except IrconvError:
+        return None, ()
+    return written(case, folder, name), tuple(fact.value for fact in facts)
 
 
 def test_a_planted_setting_that_is_dropped_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

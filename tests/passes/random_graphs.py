@@ -13,11 +13,12 @@ from irconv.ir.layers.activations import LeakyRelu, LogSoftmax, PRelu, Relu, Sig
 from irconv.ir.layers.arithmetic import CumSum, Maximum, Sub
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
-from irconv.ir.layers.normalisation import BatchNorm, Dropout, GroupNorm, LayerNorm, RMSNorm
+from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.shape_ops import Repeat, Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Roll, Slice, Split
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, Transpose
+from irconv.ir.layers.training import Dropout
 from irconv.ir.manifest import SourceRecord, TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
@@ -119,7 +120,7 @@ def _batch_norm(b: Builder, values: list[str]) -> str | None:
 
 
 def _pointwise(b: Builder, values: list[str]) -> str | None:
-    layers = [Relu(), Tanh(), Sigmoid(), LeakyRelu(slope=0.2), Dropout(rate=0.3)]
+    layers = [Relu(), Tanh(), Sigmoid(), LeakyRelu(slope=0.2), Dropout(rate=0.3, noise="zero", shared=())]
     return b.add(layers[b.random.integers(len(layers))], str(b.random.choice(values)))
 
 

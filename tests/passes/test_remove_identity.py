@@ -6,14 +6,16 @@ import numpy as np
 
 import irconv
 from irconv.ir.layers.activations import Relu
-from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.tensor_ops import Concat, Identity
+from irconv.ir.layers.training import Dropout
 from irconv.passes import remove_identity
 from tests.helpers import Builder, numbers, used_types
 
 
 def test_identities_and_dropouts_are_taken_out() -> None:
-    builder = Builder(x=("N", 3)).add("id", Identity(), "x").add("drop", Dropout(rate=0.5), "id")
+    builder = (
+        Builder(x=("N", 3)).add("id", Identity(), "x").add("drop", Dropout(rate=0.5, noise="zero", shared=()), "id")
+    )
     bundle = builder.add("relu", Relu(), "drop").add("last", Identity(), "relu").build()
     done = remove_identity.run(bundle)
     assert used_types(done) == ["Relu"]
@@ -25,7 +27,7 @@ def test_identities_and_dropouts_are_taken_out() -> None:
 
 
 def test_an_output_that_would_be_an_input_keeps_one_identity() -> None:
-    done = remove_identity.run(Builder(x=("N", 3)).add("drop", Dropout(rate=0.5), "x").build())
+    done = remove_identity.run(Builder(x=("N", 3)).add("drop", Dropout(rate=0.5, noise="zero", shared=()), "x").build())
     assert used_types(done) == ["Identity"]
     assert np.array_equal(irconv.run(done, [numbers(2, 3)], runtime="numpy")["drop"], numbers(2, 3))
 

@@ -55,8 +55,9 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if isinstance(spelt, Bundle):
         return spelt
     source, model = spelt.source, spelt.model
-    source = source.model_copy(update={"facts": (*source.facts, *training_facts(model))})
     bundle = _decoded(model, source, path.name, options)
+    facts = (*source.facts, *training_facts(bundle.layers))
+    bundle = replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
     return replace(bundle, omitted=(*spelt.omitted, *bundle.omitted), paths=spelt.paths)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,13 +34,15 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
 from irconv.ir.kept import KEY, names_of
-from irconv.ir.layers.base import StoredOperand
-from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.tensor_ops import Constant, Identity, Reshape, Transpose
+from irconv.ir.layers.training import Dropout
+from irconv.ir.manifest import Fact
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import relayout
 from irconv.options import WriteOptions
-from irconv.passes import calls_again, to_channels_last
+from irconv.passes import calls_again, to_channels_last, training
 from irconv.translate import encode, native_axes
 
 _Ports: TypeAlias = tuple[tuple[Port, ...], tuple[Port, ...]]
@@ -48,6 +52,7 @@ def write_archive(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
     """Write a ``.keras`` archive. Raises `Refused` naming every layer that Keras 3 cannot express."""
+    bundle, lost = training.without(bundle, partial(_says, KERAS_3))
     model, ports = build(bundle, KERAS_3, options)
     config = model_config(model, KERAS_3)
     settings = structure.training(bundle.source)
@@ -69,7 +74,7 @@ def write_archive(
     pack_files(files, path)
     for file in files.values():
         file.unlink()
-    return Made([destination], str(KERAS_3), ports)
+    return Made([destination], str(KERAS_3), ports, lost)
 
 
 def write_hdf5(
@@ -82,7 +87,7 @@ def write_hdf5(
     if bundle.graph is None:
         hdf5_write.write(output.path(destination), _marked(weights_alone(bundle), bundle), progress)
         return [destination]
-    dialect, model, config, ports = _oldest(bundle, options)
+    dialect, model, config, ports, lost = _oldest(bundle, options)
     weights = by_name(model, dialect)
     attributes = {
         "backend": b"tensorflow",
@@ -97,7 +102,7 @@ def write_hdf5(
         text = LazyTensor.of(np.frombuffer(kept.text().encode(), np.uint8))  # an attribute holds 64 KB
         root.folders[KEY] = Folder(KEY, datasets={"names": text})
     hdf5_write.write(output.path(destination), _marked(root, bundle), progress)
-    return Made([destination], str(dialect), ports)
+    return Made([destination], str(dialect), ports, lost)
 
 
 def write_weights(
@@ -116,10 +121,10 @@ def write_config(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
 ) -> list[Path]:
     """Write the architecture alone as JSON, as ``model.to_json()`` of the oldest dialect does. Raises `Refused`."""
-    dialect, _, config, ports = _oldest(bundle, options)
+    dialect, _, config, ports, lost = _oldest(bundle, options)
     text = json.dumps({**config, "keras_version": dialect.version, "backend": "tensorflow", **bundle.source.marks()})
     output.path(destination).write_text(text)
-    return Made([destination], str(dialect), ports)
+    return Made([destination], str(dialect), ports, lost)
 
 
 def _marked(root: Folder, bundle: Bundle) -> Folder:
@@ -151,20 +156,33 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     return model, (turned.graph.inputs, turned.graph.outputs)
 
 
-def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, dict[str, Any], _Ports]:
-    """The first dialect that can say the model. Raises what the last one says, which can say most."""
+def _says(dialect: Dialect, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+    """Whether a dialect has a layer of training alone. Only Keras 3 has an AlphaDropout whose noise_shape leaves out
+    sizes."""
+    if isinstance(layer, Dropout) and layer.noise == "alpha" and layer.shared and not dialect.is_keras_3:
+        return False
+    return isinstance(layer, Identity) or dialect.table.has(layer, given)
+
+
+def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, dict[str, Any], _Ports, tuple[Fact, ...]]:
+    """The first dialect that can say the model, with all that training does if there is such a one, and what of that it
+    leaves out. Raises what the last one says, which can say most."""
     wanted = [dialect for dialect in DIALECTS if options.target_version in (None, dialect.name)]
     if not wanted:
         known = ", ".join(dialect.name for dialect in DIALECTS)
         raise Refused(f"--target-version {options.target_version}", f"expected one of {known}")
-    for dialect in wanted:
+    parts = {dialect.name: training.without(bundle, partial(_says, dialect)) for dialect in wanted}
+    whole = [dialect for dialect in wanted if not parts[dialect.name][1]]
+    tried = [*whole, *(dialect for dialect in wanted if dialect not in whole)]
+    refusals: dict[str, Refused] = {}
+    for dialect in tried:
+        part, lost = parts[dialect.name]
         try:
-            model, ports = build(bundle, dialect, options)
-            return dialect, model, model_config(model, dialect), ports
-        except Refused:
-            if dialect is wanted[-1]:
-                raise
-    raise AssertionError("the last dialect has said why not")
+            model, ports = build(part, dialect, options)
+            return dialect, model, model_config(model, dialect), ports, lost
+        except Refused as refusal:
+            refusals[dialect.name] = refusal
+    raise refusals[wanted[-1].name]
 
 
 def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[tuple[LazyTensor, str]]]:

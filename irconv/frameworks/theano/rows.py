@@ -283,7 +283,7 @@ class Masked(Row):
     """Masks repeat the output of the step before; the first ones give zeros, so no other state may come first."""
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.fields["masked_output"] = "repeat"
+        draft.fields |= {"masked_output": "repeat", "input_dropout": 0.0, "recurrent_dropout": 0.0}
 
     def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """See `Row.takes`."""
@@ -293,6 +293,7 @@ class Masked(Row):
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
         rule = draft.fields.pop("masked_output")
+        del draft.fields["input_dropout"], draft.fields["recurrent_dropout"]
         if "lengths" in draft.types or ("mask" in draft.types and (rule != "repeat" or "initial_h" in draft.types)):
             raise draft.refuse("its masks have another meaning than irconv writes for Theano")
 

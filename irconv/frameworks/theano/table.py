@@ -38,7 +38,7 @@ from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
 from irconv.ir.layers.embedding import Embedding
 from irconv.ir.layers.indexing import ArgMax, ArgMin, Gather
 from irconv.ir.layers.matrix import MatMul
-from irconv.ir.layers.normalisation import BatchNorm, ChannelAffine, Dropout, InstanceNorm
+from irconv.ir.layers.normalisation import BatchNorm, ChannelAffine, InstanceNorm
 from irconv.ir.layers.plain_norms import LocalResponseNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool, SumPool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
@@ -46,6 +46,7 @@ from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.shape_ops import Expand, Full, Repeat, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Select, Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, Transpose
+from irconv.ir.layers.training import Dropout
 from irconv.rows import (
     Attribute,
     AxisNumber,
@@ -255,7 +256,7 @@ TABLE = Table(
         *(_lstm(order) for order in _gated("ifco")),
         *(_gru(order) for order in _gated("ruc")),
         Codec("rnn", RNN, *_packed(""), Steps(("activation",)), *_DIRECTION, Input("mask")),
-        Codec("dropout", Dropout, Forgotten("rate", 0.5)),
+        Codec("dropout", Dropout, Forgotten("rate", 0.5), Forgotten("noise", "zero"), Forgotten("shared", ())),
         Codec("flatten", Flatten, Attribute("outdim", "start_axis", _OUTDIM)),
         Codec("reshape", Reshape, Attribute("shape", iso=LIST)),
         Codec("dimshuffle", Transpose, Attribute("pattern", "permutation", LIST)),

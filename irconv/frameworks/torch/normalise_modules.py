@@ -222,7 +222,7 @@ def _plain(*names: str, **defaults: Any) -> Callable[[str, Module], Spelt]:
 
 
 def _dropout(name: str, part: Module) -> Spelt:
-    return "nn.Dropout", {"p": float(part.settings.get("p", 0.5))}
+    return f"nn.{name}", {"p": float(part.settings.get("p", 0.5))}
 
 
 def _identity(name: str, part: Module) -> Spelt:

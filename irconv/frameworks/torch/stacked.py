@@ -20,18 +20,45 @@ def stacked(model: NativeModel, names: Names) -> NativeModel:
     """The model with layers whose tensors are called ``lstm.weight_ih_l0``, ``lstm.weight_ih_l1``... as one module."""
     found = model
     while (pair := _pair(found, names)) is not None:
-        found = _joined(found, *pair)
+        below, above, between = pair
+        if between is not None:
+            found = _without(found, between)
+            above = next(use for use in found.uses if use.layer == above.layer)
+        found = _joined(found, below, above, _rate(model, between))
     return found
 
 
-def _pair(model: NativeModel, names: Names) -> tuple[NativeUse, NativeUse] | None:
-    """A layer and the one over it."""
+def _without(model: NativeModel, between: NativeUse) -> NativeModel:
+    """The model without a use of a dropout, whose value is then the one that it took."""
+    (source,), (dropped,) = between.inputs, between.outputs
+    uses = [old for old in model.uses if old is not between]
+    uses = [
+        replace(old, inputs=tuple(source if value == dropped else value for value in old.inputs))
+        if dropped in old.inputs
+        else old
+        for old in uses
+    ]
+    layers = {name: layer for name, layer in model.layers.items() if name != between.layer}
+    return replace(model, layers=layers, uses=tuple(uses))
+
+
+def _rate(model: NativeModel, between: NativeUse | None) -> float:
+    return 0.0 if between is None else float(model.layers[between.layer].config["p"])
+
+
+def _pair(model: NativeModel, names: Names) -> tuple[NativeUse, NativeUse, NativeUse | None] | None:
+    """A layer, the one over it, and the dropout between them, if there is one."""
     counts = Counter(use.layer for use in model.uses)
     users = Counter(value for use in model.uses for value in use.inputs)
     users.update(port.value for port in model.outputs)
     makers = {use.outputs[0]: use for use in model.uses if _kind(model.layers[use.layer]) is not None}
+    drops = {use.outputs[0]: use for use in model.uses if model.layers[use.layer].type == "nn.Dropout"}
     for use in model.uses:
-        above, below = model.layers[use.layer], makers.get(use.inputs[0]) if use.inputs else None
+        above, source = model.layers[use.layer], use.inputs[0] if use.inputs else ""
+        between = drops.get(source)
+        if between is not None and (counts[between.layer] > 1 or users[source] > 1):
+            continue
+        below = makers.get(source if between is None else between.inputs[0])
         if below is None or _kind(above) is None or counts[use.layer] > 1 or counts[below.layer] > 1:
             continue
         under = model.layers[below.layer]
@@ -39,8 +66,9 @@ def _pair(model: NativeModel, names: Names) -> tuple[NativeUse, NativeUse] | Non
         one, other = _place(under, names), _place(above, names)
         follows = one is not None and other is not None and one[0] == other[0] and one[1] + 1 == other[1]
         states = bool(len(use.inputs) > 1) == bool(len(below.inputs) > 1)
-        if alike and follows and states and users[below.outputs[0]] == 1:
-            return below, use
+        one_rate = under.config.get("num_layers", 1) == 1 or under.config["dropout"] == _rate(model, between)
+        if alike and follows and states and one_rate and users[below.outputs[0]] == 1:
+            return below, use, between
     return None
 
 
@@ -60,13 +88,13 @@ def _place(layer: Native, names: Names) -> tuple[str, int] | None:
     return (modules.pop(), max(int(n) for _, n in parts)) if len(modules) == 1 and len(parts) == len(found) else None
 
 
-def _joined(model: NativeModel, below: NativeUse, above: NativeUse) -> NativeModel:
+def _joined(model: NativeModel, below: NativeUse, above: NativeUse, rate: float) -> NativeModel:
     under, over = model.layers[below.layer], model.layers[above.layer]
     kind, directions = _kind(under) or ("", 1)
     count = under.config.get("num_layers", 1)
     tensors = dict(under.tensors)
     tensors |= {slot.replace("_l0", f"_l{count}"): weight for slot, weight in over.tensors.items()}
-    config = {**under.config, "num_layers": count + 1}
+    config = {**under.config, "num_layers": count + 1, "dropout": rate}
     merged = replace(under, type=f"{kind} of {(count + 1) * directions}", config=config, tensors=tensors)
     states = 2 if kind == "nn.LSTM" else 1
 

@@ -14,6 +14,7 @@ from irconv.containers import safetensors
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
+from irconv.frameworks import NOISE
 from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
@@ -31,6 +32,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.kept import lost_of, names_of
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
+from irconv.passes import training
 from irconv.python_source.names import importable
 from irconv.translate import NativeModel, encode
 
@@ -80,7 +82,7 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     source = " ".join(part for part in (bundle.source.framework.capitalize(), bundle.source.version) if part)
     source += "".join(f", {mark}: {said}" for mark, said in bundle.source.marks().items())
     made = f"{', '.join(files) or 'A model'} ({source}) as a PyTorch module, written by irconv {__version__}."
-    losses = bundle.source.training()
+    losses = dict.fromkeys((*bundle.source.training(), *training.lost(bundle, NOISE)))
     lost = [line for fact in losses for line in wrap(fact.value, _LINE, subsequent_indent="    ")]
     about = [made, *(["", "What training did besides is not in it:"] if lost else []), *lost]
     name = class_name(Path(files[0]).stem if files else stem)

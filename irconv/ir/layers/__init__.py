@@ -29,7 +29,7 @@ _FAMILIES = {
     "embedding": "Embedding EmbeddingBag OneHot CategoryEncoding PositionalEmbedding Discretization",
     "matrix": "MatMul Einsum Dot Determinant Trilu",
     "indexing": "Gather GatherElements GatherND ScatterElements ScatterND TopK Sort ArgMax ArgMin ReverseSequence",
-    "normalisation": "BatchNorm LayerNorm RMSNorm GroupNorm InstanceNorm Standardization ChannelAffine Dropout",
+    "normalisation": "BatchNorm LayerNorm RMSNorm GroupNorm InstanceNorm Standardization ChannelAffine",
     "plain_norms": "LocalResponseNorm UnitNorm MeanVarianceNorm",
     "patches": "Unfold Fold LocallyConnected DepthToSpace SpaceToDepth ChannelShuffle",
     "pooling": "MaxPool AveragePool MaxPoolWithIndices MaxUnpool SumPool LpPool GlobalLpPool",
@@ -44,8 +44,12 @@ _FAMILIES = {
     "selection": "NonZero Compress Unique NonMaxSuppression CountUp",
     "running": "CumProd",
     "rotary": "RotaryEmbedding",
+    "training": "Dropout GaussianNoise Augmentation",
     "tensor_ops": "Identity Constant Add Mul Concat Pad SamePad Reduce Flatten Reshape Transpose",
 }
+
+HANDED_ON = ("Identity", *_FAMILIES["training"].split())
+"""Types of layers that hand their input on at inference."""
 
 #: Layer type -> the module of this package that defines it.
 MODULES = {name: module for module, names in _FAMILIES.items() for name in names.split()}

@@ -21,13 +21,12 @@ from irconv.ir.layers.base import (
     LiteralOperand,
     OnChannels,
     Parameter,
-    Pointwise,
     Step,
     ValueType,
 )
 from irconv.ir.layers.elementwise import Sqrt, Square
 from irconv.ir.layers.formula import Formula
-from irconv.ir.layers.ranges import Axes, Epsilon, Positive, Rate
+from irconv.ir.layers.ranges import Axes, Epsilon, Positive
 from irconv.ir.layers.tensor_ops import Add, Identity, Mul, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Shape, Size, size_product
 
@@ -265,15 +264,6 @@ class ChannelAffine(Layer):
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f, rank = Formula(self, given), len(given["x"].shape)
         return _affine(f, given, "x", (1,), rank, ("scale", "shift"))
-
-
-class Dropout(Layer):
-    """The identity at inference. `rate` is the share of elements that training sets to zero (TF1 says the rest)."""
-
-    BEHAVIOUR: ClassVar[AxisBehaviour] = Pointwise()
-
-    type: Literal["Dropout"] = "Dropout"
-    rate: Rate
 
 
 def _check_channels(given: Mapping[str, ValueType], *roles: str) -> None:

@@ -15,7 +15,10 @@ TF1, PyTorch's packed sequences). `lengths` (n) is the mask whose first ``length
 ``sequence_length``, ONNX, PyTorch). Not both.
 
 `bias_input` and `bias_recurrent` are added both; they are kept as found (Keras has one but for `GRU`, PyTorch and
-ONNX two), each zero where absent. Dropout inside recurrent layers has no effect on inference.
+ONNX two), each zero where absent.
+
+In training alone, `input_dropout` is the share of features of x, and `recurrent_dropout` that of the elements of the
+old h, which are dropped in all steps of a sequence alike (Keras' ``dropout`` and ``recurrent_dropout``).
 """
 
 from __future__ import annotations

@@ -20,6 +20,7 @@ from irconv.ir.layers.base import (
 )
 from irconv.ir.layers.comparisons import Cast, Less, Where
 from irconv.ir.layers.convolution import Linear
+from irconv.ir.layers.ranges import Rate
 from irconv.ir.layers.scan_builder import ScanBuilder
 from irconv.ir.layers.shape_ops import Full, Range, Unsqueeze
 from irconv.ir.layers.tensor_ops import Constant
@@ -39,6 +40,10 @@ def _spelt(layer: Layer) -> dict[str, Any]:
 
 Activation: TypeAlias = Annotated[Layer, BeforeValidator(_activation), PlainSerializer(_spelt)]
 """A pointwise layer with its settings, such as ``HardSigmoid`` with slope 0.2 and offset 0.5; ``Identity`` is none."""
+
+
+UNDROPPED: Mapping[str, float] = {"input_dropout": 0.0, "recurrent_dropout": 0.0}
+"""The settings of a layer in which training drops nothing."""
 
 
 class Recurrent(Layer):
@@ -64,6 +69,8 @@ class Recurrent(Layer):
     reverse: bool
     order: Literal["time", "processing"]
     masked_output: Literal["repeat", "zero"]
+    input_dropout: Rate
+    recurrent_dropout: Rate
 
     def units(self, given: Mapping[str, ValueType]) -> int:
         """The number of units, from the kernel."""

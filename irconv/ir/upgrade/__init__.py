@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from irconv.errors import BundleInvalid
 from irconv.ir.manifest import FORMAT
-from irconv.ir.upgrade import to_1_1, to_1_2
+from irconv.ir.upgrade import to_1_1, to_1_2, to_1_3
 
 Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -19,6 +19,7 @@ Upgrade: TypeAlias = Callable[[dict[str, Any]], dict[str, Any]]
 STEPS: Mapping[str, tuple[str, Upgrade]] = {
     "1.0": ("1.1", to_1_1.upgrade),
     "1.1": ("1.2", to_1_2.upgrade),
+    "1.2": ("1.3", to_1_3.upgrade),
 }
 
 

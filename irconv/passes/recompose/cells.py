@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from irconv.ir.dtypes import shortest_float32
+from irconv.ir.layers import HANDED_ON
 from irconv.ir.layers.base import Layer, Pointwise
 from irconv.passes.recompose.sums import Body, Product, Span, Sum, Vector
 
@@ -130,7 +131,7 @@ class Finder:
         if layer is None or not isinstance(layer.BEHAVIOUR, Pointwise) or layer.PARAMETERS or layer.VARIADIC:
             return None
         inputs = self.body.inputs(value)
-        if len(inputs) != 1 or layer.type in ("Identity", "Dropout", "Cast"):
+        if len(inputs) != 1 or layer.type in (*HANDED_ON, "Cast"):
             return None
         return Activated(layer.model_copy(update={"origin": None}), inputs[0], span)
 

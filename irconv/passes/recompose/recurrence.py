@@ -14,6 +14,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.control import Scan
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.ir.layers.shape_ops import Squeeze
 from irconv.ir.layers.tensor_ops import Concat
 from irconv.log import timed
@@ -143,7 +144,12 @@ class _Loop:
                 return None
             inputs["lengths" if cell.mask.by_lengths else "mask"] = mask
         layer = CLASSES[cell.type](
-            reverse=False, order="time", masked_output=given.masked, **cell.settings, operands=gathered.operands
+            reverse=False,
+            order="time",
+            masked_output=given.masked,
+            **UNDROPPED,
+            **cell.settings,
+            operands=gathered.operands,
         )
         layers[name] = layer
         outputs = {"y": f"{name}/y"} | {state: f"{name}/{state}" for state in cell.states}

@@ -10,6 +10,7 @@ from typing import TypeAlias
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types
+from irconv.ir.layers import HANDED_ON
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.slicing import Split
@@ -256,7 +257,7 @@ class Body:
         node, inputs = self.maker[value], self.inputs(value)
         if layer.type == "Add":
             return self._added(inputs, (start, stop), value)
-        if layer.type in ("Identity", "Dropout"):
+        if layer.type in HANDED_ON:
             return self.sum_of(inputs[0], (start, stop))
         if layer.type in ("Split", "Slice"):
             cut = self._cut(value)
@@ -315,7 +316,7 @@ class Body:
 
     def _products(self, source: str, matrix: Matrix) -> tuple[Product, ...]:
         """A product; that of values side by side is one of each."""
-        while self.is_a(source, "Identity", "Dropout"):
+        while self.is_a(source, *HANDED_ON):
             source = self.inputs(source)[0]
         if self.is_a(source, "Concat") and len(self.types[source].shape) == 2:
             found: tuple[Product, ...] = ()

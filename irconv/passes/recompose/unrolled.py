@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.ir.layers.slicing import Select, Stack
 from irconv.ir.layers.tensor_ops import Concat, Transpose
 from irconv.log import timed
@@ -178,7 +179,7 @@ def _layer(bundle: Bundle, graph: Graph, body: Body, chain: Sequence[_Step]) -> 
         if not is_zero(bundle, body.maker.get(value)):
             inputs[f"initial_{state}"] = value
     gathered.layers[name] = CLASSES[cell.type](
-        reverse=False, order="time", masked_output="zero", **cell.settings, operands=gathered.operands
+        reverse=False, order="time", masked_output="zero", **UNDROPPED, **cell.settings, operands=gathered.operands
     )
     outputs = {"y": f"{name}/y", "h": f"{name}/h"} | ({"c": last.after[1]} if len(last.after) > 1 else {})
     nodes = [*gathered.nodes, Node(layer=name, scope="", inputs=inputs, outputs=outputs)]

@@ -29,6 +29,7 @@ UNVERIFIED = irconv.ReadOptions(digests=False)
     params=[
         *("m.irconv", "m.irconv.zip", "1.0-dense_2d.irconv", "1.0-dense_2d.irconv.zip"),
         *("1.1-dense_2d.irconv", "1.1-dense_2d.irconv.zip"),
+        *("1.2-dense_2d.irconv", "1.2-dense_2d.irconv.zip"),
     ]
 )
 def bundle(request: pytest.FixtureRequest, tmp_path: Path) -> Path:

@@ -40,9 +40,9 @@ def folder(tmp_path: Path) -> Path:
         (lambda data: {**data, "tensors": {}}, "and the weights differ: "),
         (
             lambda data: {**data, "format": "one"},
-            "expected a manifest with a format such as '1.2', got 'one'.",
+            "expected a manifest with a format such as '1.3', got 'one'.",
         ),
-        (lambda data: [data], "expected a manifest with a format such as '1.2', got None."),
+        (lambda data: [data], "expected a manifest with a format such as '1.3', got None."),
     ],
 )
 def test_a_manifest_that_does_not_fit_is_refused_with_the_place(

@@ -54,35 +54,39 @@ def told(path: Path, target: Path) -> list[str]:
 
 
 def test_what_training_alone_does_is_told_where_the_target_does_not_say_it(tmp_path: Path) -> None:
-    lost = told(ALONE, tmp_path / "m.py")
-    assert lost == [
-        f"{what} (acts in training alone, and torch-source does not say it)"
+    assert told(ALONE, tmp_path / "m.onnx") == [
+        f"{what} (acts in training alone, and onnx does not say it)"
         for what in (
-            "a: Dropout(noise_shape=[None, 1, 1, 3])",
-            "b: SpatialDropout2D(rate=0.2)",
-            "g: GaussianNoise(stddev=0.1)",
-            "al: AlphaDropout(rate=0.1)",
-            "gd: GaussianDropout(rate=0.25)",
+            "a: Dropout(rate=0.3, shared=[2, 3])",
+            "b: SpatialDropout2D(rate=0.2, shared=[2, 3])",
+            "g: GaussianNoise(deviation=0.1)",
+            "al: AlphaDropout(rate=0.1, noise='alpha')",
+            "gd: GaussianDropout(rate=0.25, noise='gaussian')",
         )
     ]
+
+
+def test_pytorch_is_given_what_training_alone_does(tmp_path: Path) -> None:
+    assert told(ALONE, tmp_path / "m.py") == []
     text = (tmp_path / "m.py").read_text()
-    assert "What training did besides is not in it:" in text
-    assert all(line.partition(" (acts")[0] in text for line in lost)
-    assert len(told(ALONE, tmp_path / "m.onnx")) == len(lost)
+    wanted = ("nn.Dropout2d(0.3)", "nn.Dropout2d(0.2)", "GaussianNoise(0.1)", "nn.AlphaDropout(0.1)")
+    assert all(f" = {module}" in text for module in (*wanted, "GaussianDropout(0.25)"))
 
 
 def test_a_bundle_and_keras_keep_what_training_alone_does(tmp_path: Path) -> None:
     assert told(ALONE, tmp_path / "m.irconv") == told(ALONE, tmp_path / "m.keras") == []
-    assert len(told(tmp_path / "m.irconv", tmp_path / "m.py")) == 5
+    assert len(told(tmp_path / "m.irconv", tmp_path / "m.onnx")) == 5
 
 
 def test_dropout_inside_of_recurrent_layers_is_told(tmp_path: Path) -> None:
     lost = told(FOLDER / "keras2.3.1-training_inside" / "model.h5", tmp_path / "m.py")
     assert [line.partition(" (acts")[0] for line in lost] == [
-        "bidirectional_1: Bidirectional(layer.dropout=0.3, layer.recurrent_dropout=0.2)",
-        "spatial_dropout1d_1: SpatialDropout1D(rate=0.4)",
+        "bidirectional_1: Bidirectional(recurrent_dropout=0.2)",
         "gru_1: GRU(recurrent_dropout=0.25)",
     ]
+    text = (tmp_path / "m.py").read_text()
+    assert "What training did besides is not in it:" in text
+    assert all(line.partition(" (acts")[0] in text for line in lost)
 
 
 def test_what_was_not_trained_needs_no_gradient_in_pytorch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

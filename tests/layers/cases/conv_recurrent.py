@@ -8,6 +8,7 @@ import numpy as np
 
 from irconv.ir.layers.activations import HardSigmoid, Sigmoid, Tanh
 from irconv.ir.layers.conv_recurrent import ConvLSTM
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.layout import relayout
 from tests.layers.harness import Arrays, Case, arrays
 
@@ -21,6 +22,7 @@ PLAIN: dict[str, Any] = {
     "reverse": False,
     "order": "time",
     "masked_output": "repeat",
+    **UNDROPPED,
 }
 
 

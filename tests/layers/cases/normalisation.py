@@ -12,7 +12,6 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import (
     BatchNorm,
     ChannelAffine,
-    Dropout,
     GroupNorm,
     InstanceNorm,
     LayerNorm,
@@ -228,12 +227,6 @@ def _affine(name: str, roles: tuple[str, ...]) -> Case:
     return Case(name, ChannelAffine(), {"x": IMAGE}, run, against, chosen, {"x": SYMBOLS[4]})
 
 
-def _dropout() -> Arrays:
-    import torch
-
-    return {"y": torch.nn.Dropout(0.3).eval()(torch.from_numpy(IMAGE)).numpy()}
-
-
 _BOTH, _NONE = ("gamma", "beta"), ()
 
 CASES = [
@@ -316,7 +309,6 @@ CASES = [
     _affine("scales and shifts", ("scale", "shift")),
     _affine("scales", ("scale",)),
     _affine("shifts", ("shift",)),
-    Case("changes nothing", Dropout(rate=0.3), {"x": IMAGE}, _dropout, "torch.nn.Dropout", shapes={"x": SYMBOLS[4]}),
 ]
 
 

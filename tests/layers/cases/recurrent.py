@@ -9,6 +9,7 @@ import numpy as np
 
 from irconv.ir.layers.activations import HardSigmoid, LeakyRelu, Relu, Sigmoid, Tanh
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.ir.layers.tensor_ops import Identity
 from tests.layers.harness import Arrays, Case, arrays
 
@@ -18,7 +19,7 @@ STATES = arrays(12, initial_h=(N, UNITS), initial_c=(N, UNITS))
 SHAPES = {"x": ("N", "T", IN), "initial_h": ("N", UNITS), "initial_c": ("N", UNITS), "mask": ("N", "T")}
 MASK = np.array([[1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1]], bool)
 LENGTHS = np.array([5, 2, 3], np.int32)
-PLAIN: dict[str, Any] = {"reverse": False, "order": "time", "masked_output": "repeat"}
+PLAIN: dict[str, Any] = {"reverse": False, "order": "time", "masked_output": "repeat", **UNDROPPED}
 STANDARD: dict[str, Any] = {"activation": Tanh(), "recurrent_activation": Sigmoid()}
 LSTM_STANDARD: dict[str, Any] = {
     **STANDARD,

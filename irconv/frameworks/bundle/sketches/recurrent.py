@@ -51,6 +51,7 @@ def RNN(
     reverse: bool,
     order: str,
     masked_output: str,
+    **training_alone: Any,
 ) -> Any:
     h = np.zeros((len(x), recurrent_kernel.shape[1]), x.dtype) if initial_h is None else initial_h
 
@@ -77,6 +78,7 @@ def GRU(
     reverse: bool,
     order: str,
     masked_output: str,
+    **training_alone: Any,
 ) -> Any:
     units = recurrent_kernel.shape[1]
     h = np.zeros((len(x), units), x.dtype) if initial_h is None else initial_h
@@ -119,6 +121,7 @@ def LSTM(
     reverse: bool,
     order: str,
     masked_output: str,
+    **training_alone: Any,
 ) -> Any:
     h = np.zeros((len(x), recurrent_kernel.shape[1]), x.dtype) if initial_h is None else initial_h
     c = np.zeros((len(x), len(kernel) // 4), x.dtype) if initial_c is None else initial_c

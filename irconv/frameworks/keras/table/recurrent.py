@@ -20,6 +20,7 @@ from irconv.frameworks.keras.table.recurrent_rows import (
     GruBias,
     HasBias,
     MapAxes,
+    Trained,
     TwoBiases,
     Without,
 )
@@ -47,7 +48,9 @@ def _shared(*states: str) -> tuple[Row, ...]:
         EVERY_LAYER,
         KERNEL_TRAINING,
         Ignored("recurrent_initializer recurrent_regularizer recurrent_constraint unit_forget_bias"),
-        Ignored("dropout recurrent_dropout implementation unroll stateful seed use_cudnn input_dim input_length"),
+        Trained("dropout", "input_dropout"),
+        Trained("recurrent_dropout", "recurrent_dropout"),
+        Ignored("implementation unroll stateful seed use_cudnn input_dim input_length"),
         Ignored("return_sequences return_state"),
         Fixed("time_major", False),
         Attribute("go_backwards", "reverse"),

@@ -10,6 +10,7 @@ import numpy as np
 
 from irconv.codec import Draft, Given, MappedTensor, Native, NativeWeight, Row, Table, Workpiece
 from irconv.frameworks.keras.table import activations
+from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.manifest import LayoutStep, Piece
 from irconv.ir.tensors import LazyTensor, cut, stacked
@@ -48,6 +49,21 @@ class ActivationWord(Row):
 
 def _parts(said: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
     return said["class_name"], said["config"]
+
+
+@dataclass(frozen=True)
+class Trained(Row):
+    """A share that training drops; none where the layer has no such setting, as those of cuDNN."""
+
+    native: str
+    field: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        draft.fields[self.field] = float(shortest_float32(native.config.pop(self.native, None) or 0.0))
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if rate := draft.fields.pop(self.field):
+            native.config[self.native] = rate
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from irconv.frameworks.onnx.reading.model import ModelReader, Op, element_type
 from irconv.frameworks.onnx.reading.selection import counted_sizes
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import BitCast, Cast
-from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.shape_ops import Expand, Full
+from irconv.ir.layers.training import Dropout
 from irconv.ir.tensors import LazyTensor
 
 
@@ -77,7 +77,9 @@ def _dropout(reader: ModelReader, op: Op) -> None:
     rate = op.attribute("ratio")
     if rate is None:
         rate = reader.number(op, 1) if op.given(1) else 0.5
-    reader.place(op, Dropout(rate=float(np.format_float_positional(np.float32(rate)))), x=op.given(0))
+    reader.place(
+        op, Dropout(rate=float(np.format_float_positional(np.float32(rate))), noise="zero", shared=()), x=op.given(0)
+    )
 
 
 def _cast(reader: ModelReader, op: Op) -> None:

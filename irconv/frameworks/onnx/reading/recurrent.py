@@ -11,6 +11,7 @@ from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.slicing import Select, Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Reshape, Transpose
@@ -93,7 +94,7 @@ class _Reading:
     def _layer(self, direction: int) -> Layer:
         op = self.op
         reverse = op.attribute("direction", "forward") == "reverse" or direction == 1
-        common: dict[str, Any] = {"reverse": reverse, "order": "time", "masked_output": "zero"}
+        common: dict[str, Any] = {"reverse": reverse, "order": "time", "masked_output": "zero", **UNDROPPED}
         activations = self._activations(direction)
         clip = op.attribute("clip")
         if clip is not None:

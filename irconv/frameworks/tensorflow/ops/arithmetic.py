@@ -14,8 +14,8 @@ from irconv.ir.layers.arithmetic import Div, FloorDiv, Sub
 from irconv.ir.layers.comparisons import Equal, Where
 from irconv.ir.layers.elementwise import Erf, Floor, Square
 from irconv.ir.layers.embedding import OneHot
-from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.tensor_ops import Add, Mul, Transpose
+from irconv.ir.layers.training import Dropout
 
 _RANDOM = ("RandomUniform", "StatelessRandomUniform", "StatelessRandomUniformV2", "RandomUniformV2")
 _DEPTH = 8
@@ -59,7 +59,7 @@ def _product(reader: GraphReader, node: NodeDef) -> None:
         reader.add(node)
         return
     value, rate = reader.result(dropped), _rate(reader, node)
-    reader.gives(node, reader.place(node, Dropout(rate=rate), x=value))
+    reader.gives(node, reader.place(node, Dropout(rate=rate, noise="zero", shared=()), x=value))
     reader.assume(node.name, f"Dropout of {rate}", "a product with random numbers, the identity at inference")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
@@ -31,9 +31,9 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import And, Cast, Greater, Or, Where
 from irconv.ir.layers.composite_activations import LogSigmoid, ScaledSoftplus, TanhShrink, Threshold
 from irconv.ir.layers.elementwise import Floor, Square, Trunc
-from irconv.ir.layers.normalisation import Dropout
 from irconv.ir.layers.reductions import StandardDeviation, Variance
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce
+from irconv.ir.layers.training import Dropout
 
 _UNARY = (
     "relu=Relu sigmoid=Sigmoid tanh=Tanh exp=Exp log=Log sqrt=Sqrt rsqrt=Rsqrt abs=Abs neg=Neg sign=Sign sin=Sin "
@@ -139,11 +139,18 @@ def _clamp(reader: ProgramReader, call: Call) -> None:
         reader.place(call, Minimum(), x0=value, x1=reader.number(call, high, dtype, "max"))
 
 
-def _dropout(reader: ProgramReader, call: Call) -> None:
-    if call.arguments.get("train"):
-        raise Refused(call.where, "drops elements, as in training", "Export the module in eval mode.")
-    # in place the tensor has another name
-    reader.place(call, Dropout(rate=float(call.arguments["p"])), x=reader.value(call.source))
+def _dropout(noise: Literal["zero", "alpha"], features: bool) -> Handler:
+    """Dropout of elements, or of all that lies behind the channels of a value."""
+
+    def read(reader: ProgramReader, call: Call) -> None:
+        if call.arguments.get("train"):
+            raise Refused(call.where, "drops elements, as in training", "Export the module in eval mode.")
+        value = reader.value(call.source)  # in place the tensor has another name
+        rank = len(reader.importer.type_of(value).shape)
+        shared = tuple(range(2, rank)) if features else ()
+        reader.place(call, Dropout(rate=float(call.arguments["p"]), noise=noise, shared=shared), x=value)
+
+    return read
 
 
 def _softmax(layer: type[Softmax] | type[LogSoftmax]) -> Handler:
@@ -314,7 +321,10 @@ HANDLERS: dict[str, Handler] = {
     **dict.fromkeys(("fix.default",), _of_type("Trunc")),
     "floor_divide.Scalar": _two(FloorDiv),
     **{f"{op}.{form}": _named(layer) for op, layer in _words(_COMPARED_LONG) for form in ("Tensor", "Scalar")},
-    **{f"{op}.default": _dropout for op in ("dropout", "feature_dropout", "alpha_dropout", "feature_alpha_dropout")},
+    "dropout.default": _dropout("zero", features=False),
+    "feature_dropout.default": _dropout("zero", features=True),
+    "alpha_dropout.default": _dropout("alpha", features=False),
+    "feature_alpha_dropout.default": _dropout("alpha", features=True),
     "softmax.int": _softmax(Softmax),
     "_softmax.default": _softmax(Softmax),
     "log_softmax.int": _softmax(LogSoftmax),

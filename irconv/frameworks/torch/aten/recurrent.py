@@ -9,14 +9,16 @@ from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.ir.layers.activations import Relu, Sigmoid, Tanh
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.ir.layers.recurrent_base import UNDROPPED
 from irconv.ir.layers.slicing import Select, Stack
 from irconv.ir.layers.tensor_ops import Concat, Transpose
+from irconv.ir.layers.training import Dropout
 
 _ROLES = ("kernel", "recurrent_kernel", "bias_input", "bias_recurrent")
 
 
 def _layer(kind: str, reverse: bool) -> Layer:
-    common: dict[str, Any] = {"reverse": reverse, "order": "time", "masked_output": "zero"}
+    common: dict[str, Any] = {"reverse": reverse, "order": "time", "masked_output": "zero", **UNDROPPED}
     if kind == "gru":
         return GRU(activation=Tanh(), recurrent_activation=Sigmoid(), reset_after=True, update_keeps="old", **common)
     if kind == "lstm":
@@ -69,6 +71,10 @@ class _Stack:
             value = parts[0]
             if len(parts) > 1:
                 value = reader.place(call, Concat(axis=2), f"{depth}/both", x0=parts[0], x1=parts[1])
+            rate = float(call.get("dropout") or 0.0)
+            if rate and depth + 1 < layers:
+                dropout = Dropout(rate=rate, noise="zero", shared=())
+                value = reader.place(call, dropout, f"{depth}/dropout", x=value)
         reader.values[name] = value if self.first else reader.place(call, turn, "steps_first", x=value)
         for index, slot in enumerate(("h", "c"), 1):
             if index < len(call.outputs):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import ast
 from functools import cache
 
-from irconv.frameworks.torch.helpers import indexing, modules, recurrent, selection, signals, windows
+from irconv.frameworks.torch.helpers import indexing, modules, recurrent, selection, signals, training, windows
 from irconv.python_source.modules import names_read
 
-_TEXTS = (indexing.TEXT, selection.TEXT, windows.TEXT, signals.TEXT, recurrent.TEXT, modules.TEXT)
+_TEXTS = (indexing.TEXT, selection.TEXT, windows.TEXT, signals.TEXT, recurrent.TEXT, modules.TEXT, training.TEXT)
 
 
 @cache

@@ -59,6 +59,11 @@ def _method(name: str, *settings: str) -> Method:
     return Method(lambda config: f".{name}({', '.join(literal(config[setting]) for setting in settings)})")
 
 
+_DROPOUTS = (
+    *("nn.Dropout", *(f"nn.Dropout{n}d" for n in (1, 2, 3)), "nn.AlphaDropout", "nn.FeatureAlphaDropout"),
+    "GaussianDropout",
+)
+
 _MODULES: Mapping[str, Form] = {
     **{f"nn.Conv{n}d": Call(f"nn.Conv{n}d", _CHANNELS, _CONV, kept=True) for n in (1, 2, 3)},
     **{
@@ -83,7 +88,9 @@ _MODULES: Mapping[str, Form] = {
     "block": Call("block", kept=True),
     "sequential": Call("nn.Sequential", kept=True),
     "nn.PReLU": Call("nn.PReLU", ("num_parameters",), kept=True),
-    "nn.Dropout": Call("nn.Dropout", ("p",), kept=True),
+    **{name: Call(name, ("p",), kept=True) for name in _DROPOUTS},
+    "SharedDropout": Call("SharedDropout", ("p", "axes"), {"alpha": False}, kept=True),
+    "GaussianNoise": Call("GaussianNoise", ("deviation",), kept=True),
     **{
         f"nn.{name}{where}": Recurrent(
             f"nn.{name}", _UNITS, {**_RECURRENT, **more}, kept=True, states=2 if name == "LSTM" else 1, directions=count

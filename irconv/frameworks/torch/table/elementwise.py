@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from irconv.codec import Codec
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.torch.table.rows import (
     DTYPE,
     KeepsIntegers,
@@ -14,7 +17,9 @@ from irconv.frameworks.torch.table.rows import (
 )
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import Clip, HardSigmoid
-from irconv.rows import Attribute, AxisNumber, Fixed, Only
+from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.training import Dropout, GaussianNoise
+from irconv.rows import TUPLE, Attribute, AxisNumber, Fixed, Only
 
 #: IR type -> function of one value that is the same in PyTorch.
 _SAME_NAMES = (
@@ -46,9 +51,53 @@ _BINARY = {
     "Atan2": "atan2",
 }
 
+
+@dataclass(frozen=True)
+class _Features(Row):
+    """Dropout of whole channels: what lies behind the channels of a value shares its fate.
+
+    The first axes are those of batch and channels, but for a value without a batch, which some modules take.
+    """
+
+    unbatched: int
+    """The rank of a value without a batch; 0 for none."""
+    ranks: tuple[int, ...] = ()
+    """The ranks for which it is written; any where there is none."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        rank = draft.ranks[0]
+        draft.fields["shared"] = tuple(range(1 if rank == self.unbatched else 2, rank))
+
+    def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        """See `Row.takes`."""
+        rank = len(given["x"].shape)
+        behind = rank > 2 and tuple(sorted(layer.settings()["shared"])) == tuple(range(2, rank))
+        return behind and (not self.ranks or rank in self.ranks)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        shared, rank = draft.fields.pop("shared"), len(draft.types["x"].shape)
+        if tuple(sorted(shared)) != tuple(range(2, rank)):
+            raise draft.refuse(f"can only be written for all axes behind the channels, got {shared} of {rank}")
+
+
+_RATE = Attribute("p", "rate")
+_ZERO, _ALPHA = Only("noise", "zero"), Only("noise", "alpha")
+_DROPOUTS: list[Codec] = [
+    Codec("nn.Dropout", Dropout, _RATE, _ZERO, Only("shared", ())),
+    Codec("nn.Dropout1d", Dropout, _RATE, _ZERO, _Features(2, (3,))),
+    Codec("nn.Dropout2d", Dropout, _RATE, _ZERO, _Features(0, (4,))),
+    Codec("nn.Dropout3d", Dropout, _RATE, _ZERO, _Features(4, (5,))),
+    Codec("nn.AlphaDropout", Dropout, _RATE, _ALPHA, Only("shared", ())),
+    Codec("nn.FeatureAlphaDropout", Dropout, _RATE, _ALPHA, _Features(0)),
+    Codec("GaussianDropout", Dropout, _RATE, Only("noise", "gaussian"), Only("shared", ())),
+    Codec("SharedDropout", Dropout, _RATE, _ZERO, Attribute("axes", "shared", TUPLE), Fixed("alpha", value=False)),
+    Codec("SharedDropout", Dropout, _RATE, _ALPHA, Attribute("axes", "shared", TUPLE), Fixed("alpha", value=True)),
+    Codec("GaussianNoise", GaussianNoise, Attribute("deviation")),
+]
+
 ACTIVATIONS: list[Codec] = [
     unary("nn.Identity", "Identity"),
-    Codec("nn.Dropout", layer_class("Dropout"), Attribute("p", "rate")),
+    *_DROPOUTS,
     unary("nn.ReLU", "Relu"),
     unary("nn.LeakyReLU", "LeakyRelu", Attribute("negative_slope", "slope")),
     unary("nn.Threshold", "ThresholdedRelu", Attribute("threshold"), Fixed("value", 0.0)),

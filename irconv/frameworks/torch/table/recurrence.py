@@ -70,7 +70,7 @@ def _module(gates: int) -> list[Row]:
         Fixed("batch_first", True),
         Fixed("dropout", 0.0),
         Fixed("bidirectional", False),
-        Taken(("order", "masked_output")),
+        Taken(("order", "masked_output", "input_dropout", "recurrent_dropout")),
     ]
 
 
@@ -137,7 +137,7 @@ def _custom(native: str, layer: type[Layer], gates: int, states: str, *rows: Row
         Written("in_time", lambda draft: draft.fields["order"] == "time" or not draft.fields["reverse"]),
         Attribute("reverse"),
         Written("zero_masked", lambda draft: draft.fields["masked_output"] == "zero"),
-        Taken(("order", "masked_output")),
+        Taken(("order", "masked_output", "input_dropout", "recurrent_dropout")),
         Output("y"),
         *(Output(state) for state in states),
     )
