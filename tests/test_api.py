@@ -110,7 +110,7 @@ def test_inputs_that_do_not_fit_are_refused(call: Callable[[], object], reason: 
 def test_a_missing_runtime_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     text = rejection(lambda: irconv.run(read_case(CASE), CASE.inputs, runtime="onnxruntime"), MissingFact)
-    assert text == "onnxruntime: is not installed. Install irconv[onnxruntime], or give --runtime numpy."
+    assert text == "onnxruntime: is not installed. pip install 'irconv[onnxruntime]', or give --runtime numpy."
 
 
 @pytest.mark.parametrize("path", ["nowhere.h5", "no/where.irconv"])
