@@ -69,8 +69,8 @@ zoo-packages: .venv/installed .venv-packages/installed
 	.venv/bin/python -m benchmarks.packages --write --keras2 .venv-packages/bin/python \
 		--packages2 $(CURDIR)/.venv-packages/keras2 --packages3 $(CURDIR)/.venv-packages/keras3
 
-# random networks by the hundred, and keras.applications into their namesakes of torchvision and timm: minutes, not part
-# of the suite
+# random networks by the hundred, keras.applications into their namesakes of torchvision and timm, and TensorFlow's BERT into that
+# of transformers: minutes, not part of the suite
 adoptions: .venv-adoptions/installed
 	IRCONV_ADOPTIONS=500 .venv-adoptions/bin/python -m pytest -n auto tests/adoption/test_random_networks.py
 	.venv-adoptions/bin/python benchmarks/adoptions.py

@@ -1,4 +1,5 @@
-"""Architectures of `keras.applications` into their namesakes of torchvision and timm by `irconv.adopt`, with no map.
+"""Architectures of `keras.applications` into their namesakes of torchvision and timm, and TensorFlow's BERT into that
+of transformers, by `irconv.adopt`, with no map.
 
 For each pair: random weights in Keras, an ``.h5`` file, adopted into the namesake with both sides run. The table says
 how many parameters were placed, by how many settings the namesake is another function, at which layer the two first
@@ -23,6 +24,7 @@ from typing import Any
 import numpy as np
 
 CLASSES = 10
+BERT = Path(__file__).parent.parent / "fixtures" / "adoption" / "bert"
 #: Compiled ops of torchvision's, which no classifier uses. A build for another processor lacks them and cannot be
 #: imported before they are declared.
 COMPILED = ("nms", "qnms", "roi_align", "_roi_align_backward", "roi_pool", "_roi_pool_backward", "ps_roi_align",
@@ -140,6 +142,7 @@ PAIRS = {
     "InceptionV3": Pair(lambda: torchvision("inception_v3", aux_logits=False, init_weights=False), inception, 96),
     "EfficientNetB0": Pair(timm, prepared),
 }
+BERTS = ("BertForPreTraining", "BertModel")
 
 
 def build(name: str, file: Path) -> None:
@@ -184,6 +187,54 @@ def adopt(name: str, file: Path, kind: str) -> dict[str, Any]:
     }
 
 
+def bert(name: str) -> dict[str, Any]:
+    """What `irconv.adopt` does with the checkpoint of TensorFlow's BERT and a module of transformers, and how far both
+    outputs are then from what TensorFlow predicted, where the mask does not hide them."""
+    import torch
+
+    import irconv
+
+    torchvision("resnet18")  # transformers imports torchvision
+    import transformers
+
+    config = transformers.BertConfig(
+        vocab_size=37,
+        hidden_size=12,
+        num_hidden_layers=3,
+        num_attention_heads=3,
+        intermediate_size=20,
+        max_position_embeddings=16,
+        hidden_act="gelu_new",
+    )
+    module = getattr(transformers, name)(config).eval()
+    options = irconv.AdoptOptions(partial=name == "BertModel")  # which has no heads
+    found = irconv.adopt(BERT / "bert_model.ckpt.index", module, options=options)
+    x, wanted = ({key: torch.from_numpy(a) for key, a in np.load(BERT / file).items()} for file in ("x.npz", "y.npz"))
+    with torch.no_grad():
+        made = module(input_ids=x["ids"], token_type_ids=x["kinds"], attention_mask=x["mask"])
+    last, pooled = (wanted["last"], wanted["pooled"]) if options.partial else (wanted["words"], wanted["following"])
+    seen = x["mask"].bool()
+    errors = (
+        (made[0] - last)[seen].abs().max() / last.abs().max(),
+        (made[1] - pooled).abs().max() / pooled.abs().max(),
+    )
+    return {
+        "placed": f"{len(found.placed)} of {len(found.placed) + len(found.untouched)}",
+        "differences": len(found.differences),
+        "left": len(found.left),
+        "error": float(max(errors)),
+    }
+
+
+def measure_bert(name: str) -> str:
+    """One row of the table of BERT."""
+    try:
+        found = _step("bert", name)
+    except RuntimeError as error:
+        return f"| {name} | {error} |"
+    return f"| {name} | {found['placed']} | {found['left']} | {found['differences']} | {found['error']:.0e} |"
+
+
 def _step(*arguments: str) -> dict[str, Any]:
     """What one step says, run in a process of its own. Raises `RuntimeError` with its last words."""
     quiet = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
@@ -209,18 +260,25 @@ def measure(name: str, file: Path) -> str:
 
 
 def main() -> None:
-    print(
+    wanted = sys.argv[1:] or [*PAIRS, *BERTS]
+    head = (
         "| architecture | placed | settings that differ | part first at | error | with the source's settings | error |"
     )
-    print(f"|{' --- |' * 7}")
-    for name in sys.argv[1:] or PAIRS:
+    if pairs := [name for name in wanted if name in PAIRS]:
+        print(f"{head}\n|{' --- |' * 7}")
+    for name in pairs:
         with tempfile.TemporaryDirectory() as scratch:
             print(measure(name, Path(scratch) / "model.h5"), flush=True)
+    if berts := [name for name in wanted if name in BERTS]:
+        print(f"\n| of transformers | placed | left out | settings that differ | error |\n|{' --- |' * 5}")
+    for name in berts:
+        print(measure_bert(name), flush=True)
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--step"]:
-        step, model, path = sys.argv[2], sys.argv[3], Path(sys.argv[4])
-        print(json.dumps(build(model, path) or {} if step == "build" else adopt(model, path, step)))
+        step, model, path = sys.argv[2], sys.argv[3], Path(*sys.argv[4:])
+        steps = {"build": lambda: build(model, path) or {}, "bert": lambda: bert(model)}
+        print(json.dumps(steps.get(step, lambda: adopt(model, path, step))()))
     else:
         main()

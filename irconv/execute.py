@@ -89,7 +89,7 @@ def _in_onnxruntime(model: bytes, feeds: Mapping[str, Array]) -> dict[str, Any]:
         import onnxruntime
     except ImportError as error:
         what = "is not installed"
-        raise MissingFact("onnxruntime", what, "Install irconv[onnxruntime], or give --runtime numpy.") from error
+        raise MissingFact("onnxruntime", what, "pip install 'irconv[onnxruntime]', or give --runtime numpy.") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     # its optimiser otherwise rounds the inputs of products with quantised weights to eight bits

@@ -5,6 +5,7 @@ Every command has ``--json``, ``-q``, ``-v`` and ``--traceback``, and examples b
 
 from __future__ import annotations
 
+import difflib
 import gc
 import io
 import json
@@ -17,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import fields
 from importlib import import_module
 from types import FrameType
 from typing import Any
@@ -152,6 +154,21 @@ class Group(click.Group):
         """The commands in the order in which they are declared."""
         return [*self._modules, *super().list_commands(ctx)]
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands with the whole first sentence of each; click itself cuts it where the line ends."""
+        found = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.get_short_help_str(1000)) for name, command in found.items() if command])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that is meant, as click finds it. Raises `click.UsageError` that names one spelt nearly so."""
+        near = difflib.get_close_matches(args[0], self.list_commands(ctx), 1) if args else []
+        if near and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{near[0]}'?")
+        return super().resolve_command(ctx, args)
+
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of this name; None where there is none."""
         if cmd_name not in self._modules:
@@ -232,6 +249,8 @@ class Once(click.Command):
         return super().parse_args(ctx, args)
 
 
+_OF_SOURCES = "How the source is read"
+_OF_ALL = "Of every command"
 _JSON = f"{__name__}.json"
 _QUIET = f"{__name__}.quiet"
 _VERBOSE = f"{__name__}.verbose"
@@ -269,6 +288,22 @@ class Command(Once):
         super().__init__(*args, **kwargs)
         self.examples = [line.strip() for line in examples.strip().splitlines()]
         self.params += _common()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The command's own options, then how its source is read, then those that every command has."""
+        from irconv.options import ReadOptions
+
+        reading = {field.name for field in fields(ReadOptions)}
+        common = {flag for option in _common() for flag in option.opts} | {"--help"}
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], _OF_SOURCES: [], _OF_ALL: []}
+        for param in (one for one in self.get_params(ctx) if isinstance(one, click.Option)):
+            title = _OF_SOURCES if param.name in reading else _OF_ALL if common & set(param.opts) else "Options"
+            if record := param.get_help_record(ctx):
+                sections[title].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The examples, whole lines that can be copied."""

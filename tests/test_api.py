@@ -128,7 +128,7 @@ def test_inputs_smaller_than_a_window_are_refused_by_layer(runtime: Literal["num
 def test_a_missing_runtime_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     text = rejection(lambda: irconv.run(read_case(CASE), CASE.inputs, runtime="onnxruntime"), MissingFact)
-    assert text == "onnxruntime: is not installed. Install irconv[onnxruntime], or give --runtime numpy."
+    assert text == "onnxruntime: is not installed. pip install 'irconv[onnxruntime]', or give --runtime numpy."
 
 
 @pytest.mark.parametrize("path", ["nowhere.h5", "no/where.irconv"])

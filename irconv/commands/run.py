@@ -12,6 +12,7 @@ from irconv.commands.printing import shape, tell
 from irconv.shell import Command, print_json, say
 
 _EXAMPLES = """
+irconv run model.h5 --input x.npy
 irconv run model.h5 --input x.npy --output y.npy
 irconv run model.onnx --input batch.npz --output y.npz --runtime numpy
 irconv run model.irconv --input digit.png --output y.npy
@@ -29,7 +30,13 @@ irconv run model.irconv --input digit.png --output y.npy
     metavar="[NAME=]X",
     help="An input: .npy, .npz or an image; repeat for more. One .npz has all of them by name.",
 )
-@click.option("--output", required=True, type=FILE, metavar="Y.npy|Y.npz", help="Where the outputs go; .npz for more.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    metavar="Y.npy|Y.npz",
+    help="Where the outputs go, .npz for several. Without it they are printed, long ones in part.",
+)
 @click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="[default: onnxruntime where installed]")
 @click.option(
     "--io",
@@ -49,7 +56,7 @@ irconv run model.irconv --input digit.png --output y.npy
 def run(
     model: str,
     arrays: tuple[str, ...],
-    output: str,
+    output: str | None,
     force: bool,
     pixels: float | None,
     as_json: bool,
@@ -64,17 +71,23 @@ def run(
 
     options = taken(ReadOptions, flags)
     given, sources = read_given(arrays), [Path(model), *options.paths, *input_paths(arrays)]
-    check_output(Path(output), force, sources)
+    if output is not None:
+        check_output(Path(output), force, sources)
     bundle = api.read(model, options)
     tell(bundle.source.to_tell())
     inputs, notes = as_arrays(bundle, given, flags["io"], pixels)
     for note in notes:
         say(note, err=True)
     results = api.run(bundle, inputs, flags["runtime"], flags["io"])
-    write_outputs(Path(output), results, force, sources)
+    if output is not None:
+        write_outputs(Path(output), results, force, sources)
     if as_json:
         described = [{"name": k, "dtype": str(v.dtype), "shape": list(v.shape)} for k, v in results.items()]
-        print_json({"files": [output], "outputs": described, "notes": notes})
+        print_json({"files": [output] if output is not None else [], "outputs": described, "notes": notes})
     for name, array in results.items():
         say(f"{name}: {array.dtype} {shape(array.shape)}", err=True)
-    say(f"wrote {output}")
+        if output is None:
+            for line in str(array).splitlines():
+                say(line)
+    if output is not None:
+        say(f"wrote {output}")

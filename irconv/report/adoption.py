@@ -10,7 +10,7 @@ from rich.table import Table
 
 from irconv.adoption.result import Adoption, Placed
 from irconv.align import Alignment
-from irconv.report.plain import plain, tables
+from irconv.report.plain import plain, print_table, tables
 from irconv.terminal import shown
 
 
@@ -24,7 +24,7 @@ def print_adoption(found: Adoption, dry_run: bool = False) -> None:
         shape = "x".join(map(str, placed.shape))
         cells = (placed.name, shape, ", ".join(placed.sources), "; ".join(placed.steps), _sure(placed))
         table.add_row(*map(plain, cells))
-    console.print(table)
+    print_table(table, console)
     for title, names in (("untouched", found.untouched), ("left over in the source", found.left)):
         if names:
             _say(f"{title}: {', '.join(names)}")

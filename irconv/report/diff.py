@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from irconv.comparison.model import LayerDiff, Module, Report, SideFacts, TensorDiff
-from irconv.report.plain import plain, tables
+from irconv.report.plain import plain, print_table, tables
 from irconv.terminal import shown
 
 _STYLES = {
@@ -117,7 +117,7 @@ def _print_modules(modules: Sequence[Module], console: Console) -> None:
     flush()
     if table.row_count > 1:
         console.print()
-        console.print(table)
+        print_table(table, console)
 
 
 def _inside(path: tuple[str, ...], outer: tuple[str, ...]) -> bool:
@@ -138,7 +138,7 @@ def _print_tensors(entries: Sequence[TensorDiff], everything: bool, console: Con
             numbers[1] = number(entry.fold.residual)
         table.add_row(_words(entry.status), _tensor_name(entry), plain(shapes(entry)), *numbers)
     console.print()
-    console.print(table)
+    print_table(table, console)
     if len(listed) < len(entries):
         console.print(f"and {len(entries) - len(listed)} more; --all lists everything", style="dim")
     notes: dict[str, list[str]] = {}
@@ -211,9 +211,11 @@ def _print_layers(entries: Sequence[LayerDiff], everything: bool, console: Conso
             name = Text.assemble(plain(entry.a or ""), " -> ", plain(entry.b or ""))
         said = [f"{key}: {value}" for key, value in values(entry).items()] + [*entry.inputs, *entry.notes]
         types = " -> ".join(dict.fromkeys(kind or "unknown" for kind in entry.types if kind))
-        table.add_row(_words(entry.status), name, plain(types), plain(*said))
+        table.add_row(
+            _words(entry.status), name, plain(types), plain(*said) if console.is_terminal else plain("; ".join(said))
+        )
     console.print()
-    console.print(table)
+    print_table(table, console)
     if len(listed) < len(entries):
         console.print(f"and {len(entries) - len(listed)} more; --all lists everything", style="dim")
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
-from irconv.report.plain import plain
+from irconv.report.plain import ENDLESS, plain
 from irconv.report.summary import Row, Totals, rows, shape_text, totals
 from irconv.terminal import shown
 
@@ -18,7 +18,6 @@ _LONGEST = 60
 """Characters of a fact that are shown; the settings of training are thousands."""
 _WIDE = 110
 """Columns of a terminal from which on settings and multiply-adds have columns of their own."""
-_ENDLESS = 1 << 20
 """Columns where nobody looks: nothing is cut, and nothing wrapped."""
 
 
@@ -26,7 +25,7 @@ def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
     """Print what is known of a model, and what is not."""
     console = console or Console()
     if not console.is_terminal:
-        console = Console(width=_ENDLESS, file=console.file)
+        console = Console(width=ENDLESS, file=console.file)
     _print_source(bundle, console)
     if bundle.graph:
         found = rows(bundle)

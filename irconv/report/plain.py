@@ -5,17 +5,29 @@ from __future__ import annotations
 import sys
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from irconv.terminal import shown
 
-_WIDE = 160
-"""Columns where nobody says how many there are: a file, or another program."""
+ENDLESS = 1 << 20
+"""Columns in a file or in a pipe: a row is a line, so that ``grep`` finds whole names."""
 
 
 def tables() -> Console:
-    """Stdout for tables: as wide as the terminal, and wide where it is none."""
-    return Console(width=None if sys.stdout.isatty() else _WIDE)
+    """Stdout for tables: as wide as the terminal, and endless where it is none."""
+    return Console(width=None if sys.stdout.isatty() else ENDLESS)
+
+
+def print_table(table: Table, console: Console) -> None:
+    """Print a table; outside of a terminal without spaces at the ends of lines."""
+    if console.is_terminal:
+        console.print(table)
+        return
+    with console.capture() as kept:
+        console.print(table)
+    for line in kept.get().splitlines():
+        console.print(Text(line.rstrip()), soft_wrap=True)
 
 
 def plain(*lines: str) -> Text:

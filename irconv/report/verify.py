@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from irconv.report.plain import plain
-from irconv.verification.compare import power
+from irconv.report.plain import plain, print_table, tables
+from irconv.verification.compare import power, within
 from irconv.verification.conversion import summary
 from irconv.verification.layers import Layers, Parting
 from irconv.verification.report import Report
@@ -19,8 +19,8 @@ _AFTER = 4
 
 def print_report(report: Report, console: Console | None = None) -> None:
     """Print every output on every set of inputs, what is doubtful, and the verdict."""
-    console = console or Console()
-    table = Table("output", "inputs", "max abs", "relative", "allowed", "cosine", "top-1", "", box=None)
+    console = console or tables()
+    table = _table("output", "inputs", "max abs", "relative", "allowed", "cosine", "top-1", "")
     for one in report.outputs:
         d = one.difference
         name = one.name if one.name == one.other else f"{one.name}, {one.other}"
@@ -30,13 +30,13 @@ def print_report(report: Report, console: Console | None = None) -> None:
         numbers = (apart, f"{d.relative:.1e}", power(one.tolerance), f"{d.cosine:.6f}")
         table.add_row(plain(name), plain(one.feed), *numbers, top, verdict)
     _print(console, f"A {report.a.path}: {report.a.words}", f"B {report.b.path}: {report.b.words}")
-    console.print(table)
+    print_table(table, console)
     if report.layers is not None:
         _print_layers(report.layers, console)
     _print_warnings(report.warnings, console)
     _print(console, *map(str, report.problems()))
     worst = max((one.difference.relative for one in report.outputs), default=0.0)
-    verdict = f"agree to {power(worst)}" if report.agree else "differ"
+    verdict = f"agree {within(worst)}" if report.agree else "differ"
     if report.layers is not None and report.layers.parting is not None:
         verdict += f": first at {_parting(report.layers.parting)}"
     _print(console, f"{report.a.path} and {report.b.path} {verdict}")
@@ -44,7 +44,7 @@ def print_report(report: Report, console: Console | None = None) -> None:
 
 def _print_layers(layers: Layers, console: Console) -> None:
     """Print the layers of A up to a few after the first that differs."""
-    table = Table("layer", "value of B", "max abs", "relative", "", box=None)
+    table = _table("layer", "value of B", "max abs", "relative", "")
     rows = list(layers.rows)
     shown = rows.index(layers.parting.row) + _AFTER if layers.parting is not None else len(rows)
     for row in rows[:shown]:
@@ -58,10 +58,18 @@ def _print_layers(layers: Layers, console: Console) -> None:
             relative,
             "agrees" if row.agrees else "DIFFERS" if d else "not in B",
         )
-    console.print(table)
+    print_table(table, console)
     left = len(rows) - len(rows[:shown]) + layers.unseen
     if left:
         _print(console, f"and {left} values that follow, or were not looked at")
+
+
+def _table(*columns: str) -> Table:
+    """Columns of which names are wrapped where they are too long, and numbers are not."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold", no_wrap=column not in ("output", "layer", "value of B"))
+    return table
 
 
 def _parting(parting: Parting) -> str:

@@ -113,6 +113,15 @@ def power(value: float) -> str:
     return digits if not exponent or int(exponent) == 0 else f"{digits}e{int(exponent)}"
 
 
+def within(value: float) -> str:
+    """How well two things agree: ``to 3e-7``, or ``exactly``.
+
+    >>> within(2.6e-07), within(0.0)
+    ('to 3e-7', 'exactly')
+    """
+    return f"to {power(value)}" if value else "exactly"
+
+
 def tolerance(precision: str, amplified: float) -> float:
     """How far apart, relative to the largest value, predictions may be.
 

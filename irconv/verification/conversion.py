@@ -12,7 +12,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
 from irconv.options import WriteOptions
 from irconv.verification.check import Request, compared
-from irconv.verification.compare import power
+from irconv.verification.compare import within
 from irconv.verification.process import Processes
 from irconv.verification.report import Report
 from irconv.verification.runtimes import RUNTIMES
@@ -116,4 +116,4 @@ def summary(reports: Sequence[Report]) -> str:
     listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
     worst = max((report.worst.difference.relative for report in reports if report.worst), default=0.0)
     verb = "agree" if len(names) > 1 else "agrees"
-    return f"checked: {listed} {verb} with {reports[0].a.words} to {power(worst)}"
+    return f"checked: {listed} {verb} with {reports[0].a.words} {within(worst)}"

@@ -86,7 +86,7 @@ def _named(path: Path) -> Inputs:
 def _image(path: Path) -> Array:
     """The pixels, by Pillow, which this function imports."""
     if find_spec("PIL") is None:
-        remedy = "Install irconv[images], or give a .npy."
+        remedy = "pip install 'irconv[images]', or give a .npy."
         raise MissingFact(str(path), "is an image, and Pillow is not installed", remedy)
     library: Any = import_module("PIL.Image")
     try:

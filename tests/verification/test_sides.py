@@ -81,7 +81,7 @@ def test_a_python_file_without_its_framework_is_refused_with_what_to_do(
     irconv.convert(CNN, tmp_path / "m.py")
     irconv.convert(CNN, tmp_path / "m.theano")
     text = rejection(lambda: opened(given(tmp_path / "m.py"), processes, 1), MissingFact)
-    assert text.splitlines()[0] == f"{tmp_path / 'm.py'}: torch is not installed. Install irconv[torch]."
+    assert text.splitlines()[0] == f"{tmp_path / 'm.py'}: torch is not installed. pip install 'irconv[torch]'."
     text = rejection(lambda: opened(given(tmp_path / "m.theano" / "model.py"), processes, 1), MissingFact)
     assert "theano is not installed. Name a Python that has it in IRCONV_THEANO_PYTHON." in text
     folder = opened(given(tmp_path / "m.theano"), processes, 1)  # nothing in it is run unless it is named
@@ -242,7 +242,7 @@ def test_the_command_line_says_what_it_found_by_text_and_exit_code(tmp_path: Pat
         irconv.convert(CNN, tmp_path / name)
     weight("conv2.kernel", lambda array: array[:, :, ::-1])(tmp_path / "c.onnx")
     done = run("verify", tmp_path / "a.onnx", tmp_path / "b.onnx")
-    assert (done.exit_code, done.stdout.splitlines()[-1].rsplit(" agree", 1)[1]) == (0, " to 0")
+    assert (done.exit_code, done.stdout.splitlines()[-1].rsplit(" agree", 1)[1]) == (0, " exactly")
     done = run("verify", tmp_path / "a.onnx", tmp_path / "c.onnx", "--seeds", 1)
     assert done.exit_code == 1
     assert done.stdout.splitlines()[-1] == f"{tmp_path / 'a.onnx'} and {tmp_path / 'c.onnx'} differ"
@@ -265,7 +265,7 @@ def test_a_conversion_is_checked_before_it_appears(core_alone: None, tmp_path: P
     numpy = f"numpy {np.__version__}"
     assert done.stdout.splitlines() == [
         f"wrote {tmp_path / 'm.onnx'}",
-        f"checked: numpy agrees with irconv's reading in {numpy} to 0",
+        f"checked: numpy agrees with irconv's reading in {numpy} exactly",
     ]
     assert f"note: {CNN}: keras is not installed" in done.stderr
     assert f"note: {tmp_path / 'm.onnx'}: onnxruntime is not installed" in done.stderr
@@ -273,7 +273,7 @@ def test_a_conversion_is_checked_before_it_appears(core_alone: None, tmp_path: P
 
 def test_a_conversion_that_cannot_be_run_writes_nothing(core_alone: None, tmp_path: Path) -> None:
     for name, reason in (
-        ("m.py", "m.py: torch is not installed. Install irconv[torch].\n"),
+        ("m.py", "m.py: torch is not installed. pip install 'irconv[torch]'.\n"),
         ("m.safetensors", "expected a format that can be run"),
     ):
         done = run("convert", CNN, tmp_path / name, "--verify")

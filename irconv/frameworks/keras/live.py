@@ -44,7 +44,7 @@ def loaded(write: Callable[[Path], object]) -> Any:
     try:
         keras: Any = import_module("keras")
     except ImportError as error:
-        remedy = "Install irconv[tensorflow], or Keras 3 on another backend."
+        remedy = "pip install 'irconv[tensorflow]', or Keras 3 on another backend."
         raise MissingFact("keras", "is not installed", remedy) from error
     new = hasattr(keras, "config")
     with TemporaryDirectory(prefix="irconv-") as folder:

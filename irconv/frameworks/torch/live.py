@@ -86,7 +86,7 @@ def import_torch() -> Any:
     try:
         import torch
     except ImportError as error:
-        remedy = "Install irconv[torch], or give a state dict with the names and shapes that are wanted."
+        remedy = "pip install 'irconv[torch]', or give a state dict with the names and shapes that are wanted."
         raise MissingFact("PyTorch", "is not installed, and a module of Python needs it", remedy) from error
     return torch
 
