@@ -20,23 +20,12 @@ irconv batch 'models/*.h5' --to onnx,keras -o converted
 irconv batch plan.csv -o converted --verify --jobs 2
 irconv batch model.irconv --check -o checked
 """
+_WRITING = WRITING_OPTIONS[1:]
+"""All but ``--to``, which is for several formats here."""
 _SHOWN = 20
 """Reasons that are printed; the table has all."""
 _EVERY = 10
 """Seconds between two lines of progress where there is no terminal."""
-
-
-def _writing() -> tuple[Any, ...]:
-    """The options of writing but ``--to``, which is for several formats here."""
-    return tuple(one for one in WRITING_OPTIONS if _name(one) != "target_format")
-
-
-def _name(option: Any) -> str:
-    @option
-    def nothing() -> None:
-        """Holds the option."""
-
-    return str(nothing.__click_params__[0].name)  # type: ignore[attr-defined]
 
 
 @click.command(cls=Command, examples=_EXAMPLES)
@@ -51,10 +40,11 @@ def _name(option: Any) -> str:
 @click.option("--jobs", type=click.IntRange(1), help="Processes at once. [default: the number of cores]")
 @click.option("--seconds", type=click.IntRange(1), default=1200, show_default=True, help="Processor time of a model.")
 @click.option("--memory", type=click.IntRange(64), default=8192, show_default=True, help="Megabytes of a model.")
+@click.option("--clock", type=click.IntRange(1), default=12000, show_default=True, help="Seconds by the clock.")
 @click.option("--scheduler", metavar="ADDRESS", help="Run on the Dask cluster with this scheduler, tcp://HOST:PORT.")
 @click.option("--retry", is_flag=True, help="Try again what was killed or took too long in an earlier run.")
 @with_options(READING_OPTIONS)
-@with_options(_writing())
+@with_options(_WRITING)
 def batch(sources: tuple[str, ...], output: str, as_json: bool, **flags: Any) -> None:
     """Convert, verify or check many models, each in a process of its own. A run that was stopped is taken up.
 

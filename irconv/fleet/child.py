@@ -8,6 +8,7 @@ from __future__ import annotations
 import faulthandler
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +22,7 @@ _HEADROOM = 512
 """Megabytes that the system grants above the limit, to which the supervisor holds the process: what is mapped and never
 used counts for the system alone."""
 _MOST_TEXT = 20_000
+_OF_MEMORY = re.compile(r"raised \w*MemoryError\b")
 
 
 def main(document: Mapping[str, Any], log: str) -> None:
@@ -64,10 +66,11 @@ def found(job: Job) -> Found:
     """What comes of a job, in this process."""
     about: dict[str, Any] = {}
     try:
+        os.chdir(job.folder or ".")
         about = {"sha256": digest(Path(job.source)), "stamp": stamp(Path(job.source))}
         return Found(**{**about, **(_converted(job) if job.destination else _checked(job))})
     except IrconvError as error:
-        return Found(**{**about, **(_too_much(job) if isinstance(error.__cause__, MemoryError) else _said(error))})
+        return Found(**{**about, **(_too_much(job) if _for_want_of_memory(error) else _said(error))})
     except MemoryError:
         return Found(**{**about, **_too_much(job)})
     except OSError as error:
@@ -93,6 +96,12 @@ def _checked(job: Job) -> dict[str, Any]:
     if not problems:
         return {"outcome": "ok"}
     return {"outcome": "different", "reason": "BundleInvalid", "message": _short("\n".join(map(str, problems)))}
+
+
+def _for_want_of_memory(error: IrconvError) -> bool:
+    """Whether an error came of one of memory: of irconv, or of a plugin, of which the words are left."""
+    own = any(isinstance(one, MemoryError) for one in (error.__cause__, error.__context__))
+    return own or any(_OF_MEMORY.match(problem.what) for problem in error.problems)
 
 
 def _too_much(job: Job) -> dict[str, Any]:

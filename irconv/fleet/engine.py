@@ -16,7 +16,7 @@ from typing import Any
 
 from irconv import __version__
 from irconv.errors import IrconvError
-from irconv.fleet.job import Found, Job, Row, is_address
+from irconv.fleet.job import Found, Job, Row, digest, is_address, stamp
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,7 +35,8 @@ class _Supervised:
         )
         self._lock, self._waiting, self._asked = threading.Lock(), dict[int, "Future[Found]"](), 0
         self._alive = True
-        threading.Thread(target=self._listen, daemon=True).start()
+        self._listener = threading.Thread(target=self._listen, daemon=True)
+        self._listener.start()
 
     @property
     def alive(self) -> bool:
@@ -86,6 +87,9 @@ class _Supervised:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._listener.join()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 _LOCK = threading.Lock()
@@ -96,6 +100,8 @@ _SUPERVISED: dict[int, _Supervised] = {}
 def _supervised() -> _Supervised:
     with _LOCK:
         found = _SUPERVISED.get(os.getpid())
+        if found is not None and not found.alive:
+            found.close()
         if found is None or not found.alive:
             found = _SUPERVISED[os.getpid()] = _Supervised()
         return found
@@ -124,7 +130,12 @@ def run(document: Mapping[str, Any]) -> dict[str, Any]:
 
 def _local(job: Job) -> Found:
     """A job whose files are here. What it was interrupted in may be there already, and is then its own to replace."""
-    return _supervised().ask(claimed(job, os.path.lexists(job.destination))).result()
+    found = _supervised().ask(claimed(job, os.path.lexists(job.path(job.destination)))).result()
+    if found.sha256:
+        return found
+    return replace(
+        found, sha256=digest(job.path(job.source)), stamp=stamp(job.path(job.source))
+    )  # its process has died
 
 
 def claimed(job: Job, taken: bool) -> Job:

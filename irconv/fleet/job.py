@@ -28,14 +28,11 @@ class Limits:
     """What the process of a model may take."""
 
     seconds: int = 1200
-    """Of processor time, with the processes that it starts; four times as long by the clock."""
+    """Of processor time, with the processes that it starts."""
     memory: int = 8192
     """Megabytes, with the processes that it starts."""
-
-    @property
-    def clock(self) -> int:
-        """Seconds by the clock."""
-        return 4 * self.seconds
+    clock: int = 12000
+    """Seconds by the clock: other processes may have the processors."""
 
 
 @dataclass(frozen=True)
@@ -53,16 +50,22 @@ class Job:
     limits: Limits = Limits()
     claim: str = ""
     """The file that says that the destination is this job's: it was free when the job was begun."""
+    folder: str = ""
+    """Where paths are named from, whichever process does it; the current folder where it is empty."""
 
     @property
     def identity(self) -> tuple[str, str]:
         """What makes it another job than any other one of its fleet."""
         return self.source, self.destination
 
+    def path(self, name: str | Path) -> Path:
+        """A path that the job names."""
+        return Path(self.folder, name)
+
     @property
     def asked(self) -> str:
         """A digest of all that is asked for, the content of the files that options name included; without limits."""
-        files = {str(path): digest(path) for path in self.read.paths}
+        files = {str(path): digest(self.path(path)) for path in self.read.paths}
         said = [__version__, self.destination, self.verify, _plain(self.read), _plain(self.write), files]
         return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
@@ -140,11 +143,12 @@ def still_holds(row: Row, job: Job, again: bool) -> bool:
     was killed or took too long anew."""
     if row.outcome not in LASTING or (again and row.outcome in _STUCK) or row.asked != job.asked:
         return False
-    if row.outcome == "ok" and not job.write.dry_run and not all(_is_there(file) for file in row.files):
+    if row.outcome == "ok" and not job.write.dry_run and not all(_is_there(file, job) for file in row.files):
         return False
     if is_address(job.source):
         return bool(row.stamp) and row.stamp == _remote_stamp(job.source)
-    return bool(row.sha256) and (row.stamp == stamp(Path(job.source)) or row.sha256 == digest(Path(job.source)))
+    source = job.path(job.source)
+    return bool(row.sha256) and (row.stamp == stamp(source) or row.sha256 == digest(source))
 
 
 def is_address(name: str) -> bool:
@@ -152,9 +156,9 @@ def is_address(name: str) -> bool:
     return "://" in name or "::" in name
 
 
-def _is_there(file: str) -> bool:
+def _is_there(file: str, job: Job) -> bool:
     if not is_address(file):
-        return Path(file).exists()
+        return job.path(file).exists()
     from irconv.fleet import remote
 
     return remote.exists(file)

@@ -56,7 +56,8 @@ def _body(rows: Sequence[Row], title: str) -> Iterator[str]:
         said.append(f"{len(errors)} verified, the largest difference {max(errors):.1e} of the largest value")
     yield f'<ul class="said">{"".join(f"<li>{text(line)}</li>" for line in said)}</ul>'
     if found := reasons(rows):
-        yield "<h2>Reasons</h2><table><thead><tr><th>jobs</th><th>class</th><th>reason</th><th>such as</th></tr></thead>"
+        heads = "".join(f"<th>{head}</th>" for head in ("jobs", "class", "reason", "such as"))
+        yield f"<h2>Reasons</h2><table><thead><tr>{heads}</tr></thead>"
         for kind, what, count, example in found:
             cells = (text(count), text(kind), text(what), named(example.source))
             yield f"<tr>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
@@ -65,8 +66,10 @@ def _body(rows: Sequence[Row], title: str) -> Iterator[str]:
 
 
 def _rows(rows: Sequence[Row]) -> Iterator[str]:
-    yield '<h2>Jobs</h2><form class="tools"><input type="search" id="words" placeholder="Part of a name, outcome or '
-    yield 'reason" aria-label="Part of a name, outcome or reason"><span id="found" class="dim" role="status"></span></form>'
+    words = "Part of a name, outcome or reason"
+    yield f'<h2>Jobs</h2><form class="tools"><input type="search" id="words" aria-label="{words}" '
+    yield f'placeholder="{words}">'
+    yield '<span id="found" class="dim" role="status"></span></form>'
     heads = ("source", "target", "outcome", "error", "seconds", "MB", "reason")
     yield f"<table><thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead><tbody>"
     for row in sorted(rows, key=lambda row: row.outcome == "ok")[:_MOST]:

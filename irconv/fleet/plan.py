@@ -12,7 +12,7 @@ import io
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -59,11 +59,11 @@ class Asked:
 
     output: str
     to: tuple[str, ...] = ()
-    read: ReadOptions = ReadOptions()
-    write: WriteOptions = WriteOptions()
+    read: ReadOptions = field(default_factory=ReadOptions)
+    write: WriteOptions = field(default_factory=WriteOptions)
     verify: bool = False
     check: bool = False
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class _Source:
 def jobs(sources: Sequence[str], asked: Asked) -> tuple[Job, ...]:
     """The jobs of a fleet, in the order of what is said.
 
-    Raises `MissingFact`, `UnknownFormat`, `NoSuchFile` and `Refused` with every line, pattern and name that will not do.
+    Raises `MissingFact`, `UnknownFormat`, `NoSuchFile` and `Refused` with every line and name that will not do.
     """
     problems, found = Problems(), list[Job]()
     for source in _sources(sources, problems):
@@ -161,7 +161,10 @@ def _stem(source: str, name: str) -> str:
 
 
 def _planned(path: Path) -> Iterator[_Source]:
-    """The lines of a plan; what has no address is named from the plan's folder. Raises `NoSuchFile`, `UnknownFormat`."""
+    """The lines of a plan; what has no address is named from the plan's folder.
+
+    Raises `NoSuchFile` and `UnknownFormat`.
+    """
     if not path.is_file():
         raise NoSuchFile(str(path), "there is no such file")
     if path.stat().st_size > _MOST_TEXT:
@@ -189,7 +192,7 @@ def _planned(path: Path) -> Iterator[_Source]:
 
 
 def _of_csv(text: str) -> Iterator[dict[str, Any]]:
-    """The lines of a table: ``source``, ``to``, ``destination``, and a column for each option; ``;`` between several."""
+    """The lines of a table: ``source``, ``to``, ``destination``, and a column for each option; ``;`` parts several."""
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     for row in rows:
         if None in row or None in row.values():

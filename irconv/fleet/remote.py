@@ -92,7 +92,7 @@ def exists(address: str) -> bool:
 
 
 def stamp(address: str) -> str:
-    """What changes whenever the file does, as far as the store says; empty where it says nothing, or has no such file."""
+    """What changes whenever the file does, as far as the store says; empty where it says nothing."""
     store, path = _store(address)
     try:
         about = _tried(address, lambda: store.info(path))
@@ -128,7 +128,7 @@ class _Kept:
 
 
 class _Cache:
-    """What was fetched, the least recently used gone first; its folder is removed by the next process if this is killed."""
+    """What was fetched; the least recently used goes first. The next process removes what a killed one has left."""
 
     def __init__(self) -> None:
         self._space = Workspace(Path(tempfile.gettempdir()))
@@ -248,9 +248,7 @@ def _by_ranges(address: str, store: Any, path: str, size: int, target: Path) -> 
         stop = min(start + _BLOCK, size)
         data = _tried(address, lambda: store.cat_file(path, start=start, end=stop))
         if len(data) != stop - start:
-            what = (
-                f"expected {stop - start} bytes at {start}, got {len(data)}: the store knows no ranges, or it changed"
-            )
+            what = f"expected {stop - start} bytes at {start}, got {len(data)}: it has changed"
             raise OutputFailed(address, what)
         while data:
             done = os.pwrite(descriptor, data, start)

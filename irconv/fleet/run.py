@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,6 +60,7 @@ def batch(
     jobs: int | None = None,
     seconds: int = Limits.seconds,
     memory: int = Limits.memory,
+    clock: int = Limits.clock,
     scheduler: str | None = None,
     retry: bool = False,
     heard: Heard | None = None,
@@ -71,9 +72,10 @@ def batch(
 
     `sources` are names, patterns, addresses, or plans (``.json``, ``.csv``; docs/batch.md). `to` are formats or
     suffixes. The outputs go to the folder or address `output`, and the table, which a second run takes up, to the
-    folder `results`, which is `output` where that is a folder. `seconds` of processor time and `memory` in megabytes
-    are what a model may take; `jobs` run at once, or as many as the Dask cluster at the address `scheduler` has
-    threads. With `retry` what was killed or took too long is tried again. `options` are those of `convert`, for all.
+    folder `results`, which is `output` where that is a folder. `seconds` of processor time, `memory` in megabytes and
+    `clock`, seconds by the clock, are what a model may take. `jobs` run at once, or as many as the Dask cluster with
+    the address `scheduler` has threads. With `retry` what was killed or took too long is tried again. `heard` is told
+    of each row. `options` are those of `convert`, for all.
 
     Raises `MissingFact`, `NoSuchFile`, `UnknownFormat`, `Refused`, `UnusedOption` and `OutputFailed` for what is wrong
     with the plan as a whole, before anything is done; what is wrong with one model is in its row.
@@ -84,8 +86,8 @@ def batch(
     words = (to.split(",") if isinstance(to, str) else tuple(to)) if to else ()
     _refuse_odd(words, check, verify, writing, jobs, scheduler)
     said = [sources] if isinstance(sources, str | Path) else sources
-    asked = plan.Asked(str(output), tuple(words), reading, writing, verify, check, Limits(seconds, memory))
-    found = plan.jobs([str(one) for one in said], asked)
+    asked = plan.Asked(str(output), tuple(words), reading, writing, verify, check, Limits(seconds, memory, clock))
+    found = [replace(job, folder=str(Path.cwd())) for job in plan.jobs([str(one) for one in said], asked)]
     if results is None and is_address(str(output)):
         raise MissingFact(f"-o {output}", "expected a folder for the table, too", "Give --results FOLDER.")
     with Table(Path(results if results is not None else output), found) as table:

@@ -1,4 +1,4 @@
-"""Who runs the jobs: processes of this machine, or the workers of a Dask cluster. Both run `irconv.fleet.engine.run`."""
+"""Who runs the jobs: processes of this machine, or workers of a Dask cluster. Both run `irconv.fleet.engine.run`."""
 
 from __future__ import annotations
 

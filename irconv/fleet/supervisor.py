@@ -124,7 +124,7 @@ class Supervisor:
         running = self._running.pop(number)
         code, usage = _reaped(running)
         if running.job.destination and (not running.answer or running.ended):
-            remove_left(Path(running.job.destination).absolute().parent)
+            remove_left(running.job.path(running.job.destination).absolute().parent)
         found = _answer(running, code)
         document = {**found.document(), "log": _tail(running.log), "usage": vars(usage)}
         print(json.dumps({"number": running.number, "found": document}), flush=True)
@@ -187,8 +187,8 @@ def _answer(running: _Running, code: int) -> Found:
         what = f"{job.source}: took more than {limits.seconds} seconds of processor time"
         return Found("timed out", "Time", f"{what}. Give more with --seconds, and --retry.")
     if running.ended == "Clock":
-        what = f"{job.source}: did not end within {limits.clock} seconds"
-        return Found("timed out", "Clock", f"{what}. Give more with --seconds, and --retry.")
+        what = f"{job.source}: did not end within {limits.clock} seconds by the clock"
+        return Found("timed out", "Clock", f"{what}. Give more with --clock, and --retry.")
     try:
         return Found.of(json.loads(running.answer))
     except (ValueError, TypeError):

@@ -27,6 +27,7 @@ from irconv.fleet.job import COLUMNS, Job, Row
 
 LINES, TABLE, PARQUET, PAGE = "results.jsonl", "results.csv", "results.parquet", "results.html"
 _STATE, _LOCK = ".irconv-batch", "lock"
+_REMEDY = "Move it away, or give another folder."
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 """What makes a cell a formula in a program for tables."""
 
@@ -61,7 +62,7 @@ class Table:
             self._rewrite()
             self._appended = [open(self.folder / name, "ab", buffering=0) for name in (LINES, TABLE)]  # noqa: SIM115
         except BaseException:
-            os.close(self._lock)
+            self._leave()
             raise
         return self
 
@@ -69,8 +70,14 @@ class Table:
         for file in self._appended:
             file.close()
         self._rewrite()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Remove what no other run needs: claims of what was begun and not done stay."""
+        claims = self._state / "claims"
         with suppress(OSError):
-            self._state.joinpath("claims").rmdir()  # claims of what was begun and not done stay
+            if claims.is_dir():
+                claims.rmdir()
             shutil.rmtree(self._state)
         os.close(self._lock)
 
@@ -94,9 +101,7 @@ class Table:
         if not path.exists():
             taken = [name for name in (TABLE, PARQUET, PAGE) if os.path.lexists(self.folder / name)]
             if taken:
-                raise OutputExists(
-                    str(self.folder / taken[0]), "exists already", "Move it away, or give another folder."
-                )
+                raise OutputExists(str(self.folder / taken[0]), "exists already", _REMEDY)
             return
         lines = path.read_bytes().splitlines()
         for number, line in enumerate(lines):
@@ -106,9 +111,7 @@ class Table:
                 if number == len(lines) - 1 and line.startswith(b"{"):  # a kill has cut it off
                     return
                 where = f"{path}: line {number + 1}"
-                raise OutputExists(
-                    where, "is no row of irconv's", "Move the file away, or give another folder."
-                ) from error
+                raise OutputExists(where, "is no row of irconv's", _REMEDY) from error
 
     def ordered(self) -> list[Row]:
         """All rows: of what is not asked for now first, then those of the jobs, in their order."""
