@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -16,7 +17,7 @@ from irconv.fleet.job import Row
 from irconv.fleet.run import batch
 from tests.fleet.cluster import Cluster, cluster
 from tests.fleet.fleets import models, plan_of
-from tests.helpers import rejection
+from tests.helpers import ROOT, rejection
 
 HAS_DASK = True
 try:
@@ -92,7 +93,9 @@ def test_half_of_the_workers_killed_midway_lose_nothing(tmp_path: Path) -> None:
 def test_a_client_that_is_killed_leaves_a_table_that_is_taken_up(two: Cluster, tmp_path: Path) -> None:
     models(tmp_path / "in", 12)
     command = [sys.executable, "-m", "irconv", "batch", "in/*.h5", "--to", "onnx", "-o", "out"]
-    run = subprocess.Popen([*command, "--scheduler", two.address], cwd=tmp_path, stderr=subprocess.PIPE)
+    command += ["--scheduler", two.address]
+    env = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.Popen(command, cwd=tmp_path, env=env, stderr=subprocess.PIPE)
     table, until = tmp_path / "out" / "results.jsonl", time.monotonic() + 60
     while time.monotonic() < until and (not table.exists() or table.read_bytes().count(b"\n") < 3):
         time.sleep(0.02)
@@ -100,8 +103,6 @@ def test_a_client_that_is_killed_leaves_a_table_that_is_taken_up(two: Cluster, t
     run.communicate()
     kept = table.read_bytes().count(b"\n")
     assert kept >= 3
-    again = subprocess.run(
-        [*command, "--scheduler", two.address], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    again = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert again.returncode == 0, again.stderr
     assert "12 jobs: 12 ok" in again.stdout

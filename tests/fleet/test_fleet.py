@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,16 +24,6 @@ from tests.fleet.fleets import models, plan_of
 from tests.helpers import ROOT, golden, lenet, rejection
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts what a process tree holds")
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_supervisor() -> Iterator[None]:
-    """It takes a second to start; of the tests, those that speak of it have their own."""
-    end = engine.close
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine, "close", lambda: None)
-        yield
-    end()
 
 
 def by_source(fleet: Fleet) -> dict[str, Row]:
