@@ -9,7 +9,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips clean test-legacy onnx-suite
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips fleet fleet-bench clean test-legacy onnx-suite
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -85,9 +85,17 @@ flips: .venv/installed
 	mkdir -p build/flips
 	.venv/bin/python -m tests.frameworks.bundle.run_flips build/flips
 
+# fleets on a Dask cluster of two workers, from and to the S3 server of moto, on this machine
+fleet: .venv-fleet/installed
+	.venv-fleet/bin/python -m pytest tests/fleet
+
+# 500 small models and 10 large ones, here, on a cluster and in a bare loop: half an hour and 6 GB in build/fleet
+fleet-bench: .venv-fleet/installed
+	.venv-fleet/bin/python -m benchmarks.fleet build/fleet
+
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site
-	rm -rf build/bench build/zoo build/packages build/flips build/site
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site .venv-fleet
+	rm -rf build/fleet build/bench build/zoo build/packages build/flips build/site
 
 .venv/installed: pyproject.toml requirements/test.txt
 	$(PYTHON) -m venv .venv
@@ -114,6 +122,12 @@ clean:
 		--requirement requirements/packages-keras2.txt
 	.venv/bin/pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-packages/keras3 \
 		--requirement requirements/packages-keras3.txt
+	touch $@
+
+.venv-fleet/installed: pyproject.toml requirements/fleet.txt
+	$(PYTHON) -m venv .venv-fleet
+	.venv-fleet/bin/pip install $(PIP_FLAGS) --requirement requirements/fleet.txt
+	.venv-fleet/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	touch $@
 
 .venv-site/installed: requirements/site.txt

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         write,
     )
     from irconv.errors import IrconvError
+    from irconv.fleet.run import batch
     from irconv.ir.bundle import Bundle
     from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
 
@@ -39,6 +40,7 @@ _HOMES = {
     "ReadOptions": "irconv.options",
     "WriteOptions": "irconv.options",
     "adopt": "irconv.api",
+    "batch": "irconv.fleet.run",
     "check": "irconv.api",
     "convert": "irconv.api",
     "diff": "irconv.api",
@@ -61,6 +63,7 @@ __all__ = [
     "WriteOptions",
     "__version__",
     "adopt",
+    "batch",
     "check",
     "convert",
     "diff",

@@ -23,6 +23,7 @@ _COMMANDS = (
     "sketch",
     "plugin",
     "upgrade",
+    "batch",
     "formats",
 )
 

@@ -38,6 +38,9 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bundles = ROOT / "fixtures" / "bundles"
     shutil.copytree(bundles / "1.0-dense_2d.irconv", folder / "old.irconv")
     shutil.copyfile(bundles / "1.0-dense_2d.irconv.zip", folder / "old.irconv.zip")
+    (folder / "models").mkdir()
+    shutil.copyfile(model.model, folder / "models" / "lenet.h5")
+    (folder / "plan.csv").write_text("source,to,opset\nmodels/lenet.h5,onnx,20\nmodel.h5,py,\n")
     arrays = ROOT / "fixtures" / "theano" / "storage-folder"
     shutil.copytree(arrays / "weights", folder / "weights")
     shutil.copyfile(arrays / "arch.json", folder / "arch.json")

@@ -97,6 +97,14 @@ def _copy(source: Path) -> Callable[[Path], None]:
     return copied
 
 
+_PLAN = "source,to,opset,until\nmodels/lenet.h5,onnx;keras,,\nmodel.h5,onnx,20,dense_1\n"
+
+
+def _fleet(path: Path) -> None:
+    path.mkdir()
+    shutil.copy(_MODEL / "model.h5", path / "lenet.h5")
+
+
 Maker: TypeAlias = Callable[[Path], None]
 
 _TWO = FIXTURES / "keras" / "keras2.3.1-two_inputs_two_outputs"
@@ -148,6 +156,10 @@ OF_PAGE: Mapping[str, Mapping[str, Maker]] = {
         "weights": _copy(FIXTURES / "theano" / "storage-folder" / "weights"),
         "arch.json": _copy(FIXTURES / "theano" / "storage-folder" / "arch.json"),
         "images.npy": _copy(FIXTURES / "theano" / "storage-folder" / "x.npy"),
+    },
+    "docs/batch.md": {
+        "models": lambda path: _fleet(path),
+        "plan.csv": lambda path: path.write_text(_PLAN) and None,
     },
     "docs/torch.md": {
         "net.py": lambda path: _source(path, _NET),
