@@ -150,7 +150,8 @@ class _Writer:
                 keywords |= {key: _slices(value) if key == "key" else value for key, value in left.items()}
                 keywords.pop("cuts", None)
             encoded = {key: self._keras3(value) for key, value in keywords.items()}
-            return {"args": [self._keras3(argument) for argument in arguments], "kwargs": encoded}
+            typed = layer.kind.startswith("ops.Bitwise")  # these ask a plain number for its element type
+            return {"args": [self._keras3(argument, typed) for argument in arguments], "kwargs": encoded}
         if layer.kind.startswith("ops."):
             return self._function_call(layer, call)
         listed = [value for part in call.arguments for value in (part if isinstance(part, list) else [part])]
@@ -213,7 +214,7 @@ class _Writer:
             return [self._keras2(part) for part in argument]
         return plain(argument)
 
-    def _keras3(self, argument: Argument) -> Any:
+    def _keras3(self, argument: Argument, typed: bool = False) -> Any:
         if isinstance(argument, Value):
             kind = self.types[argument]
             shape = [size if isinstance(size, int) else None for size in kind.shape]
@@ -226,7 +227,7 @@ class _Writer:
             return {"class_name": "__slice__", "config": parts}
         if argument is Ellipsis:
             return {"class_name": "__ellipsis__", "config": {}}
-        if isinstance(argument, LazyTensor) and argument.shape:
+        if isinstance(argument, LazyTensor) and (argument.shape or typed):
             return {"class_name": "__numpy__", "config": {"value": plain(argument), "dtype": argument.dtype}}
         return plain(argument)
 

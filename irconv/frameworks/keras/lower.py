@@ -10,7 +10,7 @@ import numpy as np
 from irconv.frameworks.keras import constants
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.lengths import as_masks
-from irconv.frameworks.keras.lower_layers import with_old_gates, with_scales, with_variances
+from irconv.frameworks.keras.lower_layers import with_old_gates, with_places, with_scales, with_variances
 from irconv.frameworks.keras.lower_operands import laid_out
 from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split, strides_or_spreads
 from irconv.ir.bundle import Bundle, Tensor
@@ -45,7 +45,8 @@ _MOMENTUM = 0.99
 
 def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     """The same function in types and paddings that a dialect can write. Raises `Refused`."""
-    bundle = without_counted_padding(with_variances(with_scales(_with_one_bias(as_masks(bundle)))))
+    bundle = with_places(_with_one_bias(as_masks(bundle)))
+    bundle = without_counted_padding(with_variances(with_scales(bundle)))
     bundle = laid_out(bundle, grouped="groups" in (dialect.arguments("Conv2D") or ()))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)

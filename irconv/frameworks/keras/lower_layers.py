@@ -14,6 +14,7 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import HardSigmoid
 from irconv.ir.layers.base import Decomposition, StoredOperand, ValueType
 from irconv.ir.layers.formula import Formula
+from irconv.ir.layers.indexing import Sort, TopK
 from irconv.ir.layers.matrix import Einsum, MatMul
 from irconv.ir.layers.normalisation import BatchNorm, RMSNorm
 from irconv.ir.layers.recurrent import GRU, LSTM
@@ -26,6 +27,28 @@ _NEW_GATE, _OLD_GATE = HardSigmoid(slope=1 / 6, offset=0.5), HardSigmoid(slope=0
 
 #: Operands of recurrent layers whose first axis is that of gates and units.
 _OF_GATES = ("kernel", "recurrent_kernel", "bias_input", "bias_recurrent")
+
+
+def with_places(bundle: Bundle) -> Bundle:
+    """Sorts whose places something takes as the best of all: Keras' give the elements alone."""
+    if bundle.graph is None:
+        return bundle
+    graph, layers = bundle.graph, dict(bundle.layers)
+    wanted = {value for node in graph.nodes for value in node.inputs.values()} | {port.value for port in graph.outputs}
+    sorts = [node for node in graph.nodes if isinstance(layers[node.layer], Sort)]
+    sorts = [node for node in sorts if node.outputs.get("indices", "") in wanted]
+    if not sorts:
+        return bundle
+    types, nodes = infer_types(bundle), {id(node): node for node in graph.nodes}
+    for node in sorts:
+        layer = bundle.layers[node.layer]
+        assert isinstance(layer, Sort), "they have been chosen"
+        name, size = f"{node.layer}.best", types[node.inputs["x"]].shape[layer.axis]
+        layers[name] = TopK(axis=layer.axis, k=size, largest=layer.descending, sorted=True)
+        nodes[id(node)] = node.model_copy(update={"layer": name})
+    used = {node.layer for node in nodes.values()}
+    layers = {name: layer for name, layer in layers.items() if name in used or not isinstance(layer, Sort)}
+    return replace(bundle, layers=layers, graph=graph.model_copy(update={"nodes": tuple(nodes.values())}))
 
 
 def with_variances(bundle: Bundle) -> Bundle:

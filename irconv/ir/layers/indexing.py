@@ -15,6 +15,7 @@ import numpy as np
 from irconv.ir.known import numeric
 from irconv.ir.layers.arithmetic import Mod
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, Step, ValueType
+from irconv.ir.layers.elementwise import Neg
 from irconv.ir.layers.ranges import Axis, Count
 from irconv.ir.layers.shape_ops import without_axis
 from irconv.ir.layers.tensor_ops import Add, Mul, Reshape, constant
@@ -179,6 +180,17 @@ class TopK(Layer):
             raise ValueError(f"axis {self.axis} of shape {x.shape} does not have {self.k} elements")
         shape = without_axis(x.shape, self.axis, (self.k,))
         return {"values": ValueType(x.dtype, shape), "indices": ValueType("int64", shape)}
+
+    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        """The smallest elements are the largest of the negated ones."""
+        if self.largest or given["x"].dtype.startswith(("uint", "bool")):
+            return None
+        best = self.model_copy(update={"largest": True, "operands": {}})
+        return [
+            Step(Neg(), {"x": "x"}, {"y": "negated"}),
+            Step(best, {"x": "negated"}, {"values": "largest", "indices": "indices"}),
+            Step(Neg(), {"x": "largest"}, {"y": "values"}),
+        ]
 
 
 class Sort(Layer):
