@@ -83,7 +83,7 @@ class _Maker:
         shape = [size if isinstance(size, int) else None for size in port.shape]
         config = {"batch_input_shape": shape, "dtype": port.dtype}
         made = Outlined("InputLayer", port.value, config, {}, [Call([], (Value(port.value),))])
-        self.layers[port.value] = made
+        self.layers[f"{port.value}/InputLayer"] = made  # a layer may be called as an input is
 
     def add(self, use: NativeUse) -> None:
         native = self.model.layers[use.layer]

@@ -36,6 +36,16 @@ N, T, U = whole(2, 3, 5), truths(2, 3, 5), truths(2, 3, 5, seed=8)
 IMAGE, SMALL = numbers(2, 3, 7, 6), numbers(2, 4, 3, 5)
 
 
+def _cell(function: Callable[..., Any], gates: int) -> Callable[..., Any]:
+    """A step with weights of its own, which are constants of the program."""
+    first, second = numbers(gates * 7, 5, seed=11), numbers(gates * 7, 7, seed=12)
+    biases = numbers(gates * 7, seed=13), numbers(gates * 7, seed=14)
+    return lambda x, state: function(x, state, first, second, *biases)
+
+
+nn_lstm, nn_gru, nn_rnn = _cell(torch.lstm_cell, 4), _cell(torch.gru_cell, 3), _cell(torch.rnn_tanh_cell, 1)
+
+
 def _put_back(a: Tensor) -> Tensor:
     a, mask = a.clone(), torch.tensor([True, False, True])
     a[:, mask] = a[:, mask] * 3 + 1
@@ -286,6 +296,23 @@ SELECTING: dict[str, Case] = {
     "determinant": (lambda a: torch.det(a @ a.mT + torch.eye(3)), (X,)),
     "trace": (torch.trace, (numbers(3, 4),)),
     "product of three": (lambda a, b: torch.linalg.multi_dot([a, b, a]), (numbers(3, 4), numbers(4, 3))),
+    "steps of an LSTM": (lambda a, h, c: nn_lstm(a, (h, c)), (numbers(2, 5), numbers(2, 7), numbers(2, 7, seed=3))),
+    "a step of a GRU": (nn_gru, (numbers(2, 5), numbers(2, 7))),
+    "a step of an RNN": (nn_rnn, (numbers(2, 5), numbers(2, 7))),
+    "rrelu": (lambda a: F.rrelu(a, 0.1, 0.4), (X,)),
+    "bags of rows": (lambda i, t: F.embedding_bag(i, t, mode="mean"), (whole(3, 7), numbers(5, 4))),
+    "bags with weights": (
+        lambda i, t, w: F.embedding_bag(i, t, mode="sum", per_sample_weights=w),
+        (whole(3, 7), numbers(5, 4), numbers(3, 7)),
+    ),
+    "bags without padding": (
+        lambda i, t: F.embedding_bag(i, t, mode="max", padding_idx=3),
+        (whole(3, 7), numbers(5, 4)),
+    ),
+    "padded as much as needed": (
+        lambda a, w: F.conv2d(a, w, padding="same", dilation=(1, 2)),
+        (IMAGE, numbers(4, 3, 3, 2)),
+    ),
     "moved bits": (lambda a: ((a - 3) << 2) + ((a - 3) >> 1), (N,)),
 }
 

@@ -286,6 +286,7 @@ HANDLERS: dict[str, Handler] = {
     "clamp_max.default": _clamp,
     "hardtanh.default": one(lambda c: Clip(low=float(c.get("min_val", -1)), high=float(c.get("max_val", 1)))),
     "relu6.default": one(lambda _: Clip(low=0.0, high=6.0)),
+    "rrelu.default": one(lambda c: LeakyRelu(slope=(float(c.get("lower", 1 / 8)) + float(c.get("upper", 1 / 3))) / 2)),
     "leaky_relu.default": one(lambda c: LeakyRelu(slope=float(c.get("negative_slope", 0.01)))),
     "elu.default": _elu,
     "celu.default": one(lambda c: Celu(alpha=float(c.get("alpha", 1)))),

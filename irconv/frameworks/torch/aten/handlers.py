@@ -8,6 +8,7 @@ from typing import Any
 from irconv.frameworks.torch.aten import (
     algebra,
     attention,
+    cells,
     elementwise,
     encoder,
     formulas,
@@ -25,7 +26,7 @@ from irconv.ir.shapes import Size
 
 FAMILIES = (
     *(elementwise, logic, formulas, algebra, shapes, picking, selecting, making, windows, attention, encoder),
-    *(recurrent, writes),
+    *(recurrent, cells, writes),
 )
 """The modules of rules; where two have one for an overload, the later one's holds."""
 HANDLERS: Mapping[str, Handler] = {op: rule for family in FAMILIES for op, rule in family.HANDLERS.items()}

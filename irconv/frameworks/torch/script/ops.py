@@ -79,6 +79,9 @@ class Ops:
                 return plain(*given, **named)
             except (ValueError, TypeError, KeyError, IndexError, ZeroDivisionError, AttributeError) as error:
                 raise Refused(where, f"computes {name} of {str(given)[:80]}: {error}") from error
+        if name == "_convolution_mode":  # the padding is a word
+            spatial = len(self.reader.shape(given[1])) - 2
+            name = f"conv{spatial}d"
         if name in ("_convolution", "convolution"):
             spatial = len(self.reader.shape(given[1])) - 2
             op, arguments = convolution(given, spatial)
