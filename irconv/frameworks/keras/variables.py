@@ -177,8 +177,13 @@ def is_int8(config: Mapping[str, Any]) -> bool:
     return str(name).startswith("int8") or mode == "int8"
 
 
+_CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
+"""Names of layers that their classes do not have."""
+
+
 def snake_case(kind: str) -> str:
     """A class name as archives spell it, without its package: ``Conv2DTranspose`` is ``conv2d_transpose``."""
+    kind = _CLASSES.get(kind, kind)
     words = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", re.sub(r"\W+", "", kind.rpartition(">")[2]))
     return re.sub("([a-z])([A-Z])", r"\1_\2", words).lower()
 

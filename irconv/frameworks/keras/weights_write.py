@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from irconv.codec import NativeWeight
 from irconv.containers.hdf5 import Folder
 from irconv.containers.hdf5_write import texts
-from irconv.errors import MALFORMED, Refused
+from irconv.errors import MALFORMED, IrconvError, Refused
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.outlined import Outline, Outlined
 from irconv.frameworks.keras.variables import Tree, snake_case, tree
@@ -27,7 +27,7 @@ def has_all_weights(layer: Outlined) -> bool:
     """Whether the variables that Keras makes for a layer are its weights, no more and no fewer."""
     try:
         return {variable.path for variable in tree_of(layer).variables()} == set(layer.weights)
-    except MALFORMED:
+    except (*MALFORMED, IrconvError):
         return False
 
 

@@ -6,7 +6,7 @@ is spread out), numbers in the place of tensors as constants, everything else as
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from irconv.codec import NumbersOf
@@ -69,7 +69,11 @@ def place(builder: Builder, layer: KerasLayer) -> list[Outputs]:
         tensors = [value for key, value in given.items() if key not in settings]
         if kind == "GetItem" and not isinstance(settings.get("key"), list):
             settings["key"] = [settings.get("key")]
-        made.append(add(builder, layer, call.index, kind, tensors, config | settings))
+        if kind in WRITTEN_OUT:
+            made.append(WRITTEN_OUT[kind](Written(builder, layer, call.index), tensors, config | settings))
+            continue
+        results = call.results if kind == "Unstack" and not config.get("num") else 0
+        made.append(add(builder, layer, call.index, kind, tensors, config | settings, results=results))
     return made
 
 
@@ -104,6 +108,28 @@ def add(
     outputs = tuple(value_name(result, call, i) for i in range(results or _count(kind, settings)))
     builder.use(name, inputs, outputs)
     return outputs
+
+
+class Written:
+    """The operators of one call of an operator that is written out by others."""
+
+    def __init__(self, builder: Builder, layer: KerasLayer, call: int) -> None:
+        self.builder, self.layer, self.call, self.count = builder, layer, call, 0
+
+    def __call__(self, kind: str, *tensors: Any, **settings: Any) -> Value:
+        """The one result of a step."""
+        self.count += 1
+        (made,) = add(self.builder, self.layer, self.call, kind, tensors, settings, f"{kind.lower()}{self.count}")
+        return made
+
+    def ends(self, kind: str, *tensors: Any, **settings: Any) -> Outputs:
+        """The last step, which gives what the operator gives."""
+        return add(self.builder, self.layer, self.call, kind, tensors, settings)
+
+    def refuse(self, what: str) -> Outputs:
+        """Say that a form is not read."""
+        self.builder.problem(self.layer.name, what)
+        return (Value(""),)
 
 
 def _divide_no_nan(builder: Builder, layer: KerasLayer, call: int, tensors: Sequence[Any], part: str) -> Outputs:
@@ -146,6 +172,86 @@ def _numbers(setting: Any) -> Any:
     if isinstance(setting, Mapping):
         return {key: _numbers(part) for key, part in setting.items()}
     return [_numbers(part) for part in setting] if isinstance(setting, list) else setting
+
+
+def _nan_to_num(o: Written, tensors: Sequence[Any], settings: Mapping[str, Any]) -> Outputs:
+    """Infinities become the largest number of float32 unless another is said."""
+    (x,), high, low = tensors, settings.get("posinf"), settings.get("neginf")
+    kept = o("Where", o("Isnan", x), float(settings.get("nan") or 0.0), x)
+    kept = o("Where", o("Greater", kept, _LARGEST), _LARGEST if high is None else float(high), kept)
+    return o.ends("Where", o("Less", kept, -_LARGEST), -_LARGEST if low is None else float(low), kept)
+
+
+def _log_add_exp(o: Written, tensors: Sequence[Any], _: Mapping[str, Any]) -> Outputs:
+    """``max(x, y) + log(1 + exp(-|x - y|))``."""
+    x, y = tensors
+    apart = o("Negative", o("Absolute", o("Subtract", x, y)))
+    return o.ends("Add", o("Maximum", x, y), o("Log1p", o("Exp", apart)))
+
+
+def _norm(o: Written, tensors: Sequence[Any], settings: Mapping[str, Any]) -> Outputs:
+    """Of vectors along an axis, of order 2, 1, infinity or another; of matrices of order ``fro``."""
+    (x,), order, axis = tensors, settings.get("ord"), settings.get("axis")
+    keep = {"axis": axis, "keepdims": bool(settings.get("keepdims", False))}
+    several = axis is None or (isinstance(axis, list | tuple) and len(axis) > 1)
+    if order in (None, "fro") or (order == 2 and not several):
+        return o.ends("Sqrt", o("Sum", o("Square", x), **keep))
+    if several or isinstance(order, str):
+        return o.refuse(f"is a norm of order {order} of matrices, which irconv does not read")
+    if order in (float("inf"), float("-inf"), "inf"):
+        return o.ends("Max" if order != float("-inf") else "Min", o("Absolute", x), **keep)
+    if order == 1:
+        return o.ends("Sum", o("Absolute", x), **keep)
+    if order == 0:
+        return o.refuse("counts elements by a norm of order 0, which irconv does not read")
+    return o.ends("Power", o("Sum", o("Power", o("Absolute", x), float(order)), **keep), 1 / float(order))
+
+
+def _weighted(o: Written, tensors: Sequence[Any], settings: Mapping[str, Any]) -> Outputs:
+    """``average``: a mean, by weights along one axis where there are some."""
+    x, weights = (*tensors, None)[:2]
+    axis = settings.get("axis")
+    if weights is None:
+        return o.ends("Mean", x, axis=axis, keepdims=False)
+    if isinstance(weights, Value) or axis not in (-1,):
+        return o.refuse("weighs elements along another axis than the last, or by computed weights")
+    return o.ends("Divide", o("Sum", o("Multiply", x, weights), axis=axis), float(sum(leaves(weights))))
+
+
+def _chosen(o: Written, tensors: Sequence[Any], settings: Mapping[str, Any]) -> Outputs:
+    """``select``: the value of the first condition that holds."""
+    count, default = len(tensors) // 2, tensors[-1]
+    conditions, values = _listed(tensors[0]), _listed(tensors[1])
+    if len(tensors) > 3 or len(conditions) != len(values):
+        conditions, values = list(tensors[:count]), list(tensors[count : 2 * count])
+    made = default
+    for condition, value in reversed(list(zip(conditions, values, strict=True))[1:]):
+        made = o("Where", condition, value, made)
+    return o.ends("Where", conditions[0], values[0], made)
+
+
+def _listed(given: Any) -> list[Any]:
+    return list(given) if isinstance(given, list | tuple) else [given]
+
+
+def _grey(o: Written, tensors: Sequence[Any], settings: Mapping[str, Any]) -> Outputs:
+    """``image.rgb_to_grayscale``: 0.2989 red, 0.587 green and 0.114 blue."""
+    if settings.get("data_format") not in (None, "channels_last"):
+        return o.refuse("takes images with their channels first, which irconv does not read here")
+    return o.ends("Sum", o("Multiply", tensors[0], [0.2989, 0.587, 0.114]), axis=-1, keepdims=True)
+
+
+_LARGEST = 3.4028234663852886e38
+"""The largest float32 number."""
+WRITTEN_OUT: Mapping[str, Callable[[Written, Sequence[Any], Mapping[str, Any]], Outputs]] = {
+    "NanToNum": _nan_to_num,
+    "Logaddexp": _log_add_exp,
+    "Norm": _norm,
+    "Average": _weighted,
+    "Select": _chosen,
+    "RGBToGrayscale": _grey,
+}
+"""Operators that others make up -> how."""
 
 
 def _count(kind: str, settings: Mapping[str, Any]) -> int:
