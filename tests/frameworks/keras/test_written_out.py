@@ -47,7 +47,7 @@ def test_it_is_read_as_keras_computes_it(name: str, suffix: str, tmp_path: Path)
     model.set_weights([rng.standard_normal(weight.shape).astype(weight.dtype) for weight in model.get_weights()])
     model.save(tmp_path / f"m{suffix}")
     feeds = [rng.standard_normal((2, *shape)).astype(np.float32) for shape in shapes]
-    made = model(feeds if len(feeds) > 1 else feeds[0])
+    made = model(feeds)
     wanted = [np.asarray(value) for value in (made if isinstance(made, list | tuple) else [made])]
     got = list(irconv.run(tmp_path / f"m{suffix}", feeds).values())
     assert len(got) == len(wanted)
