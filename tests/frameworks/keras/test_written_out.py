@@ -36,6 +36,7 @@ CASES: dict[str, tuple[Callable[..., Any], tuple[tuple[int, ...], ...]]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize("name", CASES)
 def test_it_is_read_as_keras_computes_it(name: str, suffix: str, tmp_path: Path) -> None:
