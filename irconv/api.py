@@ -134,9 +134,10 @@ def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
         from irconv.passes import given_sizes
 
         bundle = given_sizes.run(bundle, options.input_shape)
-    from irconv.ir.inference import check_types
+    from irconv.ir.inference import check_sizes, check_types
 
     check_types(bundle)
+    check_sizes(bundle)
     if bundle.graph is not None and not bundle.graph.outputs:
         raise DamagedFile(f"{path}: model", "expected at least one output, got none")
     if reader.naive:

@@ -115,7 +115,7 @@ def _read_as(network: Network, other: Network) -> Network:
 
 def _as_matrix(unit: Unit) -> tuple[Unit, ...]:
     """A convolution as the matrix that it is where its window has one element, or is as large as its image."""
-    if unit.family != KERNEL or unit.kind == "ConvTranspose":
+    if unit.family != KERNEL or unit.kind == "ConvTranspose" or "kernel" not in unit.parts:
         return ()
     kernel = unit.parts["kernel"]
     window = " ".join(f"k{axis}" for axis in range(len(unit.core) - 2))

@@ -5,7 +5,9 @@ from __future__ import annotations
 from irconv.errors import Problems
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph
-from irconv.ir.layers.base import ValueType
+from irconv.ir.layers.base import ValueType, size_fields, symbols_in
+from irconv.ir.layers.control import Scan
+from irconv.ir.shapes import symbols
 
 _KEPT = "_types"
 """Where a bundle keeps them, beside its fields: `dataclasses.replace` takes the fields alone."""
@@ -46,6 +48,24 @@ def inferred(bundle: Bundle, graph: Graph) -> dict[str, ValueType]:
         types |= {value: results[slot] for slot, value in node.outputs.items()}
     problems.raise_any()
     return types
+
+
+def check_sizes(bundle: Bundle) -> None:
+    """Raise `Refused` naming every layer with a setting that depends on a size which nothing in the model has."""
+    graph = bundle.graph
+    if graph is None:
+        return
+    bodies = [layer.body for layer in bundle.layers.values() if isinstance(layer, Scan)]
+    ports = [port for one in (graph, *bodies) for port in one.inputs]
+    known = {symbol for port in ports for size in port.shape for symbol in symbols(size)}
+    problems = Problems()
+    for layer in bundle.layers.values():
+        known |= symbols_in(layer, layer.MAKES)
+    for name, layer in bundle.layers.items():
+        if missing := symbols_in(layer, size_fields(type(layer))) - known:
+            what = f"depends on the size {', '.join(sorted(missing))}, which nothing in the model has"
+            problems.add(f"layer {name} ({layer.type})", what)
+    problems.raise_any()
 
 
 def check_types(bundle: Bundle) -> None:

@@ -237,10 +237,14 @@ def may_agree(left: Shape, right: Shape) -> bool:
 
 
 def symbols(dimension: Dimension) -> set[str]:
-    """The symbols a dimension depends on."""
+    """The symbols a dimension depends on. Raises `ValueError` for text that is none."""
     if isinstance(dimension, int):
         return set()
-    return {node.id for node in ast.walk(ast.parse(dimension, mode="eval")) if isinstance(node, ast.Name)}
+    try:
+        found = ast.parse(dimension, mode="eval")
+    except SyntaxError as error:
+        raise ValueError(f"{dimension!r} is not a dimension") from error
+    return {node.id for node in ast.walk(found) if isinstance(node, ast.Name)}
 
 
 def _product(values: Iterable[int]) -> int:

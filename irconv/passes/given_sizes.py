@@ -8,15 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
-from types import UnionType
-from typing import Any, Union, get_args, get_origin
+from typing import Any
 
 from irconv.errors import MissingFact, Problems
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer
+from irconv.ir.layers.base import Layer, size_fields
 from irconv.ir.layers.control import Scan
 from irconv.ir.shapes import Dimension, Shape, substituted
 from irconv.layout import letter_order
@@ -95,7 +93,7 @@ def _port(port: Port, given: Mapping[str, Dimension]) -> Port:
 
 
 def _layer(layer: Layer, given: Mapping[str, Dimension]) -> Layer:
-    update: dict[str, Any] = {name: _sized(getattr(layer, name), given) for name in _sizes_of(type(layer))}
+    update: dict[str, Any] = {name: _sized(getattr(layer, name), given) for name in size_fields(type(layer))}
     if isinstance(layer, Scan):
         update["body"] = _body(layer.body, given)
     return layer.model_copy(update=update) if update else layer
@@ -110,17 +108,3 @@ def _sized(value: Any, given: Mapping[str, Dimension]) -> Any:
     if isinstance(value, tuple):
         return tuple(_sized(item, given) for item in value)
     return substituted(value, given) if isinstance(value, str) else value
-
-
-@cache
-def _sizes_of(kind: type[Layer]) -> tuple[str, ...]:
-    """The settings of a type of layer that state sizes."""
-    return tuple(name for name, field in kind.model_fields.items() if _states_sizes(field.annotation))
-
-
-def _states_sizes(annotation: Any) -> bool:
-    """Whether a type is that of a size, or of sizes in tuples."""
-    parts = get_args(annotation)
-    if get_origin(annotation) in (Union, UnionType):
-        return {int, str} <= set(parts) <= {int, str, type(None)} or any(map(_states_sizes, parts))
-    return get_origin(annotation) is tuple and any(map(_states_sizes, parts))

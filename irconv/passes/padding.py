@@ -18,6 +18,7 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool, MaxPool
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.tensor_ops import Constant, Mul, Pad, SamePad
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
 from irconv.ir.manifest import TensorRecord
@@ -148,7 +149,10 @@ class _Padding:
         counted = node.model_copy(update={"outputs": {"y": f"{result}.counted"}})
         pad = Pad(pads=((0, 0), (0, 0), *padding), mode="constant", value=0.0)
         self._in_front(counted, layer, pad)
-        factor = _window_factors(sizes, layer, padding)
+        try:
+            factor = _window_factors(sizes, layer, padding)
+        except ValueError as error:
+            raise Refused(f"layer {node.layer} ({layer.type})", str(error)) from error
         key = f"{result}.correction"
         record = TensorRecord(
             role="constant",
@@ -173,6 +177,8 @@ class _Padding:
 def _window_factors(sizes: tuple[int, ...], layer: AveragePool, padding: ExplicitPadding) -> npt.NDArray[np.float32]:
     """Window size over the number of elements inside the input, for each window; shape (1, 1, \\*outputs)."""
     factor = np.ones((), np.float64)
+    counts = window_outputs(sizes, layer.kernel, layer.stride, (1,) * len(sizes), padding, layer.ceil_mode)
+    written_out(float(prod(static(counts) or ())), f"the number of elements in each window of {sizes}")
     for size, kernel, stride, (before, after) in zip(sizes, layer.kernel, layer.stride, padding, strict=True):
         (outputs,) = window_outputs((size,), (kernel,), (stride,), (1,), ((before, after),), layer.ceil_mode)
         starts = np.arange(int(outputs)) * stride - before

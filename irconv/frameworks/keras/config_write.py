@@ -193,6 +193,8 @@ class _Writer:
         )
         if len(dtypes) != 1 or dtypes - graph_ops.TYPES.keys() or (constant and dtypes - {*graph_ops.CONSTANTS}):
             raise Unsayable(f"{self.dialect} takes float32 constants in a {kind}, got {', '.join(sorted(dtypes))}")
+        if kind == "Cast" and layer.config["dtype"] not in graph_ops.TYPES:
+            raise Unsayable(f"{self.dialect} casts to {', '.join(graph_ops.TYPES)}, got {layer.config['dtype']}")
         arguments = [list(map(_given, part)) if isinstance(part, list) else _given(part) for part in call.arguments]
         (dtype,) = dtypes
         places = next((self.types[value].dtype for value in values_in(list(others))), "int32")

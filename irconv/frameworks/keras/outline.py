@@ -100,7 +100,8 @@ class _Maker:
             narrow = partial(self._narrow, scope=use.scope)
             layer.calls.append(attention_calls.call(layer, given, outputs, use.scope, narrow))
             return
-        if native.type in MERGES and not self._merges(native, given):
+        several = len(given) > 2 and native.type in _OPERATORS.values() and native.type not in _LISTED
+        if several or (native.type in MERGES and not self._merges(native, given)):
             self._operators(native, use, given, outputs)
             return
         if native.type == "ops.Add":
@@ -165,7 +166,7 @@ class _Maker:
 
     def _operators(self, native: Native, use: NativeUse, given: Sequence[Argument], outputs: tuple[Value, ...]) -> None:
         """A merge as operators on two values, or on a list where the operator takes one."""
-        kind, (result,) = _OPERATORS[native.type], outputs
+        kind, (result,) = _OPERATORS.get(native.type, native.type), outputs
         if kind in _LISTED:
             made = Outlined(kind, str(result), {"axis": native.config["axis"]}, {}, origin=native.origin)
             made.calls.append(Call([list(given)], outputs, scope=use.scope))

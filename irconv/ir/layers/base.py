@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, NamedTuple
+from functools import cache
+from types import UnionType
+from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
@@ -239,6 +241,20 @@ def symbols_in(layer: Layer, fields: Sequence[str]) -> set[str]:
         return symbols(value) if isinstance(value, str) else set()
 
     return within(tuple(getattr(layer, name) for name in fields))
+
+
+@cache
+def size_fields(kind: type[Layer]) -> tuple[str, ...]:
+    """The settings of a type of layer that state sizes."""
+    return tuple(name for name, field in kind.model_fields.items() if _states_sizes(field.annotation))
+
+
+def _states_sizes(annotation: Any) -> bool:
+    """Whether a type is that of a size, or of sizes in tuples."""
+    parts = get_args(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        return {int, str} <= set(parts) <= {int, str, type(None)} or any(map(_states_sizes, parts))
+    return get_origin(annotation) is tuple and any(map(_states_sizes, parts))
 
 
 def broadcast(shapes: Sequence[Shape]) -> Shape:

@@ -136,6 +136,8 @@ class ModelReader:
     def _input(self, port: Any, fixed: dict[str, Any]) -> None:
         where = f"{self.where}: input {port.name}"
         with self.importer.reading(where, (port.name,)):
+            if not port.name:
+                raise DamagedFile(where, "has no name")
             if port.type.WhichOneof("value") != "tensor_type":
                 raise Refused(where, f"expected a tensor, got {port.type.WhichOneof('value')}")
             kind = port.type.tensor_type
