@@ -1,4 +1,4 @@
-"""``python theano_networks.py FOLDER [NAME...]``, under Python 3.7 with Theano 1.0.5 and Keras 2.2.4: networks of Theano.
+"""``python theano_networks.py FOLDER [NAME...]``, under Python 3.7 with Theano 1.0.5 and Keras 2.2.4: networks.
 
 Each is saved as ``NAME.h5``, with an input and what Theano made of it in ``NAME.npz``. BERT's attention and layer norms
 Keras 2.2.4 does not have, so it has no source here.
