@@ -57,6 +57,9 @@ _LITERAL = 64
 """Constants of up to so many elements stand in the manifest."""
 
 
+_MOST_ELEMENTS = 1 << 58
+
+
 class Unknown(Exception):
     """A value was asked for that an op which could not be read would have made."""
 
@@ -580,6 +583,8 @@ class Importer:
             if why := layer.unlike(given):
                 raise ValueError(why)
             results = layer.infer(given)
+            if large := [found.shape for found in results.values() if _is_beyond_measure(found)]:
+                raise ValueError(f"a result of shape {large[0]} has more elements than any memory")
         except (ValueError, IndexError, KeyError) as error:
             self._unknown |= set(node.outputs.values())
             self.problems.add(where, f"its inputs do not fit: {error}")
@@ -690,3 +695,8 @@ def _malformed(error: Exception) -> str:
     if isinstance(error, ValidationError):
         return reasons(error)
     return f"expected the settings its framework writes, but something is missing or of another kind: {error!r}"
+
+
+def _is_beyond_measure(found: ValueType) -> bool:
+    """Whether no processor could count the bytes of a value."""
+    return prod(size for size in found.shape if isinstance(size, int)) > _MOST_ELEMENTS

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import frexp
 from typing import Any
 
 TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", "bool": "DT_BOOL", "float64": "DT_DOUBLE",
@@ -151,6 +152,24 @@ def typed(kind: str, arguments: Sequence[Any]) -> tuple[Sequence[Any], Sequence[
     return same, [part for part in arguments if not any(part is other for other in same)]
 
 
+def _is_turned_over(divisor: Any) -> bool:
+    """Whether TensorFlow's optimiser would multiply by the reciprocal of a constant, which is another number.
+
+    It does so where the op is a ``RealDiv``; ``DivNoNan`` is the same where no divisor is 0. That of a power of two is
+    exact.
+    """
+    numbers = list(_flattened(divisor))
+    return all(numbers) and any(abs(frexp(number)[0]) != 0.5 for number in numbers)
+
+
+def _flattened(value: Any) -> Iterator[float]:
+    if isinstance(value, list | tuple):
+        for part in value:
+            yield from _flattened(part)
+    elif isinstance(value, int | float):
+        yield float(value)
+
+
 def node(
     kind: str,
     config: Mapping[str, Any],
@@ -174,6 +193,7 @@ def node(
     named = [f"{name}/{i}" if str(i) in constants else f"input_{i}" for i in range(len(every))]
     types = {op.type_of: dtypes[0], op.indices: dtypes[1]}
     attributes = {**{key: {"type": TYPES[dtype]} for key, dtype in types.items() if key}, **attributes}
-    definition = {"name": name, "op": op.name, "input": named, "attr": attributes}
+    exact = op.name == "RealDiv" and dtypes[0] in ("float32", "float64") and _is_turned_over(constants.get("1"))
+    definition = {"name": name, "op": "DivNoNan" if exact else op.name, "input": named, "attr": attributes}
     values = [part for i, part in enumerate(every) if str(i) not in constants]
     return {"name": name, "trainable": True, "dtype": None, "node_def": definition, "constants": constants}, values

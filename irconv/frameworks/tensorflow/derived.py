@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -137,8 +136,7 @@ class _Maker:
 
     def laid(self, held: _Held, changes: Sequence[Relayout]) -> _Held:
         """A value with its layout changed."""
-        change = reduce(lambda a, b: a if a is None else a.then(b), changes[1:], changes[0]) if changes else None
-        for step in [change] if change is not None else changes:
+        for step in _composed(changes):
             if step.is_identity and step.source_shape == step.shape:
                 continue
             if step.atoms == step.source_shape and step == _turn(step.atoms, step.permutation):
@@ -186,6 +184,14 @@ class _Maker:
 
     def _constant(self, what: str, array: Any) -> str:
         return self.emitter.constant(f"{self.name}/{what}", LazyTensor.of(np.asarray(array)))
+
+
+def _composed(changes: Sequence[Relayout]) -> Sequence[Relayout]:
+    """Changes as one, where their axes allow it."""
+    whole: Relayout | None = None
+    for number, change in enumerate(changes):
+        whole = change if number == 0 else whole.then(change) if whole is not None else None
+    return changes if whole is None else [whole]
 
 
 def _same(shape: Sequence[int]) -> tuple[int, ...]:

@@ -23,6 +23,7 @@ from irconv.vocabularies.tensorflow.rows import RESULTS
 
 _SMALL = 1 << 16
 """Bytes up to which a tensor that training never changes is a constant of the graph."""
+_SELECTIONS = ("Where", "UniqueWithCountsV2", "NonMaxSuppressionV3")
 _TURNED = {("MatMul", "b"): "transpose_b", ("BatchMatMulV2", "b"): "adj_y"}
 """(Operation, input) -> its attribute for a factor that lies turned."""
 
@@ -105,6 +106,8 @@ class Emitter:
                 self.made.values[use.outputs[0]] = self._transposed(value, turned, weight, name) if turned else value
             elif use.layer in self.model.bodies:
                 self._loop(use, native)
+            elif native.type in _SELECTIONS:
+                self._selection(use, native)
             else:
                 self._node(use, native)
 
@@ -113,6 +116,12 @@ class Emitter:
         from irconv.frameworks.tensorflow.loops import add_loop  # whose bodies are emitted here
 
         add_loop(self, use, native, self._loop_name(use, native))
+
+    def _selection(self, use: NativeUse, native: Native) -> None:
+        """A layer that counts; see `irconv.frameworks.tensorflow.selection`."""
+        from irconv.frameworks.tensorflow.selection import add_selection  # which adds nodes here
+
+        add_selection(self, use, native, self._loop_name(use, native))
 
     def _loop_name(self, use: NativeUse, native: Native) -> str:
         return self.naming.inner(use, native)

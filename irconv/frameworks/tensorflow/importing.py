@@ -22,6 +22,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer, Origin, ValueType
+from irconv.ir.layers.ranges import written_out
 from irconv.ir.manifest import Fact, SourceRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
@@ -287,7 +288,9 @@ class GraphReader:
     def _outputs(self, node: NodeDef) -> int:
         for attribute in ("num_split", "num"):
             if isinstance(node.attrs.get(attribute), int):
-                return int(node.attrs[attribute])
+                count = int(node.attrs[attribute])
+                written_out(count, f"{attribute} of {node.name}")
+                return count
         return 2 if node.op == "TopKV2" else 1
 
     def origin(self, node: NodeDef) -> Origin:

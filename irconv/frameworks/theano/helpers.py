@@ -103,14 +103,14 @@ def dot(left, right):
     """The product of the matrices in the last two axes; the axes before them are the same on both sides."""
     if right.ndim <= 2:
         return T.dot(left, right)
-    outer = [left.shape[i] for i in range(left.ndim - 2)]
+    rank, outer = left.ndim, [left.shape[i] for i in range(left.ndim - 2)]
     m, k, n = left.shape[left.ndim - 2], left.shape[left.ndim - 1], right.shape[right.ndim - 1]
     left, right = left.reshape((-1, m, k), ndim=3), right.reshape((-1, k, n), ndim=3)
     if theano.config.blas.ldflags:
         product = T.batched_dot(left, right)
     else:  # whose C code needs a BLAS
         product = (left.dimshuffle(0, 1, 2, "x") * right.dimshuffle(0, "x", 1, 2)).sum(axis=2)
-    return product.reshape(outer + [m, n], ndim=left.ndim)
+    return product.reshape(outer + [m, n], ndim=rank)
 '''
 
 _SCAN = '''

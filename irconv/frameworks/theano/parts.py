@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 from irconv.ir.layers.base import Decomposition, Layer, LiteralOperand, Step, ValueType
 from irconv.ir.layers.formula import Formula
-from irconv.ir.layers.patches import SpaceToDepth
+from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.shape_ops import Range
 from irconv.ir.layers.slicing import Select, Slice, Split, Unstack
-from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
+from irconv.ir.layers.tensor_ops import Concat, Constant, Pad, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Size
 from irconv.passes.interpolation import by_matrices
 
@@ -85,7 +85,69 @@ def _blocks(layer: SpaceToDepth, given: _Given) -> Decomposition | None:
     return f.ends(Reshape(shape=(n, channels, high, wide)), f(Transpose(permutation=order), cut))
 
 
+def _padded(layer: Pad, given: _Given) -> Decomposition | None:
+    """What stands at the ends, joined to the value, axis after axis; as it is said by `Pad`."""
+    if layer.mode == "constant":
+        return None
+    f, value = Formula(layer, given), "x"
+    padded = [axis for axis, pair in enumerate(layer.pads) if pair != (0, 0)]
+    for axis in padded:
+        before, after = layer.pads[axis]
+        if not isinstance(before, int) or not isinstance(after, int) or before < 0 or after < 0:
+            return None
+        cuts = [*_before(layer.mode, before), None, *_after(layer.mode, after)]
+        pieces = [
+            value if cut is None else f(Slice(axes=(axis,), starts=cut[:1], ends=cut[1:2], steps=cut[2:]), value)
+            for cut in cuts
+        ]
+        if axis == padded[-1]:
+            return f.ends(Concat(axis=axis), *pieces)
+        value = f(Concat(axis=axis), *pieces)
+    return None
+
+
+_Cut: TypeAlias = tuple[int, int | None, int]
+"""Start, end and step of a slice."""
+
+
+def _before(mode: str, count: int) -> list[Any]:
+    """The slices that stand before a value."""
+    cuts: Mapping[str, Sequence[_Cut]] = {
+        "edge": [(0, 1, 1)] * count,
+        "reflect": [(count, 0, -1)],
+        "symmetric": [(count - 1, None, -1)],
+        "wrap": [(-count, None, 1)],
+    }
+    return list(cuts[mode]) if count else []
+
+
+def _after(mode: str, count: int) -> list[Any]:
+    """The slices that stand behind a value."""
+    cuts: Mapping[str, Sequence[_Cut]] = {
+        "edge": [(-1, None, 1)] * count,
+        "reflect": [(-2, -2 - count, -1)],
+        "symmetric": [(-1, -1 - count, -1)],
+        "wrap": [(0, count, 1)],
+    }
+    return list(cuts[mode]) if count else []
+
+
+def _to_space(layer: DepthToSpace, given: _Given) -> Decomposition | None:
+    """The channels of a block on axes of their own, turned behind the axes that they spread over."""
+    n, _, h, w = given["x"].shape
+    depth, rows, columns = layer.infer(given)["y"].shape[1:]
+    blocks, order = (layer.block, layer.block), (0, 3, 4, 1, 5, 2)
+    apart: tuple[Dimension, ...] = (n, *blocks, depth, h, w)
+    if layer.mode == "CRD":
+        apart, order = (n, depth, *blocks, h, w), (0, 1, 4, 2, 5, 3)
+    f = Formula(layer, given)
+    turned = f(Transpose(permutation=order), f(Reshape(shape=apart), "x"))
+    return f.ends(Reshape(shape=(n, depth, rows, columns)), turned)
+
+
 _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
+    DepthToSpace: _to_space,
+    Pad: _padded,
     Range: _numbers,
     Resize: _resize,
     SpaceToDepth: _blocks,

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from irconv.codec import Table
-from irconv.vocabularies.tensorflow import elementwise, indexing, loops, reductions, shapes, windows
+from irconv.vocabularies.tensorflow import elementwise, indexing, loops, reductions, selection, shapes, windows
 from irconv.vocabularies.tensorflow.defaults import DEFAULTS
 
 __all__ = ["DEFAULTS", "TABLE"]
 
 TABLE = Table(
     "TensorFlow",
-    [*elementwise.CODECS, *windows.CODECS, *reductions.CODECS, *shapes.CODECS, *indexing.CODECS, *loops.CODECS],
+    [
+        *elementwise.CODECS,
+        *windows.CODECS,
+        *reductions.CODECS,
+        *shapes.CODECS,
+        *indexing.CODECS,
+        *selection.CODECS,
+        *loops.CODECS,
+    ],
 )

@@ -41,6 +41,12 @@ _OPERATIONS: Mapping[tuple[str, ...], str] = {
     ("handle",): "TensorListReserve",
     ("tensor",): "TensorListStack",
     ("values", "indices"): "TopKV2",
+    ("index",): "Where",
+    ("y", "idx"): "Unique UniqueV2",
+    ("y", "idx", "count"): "UniqueWithCounts UniqueWithCountsV2",
+    ("selected_indices",): "NonMaxSuppression NonMaxSuppressionV2 NonMaxSuppressionV3",
+    ("selected_indices", "valid_outputs"): "NonMaxSuppressionV4",
+    ("selected_indices", "selected_scores", "valid_outputs"): "NonMaxSuppressionV5",
     ("resource",): "VarHandleOp",
 }
 

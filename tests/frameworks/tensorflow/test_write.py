@@ -67,8 +67,8 @@ def test_weights_that_keras_saved_in_tensorflows_format_are_written_under_their_
 
 
 def test_other_frameworks_weights_are_refused_by_name(tmp_path: Path) -> None:
-    source = next(case for case in LENET_WEIGHTS if case.file.suffix == ".h5")
-    text = rejection(lambda: irconv.convert(source.file, tmp_path / "m.ckpt"), Refused)
+    source = next(case for case in LENET_WEIGHTS if case.model.suffix == ".h5")
+    text = rejection(lambda: irconv.convert(source.model, tmp_path / "m.ckpt"), Refused)
     assert "holds weights without a graph, so that their axes are not known" in text
 
 

@@ -29,7 +29,6 @@ REFUSED: dict[str, tuple[int, str]] = {
     "ArgMax": (1, "can only be written with"),
     "ArgMin": (1, "can only be written with"),
     "AveragePool": (6, "(AveragePool): "),
-    "Compress": (2, "TensorFlow has no layer for it"),
     "Conv": (1, "its padding theano_half depends on the input's size"),
     "CountUp": (2, "TensorFlow has no layer for it"),
     "DFT": (4, "TensorFlow has no layer for it"),
@@ -40,13 +39,11 @@ REFUSED: dict[str, tuple[int, str]] = {
     "LpPool": (5, "Pool): "),
     "MaxPool": (5, "(MaxPool): "),
     "MaxPoolWithIndices": (4, "(MaxPoolWithIndices): TensorFlow has no layer for it"),
-    "NonMaxSuppression": (3, "TensorFlow has no layer for it"),
-    "NonZero": (3, "TensorFlow has no layer for it"),
     "ReduceAlong": (13, "TensorFlow has no layer for it"),
     "Resize": (8, "(Resize): "),
     "ScatterElements": (3, "can only be written with reduction='none'"),
     "ScatterND": (2, "can only be written with reduction='none'"),
-    "Unique": (3, "TensorFlow has no layer for it"),
+    "Unique": (1, "TensorFlow has no layer for it"),
 }
 GOLDEN_REFUSED = {
     "ops_images": "layer resize_3 (Resize): can only be written with exclude_outside=False, got True.",

@@ -135,6 +135,8 @@ class Written:
 def _divide_no_nan(builder: Builder, layer: KerasLayer, call: int, tensors: Sequence[Any], part: str) -> Outputs:
     """``x / y``, and 0 where y is 0."""
     x, y = tensors
+    if isinstance(y, int | float) and y:
+        return add(builder, layer, call, "TrueDivide", (x, y), {}, part)
     step = f"{part}." if part else ""
     (nothing,) = add(builder, layer, call, "Equal", (y, 0.0), {}, f"{step}nothing")
     (quotient,) = add(builder, layer, call, "TrueDivide", (x, y), {}, f"{step}quotient")

@@ -15,6 +15,7 @@ from irconv.frameworks.tensorflow.ops import (
     plain,
     products,
     recurrent,
+    selection,
     shapes,
     windows,
 )
@@ -32,6 +33,7 @@ HANDLERS: Mapping[str, Handler] = {
     **loops.HANDLERS,
     **parts.HANDLERS,
     **recurrent.HANDLERS,
+    **selection.HANDLERS,
 }
 NEEDS: Mapping[str, Needs] = {
     **plain.NEEDS,
