@@ -36,7 +36,8 @@ _NUMBERS = {"rtol": 1e-3, "atol": 1e-4, "equal_nan": True}  # the suite's own
 _ABOUT = """# ONNX's backend suite
 
 Printed by `make onnx-suite`: the cases of onnx {onnx}'s backend suite that onnxruntime {onnxruntime} runs as they say,
-each read into the bundle and written again. ONNX runs in onnxruntime, PyTorch source in PyTorch, `.keras` in Keras 3.
+each read into the bundle and written again. ONNX runs in onnxruntime, PyTorch source in PyTorch, `.keras` (written with
+`--io source`) in Keras 3.
 
 *right*: the outputs are those that the suite states. *refused*: irconv says by name what it does not carry over, and
 writes nothing. What else there is would be *wrong* or *failed*.

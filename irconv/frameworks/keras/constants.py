@@ -24,7 +24,7 @@ from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.shape_ops import Range, Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Mul, Reshape, Transpose
 from irconv.ir.shapes import static
-from irconv.layout import Array
+from irconv.layout import Array, turned
 from irconv.passes import fold_constants
 
 _Rule = Callable[[Any, list[Array]], Array]
@@ -64,7 +64,7 @@ def _value(part: Bundle, makers: Mapping[str, Node], value: str, parameters: boo
     if rule is not None:
         return rule(layer, given)
     held = {role: _held(part, operand, parameters) for role, operand in layer.operands.items()}
-    return np.asarray(given[0] @ held["kernel"].T + held.get("bias", 0), given[0].dtype)
+    return np.asarray(given[0] @ turned(held["kernel"], (1, 0)) + held.get("bias", 0), given[0].dtype)
 
 
 def _held(part: Bundle, operand: StoredOperand | LiteralOperand, parameters: bool) -> Array:
@@ -110,7 +110,7 @@ _RULES: Mapping[type[Any], _Rule] = {
     Sin: lambda _, given: np.sin(given[0]),
     Squeeze: lambda layer, given: np.squeeze(given[0], layer.axes),
     Tanh: lambda _, given: np.tanh(given[0]),
-    Transpose: lambda layer, given: given[0].transpose(layer.permutation),
+    Transpose: lambda layer, given: turned(given[0], layer.permutation),
     Unsqueeze: lambda layer, given: np.expand_dims(given[0], layer.axes),
     Cast: lambda layer, given: given[0].astype(numpy_dtype(layer.dtype)),
     Div: _of_two(np.divide),

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from irconv.frameworks.keras import constants
+from irconv.frameworks.keras.counting import with_sums
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.lengths import as_masks
 from irconv.frameworks.keras.lower_layers import with_old_gates, with_places, with_scales, with_variances
@@ -50,6 +51,7 @@ def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     bundle = laid_out(bundle, grouped="groups" in (dialect.arguments("Conv2D") or ()))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
     bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
+    bundle = with_sums(bundle) if dialect.is_keras_3 else bundle
     if bundle.graph is not None and bodies.scans(bundle.layers, bundle.graph):
         bundle = decompose.run(unroll_scans.run(bundle), _fits(dialect), split)
         bundle = constants.fold(bundle, parameters=True)

@@ -33,6 +33,17 @@ def value_info(port: Port, name: str = "") -> Any:
     return info
 
 
+def inner_values(model: NativeModel, natives: Mapping[str, Native], names: Names) -> Iterator[Any]:
+    """What is known of the values between inputs and outputs, which viewers show: element types and shapes."""
+    outputs = {port.value for port in model.outputs}
+    for use in model.uses:
+        for value in use.outputs:
+            found = model.types.get(value)
+            if value and found is not None and value not in outputs and natives[use.layer].type != "Constant":
+                element = helper.np_dtype_to_tensor_dtype(numpy_dtype(found.dtype))
+                yield helper.make_tensor_value_info(names.get(value, value), element, list(found.shape))
+
+
 def _constants(model: NativeModel, natives: Mapping[str, Native], initializers: Names) -> dict[str, str]:
     uses = [use for use in model.uses if natives[use.layer].type == "Constant"]
     return {use.outputs[0]: initializers[f"{use.layer}.value"] for use in uses}
@@ -73,4 +84,5 @@ def _body(model: NativeModel, natives: Mapping[str, Native], outer: Names, prefi
             body.append(helper.make_node("Identity", [names[port.value]], [name], name))
         outputs.append(value_info(port, name))
     inputs = [value_info(port, own[port.value]) for port in model.inputs]
-    return helper.make_graph(body, prefix.rstrip("/"), inputs, outputs)
+    inner = [info for info in inner_values(model, natives, names) if info.name not in {out.name for out in outputs}]
+    return helper.make_graph(body, prefix.rstrip("/"), inputs, outputs, value_info=inner)

@@ -14,7 +14,7 @@ from irconv.containers.files import OutputFile, Progress, write_tensors
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks.onnx.lower import lower
-from irconv.frameworks.onnx.nodes import nodes, value_info
+from irconv.frameworks.onnx.nodes import inner_values, nodes, value_info
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE
 from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
@@ -94,6 +94,7 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
         _name(bundle),
         [value_info(port) for port in native.inputs],
         [value_info(port) for port in native.outputs],
+        value_info=list(inner_values(native, native.layers, renamed)),
     )
     version = opset or needed
     if version not in _IR_VERSION:

@@ -71,6 +71,26 @@ MODELS: dict[str, tuple[Any, dict[str, Array], int, str]] = {
         13,
         "torch",
     ),
+    "a pool whose elements lie apart": (
+        helper.make_node(
+            "MaxPool", ["x"], ["y"], kernel_shape=[3, 2], dilations=[2, 3], strides=[1, 2], pads=[1, 0, 2, 1]
+        ),
+        {"x": numbers(2, 3, 9, 8)},
+        13,
+        "torch keras",
+    ),
+    "a pool whose elements lie apart, with its size rounded up": (
+        helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[2], dilations=[2], strides=[3], ceil_mode=1),
+        {"x": numbers(2, 3, 10)},
+        13,
+        "keras",
+    ),
+    "products of integers": (
+        helper.make_node("CumProd", ["x", "a"], ["y"], exclusive=1),
+        {"x": QUOTIENTS.astype(np.int32), "a": np.array(1, np.int64)},
+        26,
+        "torch keras",
+    ),
     "no bounds": (helper.make_node("Clip", ["x"], ["y"]), {"x": numbers(2, 3)}, 13, "torch keras"),
     "a shape with a one where there are several": (
         helper.make_node("Expand", ["x", "s"], ["y"]),
@@ -150,6 +170,26 @@ def test_numbers_of_64_bits_without_a_sign_are_refused_by_name(tmp_path: Path) -
 )
 def test_keras_takes_for_a_bias_what_only_looks_like_one(first: Any, second: Any, wrong: bool) -> None:
     assert taken_for_bias(first, second) is wrong
+
+
+def test_numbers_up_to_a_size_that_an_input_tells_are_running_sums_in_keras(tmp_path: Path) -> None:
+    held = {"one": np.array(1, np.int64), "zero": np.array(0, np.int64)}
+    nodes = [
+        helper.make_node("Shape", ["x"], ["shape"]),
+        helper.make_node("Gather", ["shape", "one"], ["size"]),
+        helper.make_node("Range", ["zero", "size", "one"], ["places"]),
+        helper.make_node("Cast", ["places"], ["numbers"], to=1),
+        helper.make_node("Mul", ["x", "numbers"], ["y"]),
+    ]
+    port = helper.make_tensor_value_info("x", 1, ["N", "T"])
+    kept = [numpy_helper.from_array(array, name) for name, array in held.items()]
+    graph = helper.make_graph(nodes, "g", [port], [helper.make_empty_tensor_value_info("y")], kept)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=10)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    irconv.convert(tmp_path / "m.onnx", tmp_path / "m.keras", io="source")
+    for size in (5, 9):
+        x = numbers(3, size)
+        assert np.allclose(_in_keras(tmp_path / "m.keras", {"x": x}), x * np.arange(size))
 
 
 def test_the_largest_of_nothing_is_infinite(tmp_path: Path) -> None:

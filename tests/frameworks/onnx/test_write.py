@@ -135,3 +135,18 @@ def test_all_layers_that_onnx_cannot_say_are_refused_at_once(tmp_path: Path) -> 
     text = rejection(lambda: irconv.write(bundle, tmp_path / "m.onnx"), Refused)
     assert text == "layer a (Opaque): ONNX has no layer for it.\nlayer c (Opaque): ONNX has no layer for it."
     assert list(tmp_path.iterdir()) == []
+
+
+def test_every_value_between_inputs_and_outputs_has_its_type_and_shape(tmp_path: Path) -> None:
+    source = Path("fixtures/onnx/onnx-symbolic-1/model.onnx")
+    irconv.convert(source, tmp_path / "m.onnx")
+    model = onnx.load(tmp_path / "m.onnx")
+    onnx.checker.check_model(model, full_check=True)
+    said = {info.name: info.type.tensor_type for info in [*model.graph.value_info, *model.graph.output]}
+    made = {name for node in model.graph.node for name in node.output if name}
+    assert made == said.keys()
+    assert all(kind.elem_type and kind.HasField("shape") for kind in said.values())
+    inferred = onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    for info in inferred.graph.value_info:
+        for ours, theirs in zip(said[info.name].shape.dim, info.type.tensor_type.shape.dim, strict=True):
+            assert not (ours.dim_value and theirs.dim_value) or ours.dim_value == theirs.dim_value

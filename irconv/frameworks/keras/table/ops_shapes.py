@@ -217,7 +217,7 @@ class PadMode(Row):
     def encode(self, draft: Draft, native: Workpiece) -> None:
         native.config["mode"], value = draft.fields.pop("mode"), draft.fields.pop("value")
         if native.config["mode"] == "constant":
-            native.config["constant_values"] = value
+            native.config["constant_values"] = value if "float" in draft.types["x"].dtype else int(value or 0)
 
 
 @dataclass(frozen=True)
