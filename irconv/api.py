@@ -271,12 +271,13 @@ def _write(
         bundle = unroll_scans.run(bundle)
     if options.merge:
         from irconv.execute import execute
+        from irconv.ir.kept import noted
         from irconv.passes import fold_constants
 
         def evaluate(part: Bundle) -> dict[str, Array]:
             return execute(part, {}, "numpy")
 
-        bundle = merged_groups(fold_constants.run(bundle, evaluate), evaluate)
+        bundle = noted(bundle, merged_groups(fold_constants.run(bundle, evaluate), evaluate))
     else:
         refuse_unmerged(bundle)
     if options.io == "source" and not writer.archives:

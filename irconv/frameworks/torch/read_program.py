@@ -38,9 +38,9 @@ def bundle_of(
     bundle = reader.importer.bundle(source, outputs)
     read = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
     listed = {item.name for item in bundle.omitted} | read
-    first = {(data.source, data.changes): key for key, data in program.weights.items() if key in read}
+    first = {id(data): key for key, data in program.weights.items() if key in read}
     rest = {key: data for key, data in program.weights.items() if key not in listed}
-    unread = [_unread(key, first.get((data.source, data.changes))) for key, data in rest.items()]
+    unread = [_unread(key, first.get(id(data))) for key, data in rest.items()]
     return replace(bundle, paths=paths, omitted=(*bundle.omitted, *unread))
 
 
