@@ -40,7 +40,7 @@ def _weights(reader: ProgramReader, call: Call, mask: str) -> None:
     scale = reader.number(call, 1 / sqrt(int(call.arguments["embed_dim"]) // heads), "float32", "weights/scale")
     turned = reader.place(call, Transpose(permutation=(0, 1, 3, 2)), "weights/keys", x=key)
     scaled = reader.place(call, Mul(), "weights/scaled", x0=query, x1=scale)
-    scores = reader.place(call, MatMul(), "weights/scores", x0=scaled, x1=turned)
+    scores = reader.place(call, MatMul(), "weights/scores", left=scaled, right=turned)
     if mask:
         least = reader.number(call, -inf, "float32", "weights/least")
         scores = reader.place(call, Where(), "weights/masked", condition=mask, x0=scores, x1=least)
