@@ -14,8 +14,8 @@ from irconv.frameworks.torch.classes import Classes, ModuleClass
 from irconv.frameworks.torch.forward import Function, argument_names, attribute_key
 from irconv.frameworks.torch.helpers import helpers, used_by
 from irconv.frameworks.torch.hierarchy import Hierarchy
-from irconv.frameworks.torch.loading import freezing, loading
 from irconv.frameworks.torch.literals import Dtype, collapsed
+from irconv.frameworks.torch.loading import freezing, loading
 from irconv.frameworks.torch.names import WORDS, aliases, classes
 from irconv.frameworks.torch.spelling import is_kept, module_call
 from irconv.ir.dtypes import shortest_float32

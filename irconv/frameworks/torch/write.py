@@ -14,8 +14,8 @@ from irconv.containers import safetensors
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch import nested
+from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
 from irconv.frameworks.torch.hierarchy import Hierarchy, hierarchy
