@@ -25,15 +25,17 @@ def prepared(bundle: Bundle, writer: Writer, options: WriteOptions) -> Bundle:
 
         bundle = unroll_scans.run(bundle)
     if options.merge:
+        from irconv.ir.kept import noted
         from irconv.passes import fold_constants
 
-        bundle = merged_groups(fold_constants.run(bundle, _evaluate), _evaluate)
+        bundle = noted(bundle, merged_groups(fold_constants.run(bundle, _evaluate), _evaluate))
     else:
         refuse_unmerged(bundle)
     if options.fold_bn:
+        from irconv.ir.kept import noted
         from irconv.passes import fold_norms
 
-        bundle = fold_norms.run(bundle)
+        bundle = noted(bundle, fold_norms.run(bundle))
     if options.dtype is not None:
         bundle = _in_type(bundle, _ELEMENTS[options.dtype])
     if options.io == "source" and not writer.archives:

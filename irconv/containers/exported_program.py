@@ -82,11 +82,15 @@ def _tensors(archive: Archive, root: str, kind: str, path: Path) -> tuple[dict[s
         return {}, frozenset()
     config = json.loads(archive.text(listing, _MOST_JSON))["config"]
     found: dict[str, LazyTensor] = {}
+    seen: dict[str, LazyTensor] = {}  # what is tied is one tensor
     for name, entry in config.items():
         where = f"{path}: {kind[:-1]} {name}"
         if entry.get("use_pickle"):
             raise Refused(where, "is kept as a pickle, which irconv does not read")
-        found[name] = _tensor(archive, folder + entry["path_name"], entry["tensor_meta"], where)
+        told = json.dumps([entry["path_name"], entry["tensor_meta"]])
+        if told not in seen:
+            seen[told] = _tensor(archive, folder + entry["path_name"], entry["tensor_meta"], where)
+        found[name] = seen[told]
     return found, frozenset(name for name, entry in config.items() if entry.get("is_param"))
 
 

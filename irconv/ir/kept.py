@@ -14,7 +14,7 @@ from itertools import permutations
 from typing import Any
 
 from irconv.ir.bundle import Bundle, Tensor
-from irconv.ir.manifest import Fact, LayoutStep
+from irconv.ir.manifest import Fact, LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Relayout, relayout
 
@@ -125,6 +125,14 @@ def left_of(bundle: Bundle, found: Iterable[tuple[str, ...]]) -> tuple[str, ...]
     omitted = tuple(item.name for item in bundle.omitted if not item.reason.startswith(TIED))
     rest = kept.left if kept is not None else omitted
     return tuple(dict.fromkeys(key for key in (*own, *rest) if key not in there))
+
+
+def noted(before: Bundle, merged: Bundle) -> Bundle:
+    """A bundle whose weights were merged, with the keys that they had in a state dict among what is left out."""
+    there = {omitted.name for omitted in merged.omitted}
+    lost = [key for key in left_of(before, (names_of(merged) or {}).values()) if key not in there]
+    reason = "is merged into other tensors"
+    return replace(merged, omitted=(*merged.omitted, *(Omitted(name=key, reason=reason) for key in lost)))
 
 
 def lost_of(bundle: Bundle) -> frozenset[str]:

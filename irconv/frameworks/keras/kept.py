@@ -10,8 +10,11 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.kept import Kept, axes_of, left_of, names_of
 
 
-def kept_names(bundle: Bundle, model: Outline, root: Folder) -> Kept | None:
-    """The keys of each dataset, and where each layer was called; None for a network that never was PyTorch's."""
+def kept_names(bundle: Bundle, model: Outline, root: Folder, before_paths: str = "") -> Kept | None:
+    """The keys of each dataset, and where each layer was called; None for a network that never was PyTorch's.
+
+    `before_paths` is what the paths in `root` begin with in the file.
+    """
     keys = names_of(bundle)
     if keys is None:
         return None
@@ -24,6 +27,7 @@ def kept_names(bundle: Bundle, model: Outline, root: Folder) -> Kept | None:
         before = bundle.tensors.get(weight.path) if weight is not None else None
         if weight is None or before is None or weight.path not in keys or before.data.source is not data.source:
             continue  # it is new, or was made of others
+        path = f"{before_paths}{path}"
         tensors[path] = keys[weight.path]
         order = axes_of(bundle, weight.path, data) if len(data.shape) == 2 else None
         if order is not None and order != tuple(range(len(data.shape))):

@@ -98,7 +98,7 @@ def write_hdf5(
     if "optimizer_config" in settings and bundle.source.version == dialect.version:  # others name other classes
         attributes["training_config"] = json.dumps(settings).encode()
     root = Folder("", attributes, {"model_weights": weights})
-    if (kept := kept_names(bundle, model, root)) is not None:
+    if (kept := kept_names(bundle, model, weights, "model_weights/")) is not None:
         text = LazyTensor.of(np.frombuffer(kept.text().encode(), np.uint8))  # an attribute holds 64 KB
         root.folders[KEY] = Folder(KEY, datasets={"names": text})
     hdf5_write.write(output.path(destination), _marked(root, bundle), progress)

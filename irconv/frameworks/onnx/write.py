@@ -33,7 +33,7 @@ _GRAPH, _INITIALIZER, _RAW_DATA = (
 _PROTOBUF_LIMIT = 2**31 - 2**20
 _SMALL = 1024
 _ALIGNMENT = 4096  # of external data, so that runtimes can map it
-_ROLES = {"W": ("kernel",), "R": ("recurrent_kernel",), "B": ("bias", "recurrent_bias")}
+_ROLES = {"W": ("kernel",), "R": ("recurrent_kernel",), "B": ("bias_input", "bias_recurrent")}
 """The operands of ONNX's recurrent ops -> those of the IR that they are made of."""
 _IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 13}
 """What ONNX has with each opset; the newest are those that onnxruntime 1.31 loads."""
@@ -104,7 +104,7 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
     )
     model.metadata_props.extend(StringStringEntryProto(key=k, value=v) for k, v in _provenance(bundle))
     if (keys := names_of(lowered)) is not None:
-        text = _kept(lowered, native, renamed, {**keys, **_of_loops(bundle, lowered, keys)}).text()
+        text = _kept(lowered, native, renamed, {**keys, **_of_loops(bundle, lowered)}).text()
         model.metadata_props.append(StringStringEntryProto(key=KEY, value=text))
     return model, initializers
 
@@ -128,8 +128,9 @@ def _kept(bundle: Bundle, model: NativeModel, renamed: Mapping[str, str], keys: 
     return Kept(found, turned, tuple(constants), left=left_of(bundle, found.values()))
 
 
-def _of_loops(bundle: Bundle, lowered: Bundle, keys: Names) -> Names:
+def _of_loops(bundle: Bundle, lowered: Bundle) -> Names:
     """The keys of what the operands of recurrent ops were put together of."""
+    keys = names_of(bundle) or {}
     found: dict[str, tuple[str, ...]] = {}
     for name, layer in lowered.layers.items():
         before = bundle.layers.get(name.removesuffix(".onnx"))

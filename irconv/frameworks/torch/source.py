@@ -15,6 +15,7 @@ from irconv.frameworks.torch.forward import Function, argument_names, attribute_
 from irconv.frameworks.torch.helpers import helpers, used_by
 from irconv.frameworks.torch.hierarchy import Hierarchy
 from irconv.frameworks.torch.literals import Dtype, collapsed
+from irconv.frameworks.torch.loading import freezing, loading
 from irconv.frameworks.torch.names import WORDS, aliases, classes
 from irconv.frameworks.torch.spelling import is_kept, module_call
 from irconv.ir.dtypes import shortest_float32
@@ -115,11 +116,6 @@ def frozen_keys(model: NativeModel, form: Structure | Hierarchy) -> list[str]:
     ]
 
 
-def beside_keys(form: Hierarchy) -> list[str]:
-    """The buffers that the network's own state dict has not, by their keys."""
-    return nested.beside(form)
-
-
 def _file(
     classes: Sequence[Sequence[str]],
     class_name: str,
@@ -135,30 +131,13 @@ def _file(
         f'def load(weights: str | Path = Path(__file__).with_suffix(".safetensors")) -> {class_name}:',
         *_indent(docstring(*weights_note), 1),
         f"    model = {class_name}()",
-        *_indent(_loading(beside), 1),
-        *_indent(_freezing(frozen), 1),
+        *_indent(loading(beside), 1),
+        *_indent(freezing(frozen), 1),
         "    return model.eval()",
     ]
     parts = [*brought, *("\n".join(lines) for lines in classes), "\n".join(load)]
     head = "\n".join([*docstring(*about), "", *_imports(names_read("\n".join([*brought, code])))])
     return checked("\n\n\n".join([head, *parts]) + "\n")
-
-
-def _loading(beside: Sequence[str]) -> list[str]:
-    """Statements that fill the state dict, and the buffers beside it."""
-    if not beside:
-        return ["model.load_state_dict(load_file(weights))"]
-    names = ["for name in (", *(f"    {quoted(key)}," for key in beside), "):  # not in the state dict"]
-    copied = "    model.get_buffer(name).copy_(tensors.pop(name))"
-    return ["tensors = load_file(weights)", *names, copied, "model.load_state_dict(tensors)"]
-
-
-def _freezing(keys: Sequence[str]) -> list[str]:
-    """Statements after which these parameters need no gradient."""
-    if not keys:
-        return []
-    names = ["for name in (", *(f"    {quoted(key)}," for key in keys), "):"]
-    return [*names, "    model.get_parameter(name).requires_grad_(False)"]
 
 
 def _chain_class(name: str, docstring: Sequence[str], chain: Sequence[chains.Part]) -> list[str]:

@@ -15,6 +15,7 @@ from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks import NOISE
+from irconv.frameworks.torch import nested
 from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
 from irconv.frameworks.torch.directions import joined
@@ -24,7 +25,7 @@ from irconv.frameworks.torch.lower import lower
 from irconv.frameworks.torch.ordering import ordered
 from irconv.frameworks.torch.own_layout import as_stored
 from irconv.frameworks.torch.padding import taken_in
-from irconv.frameworks.torch.source import beside_keys, class_name, frozen_keys, module_source, state_dict
+from irconv.frameworks.torch.source import class_name, frozen_keys, module_source, state_dict
 from irconv.frameworks.torch.stacked import stacked
 from irconv.frameworks.torch.state_dict import METADATA, TIED, keeps_names, stored_weights
 from irconv.frameworks.torch.table import TABLE
@@ -91,7 +92,7 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     frozen = frozen_keys(model, form) if isinstance(form, Structure | Hierarchy) else []
     if frozen:
         note = [*note, "", "Those that training did not change in the source need no gradient."]
-    beside = beside_keys(form) if isinstance(form, Hierarchy) else []
+    beside = nested.beside(form) if isinstance(form, Hierarchy) else []
     return Emitted(module_source(model, name, about, note, form, frozen, beside), name, tensors, ties, beside)
 
 

@@ -6,19 +6,20 @@ they are not zero, as PyTorch takes them.
 
 from __future__ import annotations
 
-from math import sqrt
+from math import inf, sqrt
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
-from irconv.ir.layers.activations import Gelu, Relu
+from irconv.ir.layers.activations import Gelu, Relu, Softmax
 from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import Not
+from irconv.ir.layers.comparisons import Not, Where
 from irconv.ir.layers.convolution import Linear
+from irconv.ir.layers.matrix import MatMul
 from irconv.ir.layers.normalisation import LayerNorm
 from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.slicing import Slice
-from irconv.ir.layers.tensor_ops import Add, Reshape, Transpose
+from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Shape
 
 
@@ -26,10 +27,30 @@ def _attention(reader: ProgramReader, call: Call) -> None:
     """``_native_multi_head_attention``: query, key and value are projected by one matrix."""
     names = [call.arguments[name].name for name in ("query", "key", "value")]
     query, key, value = (reader.value(name) for name in names)
-    reader.gives(call, _heads(reader, call, (query, key, value)))
+    mask = _mask(reader, call)
+    reader.gives(call, _heads(reader, call, (query, key, value), mask))
+    if call.get("need_weights") and len(call.outputs) > 1:
+        _weights(reader, call, mask)
 
 
-def _heads(reader: ProgramReader, call: Call, values: tuple[str, str, str]) -> str:
+def _weights(reader: ProgramReader, call: Call, mask: str) -> None:
+    """What each query takes of each key: of every head, or their mean."""
+    name, heads = call.outputs[0], int(call.arguments["num_head"])
+    query, key = f"{name}/part0/first", f"{name}/part1/first"
+    scale = reader.number(call, 1 / sqrt(int(call.arguments["embed_dim"]) // heads), "float32", "weights/scale")
+    turned = reader.place(call, Transpose(permutation=(0, 1, 3, 2)), "weights/keys", x=key)
+    scaled = reader.place(call, Mul(), "weights/scaled", x0=query, x1=scale)
+    scores = reader.place(call, MatMul(), "weights/scores", left=scaled, right=turned)
+    if mask:
+        least = reader.number(call, -inf, "float32", "weights/least")
+        scores = reader.place(call, Where(), "weights/masked", condition=mask, x0=scores, x1=least)
+    shares = reader.place(call, Softmax(axis=3), "weights/shares", x=scores)
+    if call.get("average_attn_weights", True):
+        shares = reader.place(call, Reduce(op="mean", axes=(1,), keepdims=False), "weights", x=shares)
+    reader.gives(call, shares, 1)
+
+
+def _heads(reader: ProgramReader, call: Call, values: tuple[str, str, str], mask: str) -> str:
     width, heads = int(call.arguments["embed_dim"]), int(call.arguments.get("num_head") or call.arguments["num_heads"])
     kernel, bias = (reader.value(call.arguments[f"qkv_{name}"]) for name in ("weight", "bias"))
     projected = dict.fromkeys(values, "")
@@ -38,7 +59,7 @@ def _heads(reader: ProgramReader, call: Call, values: tuple[str, str, str]) -> s
     parts = [_part(reader, call, projected[value], i, width, heads) for i, value in enumerate(values)]
     layer = ScaledDotProductAttention(scale=1 / sqrt(width // heads), softcap=None, causal="none", fully_masked="nan")
     slots = dict(zip(("query", "key", "value"), parts, strict=True))
-    seen = reader.place(call, layer, "heads", **slots, mask=_mask(reader, call))
+    seen = reader.place(call, layer, "heads", **slots, mask=mask)
     shape = reader.importer.type_of(values[0]).shape
     turned = reader.place(call, Transpose(permutation=(0, 2, 1, 3)), "heads/last", x=seen)
     joined = reader.place(call, Reshape(shape=shape), "joined", x=turned)
@@ -74,7 +95,7 @@ def _layer(reader: ProgramReader, call: Call) -> None:
     source = reader.value(call.arguments["src"])
     first = bool(call.arguments["norm_first"])
     value = _norm(reader, call, source, 1, "norm1") if first else source
-    value = _heads(reader, call, (value, value, value))
+    value = _heads(reader, call, (value, value, value), _mask(reader, call))
     value = reader.place(call, Add(), "attended", x0=value, x1=source)
     value = before = value if first else _norm(reader, call, value, 1, "norm1")
     value = _norm(reader, call, value, 2, "norm2") if first else value

@@ -102,7 +102,8 @@ def _spec(spec: Any) -> dict[str, Any]:
         tensor = type(spec.arg).__name__ == "TensorArgument"
         return {kind: {"arg": {"as_tensor": {"name": name}} if tensor else {"as_none": True}}}
     key = f"{kind.removesuffix('_mutation')}_name"
-    return {kind: {"arg": {"name": name}, key: spec.target}}
+    kept = {} if getattr(spec, "persistent", None) is None else {"persistent": spec.persistent}
+    return {kind: {"arg": {"name": name}, key: spec.target, **kept}}
 
 
 def _graph(graph: Any, named: _Renamed) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from irconv.containers.exported_program import ELEMENT_TYPES, Program
 from irconv.errors import MALFORMED, DamagedFile, Refused
 from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.aliases import Aliases, View
+from irconv.frameworks.torch.aten.axes import check_axis
 from irconv.frameworks.torch.aten.promotion import promote
 from irconv.frameworks.torch.aten.spelling import Tensor, dimension, module_of, names_in, written
 from irconv.frameworks.torch.table import TABLE
@@ -197,6 +198,7 @@ class ProgramReader:
 
     def apply(self, call: Call, in_place: bool) -> None:
         """A call of an op, or of its form in place: what it gives, what that is a view of, and what it writes to."""
+        check_axis(self, call)
         if in_place:
             self._in_place(call)
         else:
