@@ -69,7 +69,8 @@ def place(builder: Builder, layer: KerasLayer) -> list[Outputs]:
         tensors = [value for key, value in given.items() if key not in settings]
         if kind == "GetItem" and not isinstance(settings.get("key"), list):
             settings["key"] = [settings.get("key")]
-        made.append(add(builder, layer, call.index, kind, tensors, config | settings))
+        count = call.results if kind == "Unstack" and not (config | settings).get("num") else 0
+        made.append(add(builder, layer, call.index, kind, tensors, config | settings, results=count))
     return made
 
 
