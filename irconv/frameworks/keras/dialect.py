@@ -87,8 +87,8 @@ class Dialect:
 
     def arguments(self, kind: str) -> frozenset[str] | None:
         """What the constructor of a layer class takes besides what every layer does; None for a class it lacks."""
-        # CuDNN layers run on some graphics cards only, and others do the same
-        if kind.startswith("CuDNN"):
+        # CuDNN layers run on some graphics cards only, and others do the same; the other is read as what it wraps
+        if kind.startswith("CuDNN") or kind == "SpectralNormalization":
             return None
         known = _read()[self.name]["layers"].get(kind)
         if known is None:

@@ -18,7 +18,7 @@ from irconv.containers.outputs import Output
 from irconv.containers.zip import pack_files
 from irconv.errors import Refused
 from irconv.frameworks import Made
-from irconv.frameworks.keras import joins, structure
+from irconv.frameworks.keras import implicit_masks, joins, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
 from irconv.frameworks.keras.kept import kept_names
@@ -138,13 +138,18 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     if bundle.graph is None:
         remedy = bundle.graph_remedy("Read the model itself.")
         raise Refused("model", "holds weights without a graph, and a Keras model needs one", remedy)
-    lowered = lower(bundle if names_of(bundle) is None else calls_again.run(bundle), dialect)
+    bundle = bundle if names_of(bundle) is None else calls_again.run(bundle)
+    masked = implicit_masks.run(bundle) if not dialect.operators else implicit_masks.Implicit(bundle, frozenset())
+    lowered = lower(masked.bundle, dialect)
     turned = to_channels_last.run(lowered, native_axes(dialect.table), options.io == "native")
     turned = each_its_own(turned) if dialect.operators == "TensorFlowOpLayer" else turned
     assert turned.graph is not None, "passes keep it"
     native = encode(turned, dialect.table)
     constants, trained = _constants(turned)
     model = outline(_name(bundle), native, native.types, constants)
+    for layer in model.layers:
+        if layer.name in masked.embeddings:
+            layer.config["mask_zero"] = True
     joins.join(model, dialect)
     if dialect.is_keras_3:
         give_layers(model, trained)

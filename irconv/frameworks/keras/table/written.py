@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.frameworks.keras.implicit_masks import Masked
 from irconv.frameworks.keras.table.op_rows import EVERY_OP
 from irconv.frameworks.keras.table.ops_shapes import PadMode
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, CropBounds
@@ -73,6 +74,7 @@ _POOLS = (("GlobalAveragePooling", "mean"), ("GlobalMaxPooling", "max"))
 
 #: Layers, which stand before operators.
 LAYERS: list[Codec] = [
+    Codec("Masking", Masked, EVERY_LAYER, Attribute("mask_value")),
     *(_global_pool(kind, op, spatial, keep) for kind, op in _POOLS for spatial in _RANKS for keep in (False, True)),
     *(_zero_padding(spatial) for spatial in _RANKS),
     *(_cropping(spatial) for spatial in _RANKS),
