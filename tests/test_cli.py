@@ -647,3 +647,36 @@ def test_run_refuses_an_input_that_is_pickled(tmp_path: Path) -> None:
     done = run("run", CNN.model, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
     assert (done.code, done.out) == (3, "")
     assert done.err.startswith(f"{tmp_path / 'x.npy'}: expected a .npy file of numbers, got ")
+
+
+def test_a_command_spelt_nearly_right_is_asked_back(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["chek", "m.irconv"])
+    assert done.exit_code == 2
+    assert done.stderr.splitlines()[-1] == "Error: No such command 'chek'. Did you mean 'check'?"
+    assert "Did you mean" not in CliRunner().invoke(main, ["zzz"]).stderr
+
+
+def test_help_says_whole_sentences_and_has_sections() -> None:
+    commands = CliRunner().invoke(main, ["--help"]).stdout
+    assert "..." not in commands.partition("Commands:")[2]
+    sections = CliRunner().invoke(main, ["convert", "--help"]).stdout
+    own, _, rest = sections.partition("How the source is read:")
+    assert "--opset" in own
+    assert "--arch" in rest.partition("Of every command:")[0]
+    assert "--json" in rest.partition("Of every command:")[2]
+
+
+def test_run_prints_what_is_predicted_where_no_file_is_named(tmp_path: Path) -> None:
+    case = lenet("keras2.2.4-lenet4-h5")
+    done = CliRunner().invoke(main, ["run", str(case.model), "--input", str(case.model.parent / "x_0.npy")])
+    assert done.exit_code == 0, done.output
+    numbers = np.array(done.stdout.replace("[", " ").replace("]", " ").split(), np.float32).reshape(2, 10)
+    np.testing.assert_allclose(numbers, np.load(case.model.parent / "y_0.npy"), atol=1e-5)
+    assert done.stderr == "activation_1: float32 (2, 10)\n"
+
+
+def test_a_table_in_a_pipe_has_a_line_for_each_row() -> None:
+    lines = CliRunner().invoke(main, ["formats"]).stdout.splitlines()
+    (line,) = [line for line in lines if line.startswith("huggingface ")]
+    assert line.endswith("model card")
+    assert [line for line in lines if line != line.rstrip()] == []

@@ -64,7 +64,7 @@ def print_report(
 def _side(label: str, facts: SideFacts) -> Text:
     made_by = " ".join(part for part in (facts.framework, facts.version) if part)
     graph = "" if facts.graph else ", no graph"
-    counts = f"{facts.tensors} tensors, {facts.layers} {'layers' if facts.graph else 'groups'}"
+    counts = f"{counted(facts.tensors, 'tensor')}, {counted(facts.layers, 'layer' if facts.graph else 'group')}"
     return Text.assemble((f"{label} ", "bold"), plain(facts.path), (f" ({shown(made_by)}{graph}; {counts})", "dim"))
 
 
@@ -75,17 +75,18 @@ def verdict(report: Report, ignored: frozenset[str]) -> str:
     if not differing:
         close = sum("close" in entry.status for entry in report.tensors)
         within = f", {close} of them within the tolerance" if close else ""
-        return f"the same: {_counted(len(report.tensors), 'tensor')}{within}{free}"
+        return f"the same: {counted(len(report.tensors), 'tensor')}{within}{free}"
     counts = Counter(
         (status, "layer" if isinstance(entry, LayerDiff) else "tensor")
         for entry in differing
         for status in entry.status
     )
-    words = [f"{_counted(count, kind)} {SAID.get(status, status)}" for (status, kind), count in counts.items()]
+    words = [f"{counted(count, kind)} {SAID.get(status, status)}" for (status, kind), count in counts.items()]
     return f"different: {', '.join(words)}{free}"
 
 
-def _counted(count: int, what: str) -> str:
+def counted(count: int, what: str) -> str:
+    """A number of things: ``1 layer``, ``2 layers``."""
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 

@@ -17,7 +17,7 @@ from irconv.comparison.modules import unit_of
 from irconv.comparison.names import module_paths
 from irconv.comparison.pictures import Pictures, pictures
 from irconv.containers.outputs import whole_output
-from irconv.report.diff import SAID, number, shapes, values, verdict
+from irconv.report.diff import SAID, counted, number, shapes, values, verdict
 from irconv.report.page import dim, document, drawing, figure, named, steps, text
 from irconv.report.png import heat_map
 
@@ -71,15 +71,18 @@ def _item(name: str, same: bool) -> str:
 
 def _side(label: str, facts: SideFacts) -> str:
     made_by = " ".join(part for part in (facts.framework, facts.version) if part)
-    counts = f"{facts.tensors} tensors, {facts.layers} {'layers' if facts.graph else 'groups, no graph'}"
+    units = counted(facts.layers, "layer" if facts.graph else "group")
+    counts = f"{counted(facts.tensors, 'tensor')}, {units}{'' if facts.graph else ', no graph'}"
     return f"<dt>{label}</dt><dd>{named(facts.path)} {dim(f'{made_by}, {counts}')}</dd>"
 
 
 def _counts(tensors: Sequence[TensorDiff], layers: Sequence[LayerDiff]) -> str:
     chips = []
-    for what, entries in (("tensors", tensors), ("layers", layers)):
+    for what, entries in (("tensor", tensors), ("layer", layers)):
         counts: Counter[str] = Counter(status for entry in entries for status in entry.status)
-        chips += [_chip(status, f"{count} {what} {SAID.get(status, status)}") for status, count in counts.items()]
+        chips += [
+            _chip(status, f"{counted(count, what)} {SAID.get(status, status)}") for status, count in counts.items()
+        ]
     return f'<div class="chips">{"".join(chips)}</div>'
 
 

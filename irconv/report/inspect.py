@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 
 from rich.console import Console
 from rich.table import Table
@@ -10,6 +12,7 @@ from rich.text import Text
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
+from irconv.ir.manifest import Fact
 from irconv.report.plain import ENDLESS, plain
 from irconv.report.summary import Row, Totals, rows, shape_text, totals
 from irconv.terminal import shown
@@ -18,7 +21,6 @@ _LONGEST = 60
 """Characters of a fact that are shown; the settings of training are thousands."""
 _WIDE = 110
 """Columns of a terminal from which on settings and multiply-adds have columns of their own."""
-"""Columns where nobody looks: nothing is cut, and nothing wrapped."""
 
 
 def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
@@ -50,8 +52,22 @@ def _print_source(bundle: Bundle, console: Console) -> None:
     files = ", ".join(file.name for file in source.files)
     console.print(Text.assemble((shown(files), "bold"), f" from {shown(made_by)}"))
     for fact in source.facts:
-        value = fact.value if len(fact.value) <= _LONGEST else f"{fact.value[:_LONGEST]}..."
-        console.print(plain(f"{fact.name}: {value} ({fact.evidence})"))
+        console.print(plain(fact_text(fact, _LONGEST)))
+
+
+def fact_text(fact: Fact, longest: int) -> str:
+    """A fact in a line, with its evidence; an object of JSON without its punctuation.
+
+    >>> fact_text(Fact(name="model", value='{"class": "Model", "name": "m"}', evidence="the file's model"), 80)
+    "model: class Model, name m (the file's model)"
+    """
+    value = fact.value
+    if value.startswith("{"):
+        with suppress(ValueError):
+            parts = json.loads(value)
+            if all(isinstance(part, str | int | float) for part in parts.values()):
+                value = ", ".join(f"{key} {part}" for key, part in parts.items())
+    return f"{fact.name}: {value if len(value) <= longest else f'{value[:longest]}...'} ({fact.evidence})"
 
 
 def port_text(port: Port) -> str:

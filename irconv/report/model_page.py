@@ -14,7 +14,7 @@ from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.layers.base import StoredOperand
 from irconv.layout import Array, turned
 from irconv.report.graph_layout import BOX, Drawing, laid_out
-from irconv.report.inspect import number, port_text, totals_text
+from irconv.report.inspect import fact_text, number, port_text, totals_text
 from irconv.report.page import dim, document, drawing, figure, named, steps, text
 from irconv.report.png import signed_map
 from irconv.report.settings import value
@@ -56,7 +56,7 @@ def _body(bundle: Bundle, files: str) -> Iterator[str]:
     if bundle.graph:
         said += [f"input {port_text(port)}" for port in bundle.graph.inputs]
         said += [f"output {port_text(port)}" for port in bundle.graph.outputs]
-    said += [f"{fact.name}: {fact.value[:200]} ({fact.evidence})" for fact in source.facts]
+    said += [fact_text(fact, 200) for fact in source.facts]
     yield f'<ul class="said">{"".join(f"<li>{text(line)}</li>" for line in said)}</ul>{_TOOLS}'
     if bundle.graph:
         yield '<div class="panes"><section class="graph" tabindex="0" aria-label="The graph">'

@@ -61,7 +61,8 @@ def skeleton(model: NativeModel, table: Table, source: str) -> str:
     lines = docstring(
         f"Teaches irconv the layers of {source} that it has no rule for: complete each decompose, and check each row.",
         "",
-        "Often a layer of the IR does it already (docs/layers.md): name it in the codec, and drop the class.",
+        "Often a layer of the IR does it already (docs/layers.md): import it from irconv.ir.layers, name it in the",
+        "codec, and drop the class.",
         "irconv convert MODEL OUT --plugin FILE",
     )
     lines += ["", "from typing import Any, ClassVar, Literal", "", "from irconv.codec import Codec"]

@@ -17,7 +17,7 @@ from irconv.ir.bundle import Bundle
 from irconv.report.diff_page import page, write_page
 from irconv.report.png import heat_map
 from tests.comparison.pairs import compared, network, next_number, with_layer, with_tensor
-from tests.helpers import numbers, rejection
+from tests.helpers import ROOT, numbers, rejection
 
 EVIL = "<img src=x onerror=alert(1)>\"'&\x1b[31m\u202e"
 
@@ -129,3 +129,20 @@ def test_the_bar_of_a_replaced_part_is_full() -> None:
     third = with_tensor(second, "fc2.bias", lambda w: w[:-1])
     bars = [attrs for tag, attrs in Elements(page(compared(network(), third))).found if tag == "i"]
     assert {"class": "replaced", "style": "width:100%"} in bars
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_colour_of_text_stands_out_from_what_is_behind_it(scheme: str) -> None:
+    style = (ROOT / "irconv" / "report" / "page.css").read_text(encoding="utf-8")
+    light, _, rest = style.partition("@media (prefers-color-scheme: dark)")
+    colours = dict(re.findall(r"--(\w+): #(\w{6})", light if scheme == "light" else rest))
+
+    def brightness(colour: str) -> float:  # of WCAG 2
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+        red, green, blue = (part / 12.92 if part <= 0.03928 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    for name in colours.keys() - {"back", "panel", "line"}:
+        for behind in ("back", "panel"):
+            low, high = sorted(brightness(colours[key]) for key in (name, behind))
+            assert (high + 0.05) / (low + 0.05) >= 4.5, (scheme, name, behind)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from irconv.ir.layers.base import Layer, ValueType
 
@@ -60,6 +60,15 @@ def layer_class(name: str) -> type[Layer]:
     """The class of a layer type. Raises `KeyError` for an unknown one."""
     found: type[Layer] = getattr(import_module(f"irconv.ir.layers.{MODULES[name]}"), name)
     return found
+
+
+if not TYPE_CHECKING:  # irconv's own code names the module, which mypy checks
+
+    def __getattr__(name: str) -> type[Layer]:
+        """The class of a layer type, as plugins import it: ``from irconv.ir.layers import Linear``."""
+        if name not in MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return layer_class(name)
 
 
 def is_known(layer: Layer, given: Mapping[str, ValueType]) -> bool:
