@@ -156,7 +156,7 @@ OF_PAGE: Mapping[str, Mapping[str, Maker]] = {
         "images.npy": _copy(FIXTURES / "theano" / "storage-folder" / "x.npy"),
     },
     "docs/batch.md": {
-        "models": lambda path: _fleet(path),
+        "models": _fleet,
         "plan.csv": lambda path: path.write_text(_PLAN) and None,
     },
     "docs/torch.md": {
