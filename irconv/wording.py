@@ -21,7 +21,7 @@ _SEVERAL = frozenset(
 )
 _ONE = frozenset(
     "source_format target_format backend dim_ordering arch submodel key module signature io opset target_version map "  # noqa: SIM905
-    "rtol atol runtime seeds tolerance read_a read_b".split()
+    "shard_size rtol atol runtime seeds tolerance read_a read_b".split()
 )
 ARGUMENTS = _FLAGS | _SEVERAL | _ONE
 """Every argument of the functions of `irconv.api`, and field of the options they take, that is a flag of a command."""

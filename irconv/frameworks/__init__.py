@@ -226,6 +226,7 @@ WRITERS = (
         f"{_HERE}.torch.state_dict",
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
+        options=("shard_size",),
     ),
     Writer(
         "huggingface",
@@ -233,7 +234,7 @@ WRITERS = (
         f"{_HERE}.torch.hub",
         "write_folder",
         "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
-        options=("io", "meta"),
+        options=("io", "meta", "shard_size"),
     ),
     Writer(
         "keras",
