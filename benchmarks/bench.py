@@ -30,6 +30,8 @@ from benchmarks.processes import Failed, Run, Runs, measured
 from benchmarks.sources import CHANNELS_LAST, ROOT, SOURCES, Source, count
 
 PAGE = ROOT / "docs" / "performance.md"
+FLEETS = ROOT / "benchmarks" / "fleets.md"
+"""What `benchmarks.fleet` and a large checkpoint came to, kept by hand."""
 TITLES = {
     "small": "Start-up: small models",
     "ResNet50": "ResNet50's weights, 98 MiB",
@@ -210,6 +212,7 @@ def page(rows: Sequence[Row], load: tuple[float, float]) -> str:
         each = [(found, 1e3 * found.irconv.least("cpu") / count(found.source.model)) for found in depths]
         text = "\n".join(f"* {found.source.name} to {found.target}: {cost:.2f}" for found, cost in each)
         parts.append(f"CPU milliseconds a layer, start included:\n\n{text}")
+    parts.append(FLEETS.read_text(encoding="utf-8").strip())
     return "\n\n".join(parts) + "\n"
 
 

@@ -54,6 +54,7 @@ class Writing(TypedDict, total=False):
     opset: int | None
     dry_run: bool
     target_version: str | None
+    shard_size: str | int | None
     probe: bool
     probe_input: _Names
     probe_output: _Names

@@ -7,6 +7,7 @@ for is dropped without a word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -136,6 +137,8 @@ class WriteOptions:
     """Bundles: the files of these inputs, ``[NAME=]X.npy``, instead of random ones (``--probe-input``)."""
     probe_output: tuple[str, ...] = ()
     """Bundles: the files of what was predicted of them, so that nothing is run (``--probe-output``)."""
+    shard_size: str | int | None = None
+    """Safetensors: bytes of tensors in a file, such as ``5GB``; more are put into shards (``--shard-size``)."""
     meta: tuple[str, ...] = ()
     """Bundles: ``author=...``, ``labels=@FILE`` and so on (``--meta``)."""
 
@@ -200,6 +203,23 @@ def _said(name: str, value: Any) -> str:
         return flag(name)
     parts = value if isinstance(value, tuple) else (value,)
     return " ".join(f"{flag(name)} {part}" for part in parts)
+
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
+
+
+def said_size(said: str | int) -> int:
+    """``5GB`` as bytes; units are powers of a thousand, with an i of 1024. Raises `MissingFact`.
+
+    >>> said_size("5GB"), said_size("1.5 MiB")
+    (5000000000, 1572864)
+    """
+    found = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,9})?) ?([A-Za-z]*)", str(said).strip())
+    unit = _UNITS.get(found[2].upper()) if found else None
+    size = int(float(found[1]) * unit) if found and unit else 0
+    if size < 1:
+        raise MissingFact("--shard-size", f"expected a size such as 5GB or 500MiB, got {said!r}")
+    return size
 
 
 def said_shape(text: str) -> tuple[str, tuple[int | str, ...]]:

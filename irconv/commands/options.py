@@ -171,6 +171,11 @@ WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Keras HDF5: 2.3, 1.15, 2.4 or 2.15. [default: the oldest that can say the model]",
     ),
     click.option(
+        "--shard-size",
+        metavar="SIZE",
+        help="Safetensors: put more bytes of tensors than this, such as 5GB, into shards with an index.",
+    ),
+    click.option(
         "--probe", is_flag=True, help="Bundles: keep inputs and what the source's framework predicts, for `check`."
     ),
     click.option(

@@ -247,6 +247,7 @@ WRITERS = (
         f"{_HERE}.torch.state_dict",
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
+        options=("shard_size",),
     ),
     Writer(
         "huggingface",
@@ -254,8 +255,12 @@ WRITERS = (
         f"{_HERE}.torch.hub",
         "write_folder",
         "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
+<<<<<<< HEAD
         trains=NOISE,
         options=("io", "meta"),
+=======
+        options=("io", "meta", "shard_size"),
+>>>>>>> fleet
     ),
     Writer(
         "keras",

@@ -97,7 +97,9 @@ def _copy(source: Path) -> Callable[[Path], None]:
     return copied
 
 
-_PLAN = "source,to,opset,until\nmodels/lenet.h5,onnx;keras,,\nmodel.h5,onnx,20,dense_1\n"
+_PLAN = (
+    "source,to,destination,opset,until\nmodels/lenet.h5,onnx;keras,,,\nmodels/lenet.h5,onnx,features.onnx,20,dense_1\n"
+)
 
 
 def _fleet(path: Path) -> None:

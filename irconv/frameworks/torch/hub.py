@@ -23,7 +23,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Meta
 from irconv.ir.tensors import LazyTensor
-from irconv.options import WriteOptions
+from irconv.options import WriteOptions, refuse_unused, said_size
 from irconv.terminal import shown
 
 CONFIG, CARD, STEM = "config.json", "README.md", "model"
@@ -38,6 +38,11 @@ def write_folder(
 
     Raises `Refused` naming every layer PyTorch cannot express.
     """
+    limit = SHARD_BYTES if options.shard_size is None else said_size(options.shard_size)
+    if bundle.graph is not None:
+        refuse_unused(
+            options, ("shard_size",), "model.py loads one file, and weights without a graph alone have shards"
+        )
     folder = output.folder(destination, own_files)
     config: dict[str, Any] = {_MARK: __version__}
     if bundle.graph is None:
@@ -50,7 +55,7 @@ def write_folder(
         tensors, ties = made.tensors, made.ties
         config = {"architectures": [made.class_name], **config}
         (folder / f"{STEM}.py").write_text(made.text, encoding="utf-8")
-    _write_weights(folder, tensors, ties, bundle, progress)
+    _write_weights(folder, tensors, ties, bundle, limit, progress)
     config |= _described(bundle, tensors)
     (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card(bundle), encoding="utf-8")
@@ -69,12 +74,17 @@ def own_files(folder: Path) -> Collection[str] | None:
 
 
 def _write_weights(
-    folder: Path, tensors: dict[str, LazyTensor], ties: dict[str, str], bundle: Bundle, progress: Progress | None
+    folder: Path,
+    tensors: dict[str, LazyTensor],
+    ties: dict[str, str],
+    bundle: Bundle,
+    limit: int,
+    progress: Progress | None,
 ) -> None:
     """One file, which ``model.py`` loads; weights without it in shards where they are large."""
     metadata = {**METADATA, **bundle.source.marks(), **{f"{TIED}{name}": kept for name, kept in ties.items()}}
     if bundle.graph is None:
-        safetensors.write_sharded(folder.joinpath, STEM, tensors, SHARD_BYTES, progress, metadata)
+        safetensors.write_sharded(folder.joinpath, STEM, tensors, limit, progress, metadata)
     else:
         safetensors.write(folder / f"{STEM}.safetensors", tensors, metadata, progress)
 

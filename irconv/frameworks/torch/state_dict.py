@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from irconv.containers import safetensors, zip_writer
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
-from irconv.errors import Problems, Refused
+from irconv.errors import OutputFailed, Problems, Refused
 from irconv.frameworks.torch.pickles_writer import state_dict_pickle
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
-from irconv.options import WriteOptions
+from irconv.options import WriteOptions, refuse_unused, said_size
 
 METADATA = {"format": "pt"}
 """What the safetensors and transformers libraries look for."""
@@ -37,15 +38,20 @@ def write_state_dict(
     """
     marks = bundle.source.marks()
     metadata = {**METADATA, **marks}
+    limit = said_size(options.shard_size) if options.shard_size is not None else None
+    if limit is not None and destination.suffix != ".safetensors":
+        refuse_unused(options, ("shard_size",), f"{destination.suffix} files are whole, and .safetensors have shards")
     if bundle.graph is None and bundle.source.framework in FORMATS and destination.suffix == ".safetensors":
         kept = {key: tensor.data for key, tensor in bundle.tensors.items() if tensor.record.role != "optimizer"}
-        return write(kept, {}, output, destination, progress, {"format": FORMATS[bundle.source.framework], **marks})
+        return write(
+            kept, {}, output, destination, progress, {"format": FORMATS[bundle.source.framework], **marks}, limit
+        )
     if bundle.graph is None or keeps_names(bundle):
-        return write(*stored_weights(bundle), output, destination, progress, metadata)
+        return write(*stored_weights(bundle), output, destination, progress, metadata, limit)
     # The table of layers takes longer to import than most weights to write.
     from irconv.frameworks.torch.write import encoded_weights
 
-    return write(*encoded_weights(bundle), output, destination, progress, metadata)
+    return write(*encoded_weights(bundle), output, destination, progress, metadata, limit)
 
 
 def keeps_names(bundle: Bundle) -> bool:
@@ -95,28 +101,42 @@ def write(
     destination: Path,
     progress: Progress | None = None,
     metadata: Mapping[str, str] = METADATA,
+    limit: int | None = None,
 ) -> list[Path]:
     """Write tensors by name; tied ones as copies, with the tie in the metadata (``.pt`` keeps them as one storage).
 
-    The suffix chooses: ``.safetensors``, or the zip for any other.
+    The suffix chooses: ``.safetensors``, or the zip for any other. Of safetensors, more than `limit` bytes (5 GB where
+    it is None) are put into shards; the index that readers begin with is taken away first and placed last.
+    Raises `OutputFailed` where a file of the same weights is there that readers would take instead.
     """
     if destination.suffix != ".safetensors":
         more = {key: value for key, value in metadata.items() if key not in METADATA}
         write_zip(tensors, ties, output.path(destination), destination.stem, more, progress)
         return [destination]
     total = sum(tensor.nbytes for tensor in tensors.values())
-    if total <= SHARD_BYTES or len(tensors) == 1:
+    limit = SHARD_BYTES if limit is None else limit
+    index = destination.with_name(f"{destination.name}.index.json")
+    if total <= limit or len(tensors) == 1:
+        _refuse_beside(destination, index)
         metadata = {**metadata, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
         safetensors.write(output.path(destination), tensors, metadata, progress)
         return [destination]
+    _refuse_beside(index, destination)
     made: list[Path] = []
 
     def path(name: str) -> Path:
         made.append(destination.with_name(name))
         return output.path(made[-1])
 
-    safetensors.write_sharded(path, destination.stem, tensors, SHARD_BYTES, progress, metadata)
+    safetensors.write_sharded(path, destination.stem, tensors, limit, progress, metadata)
     return made
+
+
+def _refuse_beside(made: Path, other: Path) -> None:
+    """Raise `OutputFailed` where weights of this name are there in the other form: whole, or in shards."""
+    if os.path.lexists(other):
+        what = f"is there, and readers would not know which to take: it, or {made.name}"
+        raise OutputFailed(str(other), what, "Remove it first, or give another name.")
 
 
 def write_zip(
