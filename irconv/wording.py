@@ -23,13 +23,8 @@ _SEVERAL = frozenset(
     "ignore".split()
 )
 _ONE = frozenset(
-<<<<<<< HEAD
     "source_format target_format backend dim_ordering arch submodel key module signature io opset dtype target_version "  # noqa: SIM905
-    "map rtol atol runtime seeds tolerance read_a read_b".split()
-=======
-    "source_format target_format backend dim_ordering arch submodel key module signature io opset target_version map "  # noqa: SIM905
-    "shard_size rtol atol runtime seeds tolerance read_a read_b".split()
->>>>>>> fleet
+    "map shard_size rtol atol runtime seeds tolerance read_a read_b".split()
 )
 ARGUMENTS = _FLAGS | _SEVERAL | _ONE
 """Every argument of the functions of `irconv.api`, and field of the options they take, that is a flag of a command."""

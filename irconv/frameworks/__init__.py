@@ -255,12 +255,8 @@ WRITERS = (
         f"{_HERE}.torch.hub",
         "write_folder",
         "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
-<<<<<<< HEAD
         trains=NOISE,
-        options=("io", "meta"),
-=======
         options=("io", "meta", "shard_size"),
->>>>>>> fleet
     ),
     Writer(
         "keras",
