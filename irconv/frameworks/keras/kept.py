@@ -27,11 +27,11 @@ def kept_names(bundle: Bundle, model: Outline, root: Folder, before_paths: str =
         before = bundle.tensors.get(weight.path) if weight is not None else None
         if weight is None or before is None or weight.path not in keys or before.data.source is not data.source:
             continue  # it is new, or was made of others
-        path = f"{before_paths}{path}"
-        tensors[path] = keys[weight.path]
+        place = f"{before_paths}{path}"
+        tensors[place] = keys[weight.path]
         order = axes_of(bundle, weight.path, data) if len(data.shape) == 2 else None
         if order is not None and order != tuple(range(len(data.shape))):
-            turned[path] = order
+            turned[place] = order
     scopes = {layer.name: layer.calls[0].scope for layer in layers if layer.calls and layer.calls[0].scope}
     left = left_of(bundle, tensors.values())
     return Kept(tensors, turned, scopes=scopes, left=left)
