@@ -1,4 +1,4 @@
-"""A network of PyTorch's that went through ONNX or Keras comes back with its own state dict, key for key, bit for bit."""
+"""A network of PyTorch's that went through ONNX or Keras comes back with its state dict, key for key, bit for bit."""
 
 from __future__ import annotations
 
