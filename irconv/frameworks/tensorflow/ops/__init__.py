@@ -11,9 +11,11 @@ from irconv.frameworks.tensorflow.ops import (
     arithmetic,
     branches,
     loops,
+    moves,
     parts,
     plain,
     products,
+    quantised,
     recurrent,
     selection,
     shapes,
@@ -34,6 +36,8 @@ HANDLERS: Mapping[str, Handler] = {
     **parts.HANDLERS,
     **recurrent.HANDLERS,
     **selection.HANDLERS,
+    **moves.HANDLERS,
+    **quantised.HANDLERS,
 }
 NEEDS: Mapping[str, Needs] = {
     **plain.NEEDS,

@@ -7,6 +7,7 @@ import numpy as np
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.frameworks.tensorflow.ops.moves import from_batch
 from irconv.frameworks.tensorflow.ops.shapes import dimensions
 from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer
@@ -53,7 +54,8 @@ def _put_together(reader: GraphReader, node: NodeDef) -> None:
     convolution = reader.graph.nodes[reader.inputs(node)[0].node]
     cut = _cut_before(reader, convolution)
     if cut is None:
-        raise Refused(reader.where(node), _ONLY_WITH)
+        from_batch(reader, node)
+        return
     block = tuple(int(size) for size in np.atleast_1d(reader.numbers(cut, 1)))
     pads, crops = (reader.numbers(source, 2) for source in (cut, node))
     explicit = []
