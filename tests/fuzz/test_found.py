@@ -19,6 +19,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "keras-bias-of-bytes": (Refused, "its inputs do not fit: expected one element type, got x float32, kernel"),
     "keras-calls-are-a-text": (DamagedFile, "expected a list of calls or of references, got '"),
     "keras-image-is-huge": None,
+    "keras-input-without-axes": None,
     "keras-slopes-of-integers": (Refused, "its inputs do not fit: expected one element type, got x float32, slope"),
     "keras-wraps-nothing": None,
     "onnx-axis-twice": (Refused, "axes: Value error, expected each axis once"),

@@ -161,3 +161,13 @@ def test_a_dilated_window_reaches_over_padding_as_long_as_the_kernel(tmp_path: P
     found = predictions(Builder(x=(2, 3, 7, 9)).add("pool", layer, "x").build(), [x], tmp_path)
     for runtime, (got,) in found.items():
         np.testing.assert_array_equal(got, windows.max((4, 5)), err_msg=runtime)
+
+
+@pytest.mark.parametrize("size", [1, 5])
+def test_a_bias_of_another_size_than_the_outputs_is_refused(size: int) -> None:
+    layer = Conv(stride=(1, 1), dilation=(1, 1), groups=1, padding=((0, 0), (0, 0)))
+    built = Builder(x=(1, 2, 9, 9))
+    said = rejection(
+        lambda: built.add("conv", layer, "x", kernel=numbers(4, 2, 3, 3), bias=numbers(size)).build(), Refused
+    )
+    assert f"a bias of shape ({size},) does not go with 4 outputs" in said

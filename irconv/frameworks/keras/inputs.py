@@ -14,11 +14,12 @@ def input_port(builder: Builder, name: str, config: Mapping[str, Any]) -> Port:
     """A graph input; an unknown batch size is ``N``, other unknown sizes are named by their place."""
     if config.get("sparse") or config.get("ragged"):
         builder.problem(name, "expected a dense input, got a sparse or ragged one")
-    sizes = config.get("batch_shape") or config["batch_input_shape"]  # Keras 3, Keras 1 and 2
+    sizes = config.get("batch_shape")  # Keras 3; of a single number it is empty
+    sizes = config["batch_input_shape"] if sizes is None else sizes  # Keras 1 and 2
     suffix = f"_{len(builder.inputs) + 1}" if builder.inputs else ""
     shape = tuple(
         size if size is not None else f"{letter}{suffix if axis else ''}"
-        for axis, (size, letter) in enumerate(zip(sizes, _unknown_names(sizes), strict=True))
+        for axis, (size, letter) in enumerate(zip(sizes, _unknown_names(sizes)[: len(sizes)], strict=True))
     )
     dtype = config.get("dtype") or config.get("input_dtype") or "float32"  # Keras 1 has input_dtype
     if dtype not in SAFETENSORS_CODES:

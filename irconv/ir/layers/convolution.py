@@ -24,6 +24,13 @@ from irconv.ir.layers.window import ExplicitPadding, Padding, padding_to_compute
 from irconv.ir.shapes import Dimension, Size, product, static
 
 
+def _check_bias(given: Mapping[str, ValueType], outputs: Dimension) -> None:
+    """Raises `ValueError` for a bias that is not one number for each output: some runtimes spread it, others stop."""
+    bias = given["bias"].shape if "bias" in given else (outputs,)
+    if len(bias) != 1 or (isinstance(bias[0], int) and isinstance(outputs, int) and bias[0] != outputs):
+        raise ValueError(f"a bias of shape {bias} does not go with {outputs} outputs")
+
+
 class Conv(Layer):
     """Cross-correlation over one to three spatial axes.
 
@@ -53,6 +60,7 @@ class Conv(Layer):
             raise ValueError(f"a kernel of shape {kernel} with stride {self.stride} does not slide over {x.shape}")
         if isinstance(channels, int) and channels != kernel[1] * self.groups:
             raise ValueError(f"a kernel of shape {kernel} with {self.groups} groups does not take {channels} channels")
+        _check_bias(given, kernel[0])
         spatial = window_outputs(tuple(sizes), window, self.stride, self.dilation, self.padding)
         return {"y": ValueType(x.dtype, (n, kernel[0], *spatial))}
 
@@ -123,6 +131,7 @@ class ConvTranspose(Layer):
             raise ValueError(f"a kernel of shape {kernel} with stride {self.stride} does not slide over {x.shape}")
         if isinstance(channels, int) and channels != kernel[0]:
             raise ValueError(f"a kernel of shape {kernel} does not take {channels} channels")
+        _check_bias(given, (Size.of(kernel[1]) * self.groups).dimension)
         spatial = self.output_size or [
             (full - (before + after)).dimension
             for full, (before, after) in zip(
@@ -214,6 +223,7 @@ class Linear(Layer):
         x, kernel = given["x"], given["kernel"].shape
         if isinstance(x.shape[-1], int) and x.shape[-1] != kernel[1]:
             raise ValueError(f"a kernel of shape {kernel} does not take {x.shape[-1]} features")
+        _check_bias(given, kernel[0])
         return {"y": ValueType(x.dtype, (*x.shape[:-1], kernel[0]))}
 
     def multiply_adds(self, given: Mapping[str, ValueType]) -> Size:
