@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
@@ -17,16 +18,30 @@ from irconv.passes import bodies
 def run(bundle: Bundle) -> Bundle:
     """The graph without Identity, layers of training alone and joins of one value. Outputs keep their names; one that
     would be an input, or the same value as another output, keeps an Identity."""
-    return bodies.everywhere(bundle, _run)
+    return bodies.everywhere(bundle, lambda part: _run(part, _passes))
 
 
-def _run(bundle: Bundle) -> Bundle:
+def left_over(bundle: Bundle) -> Bundle:
+    """The graph without the Identities that are what is left of turns that undid each other: those that the source
+    called otherwise."""
+    return bodies.everywhere(bundle, lambda part: _run(part, _is_left_over))
+
+
+def _passes(layer: Layer) -> bool:
+    return isinstance(layer, Identity | TrainingAlone)
+
+
+def _is_left_over(layer: Layer) -> bool:
+    return isinstance(layer, Identity) and (layer.origin is None or "dentity" not in layer.origin.type)
+
+
+def _run(bundle: Bundle, goes: Callable[[Layer], bool]) -> Bundle:
     if bundle.graph is None:
         return bundle
     same: dict[str, str] = {}
     for node in bundle.graph.nodes:
         layer, (first, *others) = bundle.layers[node.layer], (*node.inputs.values(), "")
-        if isinstance(layer, Identity | TrainingAlone) or (isinstance(layer, Concat) and others == [""]):
+        if goes(layer) or (isinstance(layer, Concat) and others == [""]):
             same[node.outputs["y"]] = same.get(first, first)
     ends = {port.value for port in bundle.graph.outputs}
     fixed = {port.value for port in bundle.graph.inputs} | (ends - set(same))

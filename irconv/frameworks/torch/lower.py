@@ -12,7 +12,7 @@ from irconv.frameworks.torch.table.recurrence import MODULES_OF_RECURRENCE
 from irconv.ir.bundle import Bundle
 from irconv.ir.kept import names_of, without_ones
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
-from irconv.passes import bodies, decompose, fill_operands, padding, stored_operands, training
+from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, training
 
 _RECURRENT = Table("PyTorch", MODULES_OF_RECURRENCE)
 _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"), ("gamma", "beta"))
@@ -21,7 +21,7 @@ _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"),
 def lower(bundle: Bundle) -> Bundle:
     """The same function with symmetric padding, normalisations that have all of their vectors or none (a LayerNorm
     factors alone), and recurrent layers in one direction; of a network of PyTorch's, Linears where they were."""
-    bundle = training.in_front(stored_operands.run(bundle))
+    bundle = remove_identity.left_over(training.in_front(stored_operands.run(bundle)))
     if names_of(bundle) is not None:
         bundle = last_axis.run(without_ones(bundle))
     bundle = bodies.everywhere(bundle, lambda part: recurrent.run(part, _RECURRENT))

@@ -165,3 +165,30 @@ def test_a_tied_tensor_is_named_as_one(tmp_path: Path) -> None:
     irconv.write(irconv.read(tmp_path / "tied.onnx"), tmp_path / "back.py")
     made: nn.Module = import_file(tmp_path / "back.py").load()
     assert made.state_dict().keys() == module.state_dict().keys()
+
+
+class Steps(nn.Module):
+    """A recurrent layer of several parts, and what takes its steps."""
+
+    def __init__(self, count: int, directions: int) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(5, 7, count, batch_first=True, bidirectional=directions == 2)
+        self.head = nn.Linear(7 * directions, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.head(self.rnn(x)[0])
+        return found
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("directions", [1, 2])
+def test_a_recurrent_layer_keeps_its_keys_through_onnx(count: int, directions: int, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    module, x = Steps(count, directions).eval(), torch.randn(2, 4, 5)
+    irconv.write(irconv.from_torch(module, (x,)), tmp_path / "m.onnx")
+    irconv.convert(tmp_path / "m.onnx", tmp_path / "m.py")
+    again = import_file(tmp_path / "m.py").load()
+    wanted, got = module.state_dict(), again.state_dict()
+    assert list(got) == list(wanted)
+    assert all(torch.equal(got[key], wanted[key]) for key in wanted)
+    torch.testing.assert_close(again(x), module(x))
