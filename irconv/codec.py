@@ -248,6 +248,8 @@ class Workpiece:
     outputs: list[str] = field(default_factory=list)
     given: dict[int, list[Given | None]] = field(default_factory=dict)
     """On the way in: the inputs that are those of a row, by its identity."""
+    first: Given | None = None
+    """On the way in: the first input, where no row stands for it."""
 
     def taken(self, row: Row) -> Given | None:
         """On the way in: the input that a positional row stands for; None where it is absent."""
@@ -321,6 +323,7 @@ class Codec:
         """The native side with each input at its row, and the inputs that no row stands for."""
         rows = [row for row in self.rows if row.takes_inputs != "none" and row.tensor not in native.tensors]
         work, left = Workpiece(dict(native.config), dict(native.tensors)), list(given)
+        work.first = left[0] if left else None
         if not any(row.takes_inputs == "rest" or not row.tensor for row in rows):
             # no row stands for a slot: the inputs that are no operands fill the slots in order
             count = len(left) - len(rows)

@@ -502,7 +502,7 @@ class Rank(Row):
 
     def reads(self, native: Workpiece) -> bool:
         """See `Row.reads`: judged by the first input."""
-        first = next((found[0] for found in native.given.values() if found), None)
+        first = next((found[0] for found in native.given.values() if found), native.first)
         return first is None or len(first.type.shape) in self.ranks
 
     def encode(self, draft: Draft, native: Workpiece) -> None:

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Graph, Node
-from irconv.ir.layers.base import ChannelFirst, Pointwise, StoredOperand, ValueType
+from irconv.ir.layers.base import ChannelFirst, Layer, Pointwise, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.tensor_ops import Concat, Flatten
+from irconv.ir.layers.training import Dropout
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import static
 
@@ -95,7 +96,7 @@ def _targets(
                 return None
             elif isinstance(layer, Linear):
                 found.append(Target(stored["kernel"], "out features", before, after))
-            elif isinstance(layer.BEHAVIOUR, Pointwise) and not stored:
+            elif not stored and (isinstance(layer.BEHAVIOUR, Pointwise) or _drops_elements(layer)):
                 waiting += [(result, before, after) for result in node.outputs.values()]
             elif isinstance(layer.BEHAVIOUR, ChannelFirst):
                 found += [Target(key, "features", before, after) for key in stored.values()]
@@ -103,6 +104,11 @@ def _targets(
             else:
                 return None
     return found
+
+
+def _drops_elements(layer: Layer) -> bool:
+    """Whether it is a dropout of each element for itself."""
+    return isinstance(layer, Dropout) and not layer.shared
 
 
 def _places(node: Node, layer: Concat, value: str, types: Mapping[str, ValueType]) -> list[tuple[int, int]] | None:

@@ -48,10 +48,10 @@ class Runtime:
 
     def remedy(self) -> str:
         """How to get it."""
-        ways = [f"install {self.install}"] if self.install else []
+        ways = [f"pip install '{self.install}'"] if self.install else []
         ways += [f"name a Python that has it in {self.variable}"] if self.variable else []
         text = ", or ".join(ways)
-        return f"{text[0].upper()}{text[1:]}."
+        return f"{text}." if self.install else f"{text[0].upper()}{text[1:]}."
 
 
 RUNTIMES: Mapping[str, Runtime] = {

@@ -29,9 +29,9 @@ READING = {
 WRITING = {
     ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
     ".onnx": Steps(types=4, passes=27),
-    ".py": Steps(types=3, passes=22),
-    ".keras": Steps(types=7, passes=55),
-    ".h5": Steps(types=7, passes=55),
+    ".py": Steps(types=3, passes=29),  # seven for layers of training, kept names and what undone turns left
+    ".keras": Steps(types=7, passes=58),  # three for layers of training, and for masks that travel by themselves
+    ".h5": Steps(types=7, passes=58),
     ".theano": Steps(types=3, passes=20),
     ".ckpt": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
     ".pb": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
@@ -81,11 +81,11 @@ STARTS = {
     (".irconv", ""): Starts(110, _TABLES),
     (".keras", ""): Starts(220, _TABLES, processes=1),
     (".h5", ""): Starts(220, _TABLES, processes=1),
-    (".pt", ""): Starts(108, _TABLES),  # commands are modules, and files are recognised without their reader
-    (".safetensors", ""): Starts(108, _TABLES),
+    (".pt", ""): Starts(110, _TABLES),  # commands are modules, and files are recognised without their reader
+    (".safetensors", ""): Starts(110, _TABLES),
     (".irconv", ".irconv"): Starts(120),
     (".irconv", ".onnx"): Starts(170, _ONNX),
-    (".irconv", ".py"): Starts(180),
+    (".irconv", ".py"): Starts(190),
     (".irconv", ".h5"): Starts(230, _HDF5),
     (".h5", ".irconv"): Starts(230, processes=1),
     (".h5", ".onnx"): Starts(250, _ONNX, processes=1),

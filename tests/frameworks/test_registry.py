@@ -51,6 +51,7 @@ ASKED: dict[str, Any] = {
     "force": True,
     "merge": True,
     "fold_bn": True,
+    "shard_size": "1GB",
     "dtype": "f16",
     "opset": 19,
     "dry_run": True,

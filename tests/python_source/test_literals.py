@@ -43,6 +43,7 @@ def test_a_docstring_is_one_literal_whatever_it_says(lines: list[str]) -> None:
         ((), "()"),
         ((1,), "(1,)"),
         ([None, (1, "a")], '[None, (1, "a")]'),
+        ({"a": (1, None)}, '{"a": (1, None)}'),
     ],
 )
 def test_settings_are_written_as_python_has_them(value: Any, written: str) -> None:
@@ -50,5 +51,5 @@ def test_settings_are_written_as_python_has_them(value: Any, written: str) -> No
 
 
 def test_what_is_no_literal_is_never_guessed() -> None:
-    with pytest.raises(TypeError, match="no Python literal is known for a dict"):
-        literal({"a": 1})
+    with pytest.raises(TypeError, match="no Python literal is known for a set"):
+        literal({1})

@@ -145,7 +145,7 @@ def test_every_runtime_says_where_it_is_and_how_to_get_it(monkeypatch: pytest.Mo
     assert RUNTIMES["numpy"].found() == f"{np.__version__} here"
     missing = Runtime("x", "x_side", "no_such_package", "x", "IRCONV_X_PYTHON", "x")
     assert (missing.installed, missing.found()) == (False, "")
-    assert missing.remedy() == "Install x, or name a Python that has it in IRCONV_X_PYTHON."
+    assert missing.remedy() == "pip install 'x', or name a Python that has it in IRCONV_X_PYTHON."
 
 
 # processes --------------------------------------------------------------------------------------------------------

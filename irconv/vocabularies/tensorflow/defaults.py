@@ -36,6 +36,7 @@ DEFAULTS: Mapping[str, Mapping[str, Any]] = {
     "Gather": {"validate_indices": True},
     "ResourceGather": {"batch_dims": 0, "validate_indices": True},
     "Cumsum": {"exclusive": False, "reverse": False},
+    "Cumprod": {"exclusive": False, "reverse": False},
     "OneHot": {"axis": -1},
     "Cast": {"Truncate": False},
     "StridedSlice": dict.fromkeys(("begin_mask", "end_mask", "ellipsis_mask", "new_axis_mask", "shrink_axis_mask"), 0),

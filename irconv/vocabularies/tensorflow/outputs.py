@@ -25,7 +25,7 @@ _OPERATIONS: Mapping[tuple[str, ...], str] = {
         "Shape SpaceToDepth Split SplitV Squeeze StatelessWhile StridedSlice Sum TensorScatterAdd "
         "TensorScatterUpdate Tile Unpack While "
     ),
-    ("out",): "Cumsum",
+    ("out",): "Cumprod Cumsum",
     ("activations",): "Elu LeakyRelu Relu Relu6 Selu Softplus Softsign",
     ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2"): "FusedBatchNorm FusedBatchNormV2",
     ("y", "batch_mean", "batch_variance", "reserve_space_1", "reserve_space_2", "reserve_space_3"): "FusedBatchNormV3",

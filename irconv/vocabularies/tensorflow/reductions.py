@@ -40,6 +40,15 @@ CODECS: list[Codec] = [
     _extreme("ArgMax"),
     _extreme("ArgMin"),
     op(
+        "Cumprod",
+        "CumProd",
+        Input("x"),
+        AxisInput("axis", "axis"),
+        Attribute("exclusive"),
+        Attribute("reverse"),
+        types="T=x Tidx=int32",
+    ),
+    op(
         "Cumsum",
         "CumSum",
         Input("x"),

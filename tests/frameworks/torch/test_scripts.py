@@ -57,8 +57,6 @@ def test_sizes_may_be_free(file: str) -> None:
     assert bundle.graph.outputs[0].shape[0] == "N"
 
 
-#: Scripts whose inputs have another rank than the one that was recorded, or several inputs that any rank would do for.
-OTHERS = {"torch213-bug-select-copy/scripted.pt": ("N", 4)}
 SCRIPTED = [f for f in FILES if f.path.name.startswith("scripted") and f.expected == "right"]
 
 
@@ -70,12 +68,8 @@ def test_the_shapes_of_a_scripts_inputs_are_deduced_from_its_code_and_weights_an
     for port, recorded in zip(bundle.graph.inputs, file.record["inputs"], strict=True):
         assert "--input-shape says another" in told[f"shape of {port.name}"].evidence
         assert port.dtype == recorded["dtype"]
-        if str(file) in OTHERS:
-            assert port.shape == OTHERS[str(file)]
-        else:
-            assert all(isinstance(a, str) or a == b for a, b in zip(port.shape, recorded["shape"], strict=True))
-    if str(file) not in OTHERS:
-        assert file.error() < 2e-6
+        assert all(isinstance(a, str) or a == b for a, b in zip(port.shape, recorded["shape"], strict=True))
+    assert file.error() < 2e-6
 
 
 class Choosing(nn.Module):

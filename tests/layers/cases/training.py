@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from irconv.ir.layers.training import Augmentation, Dropout, GaussianNoise
 from tests.layers.harness import Arrays, Case, arrays
 
@@ -14,19 +16,19 @@ IMAGE = arrays(11, x=(2, 6, 5, 4))["x"]
 SIZES = ("N", 6, "H", "W")
 
 
-def _torch(name: str, layer: Dropout, module: str, *settings: Any) -> Case:
+def _torch(name: str, layer: Dropout, module: str, *settings: Any, x: np.ndarray = IMAGE) -> Case:
     def run() -> Arrays:
         import torch
 
-        return {"y": getattr(torch.nn, module)(*settings).eval()(torch.from_numpy(IMAGE)).numpy()}
+        return {"y": getattr(torch.nn, module)(*settings).eval()(torch.from_numpy(x)).numpy()}
 
-    return Case(name, layer, {"x": IMAGE}, run, f"torch.nn.{module}", shapes={"x": SIZES})
+    shapes = {"x": SIZES} if x is IMAGE else {"x": ("N", *x.shape[1:])}
+    return Case(name, layer, {"x": x}, run, f"torch.nn.{module}", shapes=shapes)
 
 
 def _keras(name: str, layer: Any, kind: str, **settings: Any) -> Case:
     def run() -> Arrays:
         import keras
-        import numpy as np
 
         return {"y": np.asarray(getattr(keras.layers, kind)(**settings)(IMAGE, training=False))}
 
@@ -36,6 +38,8 @@ def _keras(name: str, layer: Any, kind: str, **settings: Any) -> Case:
 CASES = [
     _torch("changes nothing", Dropout(rate=0.3, noise="zero", shared=()), "Dropout", 0.3),
     _torch("of whole channels", Dropout(rate=0.3, noise="zero", shared=(2, 3)), "Dropout2d", 0.3),
+    _torch("of whole rows", Dropout(rate=0.3, noise="zero", shared=(2,)), "Dropout1d", 0.3, x=IMAGE[..., 0]),
+    _torch("of whole volumes", Dropout(rate=0.3, noise="zero", shared=(2, 3, 4)), "Dropout3d", 0.3, x=IMAGE[..., None]),
     _torch("with the least of a SELU", Dropout(rate=0.2, noise="alpha", shared=()), "AlphaDropout", 0.2),
     _torch(
         "of whole channels, with the least of a SELU",

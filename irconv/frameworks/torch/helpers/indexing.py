@@ -109,6 +109,17 @@ def cumsum(x: Tensor, dim: int, exclusive: bool, reverse: bool) -> Tensor:
     return y.flip(dim) if reverse else y
 
 
+def cumprod(x: Tensor, dim: int, exclusive: bool, reverse: bool) -> Tensor:
+    """Running products, without the element itself where exclusive, from the end where reverse."""
+    x = x.flip(dim) if reverse else x
+    if exclusive:
+        x = torch.cat(
+            [torch.ones_like(x.narrow(dim, 0, 1)), x.narrow(dim, 0, x.shape[dim] - 1)], dim=dim
+        )
+    y = torch.cumprod(x, dim, dtype=x.dtype)
+    return y.flip(dim) if reverse else y
+
+
 def prod(x: Tensor, dim: Ints, keepdim: bool = False) -> Tensor:
     """The product over several axes."""
     for axis in sorted(dim, reverse=True):

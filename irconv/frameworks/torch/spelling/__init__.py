@@ -163,6 +163,7 @@ _ARITHMETIC: Mapping[str, Form] = {
     "torch.minimum": Folded("torch.minimum"),
     "mean of values": Mean(),
     "to": _method("to", "dtype"),
+    "view_bits": _method("view", "dtype"),
 }
 
 _WINDOWS: Mapping[str, Form] = {
