@@ -18,6 +18,7 @@ from tests.helpers import rejection
 FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "keras-bias-of-bytes": (Refused, "its inputs do not fit: expected one element type, got x float32, kernel"),
     "keras-calls-are-a-text": (DamagedFile, "expected a list of calls or of references, got '"),
+    "keras-casts-to-bfloat16": None,
     "keras-image-is-huge": None,
     "keras-input-without-axes": None,
     "keras-slopes-of-integers": (Refused, "its inputs do not fit: expected one element type, got x float32, slope"),
@@ -30,6 +31,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "onnx-no-outputs": (DamagedFile, "expected at least one output, got none"),
     "onnx-node-without-outputs": (DamagedFile, "expected at least one output, got none"),
     "onnx-pad-takes-more-than-there-is": (Refused, "takes more than there is of an axis of 3"),
+    "onnx-sum-of-three": None,
     "onnx-tensors-of-a-body": None,
     "onnx-texts-that-are-bytes": (DamagedFile, "expected texts in UTF-8, got b'"),
     "onnx-value-twice": (DamagedFile, "which is there already"),

@@ -19,7 +19,7 @@ Names = Mapping[str, str]
 def nodes(model: NativeModel, natives: Mapping[str, Native], initializers: Names) -> Iterator[Any]:
     """The nodes of the outermost graph. A Constant is none: its value is an initializer; as an output it is copied."""
     constants = _constants(model, natives, initializers)
-    yield from _nodes(model, natives, {**initializers, **constants}, "")
+    yield from _apart(_nodes(model, natives, {**initializers, **constants}, ""))
     for value in dict.fromkeys(port.value for port in model.outputs if port.value in constants):
         yield helper.make_node("Identity", [constants[value]], [value], value)
 
@@ -49,6 +49,16 @@ def _constants(model: NativeModel, natives: Mapping[str, Native], initializers: 
     return {use.outputs[0]: initializers[f"{use.layer}.value"] for use in uses}
 
 
+def _apart(made: Iterator[Any]) -> Iterator[Any]:
+    """Nodes whose names differ, as runtimes want them: a scope and a value may read like another scope and value."""
+    taken: set[str] = set()
+    for node in made:
+        while node.name in taken:
+            node.name += "_"
+        taken.add(node.name)
+        yield node
+
+
 def _nodes(model: NativeModel, natives: Mapping[str, Native], names: Names, prefix: str) -> Iterator[Any]:
     for use in model.uses:
         native = natives[use.layer]
@@ -75,7 +85,7 @@ def _body(model: NativeModel, natives: Mapping[str, Native], outer: Names, prefi
     made = {value for use in model.uses for value in use.outputs if value and value not in constants}
     own = {value: f"{prefix}{value}" for value in made | {port.value for port in model.inputs}}
     names = {**outer, **constants, **own}
-    body = list(_nodes(model, natives, names, prefix))
+    body = list(_apart(_nodes(model, natives, names, prefix)))
     outputs: list[Any] = []
     for port in model.outputs:
         name = names[port.value]
