@@ -41,6 +41,10 @@ def run(bundle: Bundle, narrow: str = "bfloat16") -> Bundle:
 class _Widening:
     def __init__(self, bundle: Bundle, narrow: str, narrowed: set[str]) -> None:
         self.bundle, self.narrow, self.narrowed = bundle, narrow, narrowed
+        assert bundle.graph is not None, "the caller has looked"
+        names = {*bundle.layers, *(value for node in bundle.graph.nodes for value in node.outputs.values())}
+        names |= {port.value for port in bundle.graph.inputs}
+        self.wide, self.exact = _free("wide", names), _free("exact", names)  # a model may have been widened before
         self.nodes: list[Node] = []
         self.layers: dict[str, Layer] = dict(bundle.layers)
         self.computed: dict[str, dict[str, str]] = {}
@@ -49,7 +53,7 @@ class _Widening:
     def widen(self, value: str, scope: str) -> None:
         """Add the float32 value of a narrow one; others are taken as they are."""
         if value in self.narrowed:
-            self._cast(value, f"{value}.wide", "float32", scope)
+            self._cast(value, f"{value}{self.wide}", "float32", scope)
 
     def add(self, node: Node) -> None:
         """The node in float32, its results rounded and widened again."""
@@ -60,9 +64,9 @@ class _Widening:
             node = node.model_copy(update={"inputs": self._wide(node.inputs)})
         self.nodes.append(node)
         for value in node.outputs.values():
-            if value.removesuffix(".exact") in self.narrowed and value.endswith(".exact"):
-                self._cast(value, value.removesuffix(".exact"), self.narrow, node.scope)
-            self.widen(value.removesuffix(".exact"), node.scope)
+            if value.removesuffix(self.exact) in self.narrowed and value.endswith(self.exact):
+                self._cast(value, value.removesuffix(self.exact), self.narrow, node.scope)
+            self.widen(value.removesuffix(self.exact), node.scope)
 
     def _computing(self, node: Node, layer: Layer) -> Node:
         if node.layer not in self.computed:
@@ -70,7 +74,7 @@ class _Widening:
             layer = self.layers[node.layer]
             if getattr(layer, "dtype", None) == self.narrow:
                 self.layers[node.layer] = layer.model_copy(update={"dtype": "float32"})
-        outputs = {slot: f"{v}.exact" if v in self.narrowed else v for slot, v in node.outputs.items()}
+        outputs = {slot: f"{v}{self.exact}" if v in self.narrowed else v for slot, v in node.outputs.items()}
         inputs = self._wide(node.inputs) | self.computed[node.layer]
         return node.model_copy(update={"inputs": inputs, "outputs": outputs})
 
@@ -85,15 +89,24 @@ class _Widening:
             if isinstance(operand, StoredOperand) and self.bundle.tensors[operand.tensor].record.dtype == self.narrow:
                 self.layers[name] = Constant(operands={"value": kept.pop(role)})
                 self.nodes.append(Node(layer=name, scope=node.scope, inputs={}, outputs={"y": name}))
-                self._cast(name, f"{name}.wide", "float32", node.scope)
-                computed[role] = f"{name}.wide"
+                self._cast(name, f"{name}{self.wide}", "float32", node.scope)
+                computed[role] = f"{name}{self.wide}"
         self.layers[node.layer] = layer.model_copy(update={"operands": kept})
         return computed
 
     def _wide(self, inputs: dict[str, str]) -> dict[str, str]:
-        return {slot: f"{value}.wide" if value in self.narrowed else value for slot, value in inputs.items()}
+        return {slot: f"{value}{self.wide}" if value in self.narrowed else value for slot, value in inputs.items()}
 
     def _cast(self, value: str, result: str, dtype: str, scope: str) -> None:
         name = f"{result}.cast"
         self.layers[name] = Cast(dtype=dtype)
         self.nodes.append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": result}))
+
+
+def _free(word: str, names: set[str]) -> str:
+    """An ending that makes no name that is there."""
+    number, ending = 1, f".{word}"
+    while any(name.endswith((ending, f"{ending}.cast")) for name in names):
+        number += 1
+        ending = f".{word}{number}"
+    return ending
