@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from irconv.containers.workspace import Workspace
-from irconv.errors import MissingFact, NoSuchFile, OutputExists, OutputFailed, Refused
+from irconv.errors import IrconvError, MissingFact, NoSuchFile, OutputExists, OutputFailed, Refused
 from irconv.fleet.job import Found, Job
 
 _BLOCK = 16 * 2**20
@@ -284,7 +284,8 @@ def check_free(job: Job) -> None:
 
 def put(files: Sequence[str], destination: str) -> tuple[str, ...]:
     """Put files beside the destination, in their order: the one without which no reader takes the others last. Where
-    one fails, those that are there already are taken away. Raises `OutputFailed`."""
+    one fails, those that are there already are taken away. Raises `OutputFailed`, naming
+    those that stay."""
     store, path = _store(destination)
     folder = path.rpartition("/")[0]
     done: list[str] = []
@@ -295,11 +296,20 @@ def put(files: Sequence[str], destination: str) -> tuple[str, ...]:
                 place = f"{folder}/{part.relative_to(file.parent).as_posix()}"
                 _tried(destination, lambda part=part, place=place: store.put_file(str(part), place))  # type: ignore[misc]
                 done.append(place)
-    except BaseException:
-        for place in done:
-            store.rm_file(place)
+    except BaseException as error:
+        if stay := [place for place in done if not _removed(store, place)]:
+            what = f"{error} What is there already could not be taken away: {', '.join(stay)}"
+            raise OutputFailed(destination, what, "Remove it.") from error
         raise
     return tuple(store.unstrip_protocol(f"{folder}/{Path(file).name}") for file in files)
+
+
+def _removed(store: Any, place: str) -> bool:
+    try:
+        _tried(place, lambda: store.rm_file(place))
+    except IrconvError:
+        return False
+    return True
 
 
 def about(found: Found, job: Job, here: Job) -> Found:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import irconv
-from irconv.errors import MissingFact
+from irconv.errors import MissingFact, OutputFailed
 from irconv.fleet import remote
 from irconv.fleet.run import batch
 from tests.fleet.fleets import models
@@ -112,6 +112,39 @@ def test_an_answer_that_is_too_short_is_refused(tmp_path: Path, busy: Any) -> No
     store.cat_file = lambda path, start, end: b"x" * 4
     (row,) = batch("s3://b/short.h5", tmp_path, "onnx").rows
     assert row.message == "s3://b/short.h5: expected 10 bytes at 0, got 4: it has changed."
+
+
+class _Full:
+    """A store that takes one file, and takes it away again where it may."""
+
+    def __init__(self, may_remove: bool) -> None:
+        self.files: list[str] = []
+        self.may_remove = may_remove
+
+    def put_file(self, file: str, place: str) -> None:
+        if self.files:
+            raise PermissionError("quota")
+        self.files.append(place)
+
+    def rm_file(self, place: str) -> None:
+        if not self.may_remove:
+            raise PermissionError("Forbidden")
+        self.files.remove(place)
+
+
+@pytest.mark.parametrize("may_remove", [True, False])
+def test_what_was_put_before_a_failure_is_taken_away_or_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, may_remove: bool
+) -> None:
+    files = [tmp_path / "m.data", tmp_path / "m.onnx"]
+    for file in files:
+        file.write_bytes(b"x")
+    store = _Full(may_remove)
+    monkeypatch.setattr(remote, "_store", lambda address: (store, address.removeprefix("s3://")))
+    text = rejection(lambda: remote.put([str(file) for file in files], "s3://b/m.onnx"), OutputFailed)
+    refused = "s3://b/m.onnx: the store refuses it: quota."
+    stays = "s3://b/m.onnx: " + refused + " What is there already could not be taken away: b/m.data. Remove it."
+    assert (text, store.files) == ((refused, []) if may_remove else (stays, ["b/m.data"]))
 
 
 # a real server -------------------------------------------------------------------------------------------------------
