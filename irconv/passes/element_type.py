@@ -24,9 +24,12 @@ from irconv.ir.inference import check_types
 from irconv.ir.layers.base import Layer, LiteralOperand
 from irconv.ir.layers.control import Scan
 from irconv.ir.tensors import LazyTensor, Source
+from irconv.ir.tiles import tiles
 from irconv.layout import Array, Box
 from irconv.log import timed
 
+_BLOCK = 2**20
+"""Elements that are looked at together."""
 _LARGEST_BFLOAT16 = float(2 - 2**-7) * 2.0**127
 
 
@@ -83,17 +86,24 @@ def run(bundle: Bundle, dtype: str) -> Cast:
 
 
 def _rounding(data: LazyTensor, dtype: str) -> tuple[float, float]:
-    """How far rounding moves an element, relative to the largest; and a finite number beyond the type, or 0."""
-    exact = data.numpy().astype(np.float64)
-    finite = exact[np.isfinite(exact)]
-    if not finite.size:
-        return 0.0, 0.0
-    largest = float(finite[np.argmax(np.abs(finite))])
-    with np.errstate(over="ignore"):
-        apart = np.abs(finite.astype(numpy_dtype(dtype)).astype(np.float64) - finite)
-    if not np.isfinite(apart).all():
+    """How far rounding moves an element, relative to the largest; and a finite number beyond the type, or 0. A block
+    of the tensor is in memory at a time."""
+    largest = apart = 0.0
+    source = data.source  # a change of layout moves elements, and this is the same for all orders
+    axes = range(len(source.shape))
+    for box in tiles(source.shape, axes, (None,) * len(axes), _BLOCK):
+        exact = source.read(source.shape, box).astype(np.float64)
+        finite = exact[np.isfinite(exact)]
+        if not finite.size:
+            continue
+        furthest = float(finite[np.argmax(np.abs(finite))])
+        largest = max(largest, furthest, key=abs)
+        with np.errstate(over="ignore"):
+            moved = np.abs(finite.astype(numpy_dtype(dtype)).astype(np.float64) - finite)
+        apart = max(apart, float(moved.max()))
+    if not np.isfinite(apart):
         return 0.0, largest
-    return (float(apart.max()) / abs(largest) if largest else 0.0), 0.0
+    return (apart / abs(largest) if largest else 0.0), 0.0
 
 
 def _cast(tensor: Tensor, dtype: str, clip: bool) -> Tensor:
