@@ -11,7 +11,6 @@ import numpy as np
 
 from irconv.boundary import bounded
 from irconv.containers.files import Progress
-from irconv.containers.outputs import whole_output
 from irconv.containers.watch import check_unchanged, keeping
 from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
 from irconv.ir.bundle import Bundle
@@ -19,10 +18,8 @@ from irconv.keywords import refuse_unknown, taken
 from irconv.layout import Array
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
 from irconv.pipeline.choice import beyond_reader, existing, must_exist, reader_of, refuse
-from irconv.pipeline.converting import convert_file
-from irconv.pipeline.judging import in_order, side, unsound
 from irconv.pipeline.reading import laid_out, read_file
-from irconv.pipeline.writing import Written, write_model
+from irconv.pipeline.written import Written
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from typing_extensions import Unpack
@@ -157,6 +154,8 @@ def write(
     Raises `Refused` naming every layer the format cannot express, `UnusedOption`, `DamagedFile` where a file that the
     bundle was read from has changed since, and `OutputFailed`, also where one of those would be replaced.
     """
+    from irconv.pipeline.writing import write_model
+
     options, unknown = taken(options or WriteOptions(), wishes)
     refuse_unknown(unknown, WriteOptions)
     return write_model(bundle, Path(path), options, progress, (), None)
@@ -178,6 +177,8 @@ def convert(
     name. Raises what `read` and `write` raise, what is wrong with the destination together with all other reasons. With
     `verify` also `Disagreement`, whose reports say how far apart they are, and `MissingFact` for what cannot be run.
     """
+    from irconv.pipeline.converting import convert_file
+
     reading, others = taken(read_options or ReadOptions(), options)
     writing, unknown = taken(write_options or WriteOptions(), others)
     refuse_unknown(unknown, ReadOptions, WriteOptions)
@@ -204,6 +205,7 @@ def verify(
 
     Raises `MissingFact` where a side cannot be run, with all that was tried, and `UnknownFormat`.
     """
+    from irconv.pipeline.judging import side
     from irconv.verification.check import Request, check
     from irconv.verification.process import Processes
 
@@ -219,6 +221,8 @@ def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) 
     An empty list is a sound bundle. `runtime` runs the probe: onnxruntime where it is installed, else numpy; without
     `probe` it is not run. Raises `UnknownFormat` where the path is no bundle.
     """
+    from irconv.pipeline.judging import unsound
+
     return unsound(Path(path), runtime, probe)
 
 
@@ -238,6 +242,7 @@ def run(
     inputs that do not fit, and `DamagedFile` where a file of the model has changed since it was read.
     """
     from irconv.execute import execute
+    from irconv.pipeline.judging import in_order
 
     bundle = model if isinstance(model, Bundle) else read(model, options)
     if bundle.graph is None:
@@ -376,6 +381,7 @@ def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list
 
     Raises `UnknownFormat` for what holds no bare arrays, and `OutputFailed`.
     """
+    from irconv.containers.outputs import whole_output
     from irconv.frameworks.theano import arrays
     from irconv.frameworks.theano.sketch import sketched
 

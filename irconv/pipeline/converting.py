@@ -12,7 +12,8 @@ from irconv.options import ReadOptions, WriteOptions
 from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
 from irconv.pipeline.judging import probed
 from irconv.pipeline.reading import edits, read_file, read_model
-from irconv.pipeline.writing import Written, write_stored
+from irconv.pipeline.writing import write_stored
+from irconv.pipeline.written import Written
 
 
 def convert_file(

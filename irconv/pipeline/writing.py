@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -16,11 +16,11 @@ from irconv.containers.watch import check_unchanged
 from irconv.errors import IrconvError, MissingFact, OutputExists, Problems, Refused
 from irconv.frameworks import Made, Writer
 from irconv.ir.bundle import Bundle
-from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact
 from irconv.log import told
 from irconv.options import WriteOptions
 from irconv.pipeline.choice import beyond_writer, refuse, writer_of
+from irconv.pipeline.written import Written
 from irconv.preparing import prepared
 
 if TYPE_CHECKING:
@@ -28,22 +28,6 @@ if TYPE_CHECKING:
 
 Judge = Callable[[Bundle, Output | None, Made], tuple["Report", ...]]
 """Checks what was written, still under its temporary names, or a bundle before it is written."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a conversion made: the files, data first, and the ports with the axes they were given."""
-
-    format: str
-    files: tuple[Path, ...]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    dialect: str = ""
-    """The version of the format that the model is spelt for, where there are several."""
-    told: tuple[Fact, ...] = ()
-    """What the user stated of the source against what its file says, and what was assumed."""
-    checked: tuple[Report, ...] = ()
-    """What `convert` found with `verify`, one report for each runtime."""
 
 
 def write_model(
