@@ -59,6 +59,21 @@ class Attribute(Row):
 
 
 @dataclass(frozen=True)
+class OptionalAttribute(Row):
+    """A setting that is left out where the IR has None."""
+
+    native: str
+    field: str
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        draft.fields[self.field] = native.config.pop(self.native, None)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        if (value := draft.fields.pop(self.field)) is not None:
+            native.config[self.native] = value
+
+
+@dataclass(frozen=True)
 class Fixed(Row):
     """A native knob the IR has no word for. It must hold this value."""
 
