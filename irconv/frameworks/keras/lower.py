@@ -11,7 +11,13 @@ from irconv.frameworks.keras import constants
 from irconv.frameworks.keras.counting import with_sums
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.lengths import as_masks
-from irconv.frameworks.keras.lower_layers import with_old_gates, with_places, with_scales, with_variances
+from irconv.frameworks.keras.lower_layers import (
+    with_both_states,
+    with_old_gates,
+    with_places,
+    with_scales,
+    with_variances,
+)
 from irconv.frameworks.keras.lower_operands import laid_out
 from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split, strides_or_spreads
 from irconv.ir.bundle import Bundle, Tensor, made
@@ -30,7 +36,7 @@ from irconv.ir.layers.tensor_ops import Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
-from irconv.passes import bodies, decompose, padding, stored_operands, unroll_scans
+from irconv.passes import bodies, decompose, kept_by_update, padding, stored_operands, unroll_scans
 from irconv.passes.pools import without_ceil_mode, without_counted_padding
 
 #: Functions without negative results: zeros around them are as good as minus infinity under a maximum.
@@ -49,10 +55,10 @@ def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     bundle = without_counted_padding(with_variances(with_scales(bundle)))
     bundle = laid_out(bundle, grouped="groups" in (dialect.arguments("Conv2D") or ()))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)
-    bundle = decompose.run(stored_operands.run(bundle), _fits(dialect), split)
+    bundle = decompose.run(_with_keras_states(stored_operands.run(bundle)), _fits(dialect), split)
     bundle = with_sums(bundle) if dialect.is_keras_3 else bundle
     if bundle.graph is not None and bodies.scans(bundle.layers, bundle.graph):
-        bundle = decompose.run(unroll_scans.run(bundle), _fits(dialect), split)
+        bundle = decompose.run(unroll_scans.run(bodies.inside(bundle, stored_operands.run)), _fits(dialect), split)
         bundle = constants.fold(bundle, parameters=True)
     bundle = without_ceil_mode(without_counted_padding(bundle))
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
@@ -152,6 +158,13 @@ def _zeros_under_maxima(bundle: Bundle) -> Bundle:
                 refused.add(node.layer)
     layers |= {name: bundle.layers[name] for name in refused}
     return replace(bundle, layers=layers)
+
+
+def _with_keras_states(bundle: Bundle) -> Bundle:
+    """Recurrent layers that start from both of their states, and whose update gates keep the old one."""
+    if not any(isinstance(layer, LSTM | GRU) for layer in bundle.layers.values()):
+        return bundle
+    return bodies.everywhere(bundle, lambda part: kept_by_update.run(with_both_states(part)))
 
 
 def _with_momentum(bundle: Bundle) -> Bundle:

@@ -10,6 +10,7 @@ import numpy as np
 
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import HardSigmoid
 from irconv.ir.layers.base import Decomposition, StoredOperand, ValueType
@@ -18,6 +19,7 @@ from irconv.ir.layers.indexing import Sort, TopK
 from irconv.ir.layers.matrix import Einsum, MatMul
 from irconv.ir.layers.normalisation import BatchNorm, RMSNorm
 from irconv.ir.layers.recurrent import GRU, LSTM
+from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
 from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
@@ -49,6 +51,30 @@ def with_places(bundle: Bundle) -> Bundle:
     used = {node.layer for node in nodes.values()}
     layers = {name: layer for name, layer in layers.items() if name in used or not isinstance(layer, Sort)}
     return replace(bundle, layers=layers, graph=graph.model_copy(update={"nodes": tuple(nodes.values())}))
+
+
+def with_both_states(bundle: Bundle) -> Bundle:
+    """LSTMs that are given one of their two first states start the other from zeros, which Keras has to be given."""
+    if bundle.graph is None:
+        return bundle
+    types: dict[str, ValueType] = {}
+    nodes, layers = list[Node](), dict(bundle.layers)
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        given = [slot for slot in ("initial_h", "initial_c") if slot in node.inputs]
+        if not isinstance(layer, LSTM) or len(given) != 1:
+            nodes.append(node)
+            continue
+        types = types or infer_types(bundle)
+        missing = "initial_c" if given == ["initial_h"] else "initial_h"
+        known = bundle.operand_types(layer) | {slot: types[value] for slot, value in node.inputs.items()}
+        rows, hidden = static(known["recurrent_kernel"].shape) or (0, 0)
+        units = hidden if missing == "initial_h" else rows // LSTM.GATES
+        value = f"{next(iter(node.outputs.values()))}.{missing}"
+        layers[value] = Full(shape=(known["x"].shape[0], units), value=0.0, dtype=known["x"].dtype)
+        nodes.append(Node(layer=value, scope=node.scope, inputs={}, outputs={"y": value}))
+        nodes.append(node.model_copy(update={"inputs": {**node.inputs, missing: value}}))
+    return replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))
 
 
 def with_variances(bundle: Bundle) -> Bundle:

@@ -16,7 +16,15 @@ from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.indexing import GatherND, ScatterND
 from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm
 from irconv.ir.layers.tensor_ops import Add, Reduce
-from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, widen
+from irconv.passes import (
+    bodies,
+    decompose,
+    fill_operands,
+    padding,
+    remove_identity,
+    stored_operands,
+    widen,
+)
 
 
 def lower(bundle: Bundle, execution: bool = False) -> Bundle:

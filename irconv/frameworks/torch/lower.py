@@ -12,7 +12,15 @@ from irconv.frameworks.torch.table.recurrence import MODULES_OF_RECURRENCE
 from irconv.ir.bundle import Bundle
 from irconv.ir.kept import names_of, without_ones
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
-from irconv.passes import bodies, decompose, fill_operands, padding, remove_identity, stored_operands, training
+from irconv.passes import (
+    bodies,
+    decompose,
+    fill_operands,
+    padding,
+    remove_identity,
+    stored_operands,
+    training,
+)
 
 _RECURRENT = Table("PyTorch", MODULES_OF_RECURRENCE)
 _AFFINE = dict.fromkeys(("BatchNorm", "LayerNorm", "GroupNorm", "InstanceNorm"), ("gamma", "beta"))

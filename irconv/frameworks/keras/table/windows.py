@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irconv.codec import Draft, Row, Workpiece
+from irconv.frameworks.keras.parts import runs_as_same
 from irconv.frameworks.keras.table.rows import padding_of_rank
 from irconv.rows import through
 
@@ -90,7 +91,10 @@ class TransposedPadding(Row):
         if any(before != max(t, 0) // 2 for (before, _), t in zip(padding, crops, strict=True)):
             raise draft.refuse(f"Keras takes off as much before as after, or one more after, got {padding}")
         native.config["padding"] = "same"
-        self._longer(draft, native, [w - w % 2 - t for w, t in zip(spans, crops, strict=True)])
+        longer = [w - w % 2 - t for w, t in zip(spans, crops, strict=True)]
+        if not runs_as_same(spans, longer, strides):
+            raise draft.refuse(f"TensorFlow runs no output_padding {longer} of windows {spans} and strides {strides}")
+        self._longer(draft, native, longer)
 
     def _longer(self, draft: Draft, native: Workpiece, more: list[int]) -> None:
         strides = native.config["strides"]

@@ -26,6 +26,7 @@ from irconv.ir.layers.slicing import Flip
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array, relayout
+from irconv.passes import kept_by_update
 
 _ACTIVATIONS = (Sigmoid, Tanh, Relu, HardSigmoid)
 _GATES = {"LSTM": "iofg", "GRU": "zrn", "RNN": ""}
@@ -35,6 +36,8 @@ def run(bundle: Bundle) -> Bundle:
     """The graph with every recurrent layer that ONNX has as an `OnnxRecurrent` between transposes."""
     if bundle.graph is None or not any(isinstance(layer, RNN | GRU | LSTM) for layer in bundle.layers.values()):
         return bundle
+    bundle = kept_by_update.run(bundle)
+    assert bundle.graph is not None, "it had one before"
     lowered = _Lowered(bundle, infer_types(bundle), dict(bundle.layers), dict(bundle.tensors))
     for node in bundle.graph.nodes:
         layer = bundle.layers[node.layer]

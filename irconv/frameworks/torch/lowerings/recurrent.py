@@ -20,6 +20,7 @@ from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.slicing import Flip
 from irconv.ir.tensors import LazyTensor
+from irconv.passes import kept_by_update
 
 _BIASES = ("bias_input", "bias_recurrent")
 
@@ -28,6 +29,8 @@ def run(bundle: Bundle, table: Table) -> Bundle:
     """The graph with every recurrent layer that PyTorch has in the form that it has."""
     if bundle.graph is None or not any(isinstance(layer, RNN | GRU | LSTM) for layer in bundle.layers.values()):
         return bundle
+    bundle = kept_by_update.run(bundle)
+    assert bundle.graph is not None, "it had one before"
     lowered = _Lowered(bundle, table, infer_types(bundle), dict(bundle.layers), dict(bundle.tensors))
     for node in bundle.graph.nodes:
         layer = bundle.layers[node.layer]
