@@ -136,13 +136,14 @@ READERS = (
         f"{_HERE}.bundle.read",
         "irconv bundle, folder or zip",
         naive=False,
+        recogniser=f"{_HERE}.bundle.kind",
         options=("digests", "input_shape"),
     ),
     Reader(
         "keras",
         f"{_HERE}.keras.read",
         "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
-        recogniser=f"{_HERE}.keras.files",
+        recogniser=f"{_HERE}.keras.kind",
         options=("backend", "dim_ordering", "arch", "submodel", "input_shape", *EDITS),
     ),
     Reader(

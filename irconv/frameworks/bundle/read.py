@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from irconv.containers import safetensors, zip
+from irconv.containers import safetensors
 from irconv.errors import MALFORMED, BundleInvalid
 from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, PROBE, REMEDY
 from irconv.frameworks.bundle.files import Files, bundle_files
@@ -19,18 +19,7 @@ from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
 from irconv.options import ReadOptions
 
-_ZIPPED = ".irconv.zip"
 _WITHOUT_BLOCKS = "1.0"
-
-
-def recognises(path: Path) -> str:
-    """Why this is a bundle: a folder with a manifest, or a zip of one; empty where it is none."""
-    if path.is_dir():
-        return f"is a folder with {MANIFEST}" if (path / MANIFEST).is_file() else ""
-    if not path.name.endswith(_ZIPPED):
-        return ""
-    with path.open("rb") as file:
-        return f"is a zip whose name ends in {_ZIPPED}" if file.read(4) == zip.SIGNATURE else ""
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
