@@ -12,8 +12,8 @@ from irconv.containers import safetensors
 from irconv.errors import MALFORMED, BundleInvalid
 from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, PROBE, REMEDY
 from irconv.frameworks.bundle.files import Files, bundle_files
-from irconv.ir.bundle import Bundle, Probed, Tensor
-from irconv.ir.manifest import UNVERIFIED, Manifest
+from irconv.ir.bundle import STATE, Bundle, Probed, Tensor
+from irconv.ir.manifest import UNVERIFIED, Manifest, TensorRecord
 from irconv.ir.tensors import LazyTensor, from_pairs
 from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
@@ -67,7 +67,12 @@ def format_of(path: Path) -> str:
 def _bundle(manifest: Manifest, data: dict[str, LazyTensor], probe: Probed | None) -> Bundle:
     tensors = {key: Tensor(record, from_pairs(data[key], record.dtype)) for key, record in manifest.tensors.items()}
     kept = (manifest.groups, manifest.omitted, manifest.checks, probe, manifest.meta)
-    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, *kept)
+    state = {key: tensors.pop(key) for key, record in manifest.tensors.items() if _is_state(key, record)}
+    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, *kept, state=state)
+
+
+def _is_state(key: str, record: TensorRecord) -> bool:
+    return record.role == "optimizer" and key.startswith(STATE)
 
 
 def _probe(manifest: Manifest, files: Files) -> Probed | None:

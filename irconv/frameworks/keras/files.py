@@ -26,6 +26,7 @@ from irconv.frameworks.keras.kind import (
     recognises,
 )
 from irconv.ir.kept import KEY, Kept, parsed
+from irconv.ir.tensors import LazyTensor
 
 _METADATA = "metadata.json"
 _MOST_TEXT = 2**28
@@ -53,6 +54,8 @@ class KerasFile:
     """How the model was compiled."""
     kept: Kept = field(default_factory=Kept)
     """The names that the network had in PyTorch."""
+    state: Mapping[str, LazyTensor] = field(default_factory=dict)
+    """The state of the optimizer by the names of its datasets, in the order in which Keras takes it."""
     objects: Placed | None = None
     """The weights by place, as TensorFlow's checkpoints have them."""
 
@@ -101,7 +104,8 @@ def _archive(path: Path) -> KerasFile:
     root = hdf5.read(path, file=archive.open(WEIGHTS))
     kept = parsed(said.get(KEY)) if isinstance(said, dict) else None
     settings = _compiled(config)
-    return KerasFile(path, config, None, root, _names(root), version, settings=settings, kept=kept or Kept())
+    state, kept = _state(root.folders.get("optimizer")), kept or Kept()
+    return KerasFile(path, config, None, root, _names(root), version, settings=settings, kept=kept, state=state)
 
 
 def _hdf5(path: Path, root: Folder) -> KerasFile:
@@ -124,7 +128,19 @@ def _hdf5(path: Path, root: Folder) -> KerasFile:
     training = root.attributes.get("training_config")
     settings = _json(f"{path}: attribute training_config", training) if training is not None else {}
     version = version or ""
-    return KerasFile(path, config, weights, None, _names(root), version, backend, settings, kept=kept or Kept())
+    state, kept = _state(root.folders.get("optimizer_weights")), kept or Kept()
+    return KerasFile(path, config, weights, None, _names(root), version, backend, settings, kept=kept, state=state)
+
+
+def _state(folder: Folder | None) -> dict[str, LazyTensor]:
+    """What is in the group of the optimizer: as HDF5 lists it, or in archives by number."""
+    if folder is None:
+        return {}
+    names = folder.texts("weight_names")
+    if names is None:
+        return dict(sorted(folder.walk(), key=lambda found: (len(found[0]), found[0])))
+    found = {name: folder.dataset(name) for name in names}
+    return {f"{folder.path}/{name}".lstrip("/"): data for name, data in found.items() if data is not None}
 
 
 def _layer_weights(path: Path, folder: Folder, layer: str, problems: Problems) -> dict[str, NativeWeight]:
