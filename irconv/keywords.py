@@ -30,6 +30,9 @@ class Reading(TypedDict, total=False):
     plugins: _Path | Sequence[_Path]
     key: str | None
     ema: bool
+    keep_optimizer: bool
+    keep_opaque: bool
+    opaque_shape: _Names
     input_shape: _Names
     module_map: _Names
     module: str | None

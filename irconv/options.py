@@ -22,6 +22,10 @@ EDITS = ("until", "replace", "plugins")
 """The fields that `irconv.edits` honours for every reader of layers."""
 
 
+OPAQUE = ("keep_opaque", "opaque_shape")
+"""The fields that keep layers without a rule."""
+
+
 @dataclass(frozen=True)
 class ReadOptions:
     """Facts that a file may not state."""
@@ -46,6 +50,13 @@ class ReadOptions:
     """The entry of a checkpoint that holds the weights, dots between nested keys (``--key``)."""
     ema: bool = False
     """Read the averaged copy of the weights that a checkpoint keeps beside them (``--ema``)."""
+    keep_optimizer: bool = False
+    """Keep the state of the optimizer, for a bundle and the source's own format (``--keep-optimizer``)."""
+    keep_opaque: bool = False
+    """Keep layers that irconv has no rule for as they are, for a bundle alone (``--keep-opaque``)."""
+    opaque_shape: tuple[str, ...] = ()
+    """``LAYER=N,7,8``: the shape of the result of a layer that is kept so, in the axes of the source
+    (``--opaque-shape``)."""
     input_shape: tuple[str, ...] = ()
     """``[NAME=]N,1,28,28`` for each input whose shape the file does not say, or leaves open, in the axes of the source;
     a symbol such as N leaves a size open (``--input-shape``)."""

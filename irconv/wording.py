@@ -17,10 +17,12 @@ _NAMES = {
 """The arguments that are not called as their flags are."""
 _OFF = frozenset({"digests", "recompose"})
 """Those whose flags begin with ``--no-``."""
-_FLAGS = _OFF | {"ema", "force", "merge", "fold_bn", "dry_run", "probe", "partial", "verify", "layers"}
+_FLAGS = _OFF | frozenset(
+    "ema keep_optimizer keep_opaque force merge fold_bn dry_run probe partial verify layers".split()  # noqa: SIM905
+)
 _SEVERAL = frozenset(
-    "until replace plugins input_shape module_map inputs outputs tags fix probe_input probe_output meta flatten rename "  # noqa: SIM905
-    "ignore".split()
+    "until replace plugins input_shape module_map inputs outputs tags fix probe_input probe_output meta "  # noqa: SIM905
+    "flatten rename ignore opaque_shape".split()
 )
 _ONE = frozenset(
     "source_format target_format backend dim_ordering arch submodel key module signature io opset dtype target_version "  # noqa: SIM905

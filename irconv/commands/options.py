@@ -88,6 +88,20 @@ READING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
     click.option("--key", metavar="NAME", help="The entry of a checkpoint that has the weights; a.b for nested ones."),
     click.option("--ema", is_flag=True, help="Read the averaged copy of the weights that is kept beside them."),
     click.option(
+        "--keep-optimizer",
+        is_flag=True,
+        help="Keep the state of the optimizer, for a bundle and for the format that it comes from.",
+    ),
+    click.option(
+        "--keep-opaque", is_flag=True, help="Keep layers that irconv has no rule for as they are, in a bundle."
+    ),
+    click.option(
+        "--opaque-shape",
+        multiple=True,
+        metavar="LAYER=N,7,8",
+        help="The shape of what such a layer gives, in the source's axes, where the file does not say it.",
+    ),
+    click.option(
         "--input-shape",
         "input_shape",
         multiple=True,

@@ -26,7 +26,6 @@ from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Source, take_box
 from irconv.layout import Array, Box
 
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 LIMITS = Limits()
 _SMALL = 2**20
 _MOST_DEFLATED = 1032  # the most that deflate can shrink anything
@@ -77,19 +76,6 @@ class Folder:
         if not all(isinstance(listed, list) for listed in lists):
             raise DamagedFile(f"{self.path or '/'}: attribute {name}", f"expected a list of names, got {lists!r:.80}")
         return [_text(value) for listed in lists for value in listed] if parts else None
-
-
-def recognises(path: Path) -> bool:
-    """Whether the file begins as HDF5 does (after a user block of 512, 1024, ... bytes, too)."""
-    with path.open("rb") as file:
-        size = path.stat().st_size
-        offset = 0
-        while offset < size:
-            file.seek(offset)
-            if file.read(len(SIGNATURE)) == SIGNATURE:
-                return True
-            offset = max(512, offset * 2)
-    return False
 
 
 def read(path: Path, lenient: bool = False, file: SourceFile | None = None) -> Folder:

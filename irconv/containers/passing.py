@@ -75,12 +75,13 @@ def in_memory(bundle: Bundle) -> Bundle:
         return LazyTensor(read[id(data.source)][1], data.changes)
 
     tensors = {key: Tensor(tensor.record, kept(tensor.data)) for key, tensor in bundle.tensors.items()}
+    state = {key: Tensor(tensor.record, kept(tensor.data)) for key, tensor in bundle.state.items()}
     probe = bundle.probe
     if probe is not None:
         probe = replace(probe, data={key: kept(data) for key, data in probe.data.items()})
     files = tuple(SourceFile(name=p.name, size=p.stat().st_size, sha256=sha256(p)) for p in bundle.paths)
     source = bundle.source.model_copy(update={"files": files or bundle.source.files})
-    return replace(bundle, source=source, tensors=tensors, probe=probe, paths=(), opened={})
+    return replace(bundle, source=source, tensors=tensors, state=state, probe=probe, paths=(), opened={})
 
 
 def _whole(data: LazyTensor) -> Array:

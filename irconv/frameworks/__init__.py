@@ -17,7 +17,7 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from irconv.options import EDITS, ReadOptions, WriteOptions
+from irconv.options import EDITS, OPAQUE, ReadOptions, WriteOptions
 
 if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise a file
     from irconv.codec import NativeModel, Table
@@ -80,6 +80,7 @@ class Made(list[Path]):
         dialect: str = "",
         ports: tuple[tuple[Port, ...], ...] = (),
         lost: tuple[Fact, ...] = (),
+        optimizer: bool = False,
     ) -> None:
         super().__init__(files)
         self.dialect = dialect
@@ -88,6 +89,8 @@ class Made(list[Path]):
         """Inputs and outputs, where the writer gave them other axes than the bundle has."""
         self.lost = lost
         """What training did and the files do not say, beside what `Writer.trains` leaves out."""
+        self.optimizer = optimizer
+        """Whether the state of the optimizer is in the files."""
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class Writer:
     """Whether it has loops; else those of known length are written out, and what is known of their steps is stored."""
     trains: tuple[str, ...] = ()
     """The layers, and the settings of other layers, that act in training alone and that it writes."""
+    optimizer: bool = False
+    """Whether its files have a place for the state of an optimizer."""
     options: tuple[str, ...] = ()
     """The fields of `WriteOptions` that it honours besides those of every writer, `OF_EVERY_WRITER`."""
 
@@ -136,14 +141,15 @@ READERS = (
         f"{_HERE}.bundle.read",
         "irconv bundle, folder or zip",
         naive=False,
+        recogniser=f"{_HERE}.bundle.kind",
         options=("digests", "input_shape"),
     ),
     Reader(
         "keras",
         f"{_HERE}.keras.read",
         "Keras 1, 2, 3 and tf.keras: HDF5, archives, weights alone",
-        recogniser=f"{_HERE}.keras.files",
-        options=("backend", "dim_ordering", "arch", "submodel", "input_shape", *EDITS),
+        recogniser=f"{_HERE}.keras.kind",
+        options=("backend", "dim_ordering", "arch", "submodel", "input_shape", "keep_optimizer", *OPAQUE, *EDITS),
     ),
     Reader(
         "torch-program",
@@ -168,7 +174,7 @@ READERS = (
         "PyTorch files: torch.save, safetensors, folders of Hugging Face",
         recogniser=f"{_HERE}.torch.files",
         sizes=False,
-        options=("key", "ema", "input_shape", "module_map", "module", *EDITS),
+        options=("key", "ema", "keep_optimizer", "input_shape", "module_map", "module", *EDITS),
     ),
     Reader(
         "tensorflow",
@@ -178,7 +184,7 @@ READERS = (
         recogniser=f"{_HERE}.tensorflow.files",
         sizes=False,
         cuts=(),
-        options=("ema", "signature", "tags", "fix", "input_shape", "recompose", *EDITS),
+        options=("ema", "keep_optimizer", "signature", "tags", "fix", "input_shape", "recompose", *EDITS),
     ),
     Reader(
         "onnx",
@@ -205,6 +211,7 @@ WRITERS = (
         "write",
         "irconv bundle, folder or zip",
         archives=True,
+        optimizer=True,
         options=("probe", "probe_input", "probe_output", "meta"),
     ),
     Writer(
@@ -247,6 +254,7 @@ WRITERS = (
         f"{_HERE}.torch.state_dict",
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
+        optimizer=True,
         options=("shard_size",),
     ),
     Writer(
@@ -264,6 +272,7 @@ WRITERS = (
         f"{_HERE}.keras.write",
         "write_archive",
         "Keras 3 archive",
+        optimizer=True,
         stored=True,
         loops=False,
         channels_first=False,
@@ -298,6 +307,7 @@ WRITERS = (
         f"{_HERE}.tensorflow.write",
         "write_checkpoint",
         "TensorFlow checkpoint: .index, .data, checkpoint, and the graph in .meta",
+        optimizer=True,
         channels_first=False,
         options=("io",),
     ),
@@ -326,6 +336,7 @@ WRITERS = (
         f"{_HERE}.keras.write",
         "write_hdf5",
         "HDF5 model of Keras 2 and tf.keras",
+        optimizer=True,
         stored=True,
         loops=False,
         channels_first=False,

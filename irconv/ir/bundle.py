@@ -30,6 +30,9 @@ from irconv.ir.stamps import Stamp
 from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import Array, customary, relayout
 
+STATE = "optimizer/"
+"""What the keys of an optimizer's state begin with."""
+
 
 @dataclass(frozen=True, repr=False)
 class Tensor:
@@ -130,6 +133,8 @@ class Bundle:
     """The files that `source` names, where they still lie; empty for a bundle read back."""
     opened: Mapping[Path, Stamp] = field(default_factory=dict)
     """Every file that it was, and its tensors still are, read from, as it was when it was opened."""
+    state: Mapping[str, Tensor] = field(default_factory=dict)
+    """The state of an optimizer, which no pass changes; see `irconv.ir.optimizer`."""
 
     def __post_init__(self) -> None:
         for name in ("layers", "tensors"):
@@ -177,7 +182,7 @@ class Bundle:
             source=self.source,
             layers=dict(self.layers),
             graph=self.graph,
-            tensors={key: tensor.record for key, tensor in self.tensors.items()},
+            tensors={key: tensor.record for key, tensor in {**self.tensors, **self.state}.items()},
             groups=self.groups,
             omitted=self.omitted,
             checks=self.checks,

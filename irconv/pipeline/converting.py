@@ -8,7 +8,7 @@ from irconv.containers.files import Progress
 from irconv.containers.outputs import check_free
 from irconv.containers.watch import keeping
 from irconv.errors import Problems
-from irconv.options import ReadOptions, WriteOptions
+from irconv.options import ReadOptions, WriteOptions, refuse_unused
 from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
 from irconv.pipeline.judging import probed
 from irconv.pipeline.reading import edits, read_file, read_model
@@ -33,6 +33,9 @@ def convert_file(
         path = existing(source)
         reader = reader_of(path, reading.source_format)
         refuse([*beyond_reader(reader, reading), *(beyond_writer(writer, writing) if writer else ())])
+        if writer is not None and not writer.optimizer:
+            reason = f"{writer.name} has no place for the state of an optimizer"
+            refuse_unused(reading, ("keep_optimizer",), reason, "Write a bundle, or the source's own format.")
         found = read_model(reader, path, reading)
     if writer is None or found is None:
         problems.raise_any()

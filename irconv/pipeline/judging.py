@@ -67,12 +67,13 @@ def probed(path: Path, bundle: Bundle, reader: Reader, reading: ReadOptions, wri
 
 def unsound(path: Path, runtime: Literal["onnxruntime", "numpy"] | None, probe: bool) -> list[Problem]:
     """See `irconv.api.check`."""
+    from irconv.frameworks.bundle import kind
     from irconv.frameworks.bundle import read as bundle_read
     from irconv.frameworks.bundle.check import digest_problems, located
     from irconv.ir.validate import validate
 
     must_exist(path)
-    if not bundle_read.recognises(path):
+    if not kind.recognises(path):
         raise UnknownFormat(str(path), "expected a bundle: a folder with manifest.json, or its zip")
     problems, bundle = Problems(), None
     with problems.collect():

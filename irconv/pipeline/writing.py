@@ -15,6 +15,7 @@ from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged
 from irconv.errors import IrconvError, MissingFact, OutputExists, Problems, Refused
 from irconv.frameworks import Made, Writer
+from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact
 from irconv.log import told
@@ -110,12 +111,15 @@ def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iter
 def _lost(bundle: Bundle, writer: Writer, made: Made) -> tuple[Fact, ...]:
     """What training needs of the model and the output does not say: of the IR's layers, and what the IR has no word
     for, which the model's own framework keeps. A bundle keeps all."""
-    if writer.archives or bundle.graph is None:
+    if writer.archives:
         return ()
-    from irconv.passes import training
+    facts = optimizer.lost(bundle, made.optimizer)
+    if bundle.graph is not None:
+        from irconv.passes import training
 
-    own = writer.name.split("-")[0] == bundle.source.framework
-    facts = (*([] if own else bundle.source.training()), *training.lost(bundle, writer.trains), *made.lost)
+        own = writer.name.split("-")[0] == bundle.source.framework
+        noted = () if own else bundle.source.training()
+        facts = (*noted, *training.lost(bundle, writer.trains), *made.lost, *facts)
     evidence = f"acts in training alone, and {writer.name} does not say it"
     return tuple(fact.model_copy(update={"evidence": evidence}) for fact in dict.fromkeys(facts))
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from irconv.ir.bundle import Bundle
+from irconv.ir.bundle import STATE, Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact
 from irconv.report.plain import ENDLESS, plain
@@ -42,6 +42,9 @@ def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
         _print_table(_groups(bundle), console)
         for line in totals_text(totals(bundle), False):
             console.print(plain(line))
+    for key, tensor in bundle.state.items():
+        size = shape_text(tensor.record.shape)
+        console.print(plain(f"kept: {key.removeprefix(STATE)} {size} {tensor.record.dtype} (optimizer state)"))
     for omitted in bundle.omitted:
         console.print(plain(f"left out: {omitted.name} ({omitted.reason})"))
 

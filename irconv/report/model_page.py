@@ -10,7 +10,7 @@ import numpy as np
 
 from irconv.comparison.statistics import Statistics, statistics
 from irconv.containers.outputs import whole_output
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import STATE, Bundle, Tensor
 from irconv.ir.layers.base import StoredOperand
 from irconv.layout import Array, turned
 from irconv.report.graph_layout import BOX, Drawing, laid_out
@@ -68,6 +68,11 @@ def _body(bundle: Bundle, files: str) -> Iterator[str]:
         yield "</section></div>"
     else:
         yield from _groups(bundle)
+    if bundle.state:
+        yield "<h2>State of the optimizer</h2><ul>"
+        kept = ((key.removeprefix(STATE), tensor.record) for key, tensor in bundle.state.items())
+        yield from (f"<li>{named(name)} {dim(f'{shape_text(r.shape)} {r.dtype}')}</li>" for name, r in kept)
+        yield "</ul>"
     if bundle.omitted:
         yield "<h2>Left out</h2><ul>"
         yield from (f"<li>{named(one.name)} {dim(one.reason)}</li>" for one in bundle.omitted)

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 import pytest
 
-from irconv.containers import hdf5, hdf5_process
+from irconv.containers import hdf5, hdf5_kind, hdf5_process
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.errors import DamagedFile, Refused
 from tests.helpers import Array, golden, numbers, rejection
@@ -53,7 +53,7 @@ def test_a_user_block_in_front_is_passed_over(block: int, tmp_path: Path) -> Non
     path = made(tmp_path / "x.h5", lambda f: f.create_dataset("a", data=numbers(5, 3)), userblock_size=block)
     with path.open("r+b") as file:
         file.write(b"\xab" * block)
-    assert hdf5.recognises(path)
+    assert hdf5_kind.recognises(path)
     assert np.array_equal(only_dataset(path)[1].numpy(), numbers(5, 3))
 
 
@@ -234,7 +234,7 @@ def test_a_file_that_vanishes_before_it_is_unpacked_is_refused_by_name(tmp_path:
 @pytest.mark.parametrize("content", [b"", b"\x89HDF", bytes(2000), b"PK\x03\x04" + bytes(600)])
 def test_other_files_are_not_taken_for_hdf5(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "x.h5").write_bytes(content)
-    assert not hdf5.recognises(tmp_path / "x.h5")
+    assert not hdf5_kind.recognises(tmp_path / "x.h5")
 
 
 def named_type(file: h5py.File) -> None:

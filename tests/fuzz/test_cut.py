@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from irconv.containers import hdf5
+from irconv.containers import hdf5, hdf5_kind
 from irconv.errors import DamagedFile
 from tests.fuzz.seeds import FIXTURES, made
 
@@ -16,7 +16,7 @@ MARKS = (b"TREE", b"HEAP", b"SNOD", b"GCOL", b"OHDR", b"FRHP", b"BTHD", b"FADB",
 
 def outcome(path: Path) -> str:
     """What reading all of a file comes to; any other exception than irconv's is raised."""
-    if not hdf5.recognises(path):
+    if not hdf5_kind.recognises(path):
         return "not recognised"
     try:
         for _, tensor in hdf5.read(path).walk():

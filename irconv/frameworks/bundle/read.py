@@ -8,29 +8,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from irconv.containers import safetensors, zip
+from irconv.containers import safetensors
 from irconv.errors import MALFORMED, BundleInvalid
 from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, PROBE, REMEDY
 from irconv.frameworks.bundle.files import Files, bundle_files
-from irconv.ir.bundle import Bundle, Probed, Tensor
-from irconv.ir.manifest import UNVERIFIED, Manifest
+from irconv.ir.bundle import STATE, Bundle, Probed, Tensor
+from irconv.ir.manifest import UNVERIFIED, Manifest, TensorRecord
 from irconv.ir.tensors import LazyTensor, from_pairs
 from irconv.ir.upgrade import upgrade
 from irconv.ir.validate import validate
 from irconv.options import ReadOptions
 
-_ZIPPED = ".irconv.zip"
 _WITHOUT_BLOCKS = "1.0"
-
-
-def recognises(path: Path) -> str:
-    """Why this is a bundle: a folder with a manifest, or a zip of one; empty where it is none."""
-    if path.is_dir():
-        return f"is a folder with {MANIFEST}" if (path / MANIFEST).is_file() else ""
-    if not path.name.endswith(_ZIPPED):
-        return ""
-    with path.open("rb") as file:
-        return f"is a zip whose name ends in {_ZIPPED}" if file.read(4) == zip.SIGNATURE else ""
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:
@@ -78,7 +67,12 @@ def format_of(path: Path) -> str:
 def _bundle(manifest: Manifest, data: dict[str, LazyTensor], probe: Probed | None) -> Bundle:
     tensors = {key: Tensor(record, from_pairs(data[key], record.dtype)) for key, record in manifest.tensors.items()}
     kept = (manifest.groups, manifest.omitted, manifest.checks, probe, manifest.meta)
-    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, *kept)
+    state = {key: tensors.pop(key) for key, record in manifest.tensors.items() if _is_state(key, record)}
+    return Bundle(manifest.source, manifest.layers, manifest.graph, tensors, *kept, state=state)
+
+
+def _is_state(key: str, record: TensorRecord) -> bool:
+    return record.role == "optimizer" and key.startswith(STATE)
 
 
 def _probe(manifest: Manifest, files: Files) -> Probed | None:

@@ -51,8 +51,8 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped
     """Write the files into a folder; returns the CRCs, as a zip has them, of those that hold weights."""
     bundle = _with_digests(bundle)
     proofs: dict[str, Digests] = {}
-    if bundle.tensors:
-        data = {key: as_pairs(tensor.data) for key, tensor in bundle.tensors.items()}
+    if tensors := {**bundle.tensors, **bundle.state}:
+        data = {key: as_pairs(tensor.data) for key, tensor in tensors.items()}
         safetensors.write_sharded(folder.joinpath, "weights", data, SHARD_BYTES, progress)
         proofs = {path.name: digests(path, zipped) for path in sorted(folder.iterdir()) if is_weights(path.name)}
         sized = {name: ((folder / name).stat().st_size, proof) for name, proof in proofs.items()}

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 from irconv.codec import NativeWeight
 from irconv.containers import checkpoint_files
-from irconv.containers.checkpoint_files import OBJECTS, CheckpointFiles
-from irconv.errors import DamagedFile, IrconvError, MissingFact, Problems, Refused
+from irconv.containers.checkpoint_files import OBJECTS
+from irconv.errors import DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.keras.variables import MODELS, Child, Tree
 from irconv.ir.manifest import Omitted
 from irconv.ir.tensors import LazyTensor
@@ -160,19 +160,6 @@ def _numbered(graph: ObjectGraph, number: int, pattern: re.Pattern[str] = _WEIGH
     children = graph.nodes[number].children.items()
     found = [(int(match[1]), name, child) for name, child in children if (match := pattern.match(name))]
     return {name: child for _, name, child in sorted(found)}
-
-
-def find(path: Path) -> CheckpointFiles | None:
-    """The checkpoint that a path means, if it keeps a Keras model; its own files say so."""
-    try:
-        files = checkpoint_files.find(path)
-        if files is None or files.version != "V2":
-            return None
-        strings = files.read().strings
-        held = OBJECTS in strings and b"layer_with_weights-" in strings[OBJECTS].values[0]
-    except (IrconvError, OSError):  # which the reader of TensorFlow's files reports
-        return None
-    return files if held else None
 
 
 def read(path: Path) -> Placed:

@@ -9,19 +9,27 @@ from pathlib import Path
 from typing import Any
 
 from irconv.codec import NativeWeight
-from irconv.containers import hdf5, zip
+from irconv.containers import hdf5, hdf5_kind, zip
 from irconv.containers.hdf5 import Folder
-from irconv.errors import DamagedFile, IrconvError, Problems, UnknownFormat
+from irconv.errors import DamagedFile, Problems, UnknownFormat
 from irconv.frameworks.keras import checkpoints, keras0
 from irconv.frameworks.keras.checkpoints import Placed
+from irconv.frameworks.keras.kind import (
+    ATTRIBUTES,
+    CONFIG,
+    LAYER_COUNT,
+    PLACES,
+    WEIGHTS,
+    find_checkpoint,
+    is_graph,
+    is_placed,
+    recognises,
+)
 from irconv.ir.kept import KEY, Kept, parsed
+from irconv.ir.tensors import LazyTensor
 
-_CONFIG, _METADATA, _WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
-#: Attributes of the root group of HDF5 files, the last up to Keras 0.3.
-_ATTRIBUTES = ("model_config", "layer_names", "layer_names0", keras0.LAYER_COUNT)
+_METADATA = "metadata.json"
 _MOST_TEXT = 2**28
-#: The groups that an archive's weights begin with; Keras 2.12 and 2.13 have the second.
-_PLACES = {"layers", "_layer_checkpoint_dependencies"}
 
 Named = Mapping[str, Mapping[str, NativeWeight]]
 
@@ -46,64 +54,21 @@ class KerasFile:
     """How the model was compiled."""
     kept: Kept = field(default_factory=Kept)
     """The names that the network had in PyTorch."""
+    state: Mapping[str, LazyTensor] = field(default_factory=dict)
+    """The state of the optimizer by the names of its datasets, in the order in which Keras takes it."""
     objects: Placed | None = None
     """The weights by place, as TensorFlow's checkpoints have them."""
 
 
-def recognises(path: Path) -> str:
-    """Why this is Keras': HDF5 or a zip with what only Keras writes; empty where it is not."""
-    if (checkpoint := checkpoints.find(path)) is not None:
-        return f"{checkpoint.why}, in which Keras numbered its layers"
-    if not path.is_file():
-        return ""
-    if hdf5.recognises(path):
-        return _marks(hdf5.read(path, lenient=True))
-    with path.open("rb") as file:
-        if file.read(len(zip.SIGNATURE)) != zip.SIGNATURE:
-            return ""
-    try:
-        whole = {_CONFIG, _WEIGHTS} <= set(zip.archive(path).members)
-    except IrconvError:  # a zip that cannot be listed is only said to be Keras' by its name
-        return "is a damaged zip whose name ends in .keras" if path.suffix == ".keras" else ""
-    return f"is a zip with {_CONFIG} and {_WEIGHTS}" if whole else ""
-
-
-def _marks(root: Folder) -> str:
-    """What in an HDF5 file is Keras' own."""
-    attribute = next((name for name in _ATTRIBUTES if name in root.attributes), "")
-    if attribute:
-        return f"has the attribute {attribute}"
-    if _is_graph(root):
-        return f"has the group {keras0.GRAPH} with the attribute {keras0.ARRAY_COUNT}"
-    if "vars" in root.folders and (places := root.folders.keys() & _PLACES):
-        return f"has the groups vars and {min(places)}"
-    return "keeps its arrays in groups vars, numbered" if _is_placed(root) else ""
-
-
-def _is_graph(root: Folder) -> bool:
-    """Whether these are the weights of a Graph of Keras before 1.0."""
-    return keras0.GRAPH in root.folders and keras0.ARRAY_COUNT in root.folders[keras0.GRAPH].attributes
-
-
-def _is_placed(root: Folder) -> bool:
-    """Whether each dataset is in a group ``vars`` of Keras 3, at any depth, and in some they are numbered from 0.
-
-    A subclassed model has a group for each attribute that holds a layer, such as ``conv/vars/0``.
-    """
-    holders = [folder for folder in root.groups() if folder.datasets]
-    numbered = any(set(holder.datasets) == set(map(str, range(len(holder.datasets)))) for holder in holders)
-    return numbered and all(holder.path.rpartition("/")[2] == "vars" for holder in holders)
-
-
 def read_file(path: Path) -> KerasFile:
     """A Keras file of any kind. Raises `DamagedFile`."""
-    if checkpoints.find(path) is not None:
+    if find_checkpoint(path) is not None:
         return KerasFile(path, objects=checkpoints.read(path))
-    if not hdf5.recognises(path):
+    if not hdf5_kind.recognises(path):
         return _archive(path)
     root = hdf5.read(path)
-    signed = root.attributes.keys() & set(_ATTRIBUTES)
-    if not signed and (root.folders.keys() & _PLACES or _is_placed(root)):
+    signed = root.attributes.keys() & set(ATTRIBUTES)
+    if not signed and (root.folders.keys() & PLACES or is_placed(root)):
         return KerasFile(path, placed=root, datasets=_names(root))
     return _hdf5(path, root)
 
@@ -129,17 +94,18 @@ def read_arch(path: Path) -> KerasFile:
 
 def _archive(path: Path) -> KerasFile:
     archive = zip.archive(path)
-    missing = [name for name in (_CONFIG, _WEIGHTS) if name not in archive.members]
+    missing = [name for name in (CONFIG, WEIGHTS) if name not in archive.members]
     if missing:
         raise DamagedFile(str(path), f"expected a Keras archive, which has {' and '.join(missing)}")
-    config = _json(f"{path}: {_CONFIG}", archive.text(_CONFIG, _MOST_TEXT))
+    config = _json(f"{path}: {CONFIG}", archive.text(CONFIG, _MOST_TEXT))
     said = _json(f"{path}: {_METADATA}", archive.text(_METADATA, _MOST_TEXT)) if _METADATA in archive.members else {}
     version = str(said.get("keras_version", "")) if isinstance(said, dict) else ""
-    config = _model(f"{path}: {_CONFIG}", config)
-    root = hdf5.read(path, file=archive.open(_WEIGHTS))
+    config = _model(f"{path}: {CONFIG}", config)
+    root = hdf5.read(path, file=archive.open(WEIGHTS))
     kept = parsed(said.get(KEY)) if isinstance(said, dict) else None
     settings = _compiled(config)
-    return KerasFile(path, config, None, root, _names(root), version, settings=settings, kept=kept or Kept())
+    state, kept = _state(root.folders.get("optimizer")), kept or Kept()
+    return KerasFile(path, config, None, root, _names(root), version, settings=settings, kept=kept, state=state)
 
 
 def _hdf5(path: Path, root: Folder) -> KerasFile:
@@ -151,7 +117,7 @@ def _hdf5(path: Path, root: Folder) -> KerasFile:
     folder = root.folders.get("model_weights", Folder("")) if config is not None else root
     names = folder.texts("layer_names")
     if names is None:
-        if config is None and (keras0.LAYER_COUNT in root.attributes or _is_graph(root)):
+        if config is None and (LAYER_COUNT in root.attributes or is_graph(root)):
             return KerasFile(path, None, keras0.numbered(root), None, _names(root), keras0.VERSION)
         raise DamagedFile(str(path), "expected the attribute layer_names with the weights, which is missing")
     problems = Problems()
@@ -162,7 +128,19 @@ def _hdf5(path: Path, root: Folder) -> KerasFile:
     training = root.attributes.get("training_config")
     settings = _json(f"{path}: attribute training_config", training) if training is not None else {}
     version = version or ""
-    return KerasFile(path, config, weights, None, _names(root), version, backend, settings, kept=kept or Kept())
+    state, kept = _state(root.folders.get("optimizer_weights")), kept or Kept()
+    return KerasFile(path, config, weights, None, _names(root), version, backend, settings, kept=kept, state=state)
+
+
+def _state(folder: Folder | None) -> dict[str, LazyTensor]:
+    """What is in the group of the optimizer: as HDF5 lists it, or in archives by number."""
+    if folder is None:
+        return {}
+    names = folder.texts("weight_names")
+    if names is None:
+        return dict(sorted(folder.walk(), key=lambda found: (len(found[0]), found[0])))
+    found = {name: folder.dataset(name) for name in names}
+    return {f"{folder.path}/{name}".lstrip("/"): data for name, data in found.items() if data is not None}
 
 
 def _layer_weights(path: Path, folder: Folder, layer: str, problems: Problems) -> dict[str, NativeWeight]:

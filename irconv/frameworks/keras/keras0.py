@@ -16,12 +16,11 @@ from typing import Any
 from irconv.codec import NativeWeight
 from irconv.containers.hdf5 import Folder
 from irconv.errors import DamagedFile, MissingFact, Problems
+from irconv.frameworks.keras.kind import ARRAY_COUNT, GRAPH, LAYER_COUNT
 
 VERSION = "0.3"
 """What the file does not say: that of the last Keras which wrote such files."""
 
-LAYER_COUNT, ARRAY_COUNT = "nb_layers", "nb_params"
-GRAPH = "graph"
 
 _GATED = {"GRU": "zrh", "LSTM": "icfo"}
 _AFFINE_KINDS = (*(f"Convolution{n}D" for n in (1, 2, 3)), "Dense", "TimeDistributedDense", "MaxoutDense")

@@ -25,7 +25,9 @@ from irconv.frameworks.keras.variables import KINDS, Tree, segment, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, assumed_fact, given_fact
-from irconv.options import EDITS, Backend, ReadOptions, refuse_unused
+from irconv.ir.optimizer import REASON, kept
+from irconv.ir.tensors import LazyTensor
+from irconv.options import EDITS, OPAQUE, Backend, ReadOptions, refuse_unused
 from irconv.rows import Weight
 from irconv.translate import decode
 
@@ -58,7 +60,12 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     bundle = _decoded(model, source, path.name, options)
     facts = (*source.facts, *training_facts(bundle.layers))
     bundle = replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
-    return replace(bundle, omitted=(*spelt.omitted, *bundle.omitted), paths=spelt.paths)
+    bundle = replace(bundle, omitted=(*spelt.omitted, *bundle.omitted), paths=spelt.paths)
+    if not options.keep_optimizer:
+        return bundle
+    left = {one.name for one in bundle.omitted if one.reason == REASON}
+    state = {name: data for name, data in spelt.state.items() if name in left}
+    return kept(bundle, state, list(state), options)
 
 
 def native(path: Path, options: ReadOptions) -> tuple[NativeModel, Table] | None:
@@ -77,6 +84,7 @@ class _Spelt:
     source: SourceRecord
     omitted: Sequence[Omitted]
     paths: tuple[Path, ...]
+    state: Mapping[str, LazyTensor]
 
 
 def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
@@ -104,17 +112,18 @@ def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
         found = _found(file, facts, options, problems)
         with problems.collect():
             model = normalise(found.config, found.tensors, facts)
-        kept = structure.facts(found.config, file.settings)
+        noted = structure.facts(found.config, file.settings)
         if file.kept.tensors:
-            kept = (*kept, file.kept.fact("the file"))
+            noted = (*noted, file.kept.fact("the file"))
             uses = (replace(use, scope=file.kept.scopes.get(use.layer, use.scope)) for use in model.uses)
             model = replace(model, uses=tuple(uses))
         problems.raise_any()
     except MALFORMED as error:
         what = f"expected what Keras writes, but something is missing or of another kind: {error!r}"
         raise DamagedFile(f"{path}: attribute model_config", what) from error
-    source = source.model_copy(update={"facts": (*source.facts, *found.facts, *kept)})
-    return _Spelt(model, source, found.omitted, paths)
+    source = source.model_copy(update={"facts": (*source.facts, *found.facts, *noted)})
+    state = file.state if file.objects is None else file.objects.tensors
+    return _Spelt(model, source, found.omitted, paths, state)
 
 
 @dataclass
@@ -233,7 +242,7 @@ def _weights_alone(file: KerasFile, source: SourceRecord, backend: str, options:
     """The weights in groups; what the user says of the axes of Keras 1 is kept as a fact for whoever reads them."""
     refuse_unused(
         options,
-        (*EDITS, "submodel"),
+        (*EDITS, *OPAQUE, "submodel", "keep_optimizer"),
         "the file holds weights without layers",
         "Give the model's JSON with --arch, too.",
     )

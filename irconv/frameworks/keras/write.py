@@ -29,6 +29,7 @@ from irconv.frameworks.keras.ordering import order_layers
 from irconv.frameworks.keras.outline import outline
 from irconv.frameworks.keras.outlined import Outline
 from irconv.frameworks.keras.parameters import give_layers
+from irconv.frameworks.keras.state_write import state_folder
 from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alone
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
@@ -61,6 +62,7 @@ def write_archive(
     path = output.path(destination)
     said = {"keras_version": KERAS_3.version, "date_saved": "1980-01-01@00:00:00", **bundle.source.marks()}
     weights = by_path(model)
+    state = state_folder(bundle, "optimizer", weights) if "compile_config" in config else None
     if (kept := kept_names(bundle, model, weights)) is not None:
         said[KEY] = kept.text()  # Keras reads no other entry of this file
     parts = {
@@ -70,11 +72,13 @@ def write_archive(
     files = {name: path.parent / f"{path.name}.{name}" for name in (*parts, "model.weights.h5")}
     for name, text in parts.items():
         files[name].write_text(text)
+    if state is not None:
+        weights.folders["optimizer"] = state
     hdf5_write.write(files["model.weights.h5"], weights, progress)
     pack_files(files, path)
     for file in files.values():
         file.unlink()
-    return Made([destination], str(KERAS_3), ports, lost)
+    return Made([destination], str(KERAS_3), ports, lost, state is not None)
 
 
 def write_hdf5(
@@ -98,11 +102,14 @@ def write_hdf5(
     if "optimizer_config" in settings and bundle.source.version == dialect.version:  # others name other classes
         attributes["training_config"] = json.dumps(settings).encode()
     root = Folder("", attributes, {"model_weights": weights})
+    state = state_folder(bundle, "optimizer_weights", weights) if "training_config" in attributes else None
+    if state is not None:
+        root.folders["optimizer_weights"] = state
     if (kept := kept_names(bundle, model, weights, "model_weights/")) is not None:
         text = LazyTensor.of(np.frombuffer(kept.text().encode(), np.uint8))  # an attribute holds 64 KB
         root.folders[KEY] = Folder(KEY, datasets={"names": text})
     hdf5_write.write(output.path(destination), _marked(root, bundle), progress)
-    return Made([destination], str(dialect), ports, lost)
+    return Made([destination], str(dialect), ports, lost, state is not None)
 
 
 def write_weights(
@@ -179,6 +186,8 @@ def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, di
     parts = {dialect.name: training.without(bundle, partial(_says, dialect)) for dialect in wanted}
     whole = [dialect for dialect in wanted if not parts[dialect.name][1]]
     tried = [*whole, *(dialect for dialect in wanted if dialect not in whole)]
+    if bundle.state:  # which the version that made it takes back
+        tried.sort(key=lambda dialect: dialect.version != bundle.source.version)
     refusals: dict[str, Refused] = {}
     for dialect in tried:
         part, lost = parts[dialect.name]

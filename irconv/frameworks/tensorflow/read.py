@@ -66,6 +66,7 @@ def _checkpoint(
 ) -> Bundle:
     """The variables alone; `why` the graph beside them could not be read."""
     refuse_unused(options, _OF_GRAPHS, "there is no graph beside the checkpoint")
+    refuse_unused(options, ("keep_optimizer",), "without a graph all variables of a checkpoint are kept")
     names = {key: key.removesuffix(_VALUE) for key in checkpoint.tensors}
     tensors = {names[key]: tensor for key, tensor in checkpoint.tensors.items()}
     version, training = _training(found, checkpoint)
@@ -150,7 +151,7 @@ def _source(paths: Iterable[Path], version: str, facts: Iterable[Fact]) -> Sourc
 
 def _pickle(path: Path, options: ReadOptions) -> Bundle:
     """A dictionary of arrays by the names of variables, as people pickle the result of ``session.run``."""
-    refuse_unused(options, _OF_GRAPHS, "a pickle holds no graph")
+    refuse_unused(options, (*_OF_GRAPHS, "keep_optimizer"), "a pickle holds no graph")
     value = pickle.unpickle(pickle.Stream(OpenFile(path)), str(path))
     value = value.items if isinstance(value, Instance) else value
     if not isinstance(value, dict):

@@ -22,6 +22,7 @@ from irconv.frameworks.tensorflow.resolving import Resolver, entered, functions_
 from irconv.frameworks.tensorflow.saving import Saved
 from irconv.frameworks.tensorflow.training import of_graph
 from irconv.frameworks.tensorflow.variables import Variable, classify
+from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
@@ -66,7 +67,18 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     graph = FlatGraph(nodes.by_name, how.feeds, fetches, where)
     bundle = imported(graph, resolver, _source(paths, meta.version, facts), options, fixed_values(options, nodes))
     omitted = _omitted(resolver.read, checkpoint, variables, averages)
-    return replace(bundle, omitted=(*bundle.omitted, *omitted), paths=paths)
+    bundle = replace(bundle, omitted=(*bundle.omitted, *omitted), paths=paths)
+    return _with_state(bundle, checkpoint, variables, options) if options.keep_optimizer else bundle
+
+
+def _with_state(
+    bundle: Bundle, checkpoint: Checkpoint | None, variables: Mapping[str, Variable], options: ReadOptions
+) -> Bundle:
+    """The bundle with the slots of the optimizer, each with the variable that it serves, and its counters."""
+    left = {one.name for one in bundle.omitted}
+    slots = {name: v.of for name, v in variables.items() if name in left and v.role in ("slot", "counter")}
+    state = {name: checkpoint.tensors[name] for name in slots} if checkpoint else {}
+    return optimizer.kept(bundle, state, slots, options)
 
 
 def interface_of(meta: MetaGraph, nodes: Nodes, found: TensorFlowFiles, options: ReadOptions) -> interface.Interface:

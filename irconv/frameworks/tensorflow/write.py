@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from irconv.frameworks.tensorflow.lower import lower
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.frameworks.tensorflow.own import GRAPH, MADE_BY, VARIABLES, own_files
 from irconv.frameworks.tensorflow.saver import add_initializers, add_saver, definition
+from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.tensors import LazyTensor
@@ -81,10 +82,23 @@ def write_checkpoint(
     _check_size(bundle, pieces)
     meta = Path(f"{destination}.meta")
     protobuf.write(output.path(meta), pieces)
+    tensors = _tensors(model.made)
+    state = _state(bundle, tensors)
     files = tensor_bundle_write.write(
-        output, destination, _tensors(model.made), progress=progress, marks=bundle.source.marks()
+        output, destination, {**state, **tensors}, progress=progress, marks=bundle.source.marks()
     )
-    return Made([*files, meta], ports=model.ports)
+    return Made([*files, meta], ports=model.ports, optimizer=bool(state))
+
+
+def _state(bundle: Bundle, written: Mapping[str, LazyTensor]) -> dict[str, LazyTensor]:
+    """The slots of the optimizer, which restore into a graph that trains; empty where a variable that one of them
+    serves is not written under its name, with its shape."""
+    serves, state, native = optimizer.structure_of(bundle), optimizer.state_of(bundle), bundle.source_tensors()
+    if bundle.source.framework != "tensorflow" or not isinstance(serves, dict) or set(serves) != set(state):
+        return {}
+    served = {of for of in serves.values() if of}
+    kept = all(of in written and of in native and written[of].shape == native[of].shape for of in served)
+    return state if kept and not set(state) & set(written) else {}
 
 
 @dataclass(frozen=True)

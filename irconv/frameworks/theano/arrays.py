@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from irconv.containers import hdf5, npz, pickle
+from irconv.containers import hdf5, hdf5_kind, npz, pickle
 from irconv.containers.files import SourceFile
 from irconv.containers.pickle import Instance
 from irconv.errors import Problems, Refused
@@ -160,7 +160,7 @@ def _reader(path: Path) -> tuple[str, Callable[[Path], _Reading]] | None:
             size = path.stat().st_size
             file.seek(max(size - 1, 0))
             last = file.read(1)
-        if hdf5.recognises(path):
+        if hdf5_kind.recognises(path):
             return "h5", _hdf5
         if npz.recognises(path):
             return ("npy" if start[:6] == npz.SIGNATURE else "npz"), _npz

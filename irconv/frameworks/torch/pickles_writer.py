@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
+from struct import pack
+from typing import Any, TypeAlias
 
 from irconv.errors import Refused
 
@@ -37,12 +39,70 @@ _MARK, _STOP = b"(", b"."
 _TRUE, _FALSE = b"\x88", b"\x89"
 
 
-def state_dict_pickle(tensors: Mapping[str, tuple[str, str, tuple[int, ...]]]) -> bytes:
-    """Name -> (key of its storage, element type, shape), as an OrderedDict of contiguous tensors."""
-    parts = [b"\x80\x02", _name("collections", "OrderedDict"), b")R"]
+Described: TypeAlias = Mapping[str, tuple[str, str, tuple[int, ...]]]
+"""Name -> (key of its storage, element type, shape)."""
+
+
+def state_dict_pickle(tensors: Described) -> bytes:
+    """An OrderedDict of contiguous tensors."""
+    return b"".join([b"\x80\x02", _ordered(tensors), _STOP])
+
+
+def checkpoint_pickle(tensors: Described, weights: Sequence[Any], beside: Sequence[Any], others: Described) -> bytes:
+    """The state dict below the keys `weights`, and beside it values of plain data, each as (its keys, the value).
+
+    In these ``{"tensor": name}`` is one of `others`, and ``{"dict": pairs}``, ``{"list": ...}``, ``{"tuple": ...}`` are
+    what they are called.
+    """
+    whole: dict[Any, Any] = {}
+    for keys, value in [(weights, _ordered(tensors)), *((keys, _value(item, others)) for keys, item in beside)]:
+        inner = whole
+        for key in keys[:-1]:
+            inner = inner.setdefault(key, {})
+        inner[keys[-1]] = value
+    return b"".join([b"\x80\x02", _nested(whole), _STOP])
+
+
+def _ordered(tensors: Described) -> bytes:
+    parts = [_name("collections", "OrderedDict"), b")R"]
     for name, (key, dtype, shape) in tensors.items():
         parts += [_text(name), _tensor(name, key, dtype, shape), b"s"]
-    return b"".join([*parts, _STOP])
+    return b"".join(parts)
+
+
+def _nested(whole: Mapping[Any, Any]) -> bytes:
+    """Dictionaries of values that are opcodes already."""
+    parts = [b"}"]
+    for key, value in whole.items():
+        parts += [_value(key, {}), value if isinstance(value, bytes) else _nested(value), b"s"]
+    return b"".join(parts)
+
+
+def _value(value: Any, others: Described) -> bytes:
+    """Plain data. Raises `Refused` for any other."""
+    if isinstance(value, dict) and len(value) == 1:
+        ((kind, inner),) = value.items()
+        if kind == "tensor" and inner in others:
+            return _tensor(inner, *others[inner])
+        if kind == "dict":
+            pairs = [b"".join([_value(key, others), _value(part, others), b"s"]) for key, part in inner]
+            return b"".join([b"}", *pairs])
+        if kind == "list":
+            return b"".join([b"]", *(_value(part, others) + b"a" for part in inner)])
+        if kind == "tuple":
+            return b"".join([_MARK, *(_value(part, others) for part in inner), b"t"])
+    if value is None:
+        return b"N"
+    if isinstance(value, bool):
+        return _TRUE if value else _FALSE
+    if isinstance(value, int):
+        raw = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+        return b"\x8a" + len(raw).to_bytes(1, "little") + raw
+    if isinstance(value, float):
+        return b"G" + pack(">d", value)
+    if isinstance(value, str):
+        return _text(value)
+    raise Refused("optimizer", f"expected plain data, got {value!r}")
 
 
 def _tensor(name: str, key: str, dtype: str, shape: tuple[int, ...]) -> bytes:

@@ -22,13 +22,14 @@ from irconv.frameworks.torch.modules import Module, described, walk
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 from irconv.frameworks.torch.read_select import Selection, select, unwrapped
 from irconv.frameworks.torch.state_dict import FORMATS, IN_PARTS, TIED
+from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.options import EDITS, ReadOptions, refuse_unused
 
 _MAX_INDEX = 1 << 28
-_OF_CHECKPOINTS = ("key", "ema")
+_OF_CHECKPOINTS = ("key", "ema", "keep_optimizer")
 _OF_MODULES = ("input_shape", "module_map", *EDITS)
 
 
@@ -68,11 +69,21 @@ def _selected(
     """The weights of pickled values, each with its place and the sources of its classes."""
     try:
         selections = [select(value, sources, where, options.key, options.ema) for where, value, sources in saved]
-        return _bundle(paths, selections, options)
+        bundle = _bundle(paths, selections, options)
+        return _with_state(bundle, paths, selections, options) if options.keep_optimizer else bundle
     except MALFORMED as error:
         if isinstance(error, IrconvError):
             raise
         raise DamagedFile(str(paths[0]), f"expected what PyTorch writes, got something else: {error!r}") from error
+
+
+def _with_state(bundle: Bundle, paths: Sequence[Path], selections: Sequence[Selection], options: ReadOptions) -> Bundle:
+    """The bundle with the state of the optimizers that stand beside the weights."""
+    if len(selections) > 1:
+        refuse_unused(options, ("keep_optimizer",), "shards hold weights alone")
+    found, structure = selections[0].optimizers.read(str(paths[0]))
+    state = {name: _weight(name, value, paths[0], None).data for name, value in found.items()}
+    return optimizer.kept(bundle, state, structure, options)
 
 
 def _read_distributed(folder: Path, options: ReadOptions) -> Bundle:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.pickle import Instance
-from irconv.errors import DamagedFile, MissingFact
+from irconv.errors import DamagedFile, MissingFact, Refused
 from irconv.frameworks.torch.chunked import Chunked
 from irconv.frameworks.torch.modules import Module, is_module, module_tree, state_dict, unsaved
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
@@ -46,6 +46,47 @@ class Selection:
     omitted: tuple[Omitted, ...]
     facts: tuple[Fact, ...]
     module: Module | None
+    optimizers: Optimizers
+
+
+@dataclass(frozen=True)
+class Optimizers:
+    """A saved value, and the part of it that holds the weights: what stands beside is read when it is asked for."""
+
+    value: Any
+    chosen: Any
+
+    def read(self, where: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The tensors of optimizers by dotted name; and, as plain data, the keys that lead to the weights and to each
+        optimizer, with what that holds. Raises `Refused` for what is no plain data."""
+        tensors: dict[str, Any] = {}
+        found: dict[str, Any] = {"weights": [], "optimizers": []}
+        waiting: list[tuple[tuple[Any, ...], Any]] = [((), self.value)]
+        while waiting:
+            keys, item = waiting.pop()
+            if item is self.chosen:
+                found["weights"] = list(keys)
+            if keys and _is_optimizer(item):
+                name = ".".join(map(str, keys))
+                found["optimizers"].append([list(keys), _plain(item, name, tensors, where)])
+            elif isinstance(item, dict) and len(keys) < _DEEPEST and not _is_tensor(item):
+                waiting += [((*keys, key), part) for key, part in item.items() if isinstance(part, dict | list | tuple)]
+        return tensors, found
+
+
+def _plain(value: Any, name: str, tensors: dict[str, Any], where: str) -> Any:
+    """A value as JSON, where a tensor is its name, and keys may be numbers. Raises `Refused` for any other."""
+    if _is_tensor(value):
+        tensors[name] = value
+        return {"tensor": name}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, dict):
+        return {"dict": [[key, _plain(part, f"{name}.{key}", tensors, where)] for key, part in value.items()]}
+    if isinstance(value, list | tuple):
+        parts = [_plain(part, f"{name}.{index}", tensors, where) for index, part in enumerate(value)]
+        return {"tuple": parts} if isinstance(value, tuple) else {"list": parts}
+    raise Refused(f"{where}: {name}", f"expected plain data in the state of an optimizer, got {type(value).__name__}")
 
 
 def select(value: Any, sources: Mapping[str, str], where: str, key: str | None, averaged: bool) -> Selection:
@@ -75,7 +116,7 @@ def select(value: Any, sources: Mapping[str, str], where: str, key: str | None, 
     counted = [name for name, (full, _) in stripped.items() if full == "n_averaged" and prefix]
     omitted += [Omitted(name=name, reason="the number of averaged models") for name in counted]
     tensors = {name: found for name, found in stripped.items() if name not in counted}
-    return Selection(tensors, tuple(omitted), tuple(facts), module)
+    return Selection(tensors, tuple(omitted), tuple(facts), module, Optimizers(value, chosen))
 
 
 def _choose(value: Any, path: str, where: str, averaged: bool, depth: int = 0) -> tuple[str, Any]:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from irconv.containers import safetensors, zip_writer
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
 from irconv.errors import OutputFailed, Problems, Refused
-from irconv.frameworks.torch.pickles_writer import state_dict_pickle
+from irconv.frameworks import Made
+from irconv.frameworks.torch.pickles_writer import checkpoint_pickle, state_dict_pickle
+from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions, refuse_unused, said_size
@@ -47,11 +51,30 @@ def write_state_dict(
             kept, {}, output, destination, progress, {"format": FORMATS[bundle.source.framework], **marks}, limit
         )
     if bundle.graph is None or keeps_names(bundle):
+        if bundle.state and destination.suffix != ".safetensors":
+            return _write_checkpoint(bundle, output, destination, progress)
         return write(*stored_weights(bundle), output, destination, progress, metadata, limit)
     # The table of layers takes longer to import than most weights to write.
     from irconv.frameworks.torch.write import encoded_weights
 
     return write(*encoded_weights(bundle), output, destination, progress, metadata, limit)
+
+
+def _write_checkpoint(bundle: Bundle, output: Output, destination: Path, progress: Progress | None) -> list[Path]:
+    """The weights where the source's checkpoint had them, and beside them the state of its optimizers."""
+    tensors, ties = stored_weights(bundle)
+    state, structure = optimizer.state_of(bundle), optimizer.structure_of(bundle)
+    marks = bundle.source.marks()
+    try:
+        weights, beside = structure["weights"], structure["optimizers"]
+        placed = bool(weights) and all(keys and keys[: len(weights)] != weights for keys, _ in beside)
+    except (KeyError, TypeError, ValueError):  # a fact of a bundle is any text
+        placed = False
+    if not placed:
+        return write(tensors, ties, output, destination, progress, {**METADATA, **marks})
+    place = output.path(destination)
+    write_zip(tensors, ties, place, destination.stem, marks, progress, Beside(weights, beside, state))
+    return Made([destination], optimizer=True)
 
 
 def keeps_names(bundle: Bundle) -> bool:
@@ -139,6 +162,15 @@ def _refuse_beside(made: Path, other: Path) -> None:
         raise OutputFailed(str(other), what, "Remove it first, or give another name.")
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What stands beside the weights of a checkpoint; see `checkpoint_pickle`."""
+
+    weights: Sequence[Any]
+    values: Sequence[Any]
+    tensors: Mapping[str, LazyTensor]
+
+
 def write_zip(
     tensors: Mapping[str, LazyTensor],
     ties: Mapping[str, str],
@@ -146,18 +178,25 @@ def write_zip(
     name: str,
     more: Mapping[str, str],
     progress: Progress | None = None,
+    beside: Beside | None = None,
 ) -> None:
     """Write the archive of ``torch.save``: a pickle that names storages, and each storage as a stored member.
 
-    `more` are members with a text, which PyTorch does not look at.
+    `more` are members with a text, which PyTorch does not look at; `beside` is what stands beside the weights.
     """
     storages = {tensor: str(number) for number, tensor in enumerate(n for n in tensors if n not in ties)}
     keys = {tensor: storages[ties.get(tensor, tensor)] for tensor in tensors}
     described = {n: (keys[n], tensor.dtype, tensor.shape) for n, tensor in tensors.items()}
+    pickled, more_storages = state_dict_pickle(described), dict[str, LazyTensor]()
+    if beside is not None:
+        others = {n: (str(len(storages) + i), t.dtype, t.shape) for i, (n, t) in enumerate(beside.tensors.items())}
+        more_storages = {others[n][0]: tensor for n, tensor in beside.tensors.items()}
+        pickled = checkpoint_pickle(described, beside.weights, beside.values, others)
     head: list[tuple[str, bytes | LazyTensor]] = [
-        (f"{name}/data.pkl", state_dict_pickle(described)),
+        (f"{name}/data.pkl", pickled),
         (f"{name}/byteorder", b"little"),
         *((f"{name}/{key}", value.encode()) for key, value in more.items()),
     ]
     data = [(f"{name}/data/{key}", tensors[tensor]) for tensor, key in storages.items()]
+    data += [(f"{name}/data/{key}", tensor) for key, tensor in more_storages.items()]
     zip_writer.write(path, [*head, *data, (f"{name}/version", b"3\n")], _ALIGNMENT, progress)
