@@ -185,14 +185,11 @@ def test_attention_gives_what_the_reference_gives(name: str, tmp_path: Path) -> 
     assert _worst(tmp_path / "m.onnx", model, given, wanted) < 2e-6
 
 
-def test_a_window_of_attention_is_refused(tmp_path: Path) -> None:
+def test_attention_that_turns_what_it_attends_to_is_refused(tmp_path: Path) -> None:
     node = _fused("Attention", ["x", "k", "b"], num_heads=3, do_rotary=1)
     (tmp_path / "m.onnx").write_bytes(_model([node], {"x": X}, {"k": KERNEL, "b": MIXED}, ["y0"], 17))
     text = rejection(lambda: irconv.read(tmp_path / "m.onnx"), Refused)
-    assert text == (
-        "m.onnx: node y0 (com.microsoft.Attention): keeps a past, or turns what it attends to, which irconv does not "
-        "read."
-    )
+    assert text == ("m.onnx: node y0 (com.microsoft.Attention): turns what it attends to, which irconv does not read.")
 
 
 def test_what_is_padded_with_infinity_is_kept(tmp_path: Path) -> None:
