@@ -163,6 +163,25 @@ STANDARD: dict[str, tuple[Any, dict[str, Array], int]] = {
         {**HEADS, "mask": numbers(3, 4, seed=9), "count": np.array([3, 4], np.int64)},
         24,
     ),
+    "a window behind a past, under a mask": (
+        helper.make_node(
+            "Attention", ["x", "key", "value", "mask", "pk", "pv"], ["y"], left_window_size=2, right_window_size=1
+        ),
+        {
+            "x": numbers(2, 2, 3, 6),
+            "key": numbers(2, 2, 3, 6, seed=2),
+            "value": numbers(2, 2, 3, 4, seed=3),
+            "mask": numbers(3, 7, seed=9),
+            "pk": numbers(2, 2, 4, 6, seed=4),
+            "pv": numbers(2, 2, 4, 4, seed=5),
+        },
+        25,
+    ),
+    "a causal window": (
+        helper.make_node("Attention", ["x", "key", "value"], ["y"], is_causal=1, left_window_size=1),
+        {"x": numbers(2, 2, 5, 6), "key": numbers(2, 2, 5, 6, seed=2), "value": numbers(2, 2, 5, 4, seed=3)},
+        25,
+    ),
     "rotation by angles of each place": (
         helper.make_node("RotaryEmbedding", ["x", "cos", "sin", "places"], ["y"], num_heads=2, interleaved=1),
         {

@@ -15,7 +15,7 @@ from irconv.ir.layers.activations import Softmax, Tanh
 from irconv.ir.layers.arithmetic import Div
 from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.comparisons import And, Cast, Equal, Less, LessOrEqual, Where
+from irconv.ir.layers.comparisons import And, Cast, Equal, GreaterOrEqual, Less, LessOrEqual, Where
 from irconv.ir.layers.matrix import MatMul
 from irconv.ir.layers.shape_ops import Range, Repeat, Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Concat, Mul, Pad, Reshape, Transpose
@@ -26,8 +26,9 @@ _TURN = Transpose(permutation=(0, 2, 1, 3))
 
 def _standard(reader: ModelReader, op: Op) -> None:
     """ONNX's Attention: queries, keys and values with their heads as an axis, or folded into the last."""
-    if op.attribute("left_window_size", -1) != -1 or op.attribute("right_window_size", -1) != -1:
-        raise Refused(op.where, "attends inside a window, which irconv does not read")
+    window = op.attribute("left_window_size", -1), op.attribute("right_window_size", -1)
+    if window != (-1, -1) and op.given(6):
+        raise Refused(op.where, "counts each sample's keys and attends inside a window, which irconv does not read")
     folded = len(reader.shape(op.given(0))) == 3
     heads, groups = op.attribute("q_num_heads"), op.attribute("kv_num_heads")
     query, key, value = op.inputs[:3]
@@ -48,6 +49,8 @@ def _standard(reader: ModelReader, op: Op) -> None:
     if causal != "none" and op.given(6):  # the last of the keys that a sample has is the last query's
         seen = _before_own(reader, op, reader.shape(query)[2], reader.shape(key)[2])
         mask, causal = _both(reader, op, mask, seen), "none"
+    if window != (-1, -1):
+        mask = _both(reader, op, mask, _near(reader, op, reader.shape(query)[2], reader.shape(key)[2], window))
     width = reader.shape(query)[3]
     scale = op.attribute("scale") or (1 / sqrt(width) if isinstance(width, int) else None)
     if scale is None:
@@ -119,6 +122,23 @@ def _before_own(reader: ModelReader, op: Op, queries: Dimension, keys: Dimension
     own = reader.place(op, Add(), "causal/own", x0=counts, x1=column)
     places = reader.place(op, Range(start=0, limit=keys, step=1), "causal/places")
     return reader.place(op, LessOrEqual(), "causal/seen", x0=places, x1=own)
+
+
+def _near(reader: ModelReader, op: Op, queries: Dimension, keys: Dimension, window: tuple[int, int]) -> str:
+    """(queries, keys): what lies at most so far before and behind a query's own place, which comes behind the past."""
+    past = reader.shape(op.given(4))[2] if op.given(4) else 0
+    rows = reader.place(op, Range(start=past, limit=(Size.of(past) + queries).dimension, step=1), "window/own")
+    column = reader.place(op, Unsqueeze(axes=(1,)), "window/column", x=rows)
+    places = reader.place(op, Range(start=0, limit=keys, step=1), "window/places")
+    seen = ""
+    for limit, name, layer in zip(window, ("left", "right"), (GreaterOrEqual(), LessOrEqual()), strict=True):
+        if limit < 0:
+            continue
+        far = reader.constant(op, -limit if name == "left" else limit, f"window/{name}", "int64")
+        edge = reader.place(op, Add(), f"window/{name}/edge", x0=column, x1=far)
+        side = reader.place(op, layer, f"window/{name}/seen", x0=places, x1=edge)
+        seen = reader.place(op, And(), "window/seen", x0=seen, x1=side) if seen else side
+    return seen
 
 
 def below(reader: ModelReader, op: Op, counts: str, keys: Dimension, suffix: str) -> str:
