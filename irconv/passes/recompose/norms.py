@@ -217,12 +217,15 @@ def _with_role(role: str) -> Build:
         if role in layer.operands or (role == "gamma" and "beta" in layer.operands):
             return None
         shape = match.type_of("x").shape
-        axes = layer.settings().get("axes", (1,))
-        operand = match.along(role, axes, len(shape))
-        if operand is None or match.work.shape_of(operand) != tuple(shape[axis] for axis in axes):
-            return None
-        made = layer.model_copy(update={"operands": {**layer.operands, role: operand}})
-        return Made(made, {"x": match.values["x"]}, match.nodes["norm"].layer)
+        forms = [(layer, layer.settings().get("axes", (1,)))]
+        if isinstance(layer, InstanceNorm) and not layer.operands and len(shape) == 3:
+            forms.append((LayerNorm(axes=(2,), epsilon=layer.epsilon), (2,)))  # of three axes it is the same
+        for form, axes in forms:
+            operand = match.along(role, axes, len(shape))
+            if operand is not None and match.work.shape_of(operand) == tuple(shape[axis] for axis in axes):
+                made = form.model_copy(update={"operands": {**form.operands, role: operand}})
+                return Made(made, {"x": match.values["x"]}, match.nodes["norm"].layer)
+        return None
 
     return build
 

@@ -43,6 +43,14 @@ def _stacked(match: Match) -> Made | None:
     return Made(Stack(axis=axis), {f"x{i}": match.values[f"x{i}"] for i in range(count)})
 
 
+def _stacked_again(match: Match) -> Made | None:
+    """Stacks joined along their own axis."""
+    axis = match.settings("joined")["axis"]
+    if any(match.settings(name)["axis"] != axis for name in match.nodes if name != "joined"):
+        return None
+    return Made(Stack(axis=axis), {f"x{i}": match.values[f"x{i}"] for i in range(len(match.values))})
+
+
 def _directions(match: Match) -> Made | None:
     """Both directions of a recurrent layer, stacked in front of their units and merged with these."""
     shape = match.type_of("x0").shape
@@ -65,6 +73,9 @@ def _stacks() -> Iterator[Rule]:
     for count in range(2, _MOST + 1):
         parts = [op("Unsqueeze", Var(f"x{i}"), name=f"apart{i}") for i in range(count)]
         yield Rule(f"stack of {count}", op("Concat", *parts, name="joined"), _stacked)
+    for count in range(2, _MOST // 2 + 1):
+        pairs = [op("Stack", Var(f"x{2 * i}"), Var(f"x{2 * i + 1}"), name=f"pair{i}") for i in range(count)]
+        yield Rule(f"stack of {count} stacks", op("Concat", *pairs, name="joined"), _stacked_again)
 
 
 _MOST = 8
