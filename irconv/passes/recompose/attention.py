@@ -105,7 +105,8 @@ class Walk:
                 number = self.work.number(factor)
                 if number and self.work.number(rest) is None:
                     self.passed(node)
-                    self.scale, self.scaled = number if kind == "Mul" else 1 / number, True
+                    self.scale *= number if kind == "Mul" else 1 / number
+                    self.scaled = True
                     return rest
         return value
 
