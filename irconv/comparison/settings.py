@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from irconv.ir.layers.base import Layer, LiteralOperand
+from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.window import explicit_padding
 from irconv.ir.shapes import Shape
 
@@ -32,12 +33,23 @@ def differing(
 
 def _spelt(layer: Layer, shapes: Mapping[str, Shape]) -> dict[str, Any]:
     said = {name: plain(value) for name, value in layer.settings().items()}
+    if isinstance(layer, Recurrent):
+        _without_idle(layer, said, shapes)
     if "padding" in said:
         said["padding"] = plain(_padding(layer, shapes))
     for role, operand in layer.operands.items():
         if isinstance(operand, LiteralOperand):
             said[role] = operand.literal
     return said
+
+
+def _without_idle(layer: Recurrent, said: dict[str, Any], shapes: Mapping[str, Shape]) -> None:
+    """Take out what has no effect: the order of the results of a layer that reads forwards, and what becomes of steps
+    that a mask leaves out where there is no mask."""
+    if not layer.reverse:
+        del said["order"]
+    if not {"mask", "lengths"} & shapes.keys():
+        del said["masked_output"]
 
 
 def _padding(layer: Layer, shapes: Mapping[str, Shape]) -> Any:

@@ -94,12 +94,20 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
     from irconv.passes import channels_last
 
     if graphs:
-        from irconv.passes import recompose
-        from irconv.passes.recompose import attention
+        from irconv.ir.kept import names_of
+        from irconv.passes import calls_again, recompose, remove_identity
+        from irconv.passes.recompose import attention, products
+        from irconv.passes.recompose.wholes import stacked
+
+        def raised(bundle: Bundle) -> Bundle:
+            bundle = recompose.run(bundle)
+            if not bundle.source.version.startswith("pytorch"):  # which keeps what projects apart from its attention
+                bundle = attention.run(bundle)
+            return products.run(bundle)
 
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
-        bundle = recompose.run(channels_last.run(recompose.run(bundle)))
-        return attention.run(bundle) if bundle.source.framework == "tensorflow" else bundle
+        bundle = remove_identity.left_over(stacked(raised(channels_last.run(raised(bundle)))))
+        return calls_again.run(bundle) if names_of(bundle) is None else bundle  # keys of a state dict are kept each
     return channels_last.run(bundle)
 
 

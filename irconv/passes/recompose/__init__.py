@@ -23,8 +23,9 @@ from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
 from irconv.passes.recompose.matcher import Rule, Work
 from irconv.passes.recompose.norms import NORMS
+from irconv.passes.recompose.wholes import WHOLES
 
-RULES: Sequence[Rule] = (*NORMS, *LINEAR, *ACTIVATIONS, *CUTS)
+RULES: Sequence[Rule] = (*NORMS, *LINEAR, *ACTIVATIONS, *CUTS, *WHOLES)
 
 
 def _by_root(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:

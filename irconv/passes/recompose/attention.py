@@ -19,7 +19,7 @@ from irconv.ir.shapes import Shape, Size
 from irconv.passes import unused
 from irconv.passes.recompose.matcher import Made, Match, Operand, Rule, Var, Work, op
 
-_BARRED = -1e8
+BARRED = -1e8
 """A score from here on leaves a key out, whatever the others are."""
 _TURNED, _KEYS_TURNED, _LAST_TURNED = (0, 2, 1, 3), (0, 2, 3, 1), (0, 1, 3, 2)
 _SCORES, _SUMS = "BTNH,BSNH->BNTS", "BNTS,BSNH->BTNH"
@@ -47,7 +47,7 @@ class _Projected:
 
 
 @dataclass
-class _Walk:
+class Walk:
     """What has been passed on the way back."""
 
     work: Work
@@ -65,6 +65,7 @@ class _Walk:
         return node if kind == "Transpose" or self.work.uses[node.layer] == 1 else None
 
     def passed(self, node: Node) -> Node:
+        """The node, which belongs to the match."""
         self.inside.append(node)
         return node
 
@@ -88,6 +89,7 @@ class _Walk:
         return None
 
     def product(self, value: str) -> tuple[str, str] | None:
+        """The two factors of a product of matrices."""
         node = self.node(value, "MatMul")
         return None if node is None else (self.passed(node).inputs["left"], node.inputs["right"])
 
@@ -103,7 +105,8 @@ class _Walk:
                 number = self.work.number(factor)
                 if number and self.work.number(rest) is None:
                     self.passed(node)
-                    self.scale, self.scaled = number if kind == "Mul" else 1 / number, True
+                    self.scale *= number if kind == "Mul" else 1 / number
+                    self.scaled = True
                     return rest
         return value
 
@@ -172,13 +175,13 @@ class _Walk:
         return _Projected(linear.inputs["x"], self.work.named(kernel, words), own or bias, heads, width)
 
 
-def _masked(walk: _Walk, value: str) -> tuple[str, str | None, bool] | None:
+def _masked(walk: Walk, value: str) -> tuple[str, str | None, bool] | None:
     """The scores, the mask of truth values, and whether what is barred is minus infinity; None where there is a mask of
     another kind."""
     where = walk.node(value, "Where")
     if where is not None:
         number = walk.work.number(where.inputs["x1"])
-        if number is None or number > _BARRED or walk.work.types[where.inputs["condition"]].dtype != "bool":
+        if number is None or number > BARRED or walk.work.types[where.inputs["condition"]].dtype != "bool":
             return None
         walk.passed(where)
         return where.inputs["x0"], where.inputs["condition"], number == float("-inf")
@@ -189,7 +192,7 @@ def _masked(walk: _Walk, value: str) -> tuple[str, str | None, bool] | None:
     left, right = added.inputs.values()
     for scores, mask in ((left, right), (right, left)):
         truths = _truths(walk.work, mask)
-        if truths is not None and _Walk(walk.work).scores(scores) is not None:
+        if truths is not None and Walk(walk.work).scores(scores) is not None:
             return scores, truths, False
     return None
 
@@ -208,7 +211,7 @@ def _truths(work: Work, value: str) -> str | None:
         return None
     for rest, factor in (factors, factors[::-1]):
         number, pair = work.number(factor), made(rest, "Sub")
-        if number is None or number > _BARRED or len(pair) != 2 or work.number(pair[0]) != 1.0:
+        if number is None or number > BARRED or len(pair) != 2 or work.number(pair[0]) != 1.0:
             continue
         cast = made(pair[1], "Cast")
         if len(cast) == 1 and work.types[cast[0]].dtype == "bool":
@@ -218,7 +221,7 @@ def _truths(work: Work, value: str) -> str | None:
 
 def _attention(match: Match) -> Made | None:
     work, out = match.work, match.nodes["out"]
-    walk = _Walk(work)
+    walk = Walk(work)
     merged = walk.node(match.values["x"], "Reshape")
     kernel = work.layers[out.layer].operands.get("kernel")
     if merged is None or list(out.inputs) != ["x"] or not isinstance(kernel, StoredOperand):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from irconv.ir.layers.slicing import Flip, Select
-from irconv.ir.layers.tensor_ops import Identity
+from irconv.ir.layers.tensor_ops import Concat, Identity
+from irconv.layout import invert
 from irconv.passes.recompose.matcher import Made, Match, Rule, Var, op
 
 X = Var("x")
@@ -45,7 +46,27 @@ def _flipped(match: Match) -> Made | None:
     return Made(Flip(axes=axes), {"x": match.values["x"]})
 
 
+def _joined(match: Match) -> Made | None:
+    """Values that are turned, joined, and turned back."""
+    order, back = match.settings("first")["permutation"], match.settings("back")["permutation"]
+    if match.settings("second")["permutation"] != order or invert(order) != back:
+        return None
+    axis = order[match.settings("join")["axis"]]
+    return Made(Concat(axis=axis), {slot: match.values[slot] for slot in ("x0", "x1")})
+
+
+def _back(match: Match) -> Made | None:
+    """Turned, and turned back."""
+    if invert(match.settings("first")["permutation"]) != match.settings("back")["permutation"]:
+        return None
+    return Made(Identity(), {"x": match.values["x"]})
+
+
+_PAIR = op("Transpose", Var("x0"), name="first"), op("Transpose", Var("x1"), name="second")
+
 CUTS = [
+    Rule("turn and back", op("Transpose", op("Transpose", X, name="first"), name="back"), _back),
+    Rule("join between turns", op("Transpose", op("Concat", *_PAIR, name="join"), name="back"), _joined),
     Rule("index behind a turn", op("Select", op("Transpose", X, name="turn"), name="taken"), _turned),
     Rule("index of the last", op("Select", op("Slice", X, name="cut"), name="taken"), _last),
     Rule(

@@ -122,6 +122,8 @@ class Made:
     """What the layer is called; empty: as the last layer of the match was."""
     turned: tuple[int, ...] = ()
     """How the axes of its first input are permuted before it, and back behind it."""
+    before: Mapping[str, Sequence[Layer]] = field(default_factory=dict)
+    """What other inputs go through before it, by slot."""
 
 
 Build: TypeAlias = Callable[[Match], "Made | None"]
@@ -223,6 +225,13 @@ class Work:
             before = self._turn(inputs[slot], made.turned, f"{result}/x", root.scope)
             inputs[slot], inner = next(iter(before.outputs.values())), f"{result}/y"
             self._insert(number, before, 0)
+        for slot, steps in made.before.items():
+            for count, layer in enumerate(steps):
+                value = f"{result}/{slot}/{layer.type.lower()}"
+                step = self._free(value)
+                node = Node(layer=step, scope=root.scope, inputs={"x": inputs[slot]}, outputs={"y": value})
+                self.layers[step], inputs[slot] = layer, value
+                self._insert((number[0], (*number[1], 0)), node, count)
         outputs = {next(iter(made.layer.RESULTS)): inner}
         self.layers[name] = made.layer
         self._insert(number, Node(layer=name, scope=root.scope, inputs=inputs, outputs=outputs), 1)

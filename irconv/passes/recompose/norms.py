@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm, LayerNorm, RMSNorm
+from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, Standardization
 from irconv.ir.shapes import size_product
 from irconv.passes.recompose.matcher import Build, Made, Match, Number, Op, Operand, Pattern, Rule, Var, Weights, op
 
@@ -69,6 +69,27 @@ def _batch_norm(match: Match) -> Made | None:
             turned = () if axis == 1 else (0, rank - 1, *range(1, rank - 1))
             return Made(layer, {"x": match.values["x"]}, turned=turned)
     return None
+
+
+def _fixed() -> Iterator[Rule]:
+    """``(x - mean) / max(sqrt(variance), epsilon)``, and the way back: Keras' Normalization."""
+    mean = Weights("mean")
+    spread = op("Clip", op("Sqrt", Weights("variance")), name="spread", high=None)
+    yield Rule("standardization", op("Div", op("Sub", X, mean), spread), _standardization(invert=False))
+    yield Rule("its inverse", op("Add", mean, op("Mul", X, spread)), _standardization(invert=True))
+
+
+def _standardization(invert: bool) -> Build:
+    def build(match: Match) -> Made | None:
+        shape, low = match.type_of("x").shape, match.settings("spread")["low"]
+        found = {role: match.vector(role, 1, len(shape)) for role in ("mean", "variance")} if len(shape) > 1 else {}
+        operands: dict[str, Operand] = {role: operand for role, operand in found.items() if operand is not None}
+        if len(operands) != 2 or not low or any(match.work.length(part) != shape[1] for part in operands.values()):
+            return None
+        layer = Standardization(epsilon=float(shortest_float32(low)), invert=invert, operands=operands)
+        return Made(layer, {"x": match.values["x"]})
+
+    return build
 
 
 def _own() -> Iterator[Rule]:
@@ -157,14 +178,33 @@ def _merged_rows(match: Match) -> Made | None:
     return None
 
 
+def _merged_groups(match: Match) -> Made | None:
+    """A norm of each group of channels as if it were one channel, without factors: exporters' GroupNorm."""
+    work, layer = match.work, match.work.layers[match.nodes["norm"].layer]
+    shape, (inner,) = match.type_of("x").shape, match.nodes["merged"].outputs.values()
+    (result,) = match.nodes["apart"].outputs.values()
+    groups = work.types[inner].shape
+    if len(groups) < 3 or len(shape) < 2 or groups[0] != shape[0] or work.types[result].shape != shape:
+        return None
+    if not isinstance(groups[1], int) or not isinstance(shape[1], int) or shape[1] % groups[1]:
+        return None
+    if size_product(shape[1:]).dimension != size_product(groups[1:]).dimension:
+        return None
+    plain = {"gamma": 1.0, "beta": 0.0}
+    if any((work.array(operand) != plain[role]).any() for role, operand in layer.operands.items()):
+        return None
+    return Made(GroupNorm(groups=groups[1], epsilon=layer.settings()["epsilon"]), {"x": match.values["x"]})
+
+
 def _rows() -> Iterator[Rule]:
     norm = op("InstanceNorm", op("Reshape", X, name="merged"), name="norm")
     yield Rule("layer norm over merged rows", op("Reshape", norm, name="apart"), _merged_rows)
+    yield Rule("group norm over merged channels", op("Reshape", norm, name="apart"), _merged_groups)
 
 
 def _affine() -> Iterator[Rule]:
     """What stands behind a norm that has neither: a factor is its gamma, a summand its beta."""
-    for kind in ("LayerNorm", "InstanceNorm", "RMSNorm", "BatchNorm"):
+    for kind in ("LayerNorm", "InstanceNorm", "RMSNorm", "BatchNorm", "GroupNorm"):
         norm = op(kind, X, name="norm")
         yield Rule(f"factor behind {kind}", op("Mul", norm, Weights("gamma")), _with_role("gamma"))
         if kind != "RMSNorm":
@@ -177,12 +217,15 @@ def _with_role(role: str) -> Build:
         if role in layer.operands or (role == "gamma" and "beta" in layer.operands):
             return None
         shape = match.type_of("x").shape
-        axes = layer.settings().get("axes", (1,))
-        operand = match.along(role, axes, len(shape))
-        if operand is None or match.work.shape_of(operand) != tuple(shape[axis] for axis in axes):
-            return None
-        made = layer.model_copy(update={"operands": {**layer.operands, role: operand}})
-        return Made(made, {"x": match.values["x"]}, match.nodes["norm"].layer)
+        forms = [(layer, layer.settings().get("axes", (1,)))]
+        if isinstance(layer, InstanceNorm) and not layer.operands and len(shape) == 3:
+            forms.append((LayerNorm(axes=(2,), epsilon=layer.epsilon), (2,)))  # of three axes it is the same
+        for form, axes in forms:
+            operand = match.along(role, axes, len(shape))
+            if operand is not None and match.work.shape_of(operand) == tuple(shape[axis] for axis in axes):
+                made = form.model_copy(update={"operands": {**form.operands, role: operand}})
+                return Made(made, {"x": match.values["x"]}, match.nodes["norm"].layer)
+        return None
 
     return build
 
@@ -191,4 +234,4 @@ def _epsilon(match: Match) -> float:
     return float(shortest_float32(match.numbers["epsilon"]))
 
 
-NORMS = [*_running(), *_own(), *_rows(), *_root_mean_square(), *_affine()]
+NORMS = [*_running(), *_fixed(), *_own(), *_rows(), *_root_mean_square(), *_affine()]

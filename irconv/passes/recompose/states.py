@@ -14,6 +14,7 @@ import numpy as np
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
+from irconv.ir.kept import names_of
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.tensor_ops import Constant
@@ -84,5 +85,11 @@ def _constant(bundle: Bundle, layer: Layer) -> Array | None:
     if not isinstance(operand, StoredOperand):
         return None
     tensor = bundle.tensors[operand.tensor]
-    small = tensor.data.nbytes <= _MOST and tensor.record.role == "constant"
-    return tensor.data.numpy() if small else None
+    if tensor.data.nbytes > _MOST:
+        return None
+    if tensor.record.role == "constant":
+        return tensor.data.numpy()
+    # ONNX does not tell weights from constants that exporters folded: what is zeros is no state that was learnt
+    folded = bundle.source.framework == "onnx" and operand.tensor not in (names_of(bundle) or {})
+    array = tensor.data.numpy() if folded else None
+    return array if array is not None and not array.any() else None

@@ -11,6 +11,8 @@ from irconv.frameworks.onnx.reading import (
     constants,
     control,
     fused,
+    fused_attention,
+    grouped_attention,
     loops,
     misc,
     placing,
@@ -20,6 +22,7 @@ from irconv.frameworks.onnx.reading import (
     recurrent,
     reductions,
     regions,
+    rotary,
     selection,
     sequences,
     shapes,
@@ -41,12 +44,19 @@ _MODULES = (
     recurrent,
     reductions,
     regions,
+    rotary,
     selection,
     sequences,
     shapes,
     windows,
 )
-_FUSED = (attention.FUSED, fused.HANDLERS, quantised_ops.HANDLERS)
+_FUSED = (
+    fused.HANDLERS,
+    fused_attention.FUSED,
+    grouped_attention.FUSED,
+    quantised_ops.HANDLERS,
+    rotary.HANDLERS,
+)
 
 HANDLERS: Mapping[tuple[str, str], Handler] = {
     **{("", name): handler for module in _MODULES for name, handler in module.HANDLERS.items()},

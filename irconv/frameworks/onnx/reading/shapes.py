@@ -19,7 +19,7 @@ from irconv.ir.layers.indexing import Gather, TopK
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import AffineGrid
 from irconv.ir.layers.shape_ops import Expand, Full, Range, ShapeOf, Squeeze, Tile, Unsqueeze
-from irconv.ir.layers.slicing import Slice, Split
+from irconv.ir.layers.slicing import Select, Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size, counted, filled, size_product, symbols
 
@@ -180,14 +180,22 @@ def _split(reader: ModelReader, op: Op) -> None:
     reader.results(op, Split(axis=axis, sizes=tuple(sizes)), op.outputs, x=op.given(0))
 
 
+def _index(reader: ModelReader, indices: str) -> int | None:
+    """The one number that indices are, where that is known."""
+    known = reader.importer.known(indices)
+    return int(known) if known is not None and known.shape == () and numeric(known) else None
+
+
 def _gather(reader: ModelReader, op: Op) -> None:
-    """Rows of a stored table are an Embedding."""
+    """Rows of a stored table are an Embedding; one index is a Select."""
     table, indices = op.given(0), op.given(1)
     rank = len(reader.shape(table))
     axis, weight = axis_of(op, op.attributes["axis"], rank), reader.importer.stored(table)
     looked_up = weight is not None and weight.role == "parameter" and reader.importer.known(indices) is None
     if looked_up and rank == 2 and axis == 0:
         reader.place(op, Embedding(padding_index=None), table=table, x=indices)
+    elif reader.importer.known(table) is None and (index := _index(reader, indices)) is not None:
+        reader.place(op, Select(axis=axis, index=index), x=table)
     else:
         reader.place(op, Gather(axis=axis), x=table, indices=indices)
 
