@@ -352,8 +352,10 @@ class Work:
     def reshaped(self, value: str, shape: Sequence[Any], axes: str) -> Operand | None:
         """A constant under another shape, with words for its axes."""
         operand, wanted = self.operand(value), static(shape)
-        if operand is None or wanted is None:
-            return None
+        return None if operand is None or wanted is None else self.regrouped(operand, wanted, axes)
+
+    def regrouped(self, operand: Operand, wanted: tuple[int, ...], axes: str) -> Operand | None:
+        """An operand under another shape, with words for its axes."""
         if isinstance(operand, LiteralOperand):
             if literal_shape(operand) == wanted:
                 return operand
