@@ -83,9 +83,7 @@ def _put_together(reader: GraphReader, node: NodeDef) -> None:
         reader.gives(node, reader.place(node, Squeeze(axes=(row,)), x=made))
 
 
-def _with_row(
-    row: int, block: tuple[int, ...], explicit: list[Dimension]
-) -> tuple[tuple[int, ...], list[Dimension]]:
+def _with_row(row: int, block: tuple[int, ...], explicit: list[Dimension]) -> tuple[tuple[int, ...], list[Dimension]]:
     """Dilations and paddings of a sequence as those of an image with an axis of length 1 more."""
     place = row - 1
     pads = [*explicit[: 2 * place], 0, 0, *explicit[2 * place :]]
