@@ -97,7 +97,7 @@ def _around(reader: GraphReader, node: NodeDef) -> tuple[NodeDef, NodeDef, int |
     if taken.op in _CONVOLUTIONS:
         cut = reader.graph.nodes[reader.inputs(taken)[0].node]
         return (cut, taken, None) if cut.op == "SpaceToBatchND" else None
-    axes = taken.attrs.get("squeeze_dims", ()) if taken.op == "Squeeze" else ()
+    axes = list(taken.attrs.get("squeeze_dims", ())) if taken.op == "Squeeze" else []
     convolution = reader.graph.nodes[reader.inputs(taken)[0].node] if len(axes) == 1 else None
     if convolution is None or convolution.op != "Conv2D":
         return None
