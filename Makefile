@@ -50,7 +50,7 @@ test-legacy: .venv/installed
 
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite
 zoo: .venv/installed
-	.venv/bin/python benchmarks/architectures.py
+	.venv/bin/python -m benchmarks.architectures
 	IRCONV_RANDOM_GRAPHS=5000 .venv/bin/python -m pytest -n auto tests/passes/test_random_graphs.py
 
 # ONNX's own backend suite, read, written and run in three frameworks: an hour; writes docs/onnx-suite.md

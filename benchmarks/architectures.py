@@ -25,6 +25,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.keras_config import transposing
+
 LARGE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 75}
 OTHERS = 64  # height and width of the input, where an architecture takes it
 
@@ -136,20 +138,9 @@ def _keras(folder: Path, images: Any) -> tuple[list[Any], dict[str, Any]]:
 
     model = keras.models.load_model(folder / "out.keras", compile=False)
     wanted, got = Counter(json.loads((folder / "weights.json").read_text())), Counter(_digests(model))
-    left = _transposing(json.loads(zipfile.ZipFile(folder / "out.keras").read("config.json")))
+    left = transposing(json.loads(zipfile.ZipFile(folder / "out.keras").read("config.json")))
     kept = {"weights": wanted.total(), "exact": (wanted & got).total(), "added": (got - wanted).total()}
     return [np.asarray(model(images, training=False))], {"left": left, **kept}
-
-
-def _transposing(config: Any) -> int:
-    """How often a Keras model calls layers that transpose."""
-    if isinstance(config, list):
-        return sum(map(_transposing, config))
-    if not isinstance(config, dict):
-        return 0
-    if config.get("class_name") in ("Permute", "Transpose", "Moveaxis", "Swapaxes"):
-        return len(config.get("inbound_nodes") or "1")
-    return sum(map(_transposing, config.values()))
 
 
 def names() -> list[str]:

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.keras_config import transposing
 from benchmarks.torch_page import TARGETS, outcome, page
 
 ENTRIES = {"pt2": "model.pt2", "script": "model.pt"}
@@ -213,20 +214,9 @@ def _keras(file: Path, given: list[Any], _: list[str]) -> tuple[list[Any], int]:
     listed = list(results) if isinstance(results, list | tuple) else [results]
     import zipfile
 
-    left = _transposing(json.loads(zipfile.ZipFile(file).read("config.json")))
+    left = transposing(json.loads(zipfile.ZipFile(file).read("config.json")))
     keras.backend.clear_session()
     return [np.asarray(value) for value in listed], left
-
-
-def _transposing(config: Any) -> int:
-    """How often a Keras model calls layers that transpose."""
-    if isinstance(config, list):
-        return sum(map(_transposing, config))
-    if not isinstance(config, dict):
-        return 0
-    if config.get("class_name") in ("Permute", "Transpose", "Moveaxis", "Swapaxes"):
-        return len(config.get("inbound_nodes") or "1")
-    return sum(map(_transposing, config.values()))
 
 
 def _tensorflow(file: Path, given: list[Any], outputs: list[str]) -> tuple[list[Any], int]:

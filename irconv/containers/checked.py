@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from threading import Lock
 
 from irconv.containers.files import SourceFile
@@ -23,7 +22,7 @@ class CheckedRegion(SourceFile):
 
     def __init__(self, whole: SourceFile, start: int, size: int, where: str, checksum: Checksum, stated: int | None):
         """`stated` is None where the container was written without checksums."""
-        self.path, self.size = Path(where), size
+        self._named, self.size = where, size
         self._whole, self._start, self._compute, self._stated = whole, start, checksum, stated
         self._lock, self._sound = Lock(), stated is None
         if start < 0 or size < 0 or start + size > whole.size:

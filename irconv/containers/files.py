@@ -40,7 +40,8 @@ class SourceFile:
     """CRC-32 of all of it, where the container says so and reading checks it."""
 
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
-        self.path, self._start = path, start
+        self._named: Path | str = path
+        self._start = start
         self._descriptor = os.open(path, os.O_RDONLY)
         status = os.fstat(self._descriptor)
         note(path, status)
@@ -50,6 +51,11 @@ class SourceFile:
             raise DamagedFile(
                 str(path), f"expected {self.size} bytes at offset {start}, but the file has {whole} bytes"
             )
+
+    @property
+    def path(self) -> Path:
+        """Where it is; of a part of a file, with the name of the part."""
+        return Path(self._named)  # not kept: a file may have a hundred thousand parts
 
     def __del__(self) -> None:
         if (descriptor := getattr(self, "_descriptor", None)) is not None:

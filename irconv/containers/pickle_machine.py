@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.pickle_builders import BUILDERS, RECONSTRUCTORS, checked_key
+from irconv.containers.pickle_stream import Stream
 from irconv.containers.pickle_values import Draft, Global, Instance, OrderedItems, Rules
 from irconv.errors import Refused
 
@@ -22,21 +23,17 @@ _LONGEST_NUMBER = 4096
 _TEXT = 1 << 16
 """A Python 2 string longer than this is data, such as an array's, and stays bytes."""
 
-Where = Callable[[], int]
-Take = Callable[[int], bytes]
-Line = Callable[[], bytes]
-
 
 class Machine:
-    """Runs one pickle. `take` gives so many bytes of it, `line` those up to the next line feed; both check the end, and
-    `position` says how far they are.
+    """Runs one pickle, the next of a stream.
 
     An opcode makes no more than its bytes say, but for calls, which copy what they are given: these have a budget.
     """
 
-    def __init__(self, take: Take, line: Line, rules: Rules, where: str, position: Where) -> None:
-        self.take, self.line, self.rules, self.where, self.position = take, line, rules, where, position
-        self.spent, self.start = 0, position()
+    def __init__(self, stream: Stream, rules: Rules, where: str) -> None:
+        self.stream, self.take, self.line = stream, stream.take, stream.line
+        self.rules, self.where = rules, where
+        self.spent, self.start = 0, stream.position
         self.builders = {**BUILDERS, **rules.builders}
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
@@ -46,13 +43,17 @@ class Machine:
 
     def run(self) -> Any:
         """The value. Raises `Refused` for a name that the rules do not allow, and Python's errors for damage."""
-        take = self.take
+        stream, operations = self.stream, _BY_NUMBER
         for _ in range(_MAX_OPCODES):
-            opcode = take(1)
-            if opcode == b".":
-                return self.stack.pop()
-            operation = _OPERATIONS.get(opcode)
+            at = stream.at
+            if at == len(stream.buffer):
+                stream.fill(1)
+                at = stream.at
+            stream.at = at + 1
+            operation = operations[stream.buffer[at]]
             if operation is None:
+                if (opcode := stream.buffer[at : at + 1]) == b".":
+                    return self.stack.pop()
                 raise ValueError(f"opcode {opcode!r} is not known")
             operation(self)
         raise ValueError(f"more than {_MAX_OPCODES} opcodes")
@@ -60,13 +61,9 @@ class Machine:
     def spend(self, *values: Any, cost: int = _OBJECT) -> None:
         """Charge for an object, and for the copies of what has a length. Raises `Refused` where that is too much."""
         self.spent += cost + sum(len(value) for value in values if hasattr(type(value), "__len__"))
-        if self.spent > _FREE + _TIMES * (self.position() - self.start):
+        if self.spent > _FREE + _TIMES * (self.stream.position - self.start):
             what = "the pickle asks for more than its size allows: it copies what it holds over and over"
             raise Refused(self.where, what, "A pickle of weights has no need of that.")
-
-    def number(self, size: int, signed: bool = False) -> int:
-        """A little-endian number."""
-        return int.from_bytes(self.take(size), "little", signed=signed)
 
     def number_line(self) -> bytes:
         """The digits of a number on a line of its own."""
@@ -310,15 +307,23 @@ def _empty_set(machine: Machine) -> set[Any]:
 
 
 def _sized(size: int, make: Callable[[bytes], Any]) -> Callable[[Machine], None]:
-    return lambda machine: machine.stack.append(make(machine.take(machine.number(size))))
+    return lambda machine: machine.stack.append(make(machine.take(int.from_bytes(machine.take(size), "little"))))
 
 
-def _fetch(place: Callable[[Machine], int]) -> Callable[[Machine], None]:
-    return lambda machine: machine.stack.append(machine.memo[place(machine)])
+def _constant(value: Any) -> Callable[[Machine], None]:
+    return lambda machine: machine.stack.append(value)
 
 
-def _keep(place: Callable[[Machine], int]) -> Callable[[Machine], None]:
-    return lambda machine: machine.remember(place(machine))
+def _number(size: int, signed: bool = False) -> Callable[[Machine], None]:
+    return lambda machine: machine.stack.append(int.from_bytes(machine.take(size), "little", signed=signed))
+
+
+def _fetch(size: int) -> Callable[[Machine], None]:
+    return lambda machine: machine.stack.append(machine.memo[int.from_bytes(machine.take(size), "little")])
+
+
+def _keep(size: int) -> Callable[[Machine], None]:
+    return lambda machine: machine.remember(int.from_bytes(machine.take(size), "little"))
 
 
 def _unicode(raw: bytes) -> str:
@@ -336,14 +341,14 @@ _OPERATIONS: dict[bytes, Callable[[Machine], None]] = {
     b"0": _pop,
     b"1": _pop_mark,
     b"2": lambda m: m.stack.append(m.stack[-1]),
-    b"N": _push(lambda _: None),
-    b"\x88": _push(lambda _: True),
-    b"\x89": _push(lambda _: False),
+    b"N": _constant(None),
+    b"\x88": _constant(True),
+    b"\x89": _constant(False),
     b"I": _integer_line,
     b"L": _long_line,
-    b"J": _push(lambda m: m.number(4, True)),
-    b"K": _push(lambda m: m.number(1)),
-    b"M": _push(lambda m: m.number(2)),
+    b"J": _number(4, signed=True),
+    b"K": _number(1),
+    b"M": _number(2),
     b"\x8a": _sized(1, _signed),
     b"\x8b": _sized(4, _signed),
     b"F": _push(lambda m: float(m.line())),
@@ -359,29 +364,29 @@ _OPERATIONS: dict[bytes, Callable[[Machine], None]] = {
     b"X": _sized(4, _unicode),
     b"\x8c": _sized(1, _unicode),
     b"\x8d": _sized(8, _unicode),
-    b")": _push(lambda _: ()),
+    b")": _constant(()),
     b"t": _push(lambda m: tuple(m.marked())),
     b"\x85": lambda m: _tuple(m, 1),
     b"\x86": lambda m: _tuple(m, 2),
     b"\x87": lambda m: _tuple(m, 3),
-    b"]": _push(lambda _: []),
+    b"]": lambda m: m.stack.append([]),
     b"l": _push(lambda m: m.marked()),
     b"a": lambda m: _append(m, [m.stack.pop()]),
     b"e": lambda m: _append(m, m.marked()),
-    b"}": _push(lambda _: {}),
+    b"}": lambda m: m.stack.append({}),
     b"d": _dict,
     b"s": lambda m: _put_items(m, [m.stack.pop(-2), m.stack.pop()]),
     b"u": lambda m: _put_items(m, m.marked()),
     b"\x8f": _push(_empty_set),
     b"\x90": _add,
     b"\x91": _push(lambda m: frozenset(map(checked_key, m.marked()))),
-    b"g": _fetch(Machine.text_number),
-    b"h": _fetch(lambda m: m.number(1)),
-    b"j": _fetch(lambda m: m.number(4)),
-    b"p": _keep(Machine.text_number),
-    b"q": _keep(lambda m: m.number(1)),
-    b"r": _keep(lambda m: m.number(4)),
-    b"\x94": _keep(lambda m: len(m.memo)),
+    b"g": lambda m: m.stack.append(m.memo[m.text_number()]),
+    b"h": _fetch(1),
+    b"j": _fetch(4),
+    b"p": lambda m: m.remember(m.text_number()),
+    b"q": _keep(1),
+    b"r": _keep(4),
+    b"\x94": lambda m: m.remember(len(m.memo)),
     b"c": _global_lines,
     b"\x93": _stack_global,
     b"R": _reduce,
@@ -394,3 +399,5 @@ _OPERATIONS: dict[bytes, Callable[[Machine], None]] = {
     b"Q": _push(lambda m: m.persistent(m.stack.pop())),
 }
 """Every opcode but STOP, the extension registry's (which names by number) and those for buffers outside the file."""
+
+_BY_NUMBER = [_OPERATIONS.get(bytes([number])) for number in range(256)]

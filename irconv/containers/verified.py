@@ -41,7 +41,7 @@ class VerifiedFile(SourceFile):
     ) -> None:
         """`where` names it in messages. Raises `DamagedFile` where there are more or fewer blocks than digests."""
         super().__init__(path, start, size)
-        self.path = Path(where or path)
+        self._named = where or path
         self._digests, self._remedy = digests, remedy
         count = -(-self.size // digests.block)
         if count != len(digests.blocks):

@@ -197,7 +197,7 @@ class _Inflated(SourceFile):
     """A deflated member, inflated at the first read."""
 
     def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
-        self.path, self.size = Path(where), member.size
+        self._named, self.size = where, member.size
         self._whole, self._member, self._lock = whole, member, Lock()
 
     def place(self, start: int, count: int) -> tuple[int, int] | None:

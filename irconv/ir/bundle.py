@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import prod
 from pathlib import Path
+from typing import Literal
 
 from numpy.typing import DTypeLike
 
@@ -64,6 +65,27 @@ class Tensor:
             return data.relayout(relayout(back.source, back.target, data.shape, back.orders, back.sizes))
 
         return reduce(undo, reversed(self.record.steps), self.data)
+
+
+def made(
+    data: LazyTensor,
+    role: Literal["parameter", "constant"] = "parameter",
+    trainable: bool | None = None,
+    axes: str = "",
+    letters: str = "",
+) -> Tensor:
+    """A tensor that irconv computed: no source has it."""
+    record = TensorRecord(
+        role=role,
+        trainable=trainable,
+        dtype=data.dtype,
+        shape=data.shape,
+        axes=axes,
+        letters=letters,
+        source=None,
+        steps=(),
+    )
+    return Tensor(record, data)
 
 
 @dataclass(frozen=True)

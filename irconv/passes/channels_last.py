@@ -12,8 +12,7 @@ into the layout they are wanted in, once, as a recorded step.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
-from math import prod
+from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
@@ -21,7 +20,6 @@ from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import FactorReshape, LastAxis, Layer, Permutation, Pointwise, StoredOperand
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
-from irconv.ir.shapes import Shape
 from irconv.ir.turns import turning
 from irconv.layout import compose, invert
 from irconv.log import timed
@@ -30,27 +28,7 @@ from irconv.passes.flatten_fold import Fold, apply_fold, find_folds, tensor_owne
 from irconv.passes.images import CHANNELS_FIRST, Images
 from irconv.passes.moves import Move, Order, Site, move_of, natural
 from irconv.passes.value_names import short_names
-
-_UNKNOWN_SIZE = 64  # stands for a symbolic dimension when costs are compared
-
-
-@dataclass(frozen=True)
-class _View:
-    """A value of the naive graph as a transposed root."""
-
-    root: str
-    order: Order
-
-
-@dataclass
-class _Votes:
-    """What the consumers of a root want: layout -> elements, and the layouts that a spatial layer wants."""
-
-    wanted: dict[Order, int] = field(default_factory=dict)
-    spatial: set[Order] = field(default_factory=set)
-
-    def winner(self) -> Order | None:
-        return max(self.wanted, key=lambda order: self.wanted[order]) if self.wanted else None
+from irconv.passes.votes import View, Votes, elements
 
 
 @timed
@@ -69,7 +47,7 @@ def _moved(bundle: Bundle) -> int:
     """The number of elements that transposes move."""
     types, graph = infer_types(bundle), bundle.graph
     nodes = [node for node in (graph.nodes if graph else ()) if isinstance(bundle.layers[node.layer], Transpose)]
-    return sum(_elements(types[node.outputs["y"]].shape) for node in nodes)
+    return sum(elements(types[node.outputs["y"]].shape) for node in nodes)
 
 
 def _as_it_was(bundle: Bundle, passed: Bundle) -> Bundle:
@@ -92,19 +70,19 @@ class _Pass:
         self.bundle, self.graph, self.target = bundle, graph, images
         self.types = infer_types(bundle)
         self.folds: dict[int, Fold] = find_folds(bundle, graph, self.types)
-        self.views: dict[str, _View] = {port.value: self._root(port.value) for port in graph.inputs}
+        self.views: dict[str, View] = {port.value: self._root(port.value) for port in graph.inputs}
         self.constants: dict[str, str] = {}
         for node in graph.nodes:
             layer = bundle.layers[node.layer]
             if isinstance(layer, Transpose):
                 view = self.views[node.inputs["x"]]
-                self.views[node.outputs["y"]] = _View(view.root, compose(view.order, layer.permutation))
+                self.views[node.outputs["y"]] = View(view.root, compose(view.order, layer.permutation))
                 continue
             self.views |= {value: self._root(value) for value in node.outputs.values()}
             if isinstance(layer, Constant) and isinstance(layer.operands["value"], StoredOperand):
                 self.constants[node.outputs["y"]] = node.layer
         self.shared = _shared(bundle)
-        self.votes: dict[str, _Votes] = {}
+        self.votes: dict[str, Votes] = {}
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
         self.stored: dict[tuple[str, Order], str] = {}
@@ -117,8 +95,8 @@ class _Pass:
         self.owners = tensor_owners(bundle)
         self.nodes: list[Node] = []
 
-    def _root(self, value: str) -> _View:
-        return _View(value, natural(self._rank(value)))
+    def _root(self, value: str) -> View:
+        return View(value, natural(self._rank(value)))
 
     def _rank(self, value: str) -> int:
         return len(self.types[value].shape)
@@ -203,7 +181,7 @@ class _Pass:
         weights: dict[Order, int] = {}
         spatial: set[Order] = set()
         for slot, value in node.outputs.items():
-            votes = self.votes.get(value, _Votes())
+            votes = self.votes.get(value, Votes())
             winner = votes.winner()
             order = move.wanted(site, slot, winner) if winner is not None else None
             if winner is not None and order is not None:
@@ -220,7 +198,7 @@ class _Pass:
 
     def _add_vote(self, value: str, order: Order, spatial: bool) -> None:
         view = self.views[value]
-        votes, layout = self.votes.setdefault(view.root, _Votes()), compose(view.order, order)
+        votes, layout = self.votes.setdefault(view.root, Votes()), compose(view.order, order)
         votes.wanted[layout] = votes.wanted.get(layout, 0) + self._elements(view.root)
         if spatial:
             votes.spatial.add(layout)
@@ -228,7 +206,7 @@ class _Pass:
     # forward ------------------------------------------------------------------------------------------------------
 
     def _input(self, port: Port) -> Port:
-        votes = self.votes.get(port.value, _Votes())
+        votes = self.votes.get(port.value, Votes())
         same = natural(len(port.shape))
         layout = votes.winner() or same
         if layout not in votes.spatial or len(same) < 4 or not self.target.ports_move:
@@ -390,7 +368,7 @@ class _Pass:
         return root
 
     def _elements(self, value: str) -> int:
-        return _elements(self.types[value].shape)
+        return elements(self.types[value].shape)
 
 
 def _shared(bundle: Bundle) -> set[str]:
@@ -399,7 +377,3 @@ def _shared(bundle: Bundle) -> set[str]:
         o.tensor for layer in bundle.layers.values() for o in layer.operands.values() if isinstance(o, StoredOperand)
     )
     return {key for key, count in used.items() if count > 1}
-
-
-def _elements(shape: Shape) -> int:
-    return prod(size if isinstance(size, int) else _UNKNOWN_SIZE for size in shape)

@@ -8,11 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
 from irconv.log import timed
@@ -41,17 +40,7 @@ def run(bundle: Bundle, required: Mapping[str, Sequence[str]], only: Collection[
         for role in missing:
             parameter, key = layer.PARAMETERS[role], f"{name}.{role}"
             data = np.full(static(like.shape) or (), parameter.fill, numpy_dtype(like.dtype))
-            record = TensorRecord(
-                role="constant",
-                trainable=True,
-                dtype=like.dtype,
-                shape=data.shape,
-                axes=parameter.axes,
-                letters="",
-                source=None,
-                steps=(),
-            )
-            tensors[key] = Tensor(record, LazyTensor.of(data))
+            tensors[key] = made(LazyTensor.of(data), "constant", trainable=True, axes=parameter.axes)
             operands[role] = StoredOperand(tensor=key)
         layers[name] = layer.model_copy(update={"operands": operands})
     return replace(bundle, layers=layers, tensors=tensors)

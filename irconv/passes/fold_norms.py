@@ -19,14 +19,14 @@ from functools import cached_property
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
 from irconv.ir.layers.normalisation import BatchNorm
-from irconv.ir.manifest import TensorRecord, made_fact
+from irconv.ir.manifest import made_fact
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box, customary
 from irconv.log import timed
@@ -173,15 +173,7 @@ class _Work:
         while not own and key in self.tensors:
             key += ".folded"
         axes = layer.PARAMETERS[role].axes
-        record = TensorRecord(
-            role="parameter",
-            trainable=self.tensors[key].record.trainable if key in self.tensors else None,
-            dtype=data.dtype,
-            shape=data.shape,
-            axes=axes,
-            letters=customary(axes, len(data.shape)),
-            source=None,
-            steps=(),
-        )
-        self.tensors[key] = Tensor(record, data)
+        trainable = self.tensors[key].record.trainable if key in self.tensors else None
+        letters = customary(axes, len(data.shape))
+        self.tensors[key] = made(data, trainable=trainable, axes=axes, letters=letters)
         return StoredOperand(tensor=key)

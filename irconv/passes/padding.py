@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from irconv.errors import Problems, Refused
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, made
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand
@@ -21,7 +21,6 @@ from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.tensor_ops import Constant, Mul, Pad, SamePad
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, window_outputs
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
 from irconv.log import timed
@@ -154,17 +153,7 @@ class _Padding:
         except ValueError as error:
             raise Refused(f"layer {node.layer} ({layer.type})", str(error)) from error
         key = f"{result}.correction"
-        record = TensorRecord(
-            role="constant",
-            trainable=False,
-            dtype="float32",
-            shape=factor.shape,
-            axes="n c *s",
-            letters="",
-            source=None,
-            steps=(),
-        )
-        self.tensors[f"{key}.value"] = Tensor(record, LazyTensor.of(factor))
+        self.tensors[f"{key}.value"] = made(LazyTensor.of(factor), "constant", trainable=False, axes="n c *s")
         constant = Constant(operands={"value": StoredOperand(tensor=f"{key}.value")})
         self._add(key, constant, node.scope, {}, key)
         self._add(f"{result}.corrected", Mul(), node.scope, {"x0": f"{result}.counted", "x1": key}, result)

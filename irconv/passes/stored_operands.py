@@ -14,14 +14,13 @@ from functools import cached_property
 
 import numpy as np
 
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Concat, Constant
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box
@@ -138,7 +137,7 @@ def run(bundle: Bundle) -> Bundle:
             if done.setdefault((node.layer, role), value) != value:
                 return bundle  # one layer with different weights in two uses: its nodes need them as inputs
             key = f"{node.layer}.{role}"
-            tensors[key] = _tensor(found[value], layer.PARAMETERS[role].axes)
+            tensors[key] = made(found[value], axes=layer.PARAMETERS[role].axes)
             layer = layer.model_copy(update={"operands": {**layer.operands, role: StoredOperand(tensor=key)}})
         layers[node.layer] = layer
         nodes.append(node.model_copy(update={"inputs": {r: v for r, v in node.inputs.items() if r not in moved}}))
@@ -169,20 +168,6 @@ def _made(bundle: Bundle) -> dict[str, LazyTensor]:
     return found
 
 
-def _tensor(data: LazyTensor, axes: str) -> Tensor:
-    record = TensorRecord(
-        role="parameter",
-        trainable=None,
-        dtype=data.dtype,
-        shape=data.shape,
-        axes=axes,
-        letters="",
-        source=None,
-        steps=(),
-    )
-    return Tensor(record, data)
-
-
 def _tidy(
     bundle: Bundle,
     layers: dict[str, Layer],
@@ -196,13 +181,13 @@ def _tidy(
     wanted = {value for node in rest for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
     kept: list[Node] = []
     for node in nodes:
-        made = [value for value in node.outputs.values() if value in found and value in wanted]
-        if not set(node.outputs.values()) <= found.keys() or (made and isinstance(layers[node.layer], Constant)):
+        values = [value for value in node.outputs.values() if value in found and value in wanted]
+        if not set(node.outputs.values()) <= found.keys() or (values and isinstance(layers[node.layer], Constant)):
             kept.append(node)
             continue
-        for value in made:
+        for value in values:
             name = f"{value}.stored"
-            tensors[name] = _tensor(found[value], "*a")
+            tensors[name] = made(found[value], axes="*a")
             layers[name] = Constant(operands={"value": StoredOperand(tensor=name)})
             kept.append(Node(layer=name, scope=node.scope, inputs={}, outputs={"y": value}))
     graph = bundle.graph.model_copy(update={"nodes": tuple(kept)})

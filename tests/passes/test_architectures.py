@@ -1,6 +1,6 @@
 """Real architectures, built by the installed Keras: to ONNX, to PyTorch source and back, with Keras' own predictions.
 
-``python benchmarks/architectures.py`` does the same for all of them, and measures it.
+``python -m benchmarks.architectures`` does the same for all of them, and measures it.
 """
 
 from __future__ import annotations

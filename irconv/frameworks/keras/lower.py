@@ -14,7 +14,7 @@ from irconv.frameworks.keras.lengths import as_masks
 from irconv.frameworks.keras.lower_layers import with_old_gates, with_places, with_scales, with_variances
 from irconv.frameworks.keras.lower_operands import laid_out
 from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split, strides_or_spreads
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
@@ -28,7 +28,6 @@ from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.tensor_ops import Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
 from irconv.passes import bodies, decompose, padding, stored_operands, unroll_scans
@@ -188,20 +187,7 @@ def _with_one_bias(bundle: Bundle) -> Bundle:
             total[layer.ORDERS["gate"].index("f")] += total.dtype.type(forget)
             total = total.reshape(-1)
         key = f"{name}.bias"
-        record = (
-            given[0].record
-            if given
-            else TensorRecord(
-                role="parameter",
-                trainable=True,
-                dtype=kernel.dtype,
-                shape=total.shape,
-                axes="(gate unit)",
-                letters="",
-                source=None,
-                steps=(),
-            )
-        )
+        record = given[0].record if given else made(LazyTensor.of(total), trainable=True, axes="(gate unit)").record
         tensors[key] = Tensor(record.model_copy(update={"source": None, "steps": ()}), LazyTensor.of(total))
         operands = {role: operand for role, operand in layer.operands.items() if role not in stored}
         update: dict[str, object] = {"operands": {**operands, "bias_input": StoredOperand(tensor=key)}}

@@ -13,12 +13,12 @@ from typing import TypeAlias
 import numpy as np
 
 from irconv.errors import Problems, Refused
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, made
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.layers.reparametrisation import SpectralNorm, WeightNorm
 from irconv.ir.layers.tensor_ops import Constant, Mul
-from irconv.ir.manifest import Group, TensorRecord
+from irconv.ir.manifest import Group
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 
@@ -54,7 +54,7 @@ def merged(bundle: Bundle, evaluate: Evaluate) -> Bundle:
     kinds = {group.name: group for group in bundle.groups}
     for part in parts:
         key = _full(part.group, part.local)
-        tensors[key] = _computed(results[key])
+        tensors[key] = made(LazyTensor.of(results[key]))
         members.setdefault(part.group, {})[part.local] = key
     groups = [
         replace_tensors(kinds.get(name) or Group(name=name, type=None, evidence="computed", tensors={}), named)
@@ -157,18 +157,3 @@ def _graph(bundle: Bundle, parts: list[_Part]) -> Bundle:
         record = bundle.tensors[next(iter(part.inputs.values()))].record  # the first input has the weight's shape
         outputs.append(Port(name=name, value=name, dtype=record.dtype, shape=record.shape, axes="", source_axes=""))
     return replace(bundle, layers=layers, graph=Graph(inputs=(), outputs=tuple(outputs), nodes=tuple(nodes)), groups=())
-
-
-def _computed(array: Array) -> Tensor:
-    data = LazyTensor.of(array)
-    record = TensorRecord(
-        role="parameter",
-        trainable=None,
-        dtype=data.dtype,
-        shape=array.shape,
-        axes="",
-        letters="",
-        source=None,
-        steps=(),
-    )
-    return Tensor(record, data)

@@ -140,7 +140,7 @@ class BytesFile(SourceFile):
     """Bytes in memory, read as a file."""
 
     def __init__(self, content: bytes, where: str) -> None:
-        self.path, self.size, self._content = Path(where), len(content), memoryview(content)
+        self._named, self.size, self._content = where, len(content), memoryview(content)
 
     def place(self, start: int, count: int) -> tuple[int, int] | None:
         """See `SourceFile.place`."""

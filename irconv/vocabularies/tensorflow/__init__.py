@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from irconv.codec import Table
-from irconv.vocabularies.tensorflow import elementwise, indexing, loops, reductions, selection, shapes, windows
+from irconv.vocabularies.tensorflow import (
+    elementwise,
+    images,
+    indexing,
+    loops,
+    products,
+    reductions,
+    selection,
+    shapes,
+    windows,
+)
 from irconv.vocabularies.tensorflow.defaults import DEFAULTS
 
 __all__ = ["DEFAULTS", "TABLE"]
@@ -13,6 +23,8 @@ TABLE = Table(
     [
         *elementwise.CODECS,
         *windows.CODECS,
+        *images.CODECS,
+        *products.CODECS,
         *reductions.CODECS,
         *shapes.CODECS,
         *indexing.CODECS,

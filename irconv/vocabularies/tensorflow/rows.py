@@ -329,3 +329,8 @@ def within(draft: Draft, name: str, axis: Any) -> int:
 def op(native: str, layer: str, *rows: Row, types: str = "T=x") -> Codec:
     """An op and the layer it is."""
     return Codec(native, layer_class(layer), *([Types(types)] if types else []), *rows)
+
+
+def of_rank(rank: int, what: str, slot: str = "x") -> Kernel:
+    """The row of a kernel that takes values of one rank only; `what` are they."""
+    return Kernel(f"takes {what} only", lambda _, given: len(given[slot].shape) == rank)

@@ -1,25 +1,23 @@
-"""Convolutions, pools, matrix products, norms and resizing: TensorFlow ops <-> IR layers."""
+"""Convolutions and pools: TensorFlow ops <-> IR layers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.ir.layers.base import ValueType
 from irconv.ir.shapes import Size
-from irconv.rows import Attribute, Axes, Fixed, Ignored, Input, Only, Rank, Selects, Weight
+from irconv.rows import Axes, Ignored, Input, Only, Weight
 from irconv.vocabularies.tensorflow.rows import (
-    FLOAT32,
     IMAGE,
     VOLUME,
     Kernel,
     NumbersInput,
     Spatial,
-    TupleInput,
     WindowPadding,
+    of_rank,
     op,
 )
 
@@ -86,21 +84,6 @@ class _DepthwiseFilter(Weight):
         draft.input_axes[self.role] = ("*k out in", "out in *k")
 
 
-@dataclass(frozen=True)
-class _Momentum(Row):
-    """Training's alone, which the graph of inference does not say."""
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.fields["momentum"] = 0.99
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        draft.fields.pop("momentum")
-
-
-def _of_rank(rank: int, what: str, slot: str = "x") -> Kernel:
-    return Kernel(f"takes {what} only", lambda _, given: len(given[slot].shape) == rank)
-
-
 def _natural(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
     """Whether SAME or VALID gives the size: a convolution of it gives back the size of x."""
     padding, stride, more = fields["padding"], fields["stride"], fields["output_padding"]
@@ -120,20 +103,7 @@ def _square(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
     return len(set(fields["stride"])) == 1
 
 
-def _in_float32(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
-    vectors = "variance" in given and given["mean"].dtype == "float32"
-    return vectors and given["x"].dtype in ("float32", "float16", "bfloat16")
-
-
-def _float32(fields: Mapping[str, Any], given: Mapping[str, ValueType]) -> bool:
-    return given["x"].dtype == "float32"
-
-
-_MATRICES = Kernel("multiplies matrices", lambda _, given: len(given["x"].shape) > 1)
-_MATRIX_PAIRS = Kernel(
-    "multiplies matrices", lambda _, given: min(len(given["left"].shape), len(given["right"].shape)) > 1
-)
-_IMAGES, _VOLUMES = _of_rank(4, "images"), _of_rank(5, "volumes")
+_IMAGES, _VOLUMES = of_rank(4, "images"), of_rank(5, "volumes")
 _DENSE = Kernel("knows no dilation", _undilated)
 
 
@@ -249,95 +219,6 @@ def _pool(native: str, formats: Mapping[Any, str]) -> Codec:
     )
 
 
-def _norm(native: str) -> Codec:
-    return op(
-        native,
-        "BatchNorm",
-        _IMAGES,
-        Kernel("has its vectors in float32", _in_float32),
-        Input("x"),
-        Weight("scale", "gamma", "c", positional=True),
-        Weight("offset", "beta", "c", positional=True),
-        Weight("mean", "mean", "c", positional=True),
-        Weight("variance", "variance", "c", positional=True),
-        Attribute("epsilon", iso=FLOAT32),
-        Selects("is_training", False),
-        Ignored("exponential_avg_factor"),
-        _Momentum(),
-        Axes("data_format", IMAGE),
-        types="T=x" if native == "FusedBatchNorm" else "T=x U=float32",
-    )
-
-
-_RESIZED: Mapping[str, Any] = {
-    "scales": None,
-    "cubic_coefficient": None,
-    "exclude_outside": False,
-    "antialias": False,
-    "rounding": None,
-}
-
-
-def _resize(native: str, corners: bool, centers: bool, mode: str, *rows: Row, **more: Any) -> Codec:
-    """TensorFlow's three rules for where an element is read: aligned corners, half pixels, or neither."""
-    fields = {**_RESIZED, "mode": mode, **more}
-    return op(
-        native,
-        "Resize",
-        _IMAGES,
-        *([] if mode == "nearest" else [Kernel("gives float32", _float32)]),
-        Input("x"),
-        TupleInput("size", "sizes"),
-        Selects("align_corners", corners),
-        Selects("half_pixel_centers", centers),
-        *(Only(name, value) for name, value in fields.items()),
-        *rows,
-        _LastChannels(),
-    )
-
-
-@dataclass(frozen=True)
-class _LastChannels(Row):
-    """An op for images with the channels last, always."""
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.input_axes["x"] = draft.output_axes["y"] = ("n *s c", "n c *s")
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        draft.input_axes["x"] = draft.output_axes["y"] = ("n *s c", "n c *s")
-
-
-@dataclass(frozen=True)
-class _OnTheGrid(Row):
-    """TensorFlow's cubic weights stand in a table for 1024 places between two elements; sizes that need places in
-    between give other numbers than the formula does, by 5e-4 of the largest, and are refused."""
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        half = Fraction(1, 2) if draft.fields["coordinates"] == "half_pixel" else Fraction(0)
-        sizes, wanted = draft.given[0].shape[1:3], draft.fields["sizes"]
-        for size, count in zip(sizes, wanted, strict=True):
-            if not isinstance(size, int) or not isinstance(count, int):
-                raise draft.refuse("resizes an image of unknown size by bicubic interpolation")
-            step = Fraction(size, count)
-            if any(((i + half) * step - half) * 1024 % 1 for i in range(count)):
-                what = "expected sizes that halve, as TensorFlow rounds the places of others to 1/1024 of an element"
-                raise draft.refuse(f"bicubic: {what}")
-
-
-@dataclass(frozen=True)
-class _Radius(Row):
-    """As many neighbours before as after."""
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.fields["before"] = draft.fields["after"] = native.config.pop("depth_radius")
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        before, after = draft.fields.pop("before"), draft.fields.pop("after")
-        if before != after:
-            raise draft.refuse(f"takes as many channels before as after, got {before} and {after}")
-        native.config["depth_radius"] = before
-
-
 CODECS: list[Codec] = [
     _conv("Conv2D", IMAGE, Ignored("use_cudnn_on_gpu")),
     _conv("Conv3D", VOLUME),
@@ -360,92 +241,4 @@ CODECS: list[Codec] = [
     _transposed("Conv3DBackpropInputV2", VOLUME, Ignored("Tshape")),
     *(_pool(native, IMAGE) for native in ("MaxPool", "AvgPool")),
     *(_pool(native, VOLUME) for native in ("MaxPool3D", "AvgPool3D")),
-    op(
-        "BiasAdd",
-        "ChannelAffine",
-        Kernel("adds vectors", lambda _, given: "scale" not in given and "shift" in given),
-        Input("x"),
-        Weight("bias", "shift", "c", positional=True),
-        Axes("data_format", IMAGE),
-    ),
-    *(_norm(native) for native in ("FusedBatchNormV3", "FusedBatchNormV2", "FusedBatchNorm")),
-    op(
-        "MatMul",
-        "Linear",
-        Rank((2,)),
-        Input("x"),
-        Weight("b", "kernel", "in out", positional=True),
-        Fixed("transpose_a", False),
-        Fixed("transpose_b", False),
-        Ignored("grad_a grad_b"),
-    ),
-    op(
-        "MatMul",
-        "MatMul",
-        Rank((2,), "left"),
-        Rank((2,), "right"),
-        Input("left"),
-        Input("right"),
-        Fixed("transpose_a", False),
-        Fixed("transpose_b", False),
-        Ignored("grad_a grad_b"),
-        types="T=left",
-    ),
-    *(
-        codec
-        for native in ("BatchMatMulV2", "BatchMatMulV3", "BatchMatMul")
-        for codec in (
-            op(
-                native,
-                "Linear",
-                _MATRICES,
-                Input("x"),
-                Weight("b", "kernel", "in out", positional=True),
-                Fixed("adj_x", False),
-                Fixed("adj_y", False),
-                Ignored("grad_x grad_y"),
-            ),
-            op(
-                native,
-                "MatMul",
-                _MATRIX_PAIRS,
-                Input("left"),
-                Input("right"),
-                Fixed("adj_x", False),
-                Fixed("adj_y", False),
-                Ignored("grad_x grad_y"),
-                types="T=left" if native != "BatchMatMulV3" else "Ta=left Tb=left Tout=left",
-            ),
-        )
-    ),
-    _resize("ResizeBilinear", False, False, "linear", coordinates="asymmetric"),
-    _resize("ResizeBilinear", True, False, "linear", coordinates="align_corners"),
-    _resize("ResizeBilinear", False, True, "linear", coordinates="half_pixel"),
-    _resize("ResizeNearestNeighbor", False, False, "nearest", coordinates="asymmetric", rounding="floor"),
-    _resize("ResizeNearestNeighbor", True, False, "nearest", coordinates="align_corners", rounding="round_prefer_ceil"),
-    _resize("ResizeNearestNeighbor", False, True, "nearest", coordinates="half_pixel", rounding="round_prefer_ceil"),
-    _resize(
-        "ResizeBicubic",
-        False,
-        True,
-        "cubic",
-        _OnTheGrid(),
-        coordinates="half_pixel",
-        cubic_coefficient=-0.5,
-        exclude_outside=True,
-    ),
-    _resize("ResizeBicubic", False, False, "cubic", _OnTheGrid(), coordinates="asymmetric", cubic_coefficient=-0.75),
-    op(
-        "LRN",
-        "LocalResponseNorm",
-        _IMAGES,
-        Kernel("computes in float32", _float32),
-        Input("x"),
-        _Radius(),
-        Attribute("bias", "k", FLOAT32),
-        Attribute("alpha", iso=FLOAT32),
-        Attribute("beta", iso=FLOAT32),
-        Only("alpha_of", "element"),
-        _LastChannels(),
-    ),
 ]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
@@ -24,7 +24,6 @@ from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Flip
 from irconv.ir.layers.tensor_ops import Transpose
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array, relayout
 
@@ -146,17 +145,7 @@ class _Lowered:
         return LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
 
     def _store(self, key: str, data: LazyTensor) -> StoredOperand:
-        record = TensorRecord(
-            role="parameter",
-            trainable=True,
-            dtype=data.dtype,
-            shape=data.shape,
-            axes="",
-            letters="",
-            source=None,
-            steps=(),
-        )
-        self.tensors[key] = Tensor(record, data)
+        self.tensors[key] = made(data, trainable=True)
         return StoredOperand(tensor=key)
 
 

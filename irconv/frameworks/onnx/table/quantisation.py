@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from irconv.codec import Codec, Row
-from irconv.frameworks.onnx.table.rows import OptionalAttribute
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.quantisation import DequantizeLinear, DynamicQuantizeLinear, QuantizeLinear
-from irconv.rows import Input, Only, Output, Weight
+from irconv.rows import Input, Only, OptionalAttribute, Output, Weight
 
 
 def _linear(native: str, layer: type[Layer], *rows: Row) -> Codec:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Row
-from irconv.frameworks.onnx.table.rows import FLAG, AbsentInput, OptionalAttribute, SizesInput
+from irconv.frameworks.onnx.table.rows import FLAG, AbsentInput, SizesInput
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.resampling import AffineGrid, GridSample, Resize
 from irconv.ir.shapes import Dimension
-from irconv.rows import Attribute, ConstantInput, Input, Iso, Only
+from irconv.rows import Attribute, ConstantInput, Input, Iso, Only, OptionalAttribute
 
 
 @dataclass(frozen=True)

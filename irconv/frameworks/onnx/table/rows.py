@@ -103,21 +103,6 @@ def whole(name: str) -> Flat:
 
 
 @dataclass(frozen=True)
-class OptionalAttribute(Row):
-    """A knob that ONNX has no word for where the IR has None: then it is left out."""
-
-    native: str
-    field: str
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.fields[self.field] = native.config.pop(self.native, None)
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        if (value := draft.fields.pop(self.field)) is not None:
-            native.config[self.native] = value
-
-
-@dataclass(frozen=True)
 class AbsentInput(Row):
     """An input that is never given."""
 

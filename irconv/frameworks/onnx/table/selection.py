@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Row, Workpiece
-from irconv.frameworks.onnx.table.rows import OptionalAttribute, with_field
+from irconv.frameworks.onnx.table.rows import with_field
 from irconv.ir.layers.selection import Compress, CountUp, NonMaxSuppression, NonZero, Unique
-from irconv.rows import Attribute, ConstantInput, Counted, Input, Iso, Output, Weight
+from irconv.rows import Attribute, ConstantInput, Counted, Input, Iso, OptionalAttribute, Output, Weight
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from irconv.codec import Table
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.slicing import Flip
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.tensors import LazyTensor
 
 _BIASES = ("bias_input", "bias_recurrent")
@@ -102,16 +101,6 @@ class _Lowered:
                 units, start = size // layer.GATES, layer.ORDERS["gate"].index("f")
                 data[start * units : (start + 1) * units] += data.dtype.type(forget)
             key = f"{name}.{role}" if stored is None else f"{name}.{role} and forget bias"
-            record = TensorRecord(
-                role="parameter",
-                trainable=True,
-                dtype=rows.dtype,
-                shape=data.shape,
-                axes="",
-                letters="",
-                source=None,
-                steps=(),
-            )
-            self.tensors[key] = Tensor(record, LazyTensor.of(data))
+            self.tensors[key] = made(LazyTensor.of(data), trainable=True)
             operands[role] = StoredOperand(tensor=key)
         return layer.model_copy(update={"operands": operands})

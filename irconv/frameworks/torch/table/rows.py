@@ -158,21 +158,6 @@ class KeepsIntegers(Row):
             native.config["dtype"] = Dtype(dtype)
 
 
-@dataclass(frozen=True)
-class OptionalAttribute(Row):
-    """A setting that is left out where the IR has None."""
-
-    native: str
-    field: str
-
-    def decode(self, native: Workpiece, draft: Draft) -> None:
-        draft.fields[self.field] = native.config.pop(self.native, None)
-
-    def encode(self, draft: Draft, native: Workpiece) -> None:
-        if (value := draft.fields.pop(self.field)) is not None:
-            native.config[self.native] = value
-
-
 def is_integer(slot: str) -> When:
     """The op is for integers."""
     return When(lambda _, given: "int" in given[slot].dtype)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from irconv.codec import Codec
-from irconv.frameworks.torch.table.rows import OptionalAttribute, Taken, When, Written, attributes
+from irconv.frameworks.torch.table.rows import Taken, When, Written, attributes
 from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.plain_norms import LocalResponseNorm, UnitNorm
@@ -15,7 +15,7 @@ from irconv.ir.layers.quantisation import (
     QuantizeLinear,
 )
 from irconv.ir.layers.signal import DFT, STFT
-from irconv.rows import Attribute, Input, Only, Output, Weight
+from irconv.rows import Attribute, Input, Only, OptionalAttribute, Output, Weight
 
 
 def _attends(layer: ScaledDotProductAttention, given: Mapping[str, ValueType]) -> bool:
