@@ -11,7 +11,7 @@ import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ElementType, FunctionDef, NodeDef, Sizes
-from irconv.frameworks.tensorflow import derived, quotients
+from irconv.frameworks.tensorflow import derived, factors, quotients
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
@@ -93,6 +93,7 @@ class Emitter:
             )
         self.uses()
         self._ends(self.model.outputs)
+        self.made.nodes = factors.untransposed(self.made.nodes, self.made.outputs)
         self.made.nodes = quotients.kept(self.made.nodes, self.names)
 
     def uses(self) -> None:

@@ -1,7 +1,8 @@
-"""A Scan as a functional loop: its sequences are lists of tensors, its body and its condition functions.
+"""A Scan as a functional loop: its results are lists of tensors, its body and its condition functions.
 
-The loop carries the index, the number of steps, the carried values, a list for each scanned and each stacked value, and
-the weights that the body needs, which it gives on as they are.
+The loop carries the index, the number of steps, the carried values, each scanned value, of which a step takes its own
+along the second axis, a list for each stacked value, and the weights that the body needs, which it gives on as they
+are. Nothing is turned to have its steps first; results are where their number is not known.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ArgDef, ElementType, FunctionDef, FunctionName, NodeDef, Sizes
+from irconv.frameworks.tensorflow import factors
 from irconv.frameworks.tensorflow.emit import Emitted, Emitter, sizes
 from irconv.frameworks.tensorflow.naming import Names, valid
 from irconv.ir.graph import Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.control import Scan
+from irconv.ir.shapes import Dimension
 from irconv.ir.tensors import LazyTensor
 from irconv.vocabularies.tensorflow.outputs import OUTPUTS
 
+_APART = 256
+"""Steps up to which results are stacked along the second axis one by one, as ``tf.stack`` does."""
 _INT, _LIST, _BOOL = ElementType("int32"), ElementType("variant"), ElementType("bool")
 
 
@@ -49,9 +54,8 @@ def add_loop(outer: Emitter, use: NativeUse, native: Native, name: str) -> None:
     for i in range(carried):
         variables.append(_Variable(f"carried{i}", _type(ports[i]), sizes(ports[i].shape), given[i]))
     for i, (port, value) in enumerate(zip(ports[carried:], given[carried:], strict=True)):
-        variables.append(
-            _Variable(f"scanned{i}", _LIST, Sizes(), _from_tensor(outer, value, f"{name}/scanned{i}", port))
-        )
+        batch, *rest = port.shape or ("N",)
+        variables.append(_Variable(f"scanned{i}", _type(port), sizes((batch, "T", *rest)), value))
     stacked = model.outputs[carried:]
     for i, port in enumerate(stacked):
         shape = _shape(outer, f"{name}/stacked{i}/shape", port)
@@ -81,7 +85,8 @@ def add_loop(outer: Emitter, use: NativeUse, native: Native, name: str) -> None:
             outer.made.values[value] = f"{name}:{i + 2}"
             continue
         port, found = stacked[i - carried], f"{name}:{2 + scanned + i}"
-        outer.made.values[value] = _to_tensor(outer, found, f"{name}/stacked{i - carried}", port)
+        known = outer.types[value].shape[1]
+        outer.made.values[value] = _to_tensor(outer, found, f"{name}/stacked{i - carried}", port, known)
 
 
 class _Body(Emitter):
@@ -120,6 +125,7 @@ class _Body(Emitter):
         scans = [f"scanned{i}" for i in range(count)]
         self.made.outputs = [after, "steps", *results[:carried], *scans, *lists]
         self.made.outputs += [variable.name for variable in self.captured.values()]
+        self.made.nodes = factors.untransposed(self.made.nodes, self.made.outputs)
 
     def weight(self, weight: NativeWeight, node: str, slot: str) -> tuple[str, tuple[int, ...]]:
         """See `Emitter.weight`: a stored one is an argument."""
@@ -143,8 +149,9 @@ class _Body(Emitter):
         return self.names.unique(f"{self.naming.layer(use.layer)}/{native.type}")
 
     def _piece(self, name: str, port: Port, at: str) -> str:
-        shape = _shape(self, f"{name}/shape", port)
-        return self._add(f"{name}/get", "TensorListGetItem", [name, at, shape], element_dtype=_type(port))
+        axis = self.constant(f"{name}/axis", _number(1))
+        types = {"Tparams": _type(port), "Tindices": _INT, "Taxis": _INT}
+        return self._add(f"{name}/step", "GatherV2", [name, at, axis], **types, batch_dims=0)
 
     def _add(self, name: str, op: str, inputs: Sequence[str], **attrs: Any) -> str:
         return self.made.add(self.names.unique(name), op, inputs, **attrs)
@@ -216,28 +223,18 @@ def _steps(outer: Emitter, sequence: str, name: str, dtype: ElementType) -> str:
     return made.add(names.unique(f"{name}/steps"), "StridedSlice", [shape, *bounds], T=_INT, Index=_INT, **masks)
 
 
-def _from_tensor(outer: Emitter, value: str, name: str, port: Port) -> str:
-    """A sequence (n, t, ...) as a list of its steps."""
-    turned = _swapped(outer, value, name, port)
-    given = [turned, _shape(outer, f"{name}/shape", port)]
-    attrs = {"element_dtype": _type(port), "shape_type": _INT}
-    return outer.made.add(outer.names.unique(f"{name}/TensorListFromTensor"), "TensorListFromTensor", given, **attrs)
-
-
-def _to_tensor(outer: Emitter, value: str, name: str, port: Port) -> str:
+def _to_tensor(outer: Emitter, value: str, name: str, port: Port, steps: Dimension) -> str:
     """A list of steps as a sequence (n, t, ...)."""
     given = [value, _shape(outer, f"{name}/element_shape", port)]
-    attrs = {"element_dtype": _type(port), "num_elements": -1}
-    found = outer.made.add(outer.names.unique(f"{name}/TensorListStack"), "TensorListStack", given, **attrs)
-    return _swapped(outer, found, f"{name}/back", port)
-
-
-def _swapped(outer: Emitter, value: str, name: str, port: Port) -> str:
-    """The first two axes of a sequence swapped, the rank of which is one more than that of a step."""
+    dtype, made, names = _type(port), outer.made, outer.names
+    attrs = {"element_dtype": dtype, "num_elements": steps if isinstance(steps, int) else -1}
+    found = made.add(names.unique(f"{name}/TensorListStack"), "TensorListStack", given, **attrs)
+    if isinstance(steps, int) and 0 < steps <= _APART:
+        apart = made.add(names.unique(f"{name}/unstack"), "Unpack", [found], T=dtype, num=steps, axis=0)
+        pieces = [f"{apart}:{i}" if i else apart for i in range(steps)]
+        return made.add(names.unique(f"{name}/stack"), "Pack", pieces, T=dtype, N=steps, axis=1)
     perm = outer.constant(f"{name}/perm", _numbers([1, 0, *range(2, len(port.shape) + 1)]))
-    return outer.made.add(
-        outer.names.unique(f"{name}/Transpose"), "Transpose", [value, perm], T=_type(port), Tperm=_INT
-    )
+    return made.add(names.unique(f"{name}/Transpose"), "Transpose", [found, perm], T=dtype, Tperm=_INT)
 
 
 def _shape(outer: Emitter, name: str, port: Port) -> str:

@@ -57,7 +57,7 @@ class _Attention(Layer):
         if mask is not None and broadcast([mask.shape, scores]) != scores:
             raise ValueError(f"a mask of shape {mask.shape} does not fit scores of shape {scores}")
 
-    def _weights(self, f: Formula, scores: str, given: Mapping[str, ValueType], shape: Shape) -> str:
+    def weights(self, f: Formula, scores: str, given: Mapping[str, ValueType], shape: Shape) -> str:
         """Softmax of the scores, of this shape (..., t, s), under the mask."""
         mask, dtype = given.get("mask"), given["query"].dtype
         large = _LARGE_HALF if dtype == "float16" else _LARGE
@@ -121,7 +121,7 @@ class ScaledDotProductAttention(_Attention):
         if self.softcap is not None:
             cap = f.number(self.softcap)
             scores = f(Mul(), f(Tanh(), f(Div(), scores, cap)), cap)
-        return f.ends(MatMul(), self._weights(f, scores, given, (*query[:3], key[2])), values)
+        return f.ends(MatMul(), self.weights(f, scores, given, (*query[:3], key[2])), values)
 
 
 class _Projected(_Attention):
@@ -223,7 +223,7 @@ class _WithoutHeads(_Attention):
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f = Formula(self, given)
         shape: Shape = (*given["query"].shape[:2], given["key"].shape[1])
-        return f.ends(MatMul(), self._weights(f, self._scores(f, given), given, shape), "value")
+        return f.ends(MatMul(), self.weights(f, self._scores(f, given), given, shape), "value")
 
     def _scores(self, f: Formula, given: Mapping[str, ValueType]) -> str:
         raise NotImplementedError

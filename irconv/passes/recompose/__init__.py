@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from irconv.ir.bundle import Bundle
 from irconv.log import timed
 from irconv.passes import bodies, unused
-from irconv.passes.recompose import directions, recurrence, states, unrolled
+from irconv.passes.recompose import directions, one_row, recurrence, stacks, states, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
 from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
@@ -45,9 +45,13 @@ def run(bundle: Bundle) -> Bundle:
     """The same function with as many whole layers as the rules find."""
     if bundle.graph is None:
         return bundle
+    bundle = one_row.run(bundle)
+    assert bundle.graph is not None, "passes keep it"
     if bodies.scans(bundle.layers, bundle.graph):
-        bundle = recurrence.run(bodies.inside(_by_rules(bundle, _BY_ROOT), lambda body: _by_rules(body, _IN_LOOPS)))
-    return directions.run(states.run(unrolled.run(_by_rules(bundle, _BY_ROOT))))
+        bundle = recurrence.run(
+            states.ends(bodies.inside(_by_rules(bundle, _BY_ROOT), lambda body: _by_rules(body, _IN_LOOPS)))
+        )
+    return directions.run(states.run(stacks.run(unrolled.run(_by_rules(bundle, _BY_ROOT)))))
 
 
 def _by_rules(bundle: Bundle, rules: Mapping[str, Sequence[Rule]]) -> Bundle:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import pi, sqrt
 
-from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Silu
+from irconv.ir.dtypes import shortest_float32
+from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Sigmoid, Silu, Softmax
 from irconv.ir.layers.base import Layer
-from irconv.passes.recompose.matcher import Build, Made, Match, Number, Op, Pattern, Rule, Var, op
+from irconv.ir.layers.plain_norms import UnitNorm
+from irconv.passes.recompose.leaks import LEAKS
+from irconv.passes.recompose.matcher import Build, Either, Made, Match, Number, Op, Pattern, Rule, Var, op
 
 X = Var("x")
 _CUBE = 0.044715
@@ -77,6 +80,35 @@ def _lines() -> Iterator[Rule]:
             yield Rule(f"hard sigmoid of slope {slope:.1g}", pattern, _is(HardSigmoid(slope=slope, offset=0.5)))
 
 
+def _softmax(match: Match) -> Made | None:
+    """``exp(x - max) / sum of exp(x - max)``, both along one axis."""
+    axes = match.settings("largest")["axes"]
+    if len(axes) != 1 or match.settings("total")["axes"] != axes:
+        return None
+    return Made(Softmax(axis=axes[0]), {"x": match.values["x"]})
+
+
+def _shares() -> Iterator[Rule]:
+    """Softmax, the sigmoid by its definition, and vectors of length 1."""
+    largest = op("Reduce", X, op="max", keepdims=True, name="largest")
+    power = op("Exp", op("Sub", X, largest), name="power")
+    total = op("Reduce", power, op="sum", keepdims=True, name="total")
+    yield Rule("softmax", op("Div", power, total), _softmax)
+    below = op("Add", op("Exp", op("Neg", X)), Number(1.0))
+    yield Rule("sigmoid", Either((op("Div", Number(1.0), below), op("Reciprocal", below))), _is(Sigmoid()))
+    squares = op("Reduce", op("Square", X), op="sum", keepdims=True, name="total")
+    least = op("Maximum", squares, Number(name="least"))
+    yield Rule("vector of length 1", op("Mul", X, op("Rsqrt", least)), _unit)
+
+
+def _unit(match: Match) -> Made | None:
+    least = float(shortest_float32(match.numbers["least"]))
+    if not least > 0:
+        return None
+    layer = UnitNorm(axes=match.settings("total")["axes"], order=2, epsilon=least, least="square_sum")
+    return Made(layer, {"x": match.values["x"]})
+
+
 def _rules() -> Iterator[Rule]:
     for pattern in _exact():
         yield Rule("gelu", pattern, _is(Gelu(approximation="none")))
@@ -88,8 +120,9 @@ def _rules() -> Iterator[Rule]:
     for gate in _clipped(3.0):
         yield Rule("hard sigmoid", op("Div", gate, Number(6.0)), _hard_sigmoid)
         yield Rule("hard sigmoid", op("Mul", gate, Number(1 / 6)), _hard_sigmoid)
+    yield from _shares()
     yield Rule("silu", op("Mul", X, op("Sigmoid", X)), _is(Silu()))
     yield Rule("mish", op("Mul", X, op("Tanh", op("Softplus", X))), _is(Mish()))
 
 
-ACTIVATIONS = list(_rules())
+ACTIVATIONS = [*_rules(), *LEAKS]

@@ -63,7 +63,14 @@ class Op:
     """To know the node by."""
 
 
-Pattern: TypeAlias = "Var | Number | Weights | Op"
+@dataclass(frozen=True)
+class Either:
+    """Any of several patterns, tried in their order."""
+
+    patterns: tuple[Pattern, ...]
+
+
+Pattern: TypeAlias = "Var | Number | Weights | Op | Either"
 COMMUTATIVE = frozenset(("Add", "Mul", "Maximum", "Minimum"))
 
 
@@ -134,13 +141,20 @@ class Rule:
     """A pattern, and what it becomes where `build` agrees."""
 
     name: str
-    pattern: Op
+    pattern: Op | Either
     build: Build
 
     @property
     def roots(self) -> tuple[str, ...]:
         """The types of the last layer."""
-        return (self.pattern.type,)
+        return tuple(dict.fromkeys(_roots(self.pattern)))
+
+
+def _roots(pattern: Pattern) -> Iterator[str]:
+    if isinstance(pattern, Op):
+        yield pattern.type
+    for part in pattern.patterns if isinstance(pattern, Either) else ():
+        yield from _roots(part)
 
 
 @dataclass
@@ -273,6 +287,9 @@ class Work:
         elif isinstance(pattern, Weights):
             if self.is_constant(value) and so_far.weights.get(pattern.name, value) == value:
                 yield replace(so_far, weights={**so_far.weights, pattern.name: value})
+        elif isinstance(pattern, Either):
+            for part in pattern.patterns:
+                yield from self.matches(part, value, so_far)
         else:
             yield from self._matches_op(pattern, value, so_far)
 
@@ -361,8 +378,10 @@ class Work:
     def reshaped(self, value: str, shape: Sequence[Any], axes: str) -> Operand | None:
         """A constant under another shape, with words for its axes."""
         operand, wanted = self.operand(value), static(shape)
-        if operand is None or wanted is None:
-            return None
+        return None if operand is None or wanted is None else self.regrouped(operand, wanted, axes)
+
+    def regrouped(self, operand: Operand, wanted: tuple[int, ...], axes: str) -> Operand | None:
+        """An operand under another shape, with words for its axes."""
         if isinstance(operand, LiteralOperand):
             if literal_shape(operand) == wanted:
                 return operand

@@ -7,53 +7,76 @@ from collections.abc import Iterator
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, Standardization
-from irconv.ir.shapes import size_product
-from irconv.passes.recompose.matcher import Build, Made, Match, Number, Op, Operand, Pattern, Rule, Var, Weights, op
+from irconv.ir.shapes import Shape, size_product
+from irconv.passes.recompose.matcher import (
+    Build,
+    Either,
+    Made,
+    Match,
+    Number,
+    Op,
+    Operand,
+    Pattern,
+    Rule,
+    Var,
+    Weights,
+    op,
+)
 
 X, EPSILON = Var("x"), Number(name="epsilon")
 _ROLES = ("gamma", "beta", "mean", "variance")
 
 
-def _inverse(spread: Pattern) -> Iterator[Pattern]:
-    """``1 / sqrt(spread + epsilon)``, as it is written."""
+GAMMA, BETA = Weights("gamma"), Weights("beta")
+
+
+def _deviation(spread: Pattern) -> Pattern:
+    """``sqrt(spread + epsilon)``, as it is written."""
     root = op("Add", spread, EPSILON)
-    yield op("Rsqrt", root, name="inverse")
-    yield op("Reciprocal", op("Sqrt", root), name="inverse")
-    yield op("Div", Number(1.0), op("Sqrt", root), name="inverse")
-    yield op("Pow", root, Number(-0.5), name="inverse")
+    return Either((op("Sqrt", root), op("Pow", root, Number(0.5))))
 
 
-def _scaled_and_shifted(inverse: Pattern, mean: Pattern) -> Iterator[Op]:
-    """``x s + (beta - mean s)`` with ``s = gamma inverse``: what tf.nn.batch_normalization and Keras 3 write."""
-    scale = op("Mul", inverse, Weights("gamma"), name="scale")
-    for factor in (scale, inverse):
-        yield op("Add", op("Mul", X, factor), op("Sub", Weights("beta"), op("Mul", mean, factor)))
-        yield op("Sub", op("Mul", X, factor), op("Mul", mean, factor))
-        less = op("Mul", op("Neg", mean), factor)
-        yield op("Add", op("Mul", X, factor), op("Add", less, Weights("beta")))
-        yield op("Add", op("Mul", X, factor), less)
+def _inverse(spread: Pattern) -> Pattern:
+    """``1 / sqrt(spread + epsilon)``."""
+    root, deviation = op("Add", spread, EPSILON), _deviation(spread)
+    written = (
+        op("Rsqrt", root, name="inverse"),
+        op("Reciprocal", deviation, name="inverse"),
+        op("Div", Number(1.0), deviation, name="inverse"),
+        op("Pow", root, Number(-0.5), name="inverse"),
+    )
+    return Either(written)
 
 
-def _with_affine(core: Pattern) -> Iterator[Op]:
-    """``gamma core + beta``, ``gamma core``, ``core + beta`` and, where it is a layer, the core alone."""
-    scaled = op("Mul", core, Weights("gamma"))
-    yield op("Add", scaled, Weights("beta"))
+def _written(x: Pattern, mean: Pattern, spread: Pattern) -> Iterator[Op | Either]:
+    """``gamma (x - mean) / sqrt(spread + epsilon) + beta`` with both, one or neither of these two, as it is written."""
+    inverse, deviation, centred = _inverse(spread), _deviation(spread), op("Sub", x, mean)
+    scale = op("Mul", inverse, GAMMA, name="scale")
+    core = Either((op("Mul", centred, inverse), op("Div", centred, deviation)))
+    stretched = op("Mul", centred, GAMMA)
+    scaled = Either(
+        (
+            op("Mul", core, GAMMA),
+            op("Mul", stretched, inverse),
+            op("Div", stretched, deviation),
+            op("Mul", centred, scale),
+        )
+    )
+    yield op("Add", Either((scaled, core)), BETA)
     yield scaled
-    yield op("Add", core, Weights("beta"))
-    if isinstance(core, Op):
-        yield core
+    yield core
+    # x s + (beta - mean s) with s = gamma inverse: tf.nn.batch_normalization and Keras 3
+    for factor in (scale, inverse):
+        less = op("Mul", op("Neg", mean), factor)
+        for shift in (less, op("Mul", op("Mul", op("Neg", mean), inverse), GAMMA)) if factor is scale else (less,):
+            yield op("Add", op("Mul", x, factor), Either((op("Add", shift, BETA), shift)))
+        yield op("Add", op("Mul", x, factor), op("Sub", BETA, op("Mul", mean, factor)))
+        yield op("Sub", op("Mul", x, factor), op("Mul", mean, factor))
 
 
 def _running() -> Iterator[Rule]:
     """By stored statistics: a BatchNorm along the axis that all vectors lie along."""
-    mean, variance = Weights("mean"), Weights("variance")
-    for inverse in _inverse(variance):
-        for pattern in _scaled_and_shifted(inverse, mean):
-            yield Rule("batch norm", pattern, _batch_norm)
-        for pattern in _with_affine(op("Mul", op("Sub", X, mean), inverse)):
-            yield Rule("batch norm", pattern, _batch_norm)
-    root = op("Sqrt", op("Add", variance, EPSILON))
-    for pattern in _with_affine(op("Div", op("Sub", X, mean), root)):
+    for pattern in _written(X, Weights("mean"), Weights("variance")):
         yield Rule("batch norm", pattern, _batch_norm)
 
 
@@ -92,26 +115,20 @@ def _standardization(invert: bool) -> Build:
     return build
 
 
+def _by_itself(x: Pattern) -> Iterator[Op | Either]:
+    """A norm by the mean and the variance of the value itself."""
+    mean = op("Reduce", x, op="mean", keepdims=True, name="mean")
+    centred = op("Sub", x, mean)
+    squares = (op("Square", centred), op("Mul", centred, centred), op("Pow", centred, Number(2.0)))
+    return _written(x, mean, op("Reduce", Either(squares), op="mean", keepdims=True, name="variance"))
+
+
 def _own() -> Iterator[Rule]:
-    """By the statistics of the value itself: a LayerNorm over the last axes, an InstanceNorm over the spatial ones."""
-    mean = op("Reduce", X, op="mean", keepdims=True, name="mean")
-    centred = op("Sub", X, mean, name="centred")
-    squares = (
-        op("Square", centred),
-        op("Mul", centred, centred),
-        op("Pow", centred, Number(2.0)),
-        op("Square", op("Sub", X, mean)),
-    )
-    for square in squares:
-        variance = op("Reduce", square, op="mean", keepdims=True, name="variance")
-        root = op("Add", variance, EPSILON)
-        for pattern in _with_affine(op("Div", centred, op("Sqrt", root))):
-            yield Rule("layer norm", pattern, _layer_norm)
-        for inverse in _inverse(variance):
-            for pattern in _with_affine(op("Mul", centred, inverse)):
-                yield Rule("layer norm", pattern, _layer_norm)
-            for pattern in _scaled_and_shifted(inverse, mean):
-                yield Rule("layer norm", pattern, _layer_norm)
+    """A LayerNorm over the last axes, an InstanceNorm over the spatial ones, a GroupNorm between two reshapes."""
+    for pattern in _by_itself(X):
+        yield Rule("layer norm", pattern, _layer_norm)
+    groups = Either(tuple(_by_itself(op("Reshape", X, name="cut"))))
+    yield Rule("group norm", op("Reshape", groups, name="whole"), _group_norm)
 
 
 def _layer_norm(match: Match) -> Made | None:
@@ -125,18 +142,66 @@ def _layer_norm(match: Match) -> Made | None:
             if (made := _normalised(match, layer, (channel,), rank, turned)) is not None:
                 return made
     if axes == tuple(range(rank - len(axes), rank)) or axes == (1,):
-        return _normalised(match, LayerNorm(axes=axes, epsilon=_epsilon(match)), axes, rank)
+        made = _normalised(match, LayerNorm(axes=axes, epsilon=_epsilon(match)), axes, rank)
+        return made or (_one_group(match, rank) if len(axes) == rank - 1 > 1 else None)
     return None
 
 
+def _one_group(match: Match, rank: int) -> Made | None:
+    """A norm over all axes of a sample with a gamma and a beta of the channels."""
+    for channel in (rank - 1, 1):
+        turned = () if channel == 1 else (0, rank - 1, *range(1, rank - 1))
+        made = _normalised(match, GroupNorm(groups=1, epsilon=_epsilon(match)), (channel,), rank, turned)
+        if made is not None:
+            return made
+    return None
+
+
+def _group_norm(match: Match) -> Made | None:
+    """Channels cut into groups, last or first, normalised with all places, and put together again."""
+    work, axes = match.work, match.settings("mean")["axes"]
+    (inner,), (result,) = match.nodes["cut"].outputs.values(), match.nodes["whole"].outputs.values()
+    shape, cut = match.type_of("x").shape, work.types[inner].shape
+    rank = len(shape)
+    if match.settings("variance")["axes"] != axes or work.types[result].shape != shape or len(cut) != rank + 1:
+        return None
+    for channel in dict.fromkeys((rank - 1, 1)) if rank > 1 else ():
+        others = (*cut[:channel], *cut[channel + 2 :])
+        apart = others == (*shape[:channel], *shape[channel + 1 :])
+        if not apart or axes != tuple(axis for axis in range(1, rank + 1) if axis != channel):
+            continue
+        operands = _of_groups(match, channel, cut)
+        groups = cut[channel]
+        if operands is not None and isinstance(groups, int):
+            turned = () if channel == 1 else (0, rank - 1, *range(1, rank - 1))
+            layer = GroupNorm(groups=groups, epsilon=_epsilon(match), operands=operands)
+            return Made(layer, {"x": match.values["x"]}, turned=turned)
+    return None
+
+
+def _of_groups(match: Match, channel: int, cut: Shape) -> dict[str, Operand] | None:
+    """Gamma and beta as vectors over all channels, where they lie along the groups and what is in them."""
+    operands: dict[str, Operand] = {}
+    for role in ("gamma", "beta"):
+        if role not in match.weights:
+            continue
+        value, wanted = match.weights[role], cut[channel : channel + 2]
+        operand = match.along(role, (channel, channel + 1), len(cut))
+        if operand is None or match.work.shape_of(operand) != wanted:
+            return None
+        whole = match.work.reshaped(value, (size_product(wanted).dimension,), "c")
+        if whole is None:
+            return None
+        operands[role] = whole
+    return operands
+
+
 def _root_mean_square() -> Iterator[Rule]:
-    for square in (op("Square", X), op("Mul", X, X), op("Pow", X, Number(2.0))):
-        mean = op("Reduce", square, op="mean", keepdims=True, name="mean")
-        cores = [op("Mul", X, inverse) for inverse in _inverse(mean)]
-        cores.append(op("Div", X, op("Sqrt", op("Add", mean, EPSILON))))
-        for core in cores:
-            yield Rule("root mean square norm", op("Mul", core, Weights("gamma")), _rms_norm)
-            yield Rule("root mean square norm", core, _rms_norm)
+    squares = Either((op("Square", X), op("Mul", X, X), op("Pow", X, Number(2.0))))
+    mean = op("Reduce", squares, op="mean", keepdims=True, name="mean")
+    core = Either((op("Mul", X, _inverse(mean)), op("Div", X, _deviation(mean))))
+    yield Rule("root mean square norm", op("Mul", core, GAMMA), _rms_norm)
+    yield Rule("root mean square norm", core, _rms_norm)
 
 
 def _rms_norm(match: Match) -> Made | None:
@@ -206,9 +271,9 @@ def _affine() -> Iterator[Rule]:
     """What stands behind a norm that has neither: a factor is its gamma, a summand its beta."""
     for kind in ("LayerNorm", "InstanceNorm", "RMSNorm", "BatchNorm", "GroupNorm"):
         norm = op(kind, X, name="norm")
-        yield Rule(f"factor behind {kind}", op("Mul", norm, Weights("gamma")), _with_role("gamma"))
+        yield Rule(f"factor behind {kind}", op("Mul", norm, GAMMA), _with_role("gamma"))
         if kind != "RMSNorm":
-            yield Rule(f"summand behind {kind}", op("Add", norm, Weights("beta")), _with_role("beta"))
+            yield Rule(f"summand behind {kind}", op("Add", norm, BETA), _with_role("beta"))
 
 
 def _with_role(role: str) -> Build:
@@ -218,8 +283,9 @@ def _with_role(role: str) -> Build:
             return None
         shape = match.type_of("x").shape
         forms = [(layer, layer.settings().get("axes", (1,)))]
-        if isinstance(layer, InstanceNorm) and not layer.operands and len(shape) == 3:
-            forms.append((LayerNorm(axes=(2,), epsilon=layer.epsilon), (2,)))  # of three axes it is the same
+        if isinstance(layer, InstanceNorm) and not layer.operands:
+            rest = tuple(range(2, len(shape)))  # without factors it may as well be one of the last axes
+            forms.append((LayerNorm(axes=rest, epsilon=layer.epsilon), rest))
         for form, axes in forms:
             operand = match.along(role, axes, len(shape))
             if operand is not None and match.work.shape_of(operand) == tuple(shape[axis] for axis in axes):

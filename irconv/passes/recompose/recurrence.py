@@ -21,6 +21,7 @@ from irconv.log import timed
 from irconv.passes import bodies, unused
 from irconv.passes.recompose.cells import Cell, Finder, Mask
 from irconv.passes.recompose.gathering import Gathered
+from irconv.passes.recompose.hoisting import hoisted, needed
 from irconv.passes.recompose.sinking import sunk
 from irconv.passes.recompose.sums import Base, Body, is_zero
 from irconv.passes.recompose.weighing import CLASSES, weighed
@@ -44,12 +45,14 @@ def run(bundle: Bundle) -> Bundle:
 
 
 def _found(bundle: Bundle, node: Node) -> Bundle | None:
-    """The bundle with one cell of a loop as a layer, which may have its products before the loop."""
+    """The bundle with one cell of a loop as a layer, which may have its products before the loop, or else with what
+    needs no loop before it."""
     within = _taken_out(bundle, node)
     if within is not None or not isinstance(bundle.layers[node.layer], Scan):
         return within
     changed = sunk(bundle, node)
-    return None if changed is None else _taken_out(*changed)
+    found = None if changed is None else _taken_out(*changed)
+    return hoisted(bundle, node) if found is None else found
 
 
 def _taken_out(bundle: Bundle, node: Node) -> Bundle | None:
@@ -243,7 +246,7 @@ class _Loop:
         swap = dict.fromkeys(given.values, step)
         body = [n.model_copy(update={"inputs": _swapped(n.inputs, swap)}) for n in scan.body.nodes]
         outs = [port.model_copy(update={"value": swap.get(port.value, port.value)}) for port in scan.body.outputs]
-        renamed = self._results(cell, made)
+        renamed = self._results(cell, given, made)
         keep = [i for i, port in enumerate(scan.body.inputs[: scan.carried]) if port.value not in gone]
         stacked = range(scan.carried, len(outs))
         left = [i for i in stacked if outs[i].value != step]
@@ -271,11 +274,12 @@ class _Loop:
             return None
         return self._replaced(nodes, renamed, gathered)
 
-    def _results(self, cell: Cell, made: Node) -> dict[str, str]:
+    def _results(self, cell: Cell, given: _Given, made: Node) -> dict[str, str]:
         """What the loop gives of the cell's states -> what the layer gives."""
         ports = [port.value for port in self.scan.body.inputs]
         found = {}
-        for state, port in cell.states.items():
+        alike = given.before if self.starts_at_zero(cell.states["h"]) else ()
+        for state, port in (*(("h", port) for port in alike), *cell.states.items()):
             result = self.node.outputs.get(f"carried{ports.index(port)}")
             if result is not None:
                 found[result] = made.outputs[state]
@@ -296,13 +300,13 @@ class _Loop:
         port = Port(name=step, value=step, dtype=dtype, shape=shape, axes="", source_axes="")
         inputs = (*(carried[i] for i in keep), *scanned, port)
         outputs = (*(outs[i] for i in keep), *(outs[i] for i in left))
-        needed = _needed(body, [out.value for out in outputs])
-        have = {p.value for p in inputs} | {value for n in needed for value in n.outputs.values()}
-        if any(value not in have for n in needed for value in n.inputs.values()):
+        inner = needed(body, [out.value for out in outputs])
+        have = {p.value for p in inputs} | {value for n in inner for value in n.outputs.values()}
+        if any(value not in have for n in inner for value in n.inputs.values()):
             return None
         if any(out.value not in have for out in outputs):
             return None
-        graph = Graph(inputs=inputs, outputs=outputs, nodes=tuple(needed))
+        graph = Graph(inputs=inputs, outputs=outputs, nodes=tuple(inner))
         layer = scan.model_copy(update={"body": graph, "carried": len(keep), "scanned": len(scanned) + 1})
         given = {f"carried{k}": node.inputs[f"carried{i}"] for k, i in enumerate(keep)}
         given |= {f"scanned{k}": node.inputs[f"scanned{k}"] for k in range(len(scanned))}
@@ -356,16 +360,6 @@ class _Given:
 
 def _swapped(inputs: Mapping[str, str], swap: Mapping[str, str]) -> dict[str, str]:
     return {slot: swap.get(value, value) for slot, value in inputs.items()}
-
-
-def _needed(nodes: Sequence[Node], values: Sequence[str]) -> list[Node]:
-    """The nodes that make some values, in their order."""
-    wanted, found = set(values), []
-    for node in reversed(nodes):
-        if wanted & set(node.outputs.values()):
-            found.append(node)
-            wanted |= set(node.inputs.values())
-    return found[::-1]
 
 
 def _free(name: str, layers: Mapping[str, Layer]) -> str:

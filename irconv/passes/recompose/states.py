@@ -16,7 +16,9 @@ from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.kept import names_of
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
+from irconv.ir.layers.control import Scan
 from irconv.ir.layers.recurrent_base import Recurrent
+from irconv.ir.layers.slicing import Select
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.layout import Array
 from irconv.log import timed
@@ -93,3 +95,33 @@ def _constant(bundle: Bundle, layer: Layer) -> Array | None:
     folded = bundle.source.framework == "onnx" and operand.tensor not in (names_of(bundle) or {})
     array = tensor.data.numpy() if folded else None
     return array if array is not None and not array.any() else None
+
+
+def ends(bundle: Bundle) -> Bundle:
+    """The same function, in which the last step of what a loop carries is taken from what it carries at the end."""
+    graph = bundle.graph
+    assert graph is not None, "only graphs have loops"
+    last: dict[str, str] = {}
+    for node in graph.nodes:
+        scan = bundle.layers[node.layer]
+        if not isinstance(scan, Scan) or scan.reverse or scan.order != "time":
+            continue
+        values = [port.value for port in scan.body.outputs]
+        for i, value in enumerate(values[scan.carried :]):
+            place = values.index(value)
+            if place < scan.carried and {f"stacked{i}", f"carried{place}"} <= node.outputs.keys():
+                last[node.outputs[f"stacked{i}"]] = node.outputs[f"carried{place}"]
+    renamed: dict[str, str] = {}
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        if isinstance(layer, Select) and (layer.axis, layer.index) == (1, -1) and node.inputs["x"] in last:
+            renamed[node.outputs["y"]] = last[node.inputs["x"]]
+    if not renamed:
+        return bundle
+    nodes = [
+        node.model_copy(update={"inputs": {slot: renamed.get(value, value) for slot, value in node.inputs.items()}})
+        for node in graph.nodes
+    ]
+    outputs = [port.model_copy(update={"value": renamed.get(port.value, port.value)}) for port in graph.outputs]
+    changed = graph.model_copy(update={"nodes": tuple(nodes), "outputs": tuple(outputs)})
+    return unused.run(replace(bundle, graph=changed))

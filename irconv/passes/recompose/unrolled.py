@@ -13,7 +13,7 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.recurrent_base import UNDROPPED
-from irconv.ir.layers.slicing import Select, Stack
+from irconv.ir.layers.slicing import Flip, Select, Stack
 from irconv.ir.layers.tensor_ops import Concat, Transpose
 from irconv.log import timed
 from irconv.passes import unused
@@ -207,19 +207,21 @@ def _name(body: Body, step: _Step, layers: Mapping[str, Layer]) -> str:
 
 def _sequence(body: Body, values: Sequence[str], gathered: Gathered) -> str:
     """Values of steps as a sequence: what they are the indices of, or else stacked."""
-    owners = {_index_of(body, value) for value in values}
-    places = [_index_of(body, value) for value in values]
+    owners = {index_of(body, value) for value in values}
+    places = [index_of(body, value) for value in values]
     whole = places[0][0] if places[0] is not None else ""
     axis = places[0][1] if places[0] is not None else 0
-    if None not in owners and places == [(whole, axis, index) for index in range(len(values))]:
+    order = [(whole, axis, index) for index in range(len(values))]
+    if None not in owners and places in (order, order[::-1]):
         shape = body.types[whole].shape
         if shape[axis] == len(values) and len(shape) == 3 and axis < 2:
             turned = Transpose(permutation=(1, 0, 2))
-            return whole if axis == 1 else gathered.place(turned, "sequence", x=whole)
+            whole = whole if axis == 1 else gathered.place(turned, "sequence", x=whole)
+            return whole if places == order else gathered.place(Flip(axes=(1,)), "backwards", x=whole)
     return gathered.place(Stack(axis=1), "sequence", **{f"x{i}": value for i, value in enumerate(values)})
 
 
-def _index_of(body: Body, value: str) -> tuple[str, int, int] | None:
+def index_of(body: Body, value: str) -> tuple[str, int, int] | None:
     """Of what, along which axis, and where a value is one index."""
     layer = body.layer(value)
     if layer is None:
@@ -232,6 +234,11 @@ def _index_of(body: Body, value: str) -> tuple[str, int, int] | None:
         index = settings["index"]
         return node.inputs["x"], settings["axis"], index + size if index < 0 and isinstance(size, int) else index
     inner = node.inputs.get("x", "")
+    if layer.type == "Split" and settings["axis"] == 0 and body.is_a(inner, "Reshape"):
+        whole = body.maker[inner].inputs.get("x", "")
+        shape, steps = body.types[whole].shape, len(node.outputs)
+        if len(shape) == 3 and shape[0] == steps and body.types[value].shape == shape[1:]:
+            return whole, 0, list(node.outputs.values()).index(value)
     if layer.type in ("Squeeze", "Reshape") and body.is_a(inner, "Split") and len(body.types[value].shape) == 2:
         split, axis = body.maker[inner], body.bundle.layers[body.maker[inner].layer].settings()["axis"]
         if axis < 2 and body.types[inner].shape[axis] == 1:

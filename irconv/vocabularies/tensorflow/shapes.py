@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.containers.graph_def import ElementType
 from irconv.ir.layers.base import Layer, ValueType
-from irconv.ir.shapes import Dimension
+from irconv.ir.shapes import Dimension, Size
 from irconv.rows import Attribute, Axes, Fixed, Input, Inputs, Only, choices
 from irconv.vocabularies.tensorflow.rows import (
     IMAGE,
@@ -93,9 +93,9 @@ class _EqualParts(Row):
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
         count, size = native.config.pop("num_split"), draft.given[0].shape[draft.fields["axis"]]
-        if not isinstance(size, int) or size % count:
+        if isinstance(size, int) and size % count:
             raise draft.refuse(f"expected a size that {count} pieces divide, got {size}")
-        draft.fields["sizes"] = (size // count,) * count
+        draft.fields["sizes"] = (Size.of(size).floor_divide(count).dimension,) * count  # TensorFlow sees to the rest
 
     def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """See `Row.takes`."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from irconv.frameworks.tensorflow.lowerings import formulas, indexing, windows
+from irconv.frameworks.tensorflow.lowerings import formulas, heads, indexing, windows
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
 
 Split: TypeAlias = Callable[[Any, Mapping[str, ValueType]], "Decomposition | None"]
 
-SPLITS: Mapping[str, Split] = {**formulas.SPLITS, **windows.SPLITS, **indexing.SPLITS}
+SPLITS: Mapping[str, Split] = {**formulas.SPLITS, **windows.SPLITS, **indexing.SPLITS, **heads.SPLITS}
 """Type of a layer -> what it is made of; None where its class knows."""
 LATE: Mapping[str, Split] = {**formulas.LATE, **indexing.LATE}
 """The same for layers whose axes the choice of layout moves: they are taken apart after it."""

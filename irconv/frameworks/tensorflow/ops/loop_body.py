@@ -8,7 +8,7 @@ import numpy as np
 
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
-from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.frameworks.tensorflow.importing import GraphReader, Reference, constant
 from irconv.frameworks.tensorflow.ops import arrays
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
@@ -42,6 +42,8 @@ class BodyReader(GraphReader):
             self.gives(node, self.outer.value(str(self.inputs(node)[0])))
         elif node.op in arrays.READS:
             self.gives(node, self._step(node))
+        elif (whole := self._taken(node)) is not None:
+            self.gives(node, self._of_tensor(node, whole))
         elif node.name in self.loop.unchanged:
             value = self.outer.value(str(self.inputs(self.loop.unchanged[node.name].enter)[0]))
             self.gives(node, value, value)
@@ -58,7 +60,7 @@ class BodyReader(GraphReader):
         """What a node of the loop's own kinds needs of the body; None for any other."""
         own = node.op in (*arrays.ENTERS, *arrays.READS) or node.name in self.loop.unchanged
         counter = any(v.switch.name == node.name for v in self.loop.counters)
-        return [] if own or counter else None
+        return [] if own or counter or self._taken(node) is not None else None
 
     def _step(self, node: NodeDef) -> str:
         way = self.loop.way(self.inputs(node)[1])
@@ -67,7 +69,27 @@ class BodyReader(GraphReader):
         name, whole = self.loop.scattered(node)
         key = name if way > 0 else f"{name}/flipped"
         if key not in self.scanned:
-            turned = arrays.first_swapped(self.outer, whole, f"{key}/steps", self.where(node))
+            whole = arrays.first_swapped(self.outer, whole, f"{key}/steps", self.where(node))
+        return self._scanned(node, key, whole, way)
+
+    def _taken(self, node: NodeDef) -> Reference | None:
+        """The value from before the loop of which a node takes the index of the step, along the second axis."""
+        if node.op != "GatherV2" or node.attrs.get("batch_dims", 0):
+            return None
+        whole, index, axis = self.inputs(node)
+        before, along = self.loop.before(whole), constant(self.node(self.loop.passed(axis).node))
+        if before is None or along is None or along.shape != () or int(along.numpy()) != 1:
+            return None
+        return before if self.loop.way(index) else None
+
+    def _of_tensor(self, node: NodeDef, whole: Reference) -> str:
+        way = self.loop.way(self.inputs(node)[1])
+        key = str(whole) if way > 0 else f"{whole}/flipped"
+        return self._scanned(node, key, self.outer.value(str(whole)), way)
+
+    def _scanned(self, node: NodeDef, key: str, turned: str, way: int) -> str:
+        """The step of a value, steps second, as an input of the body."""
+        if key not in self.scanned:
             if way < 0:
                 turned = flipped(self.outer, turned, key, self.where(node))
             dtype, (batch, _, *rest) = self.outer.type_of(turned)

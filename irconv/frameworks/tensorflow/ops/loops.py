@@ -79,7 +79,7 @@ class Loop:
         self.unchanged: dict[str, Variable] = {}
         """Merge or Switch -> the variable that is the same in every step."""
         self.variables = self._variables()
-        same = [v for v in self.variables if self._passed(v.following) == v.inside]
+        same = [v for v in self.variables if self.passed(v.following) == v.inside]
         self.unchanged = {node.name: v for v in same for node in (v.merge, v.switch)}
         self.counters = [v for v in self.variables if self._is_counter(v)]
         self.flows = {v.enter.name: v for v in self.variables if self._writes(v)}
@@ -128,7 +128,7 @@ class Loop:
                 found.append(Variable(enter, merge, switches[merge.name], after))
         return found
 
-    def _passed(self, reference: Reference) -> Reference:
+    def passed(self, reference: Reference) -> Reference:
         """A result seen through the nodes that pass it on, out of the loop where no step changes it."""
         for _ in range(len(self.reader.graph.nodes) + 1):
             node = self.reader.node(reference.node)
@@ -139,26 +139,37 @@ class Loop:
             reference = self.reader.inputs(node)[0]
         raise Refused(self.where, f"{reference} is what gives itself on")
 
+    def before(self, reference: Reference) -> Reference | None:
+        """What a result of the body was before the loop, where no step changes it; None where one makes it."""
+        for _ in range(len(self.reader.graph.nodes) + 1):
+            node = self.reader.node(reference.node)
+            if node.name in self.unchanged or node.op in arrays.ENTERS:
+                return self.passed(reference)
+            if node.op != "Identity":
+                return None
+            reference = self.reader.inputs(node)[0]
+        return None
+
     def _is_counter(self, variable: Variable) -> bool:
         """Whether it counts up by one."""
-        node = self.reader.node(self._passed(variable.following).node)
+        node = self.reader.node(self.passed(variable.following).node)
         if node.op not in ("Add", "AddV2") or variable.enter.attrs.get("T") not in ("int32", "int64"):
             return False
         left, right = self.reader.inputs(node)
-        one = self.reader.node(self._passed(right).node)
-        return self._passed(left) == variable.inside and _number(one) == 1
+        one = self.reader.node(self.passed(right).node)
+        return self.passed(left) == variable.inside and _number(one) == 1
 
     def _writes(self, variable: Variable) -> arrays.Written | None:
         """What a step writes, where the variable is the flow of an array or a list."""
-        node = self.reader.node(self._passed(variable.following).node)
+        node = self.reader.node(self.passed(variable.following).node)
         written = arrays.written(self.reader, node)
-        if written is not None and self._passed(written.array) != variable.inside:
+        if written is not None and self.passed(written.array) != variable.inside:
             self.array(written.array)
         return written
 
     def array(self, reference: Reference) -> NodeDef:
         """The array that a handle belongs to. Raises `Refused` where it is none."""
-        node = self.reader.node(self._passed(reference).node)
+        node = self.reader.node(self.passed(reference).node)
         if node.op not in arrays.CREATED:
             raise Refused(self.where, f"uses an array that {node.name} ({node.op}) gives")
         return node
@@ -166,7 +177,7 @@ class Loop:
     def is_step(self, reference: Reference) -> bool:
         """Whether an index is the number of the step, from 0."""
         for variable in self.counters:
-            if self._passed(reference) in (variable.inside, Reference(variable.merge.name, 0)):
+            if self.passed(reference) in (variable.inside, Reference(variable.merge.name, 0)):
                 start = self.reader.importer.known(self.reader.value(str(self.reader.inputs(variable.enter)[0])))
                 return start is not None and numeric(start) and start.item() == 0
         return False
@@ -179,7 +190,7 @@ class Loop:
         whole, one = (None, None) if last is None else self._difference(last)
         if step is None or whole is None or one is None or not self.is_step(step):
             return 0
-        if _number(self.reader.node(self._passed(one).node)) != 1:
+        if _number(self.reader.node(self.passed(one).node)) != 1:
             return 0
         self.wholes.append(whole)
         return -1
@@ -190,14 +201,14 @@ class Loop:
         return None if written is None else written.index
 
     def _difference(self, reference: Reference) -> tuple[Reference | None, Reference | None]:
-        node = self.reader.node(self._passed(reference).node)
+        node = self.reader.node(self.passed(reference).node)
         left, right = self.reader.inputs(node) if node.op == "Sub" else (None, None)
         return left, right
 
     def scattered(self, node: NodeDef) -> tuple[str, str]:
         """The array that a node reads, by name, and the value of all its steps when the loop begins, steps first."""
         inputs = self.reader.inputs(node)
-        filler = self.reader.node(self._passed(inputs[2 if node.op == "TensorArrayReadV3" else 0]).node)
+        filler = self.reader.node(self.passed(inputs[2 if node.op == "TensorArrayReadV3" else 0]).node)
         name = self.array(inputs[0]).name if node.op == "TensorArrayReadV3" else filler.name
         value = arrays.filled(self.reader, filler)
         if value is None:
@@ -226,7 +237,7 @@ class Loop:
 
     def _limits(self, reference: Reference) -> list[Reference]:
         """What counters are compared with."""
-        node = self.reader.node(self._passed(reference).node)
+        node = self.reader.node(self.passed(reference).node)
         if node.op == "LogicalAnd":
             return [limit for taken in self.reader.inputs(node) for limit in self._limits(taken)]
         if node.op != "Less" or not self.is_step(self.reader.inputs(node)[0]):
@@ -238,7 +249,7 @@ class Loop:
     def _is_length(self, limit: Reference, steps: Dimension) -> bool:
         """A limit that is the number of steps, or the smaller of that and the longest of given lengths, behind which
         every member of the batch is past its end."""
-        outer = self._passed(limit)
+        outer = self.passed(limit)
         node = self.reader.node(outer.node)
         if node.op == "Minimum":
             return any(self._is_length(taken, steps) for taken in self.reader.inputs(node))
@@ -246,7 +257,7 @@ class Loop:
 
     def _size(self, limit: Reference) -> Dimension | None:
         """A limit as a size, where it is known."""
-        known = self.reader.importer.known(self.reader.value(str(self._passed(limit))))
+        known = self.reader.importer.known(self.reader.value(str(self.passed(limit))))
         found = None if known is None or known.size != 1 else known.reshape(-1)[0]
         if found is None:
             return None
@@ -272,7 +283,7 @@ class Loop:
     def _written(self, variable: Variable, body: BodyReader) -> str:
         written = self._writes(variable)
         assert written is not None, "only flows are asked for"
-        start = self._passed(self.reader.inputs(variable.enter)[0])
+        start = self.passed(self.reader.inputs(variable.enter)[0])
         if variable.enter.attrs.get("T") == "variant" and self.reader.node(start.node).op not in arrays.CREATED:
             raise Refused(self.where, f"writes into {start}, which is no empty list")
         if written.index is not None and not self.way(written.index) and not self._is_single(variable):
@@ -285,8 +296,8 @@ class Loop:
         written = self._writes(variable)
         if written is None or written.index is None or variable.enter.attrs.get("T") != "variant":
             return False
-        empty = self.reader.node(self._passed(self.reader.inputs(variable.enter)[0]).node)
-        index = _number(self.reader.node(self._passed(written.index).node))
+        empty = self.reader.node(self.passed(self.reader.inputs(variable.enter)[0]).node)
+        index = _number(self.reader.node(self.passed(written.index).node))
         return index == 0 and arrays.length(self.reader, empty) == 1
 
     def _typed(self, body: BodyReader, value: str) -> Port:

@@ -6,12 +6,13 @@ import numpy as np
 
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
-from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.frameworks.tensorflow.importing import GraphReader, Reference, constant
 from irconv.frameworks.tensorflow.ops.moves import from_batch
 from irconv.frameworks.tensorflow.ops.shapes import dimensions
 from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import InstanceNorm
+from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Pad, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Size
 from irconv.vocabularies.tensorflow import DEFAULTS
@@ -51,11 +52,11 @@ def _spread_out(reader: GraphReader, node: NodeDef) -> str:
 
 def _put_together(reader: GraphReader, node: NodeDef) -> None:
     """BatchToSpaceND: behind a convolution of blocks, the two are one dilated convolution."""
-    convolution = reader.graph.nodes[reader.inputs(node)[0].node]
-    cut = _cut_before(reader, convolution)
-    if cut is None:
+    around = _around(reader, node)
+    if around is None:
         from_batch(reader, node)
         return
+    cut, convolution, row = around
     block = tuple(int(size) for size in np.atleast_1d(reader.numbers(cut, 1)))
     pads, crops = (reader.numbers(source, 2) for source in (cut, node))
     explicit = []
@@ -64,20 +65,50 @@ def _put_together(reader: GraphReader, node: NodeDef) -> None:
         explicit += [_less(*sides) for sides in zip(*pair, strict=True)]
     if any(not isinstance(number, int) or number < 0 for number in explicit):
         raise Refused(reader.where(node), f"{_ONLY_WITH}, with paddings that sizes do not change; got {explicit}")
+    x = reader.given(cut, 0)
+    if row is not None:
+        x = reader.place(node, Unsqueeze(axes=(row,)), "row", x=x)
+        block, explicit = _with_row(row, block, explicit)
     config = {**DEFAULTS[convolution.op], **convolution.attrs}
     numbers = (0, 0, *explicit, 0, 0)
     changed = {"dilations": (1, *block, 1), "padding": "EXPLICIT", "explicit_paddings": numbers}
     if config.get("padding") != "VALID" or config["data_format"][-1] != "C":
         raise Refused(reader.where(node), f"{_ONLY_WITH} of VALID padding with the channels last")
-    alone = NodeDef(node.name, convolution.op, convolution.inputs, {**config, **changed})
-    reader.add(alone, [reader.given(cut, 0), reader.given(convolution, 1)])
+    name = node.name if row is None else convolution.name
+    reader.add(
+        NodeDef(name, convolution.op, convolution.inputs, {**config, **changed}), [x, reader.given(convolution, 1)]
+    )
+    if row is not None:
+        made = reader.result(Reference(name, 0))
+        reader.gives(node, reader.place(node, Squeeze(axes=(row,)), x=made))
 
 
-def _cut_before(reader: GraphReader, convolution: NodeDef) -> NodeDef | None:
-    if convolution.op not in _CONVOLUTIONS:
+def _with_row(row: int, block: tuple[int, ...], explicit: list[Dimension]) -> tuple[tuple[int, ...], list[Dimension]]:
+    """Dilations and paddings of a sequence as those of an image with an axis of length 1 more."""
+    place = row - 1
+    pads = [*explicit[: 2 * place], 0, 0, *explicit[2 * place :]]
+    return (*block[:place], 1, *block[place:]), pads
+
+
+def _around(reader: GraphReader, node: NodeDef) -> tuple[NodeDef, NodeDef, int | None] | None:
+    """The cut, the convolution, and the axis that a sequence was given between them to be an image, where blocks are
+    put together that were cut before a convolution; else None."""
+    taken = reader.graph.nodes[reader.inputs(node)[0].node]
+    if taken.op in _CONVOLUTIONS:
+        cut = reader.graph.nodes[reader.inputs(taken)[0].node]
+        return (cut, taken, None) if cut.op == "SpaceToBatchND" else None
+    axes = list(taken.attrs.get("squeeze_dims", ())) if taken.op == "Squeeze" else []
+    convolution = reader.graph.nodes[reader.inputs(taken)[0].node] if len(axes) == 1 else None
+    if convolution is None or convolution.op != "Conv2D":
         return None
-    cut = reader.graph.nodes[reader.inputs(convolution)[0].node]
-    return cut if cut.op == "SpaceToBatchND" else None
+    widened = reader.graph.nodes[reader.inputs(convolution)[0].node]
+    if widened.op != "ExpandDims":
+        return None
+    cut, axis = (reader.graph.nodes[taken.node] for taken in reader.inputs(widened))
+    tensor = constant(axis) if axis.op == "Const" else None
+    row = None if tensor is None else int(tensor.numpy().item()) % 4
+    alike = row in (1, 2) and row == int(axes[0]) % 4
+    return (cut, convolution, row) if alike and cut.op == "SpaceToBatchND" else None
 
 
 def _less(a: Dimension, b: Dimension) -> Dimension:
@@ -120,10 +151,10 @@ def _is_everywhere(reader: GraphReader, node: NodeDef, index: int, number: float
 
 def _needs_of_together(reader: GraphReader, node: NodeDef) -> list[Reference]:
     """What the convolution and the cut before it need, and not these themselves."""
-    convolution = reader.graph.nodes[reader.inputs(node)[0].node]
-    cut = _cut_before(reader, convolution)
-    if cut is None:
+    around = _around(reader, node)
+    if around is None:
         return reader.inputs(node)
+    cut, convolution, _ = around
     return [*reader.inputs(cut), reader.inputs(convolution)[1], *reader.inputs(node)[1:]]
 
 
