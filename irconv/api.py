@@ -1,44 +1,28 @@
-"""The pipeline, composed once: read, write, convert, check, run. The command line only prints what these return."""
+"""What irconv does, function by function: read, write, convert, check, run. The command line only prints what these
+return; how they are composed is `irconv.pipeline`'s."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal
 
 import numpy as np
 
 from irconv.boundary import bounded
-from irconv.containers import first_bytes
 from irconv.containers.files import Progress
-from irconv.containers.outputs import Output, check_free, whole_output
-from irconv.containers.watch import check_unchanged, keeping, note, watched
-from irconv.errors import (
-    BundleInvalid,
-    DamagedFile,
-    IrconvError,
-    MissingFact,
-    NoSuchFile,
-    OutputExists,
-    Problem,
-    Problems,
-    Refused,
-    UnknownFormat,
-    UnusedOption,
-)
-from irconv.frameworks import OF_EVERY_READER, OF_EVERY_WRITER, Made, Reader, Writer, readers, writers
+from irconv.containers.outputs import whole_output
+from irconv.containers.watch import check_unchanged, keeping
+from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
 from irconv.ir.bundle import Bundle
-from irconv.ir.graph import Port
-from irconv.ir.manifest import Fact, given_fact
 from irconv.keywords import refuse_unknown, taken
 from irconv.layout import Array
-from irconv.log import told
-from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag, given, refuse_unused, unused
-from irconv.preparing import prepared
+from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
+from irconv.pipeline.choice import beyond_reader, existing, must_exist, reader_of, refuse
+from irconv.pipeline.converting import convert_file
+from irconv.pipeline.judging import in_order, side, unsound
+from irconv.pipeline.reading import laid_out, read_file
+from irconv.pipeline.writing import Written, write_model
 
 if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from typing_extensions import Unpack
@@ -51,28 +35,30 @@ if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.keywords import Converting, Reading, Writing
     from irconv.verification.given import Inputs
     from irconv.verification.report import Report
-    from irconv.verification.sides import Given
+
+__all__ = [
+    "Runtime",
+    "Written",
+    "adopt",
+    "check",
+    "convert",
+    "diff",
+    "from_keras",
+    "from_torch",
+    "native",
+    "plan",
+    "read",
+    "rename",
+    "run",
+    "sketch",
+    "to_keras",
+    "to_torch",
+    "upgrade",
+    "verify",
+    "write",
+]
 
 Runtime = Literal["onnxruntime", "numpy"]
-
-_Judge = Callable[[Bundle, Output | None, Made], tuple["Report", ...]]
-"""Checks what was written, still under its temporary names, or a bundle before it is written."""
-
-
-@dataclass(frozen=True)
-class Written:
-    """What a conversion made: the files, data first, and the ports with the axes they were given."""
-
-    format: str
-    files: tuple[Path, ...]
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-    dialect: str = ""
-    """The version of the format that the model is spelt for, where there are several."""
-    told: tuple[Fact, ...] = ()
-    """What the user stated of the source against what its file says, and what was assumed."""
-    checked: tuple[Report, ...] = ()
-    """What `convert` found with `verify`, one report for each runtime."""
 
 
 @bounded
@@ -89,11 +75,7 @@ def read(path: str | Path | bytes | BinaryIO, options: ReadOptions | None = None
     refuse_unknown(unknown, ReadOptions)
     if not isinstance(path, str | Path):
         return _read_bytes(path, options)
-    path = _existing(Path(path))
-    with keeping():
-        reader = _reader(path, options.source_format)
-        _refuse(_unread(reader, options))
-        return _read(reader, path, options)
+    return read_file(Path(path), options)
 
 
 def _read_bytes(source: bytes | BinaryIO, options: ReadOptions) -> Bundle:
@@ -102,68 +84,6 @@ def _read_bytes(source: bytes | BinaryIO, options: ReadOptions) -> Bundle:
 
     with in_a_file(source) as path:
         return in_memory(read(path, options))
-
-
-def _read(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
-    begin = perf_counter()
-    bundle = _checked(reader, path, options)
-    made_by = " ".join(part for part in (bundle.source.framework, bundle.source.version) if part)
-    told("%s: read as %s, made by %s, in %.0f ms", path, reader.name, made_by, 1000 * (perf_counter() - begin))
-    for fact in bundle.source.facts:
-        told("fact %s: %.200s (%s)", fact.name, fact.value, fact.evidence)
-    return bundle
-
-
-def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
-    with watched() as seen:
-        for source in (path, *options.paths):
-            if source.is_file():
-                note(source)
-        bundle = reader.read(path, options)
-        check_unchanged(seen)
-    if options.source_format:
-        bundle = _noted(bundle, reader, path)
-    bundle = replace(bundle, opened=dict(seen))
-    if _edits(options):  # what was checked and predicted is another function
-        bundle = replace(bundle, checks=(), probe=None)
-    if bundle.graph is None:
-        reason = "weights without a graph have no inputs"
-        refuse_unused(options, ("input_shape", "inputs", "outputs"), reason, bundle.graph_remedy("Leave it out."))
-        return bundle
-    if options.input_shape and reader.sizes:
-        from irconv.passes import given_sizes
-
-        bundle = given_sizes.run(bundle, options.input_shape)
-    from irconv.ir.inference import check_sizes, check_types
-
-    check_types(bundle)
-    check_sizes(bundle)
-    if bundle.graph is not None and not bundle.graph.outputs:
-        raise DamagedFile(f"{path}: model", "expected at least one output, got none")
-    if reader.naive:
-        # only weights with a module of the user's own come from a reader of weights as a graph of calls
-        bundle = _laid_out(bundle, (reader.graphs or options.module is not None) and options.recompose)
-    ends = {name: getattr(options, name) for name in reader.cuts}
-    if not any(ends.values()):
-        return bundle
-    from irconv.passes import cut
-
-    return cut.run(bundle, ends.get("inputs", ()), ends.get("outputs", ()))
-
-
-def _laid_out(bundle: Bundle, graphs: bool) -> Bundle:
-    """The bundle in one layout, and its arithmetic as layers where it is one that was exported."""
-    # The passes need classes of layers, whose import takes longer than reading weights alone.
-    from irconv.passes import channels_last
-
-    if graphs:
-        from irconv.passes import recompose
-        from irconv.passes.recompose import attention
-
-        # once where the graph's own axes are, and once more for what stood on two sides of a transpose
-        bundle = recompose.run(channels_last.run(recompose.run(bundle)))
-        return attention.run(bundle) if bundle.source.framework == "tensorflow" else bundle
-    return channels_last.run(bundle)
 
 
 @bounded
@@ -181,7 +101,7 @@ def from_torch(
     """
     from irconv.frameworks.torch.live_read import from_module
 
-    return _laid_out(from_module(module, example_inputs, keywords, dynamic_shapes), True)
+    return laid_out(from_module(module, example_inputs, keywords, dynamic_shapes), True)
 
 
 @bounded
@@ -222,16 +142,6 @@ def to_torch(bundle: Bundle) -> Module:
     return to_module(bundle)
 
 
-def _noted(bundle: Bundle, reader: Reader, path: Path) -> Bundle:
-    """The bundle with a note of what else the file was recognised as, where the user said whose it is."""
-    others = {r.name: why for r in readers() if r is not reader and not r.unmarked and (why := r.recognises(path))}
-    if not others or (reader.recognises(path) and not reader.unmarked):
-        return bundle
-    against = "; ".join(f"{name}, as it {why}" for name, why in others.items())
-    facts = (*bundle.source.facts, given_fact("format", reader.name, against))
-    return replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
-
-
 @bounded
 def write(
     bundle: Bundle,
@@ -249,83 +159,7 @@ def write(
     """
     options, unknown = taken(options or WriteOptions(), wishes)
     refuse_unknown(unknown, WriteOptions)
-    return _write(bundle, Path(path), options, progress, (), None)
-
-
-def _write(
-    bundle: Bundle,
-    path: Path,
-    options: WriteOptions,
-    progress: Progress | None,
-    sources: Iterable[Path],
-    judge: _Judge | None,
-) -> Written:
-    sources, begin = (*sources, *bundle.opened), perf_counter()
-    if options.meta:
-        from irconv.frameworks.bundle.meta import described
-
-        bundle = replace(bundle, meta=described(options.meta, bundle.meta))
-    writer = _writer(path, options.target_format)
-    _refuse(_unwritten(writer, options))
-    _check_free(bundle, path, options, sources)
-    if bundle.graph is None and bundle.source.framework == "theano" and not writer.archives:
-        what = "holds arrays without an architecture, so that nothing but a bundle can be written"
-        remedy = "Say with --arch what they are the weights of; `irconv sketch` begins such a file."
-        raise MissingFact(", ".join(file.name for file in bundle.source.files), what, remedy)
-    bundle = prepared(bundle, writer, options)
-    reports: tuple[Report, ...] = ()
-    if judge is not None and writer.archives:
-        reports = judge(bundle, None, Made([path]))
-        bundle = replace(bundle, checks=tuple(report.record() for report in reports))
-    with whole_output(options.force, options.dry_run, sources) as output, _writable_names():
-        files = writer.write(bundle, output, path, options, progress)
-        made = files if isinstance(files, Made) else Made(files)
-        if judge is not None and not writer.archives:
-            reports = judge(bundle, output, made)
-        check_unchanged(bundle.opened)
-    graph = bundle.graph
-    ports = made.ports or ((graph.inputs, graph.outputs) if graph else ((), ()))
-    inputs, outputs = ports
-    dialect = f" in the dialect {made.dialect}" if made.dialect else ""
-    told("%s: written as %s%s, in %.0f ms", path, writer.name, dialect, 1000 * (perf_counter() - begin))
-    facts = (*bundle.source.to_tell(), *_lost(bundle, writer, made))
-    return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
-
-
-def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iterable[Path]) -> None:
-    """Raise `OutputFailed` where the destination is not free, or `Refused` with all else that stands in the way."""
-    problems = Problems()
-    with problems.collect():
-        check_free(path, options.force, sources)
-    if problems and not options.force and path.parent.is_dir():
-        with problems.collect():
-            _write(bundle, path, replace(options, force=True, dry_run=True, meta=()), None, sources, None)
-    problems.raise_any()
-
-
-def _lost(bundle: Bundle, writer: Writer, made: Made) -> tuple[Fact, ...]:
-    """What training needs of the model and the output does not say: of the IR's layers, and what the IR has no word
-    for, which the model's own framework keeps. A bundle keeps all."""
-    if writer.archives or bundle.graph is None:
-        return ()
-    from irconv.passes import training
-
-    own = writer.name.split("-")[0] == bundle.source.framework
-    facts = (*([] if own else bundle.source.training()), *training.lost(bundle, writer.trains), *made.lost)
-    evidence = f"acts in training alone, and {writer.name} does not say it"
-    return tuple(fact.model_copy(update={"evidence": evidence}) for fact in dict.fromkeys(facts))
-
-
-@contextmanager
-def _writable_names() -> Iterator[None]:
-    """Raise `Refused` for a name that no text file can hold: Python has half characters, UTF-8 has not."""
-    try:
-        yield
-    except UnicodeEncodeError as error:
-        text = str(error.object)
-        name = re.split(r'["\n]', text[: error.start])[-1] + re.split(r'["\n]', text[error.start :])[0]
-        what = "holds half of a character (a lone surrogate), which this format cannot write"
-        raise Refused(f"the name {name!r}", what, "Give it another name at its source.") from error
+    return write_model(bundle, Path(path), options, progress, (), None)
 
 
 @bounded
@@ -347,77 +181,7 @@ def convert(
     reading, others = taken(read_options or ReadOptions(), options)
     writing, unknown = taken(write_options or WriteOptions(), others)
     refuse_unknown(unknown, ReadOptions, WriteOptions)
-    destination, sources = Path(destination), (Path(source), *reading.paths)
-    problems, writer, found = Problems(), None, None
-    with problems.collect():
-        writer = _writer(destination, writing.target_format)
-        check_free(destination, writing.force, sources)
-    with problems.collect(), keeping():
-        path = _existing(Path(source))
-        reader = _reader(path, reading.source_format)
-        _refuse([*_unread(reader, reading), *(_unwritten(writer, writing) if writer else ())])
-        found = _read(reader, path, reading)
-    if writer is None or found is None:
-        problems.raise_any()
-    assert writer is not None
-    assert found is not None, "else a problem has been raised"
-    if problems:  # said once more, with all that stands in the way of writing
-        return _stored(found, reader.graphs, writer, destination, writing, None, sources, None)
-    bundle = _probed(path, found, reader, reading, writing)
-    judging = None
-    if verify:
-        from irconv.verification.conversion import judge
-        from irconv.verification.sides import Given
-
-        given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
-        judging = judge(given, destination, writer, read)
-    return _stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
-
-
-def _stored(
-    bundle: Bundle,
-    exported: bool,
-    writer: Writer,
-    destination: Path,
-    writing: WriteOptions,
-    progress: Progress | None,
-    sources: Iterable[Path],
-    judging: _Judge | None,
-) -> Written:
-    """Write a bundle; what its graph computes of its own constants is stored where a target's layers need it so: of an
-    exported graph at once, of a model only where it cannot be written as it is. Raises what `_write` raises."""
-    if not writer.stored or bundle.graph is None or writing.merge or exported:
-        writing = replace(writing, merge=writing.merge or (exported and writer.stored and bundle.graph is not None))
-        return _write(bundle, destination, writing, progress, sources, judging)
-    try:
-        return _write(bundle, destination, writing, progress, sources, judging)
-    except Refused as error:
-        try:
-            return _write(bundle, destination, replace(writing, merge=True), progress, sources, judging)
-        except OutputExists as alone:  # the rest was cured
-            raise alone from None
-        except IrconvError:
-            raise error from None
-
-
-def _probed(path: Path, bundle: Bundle, reader: Reader, reading: ReadOptions, writing: WriteOptions) -> Bundle:
-    """The bundle with the probe that is asked for. Raises what `irconv.verification.probing` raises."""
-    if not (writing.probe or writing.probe_input or writing.probe_output):
-        return bundle
-    from irconv.verification import probing
-    from irconv.verification.given import read_given
-    from irconv.verification.sides import Given
-
-    if writing.probe_output and not writing.probe_input:
-        raise MissingFact("--probe-output", "expected the inputs, too", "Give them with --probe-input.")
-    if bundle.graph is None:
-        remedy = bundle.graph_remedy("Read the model's own file.")
-        raise MissingFact("--probe", "expected a model, got weights without a graph, which cannot be run", remedy)
-    inputs = read_given(writing.probe_input) if writing.probe_input else None
-    if inputs is not None and writing.probe_output:
-        return replace(bundle, probe=probing.stated(bundle, inputs, read_given(writing.probe_output)))
-    given = Given(path, bundle, reader=reader.name, options=reading, edited=_edits(reading))
-    return replace(bundle, probe=probing.recorded(given, inputs))
+    return convert_file(Path(source), Path(destination), reading, writing, progress, verify)
 
 
 @bounded
@@ -443,53 +207,9 @@ def verify(
     from irconv.verification.check import Request, check
     from irconv.verification.process import Processes
 
-    sides = [_side(Path(a), read_a or ReadOptions()), _side(Path(b), read_b or ReadOptions())]
+    sides = [side(Path(a), read_a or ReadOptions()), side(Path(b), read_b or ReadOptions())]
     with Processes() as processes:
         return check(sides[0], sides[1], Request(inputs, seeds, tolerance, layers), processes)
-
-
-def _side(path: Path, options: ReadOptions) -> Given:
-    """A side of a check, with what irconv reads it as; a file that it cannot read may run in its own framework."""
-    from irconv.verification.sides import Given, framework_alone
-
-    path = _existing(path)
-    alone = framework_alone(path)
-    found = None if alone else next((reader for reader in readers() if reader.recognises(path)), None)
-    if found is None and options.source_format is None:
-        reason = alone or "no reader recognises its content"
-        if asked := [*given(options)]:
-            raise UnusedOption(unused(options, asked, f"irconv does not read {path}: {reason}"))
-        return Given(path, unread=reason)
-    reader = _reader(path, options.source_format)
-    _refuse([*_unread(reader, options)])
-    try:
-        return Given(path, _read(reader, path, options), "", reader.name, options, _edits(options))
-    except IrconvError as error:
-        if _edits(options):
-            raise
-        unread = "; ".join(str(problem).rstrip(".") for problem in error.problems[:3])
-        return Given(path, None, unread, reader.name, options)
-
-
-#: The facts of reading that choose another function than the one that the file's framework runs.
-_EDITS = (
-    "until",
-    "replace",
-    "plugins",
-    "key",
-    "ema",
-    "inputs",
-    "outputs",
-    "signature",
-    "tags",
-    "fix",
-    "arch",
-    "module",
-)
-
-
-def _edits(options: ReadOptions) -> tuple[str, ...]:
-    return tuple(name for name in given(options) if name in _EDITS)
 
 
 @bounded
@@ -499,31 +219,7 @@ def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) 
     An empty list is a sound bundle. `runtime` runs the probe: onnxruntime where it is installed, else numpy; without
     `probe` it is not run. Raises `UnknownFormat` where the path is no bundle.
     """
-    from irconv.frameworks.bundle import read as bundle_read
-    from irconv.frameworks.bundle.check import digest_problems, located
-    from irconv.ir.validate import validate
-
-    path = Path(path)
-    _must_exist(path)
-    if not bundle_read.recognises(path):
-        raise UnknownFormat(str(path), "expected a bundle: a folder with manifest.json, or its zip")
-    problems, bundle = Problems(), None
-    with problems.collect():
-        digest_problems(path).raise_any()
-    changed = any(problem.where.endswith(("README.md", "manifest.json")) for problem in problems.all())
-    with problems.collect():
-        bundle = bundle_read.read(path, ReadOptions(digests=False))
-        validate(bundle).raise_any()
-        if changed:
-            located(path, bundle).raise_any()
-    if bundle is None or bundle.probe is None or not probe:
-        return list(problems.all())
-    from irconv.verification.probing import problems as predicted_otherwise
-
-    with problems.collect():
-        for problem in predicted_otherwise(bundle, runtime):
-            problems.add(problem.where, problem.what, problem.remedy, BundleInvalid)
-    return list(problems.all())
+    return unsound(Path(path), runtime, probe)
 
 
 @bounded
@@ -553,7 +249,7 @@ def run(
         bundle = boundary.to_source_axes(bundle)
     assert bundle.graph is not None
     listed = [inputs] if isinstance(inputs, np.ndarray) else inputs
-    named = listed if isinstance(listed, Mapping) else _in_order(bundle.graph.inputs, listed)
+    named = listed if isinstance(listed, Mapping) else in_order(bundle.graph.inputs, listed)
     results = execute(bundle, named, runtime)
     check_unchanged(bundle.opened)
     return results
@@ -652,8 +348,8 @@ def upgrade(source: str | Path, output: str | Path, force: bool = False) -> tupl
     """
     from irconv.frameworks.bundle.read import format_of
 
-    source = _existing(Path(source))
-    if _reader(source, None).name != "irconv":
+    source = existing(Path(source))
+    if reader_of(source, None).name != "irconv":
         raise UnknownFormat(str(source), "expected a bundle of irconv", "irconv convert makes one of any model.")
     before = format_of(source)
     written = write(read(source), output, WriteOptions(force=force, target_format="irconv"))
@@ -667,10 +363,10 @@ def native(source: str | Path, options: ReadOptions | None = None) -> tuple[Nati
 
     Raises what `read` raises before it looks layers up.
     """
-    path, options = _existing(Path(source)), options or ReadOptions()
+    path, options = existing(Path(source)), options or ReadOptions()
     with keeping():
-        reader = _reader(path, options.source_format)
-        _refuse(_unread(reader, options))
+        reader = reader_of(path, options.source_format)
+        refuse(beyond_reader(reader, options))
         return reader.native(path, options)
 
 
@@ -684,91 +380,10 @@ def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list
     from irconv.frameworks.theano.sketch import sketched
 
     weights, output = Path(weights), Path(output)
-    _must_exist(weights)
+    must_exist(weights)
     if not arrays.recognises(weights):
         raise UnknownFormat(str(weights), "expected bare arrays: HDF5, npz, npy, a pickle, or a folder of these")
     text, notes = sketched(weights, output)
     with whole_output(force, sources=[weights]) as whole:
         whole.path(output).write_text(text, encoding="utf-8")
     return notes
-
-
-def _in_order(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, Array]:
-    if len(ports) != len(arrays):
-        names = ", ".join(port.name for port in ports)
-        raise MissingFact("inputs", f"expected {len(ports)} ({names}), got {len(arrays)}")
-    return {port.name: np.asarray(array) for port, array in zip(ports, arrays, strict=True)}
-
-
-def _unread(reader: Reader, options: ReadOptions) -> list[Problem]:
-    """What the user asks of a reader that does not do it."""
-    names = given(options).keys() - {*OF_EVERY_READER, *reader.options}
-    return unused(options, names, f"what is read as {reader.name} has no use for it", _honoured(reader.options))
-
-
-def _unwritten(writer: Writer, options: WriteOptions) -> list[Problem]:
-    """What the user asks of a writer that does not do it."""
-    names = given(options).keys() - {*OF_EVERY_WRITER, *writer.options}
-    return unused(options, names, f"what is written as {writer.name} has no use for it", _honoured(writer.options))
-
-
-def _honoured(names: Sequence[str]) -> str:
-    return f"Leave it out; what has an effect here: {', '.join(map(flag, names))}." if names else ""
-
-
-def _refuse(problems: Sequence[Problem]) -> None:
-    if problems:
-        raise UnusedOption(problems)
-
-
-def _existing(path: Path) -> Path:
-    """The path, or a file of the checkpoint that is called so. Raises `UnknownFormat` where there is neither."""
-    if not path.exists():
-        from irconv.containers.checkpoint_files import standing_for
-
-        path = standing_for(path)
-    _must_exist(path)
-    return path
-
-
-def _must_exist(path: Path) -> None:
-    if not path.exists():
-        raise NoSuchFile(str(path), "there is no such file or folder")
-    if not (path.is_file() or path.is_dir()):
-        raise UnknownFormat(str(path), "expected a file or a folder, got a device, FIFO or socket")
-
-
-def _reader(path: Path, name: str | None) -> Reader:
-    if name is not None:
-        found = next((reader for reader in readers() if reader.name == name), None)
-        if found is None:
-            raise UnknownFormat(f"--from {name}", f"expected one of {', '.join(r.name for r in readers())}")
-        return found
-    for unmarked in (False, True):
-        claims = {r.name: (r, why) for r in readers() if r.unmarked is unmarked and (why := r.recognises(path))}
-        if len(claims) > 1:
-            said = "; ".join(f"{name}, as it {why}" for name, (_, why) in claims.items())
-            remedy = f"Give {' or '.join(f'--from {name}' for name in claims)}."
-            raise UnknownFormat(str(path), f"expected one reader to claim it, got {said}", remedy)
-        if claims:
-            found, why = next(iter(claims.values()))
-            told("%s: is for the reader %s, as it %s", path, found.name, why)
-            return found
-    seems, remedy = first_bytes.described(path)
-    if seems:
-        raise UnknownFormat(str(path), "no reader recognises its content", f"It {seems}. {remedy}".rstrip())
-    known = "; ".join(reader.description for reader in readers())
-    raise UnknownFormat(str(path), "no reader recognises its content", f"irconv reads: {known}.")
-
-
-def _writer(path: Path, name: str | None) -> Writer:
-    if name is not None:
-        found = next((writer for writer in writers() if writer.name == name), None)
-        if found is None:
-            raise UnknownFormat(f"--to {name}", f"expected one of {', '.join(w.name for w in writers())}")
-        return found
-    found = next((writer for writer in writers() if path.name.lower().endswith(writer.suffixes)), None)
-    if found is None:
-        suffixes = ", ".join(suffix for writer in writers() for suffix in writer.suffixes)
-        raise UnknownFormat(str(path), f"expected a name that ends in one of {suffixes}", "Or give --to FORMAT.")
-    return found

@@ -15,13 +15,13 @@ import pytest
 from click.testing import CliRunner
 
 import irconv
-from irconv import api
 from irconv.boundary import bounded, within
 from irconv.cli import main
 from irconv.errors import DamagedFile, Fault, MissingFact, Refused
 from irconv.ir.layers.activations import Relu
 from irconv.ir.layers.convolution import Linear
 from irconv.options import ReadOptions
+from irconv.pipeline import reading
 from tests.helpers import ROOT, Builder, golden, numbers, rejection
 
 
@@ -36,7 +36,7 @@ def broken(*_: object, **__: object) -> object:
 
 @pytest.fixture
 def fault(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api, "_existing", broken)
+    monkeypatch.setattr(reading, "existing", broken)
 
 
 def test_a_fault_is_an_irconv_error_with_its_cause(fault: None) -> None:

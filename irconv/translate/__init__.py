@@ -9,6 +9,7 @@ from __future__ import annotations
 from irconv.codec import NativeModel, NativeUse
 from irconv.translate.decode import decode
 from irconv.translate.encode import encode, native_axes
-from irconv.translate.importer import Importer, Unknown
+from irconv.translate.importer import Importer
+from irconv.translate.values import Unknown
 
 __all__ = ["Importer", "NativeModel", "NativeUse", "Unknown", "decode", "encode", "native_axes"]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
-from irconv.codec import NumbersOf, OfShape, Reference, SizeOf
+from irconv.codec import Given, Native, NumbersOf, OfShape, Reference, SizeOf
+from irconv.errors import Refused
+
+if TYPE_CHECKING:
+    from irconv.translate.values import Values
 
 _REFERENCES = (SizeOf, NumbersOf, OfShape)
 
@@ -34,3 +39,27 @@ def filled(setting: Any, look_up: Callable[[Reference], Any]) -> Any:
     if isinstance(setting, Mapping):
         return {key: filled(part, look_up) for key, part in setting.items()}
     return [filled(part, look_up) for part in setting]
+
+
+def resolved(native: Native, values: Values, where: str) -> Native:
+    """The layer with sizes and numbers in the place of references to them. Raises `Refused` for numbers that only
+    running the model would tell."""
+    if not referred(native.config):
+        return native
+
+    def look_up(wanted: Reference) -> Any:
+        if isinstance(wanted, SizeOf):
+            shape = values.types[wanted.value].shape
+            return shape if wanted.axis is None else shape[wanted.axis]
+        if isinstance(wanted, OfShape):
+            try:
+                return wanted.rule(values.types[wanted.value].shape)
+            except ValueError as error:
+                raise Refused(where, str(error)) from error
+        numbers = Given(wanted.value, values.types[wanted.value], lambda: values.known(wanted.value)).elements()
+        if numbers is None:
+            what = f"expected {wanted.value} to be known before the model runs, but it is computed of the input"
+            raise Refused(where, what)
+        return numbers
+
+    return replace(native, config={key: filled(s, look_up) for key, s in native.config.items()})

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv import api
 from irconv.options import ReadOptions
+from irconv.pipeline.judging import side as side_of
 from irconv.verification.check import Request, check
 from irconv.verification.compare import difference
 from irconv.verification.process import Processes
@@ -36,7 +36,7 @@ def test_there_are_thirty_pairs_of_which_twenty_have_a_fault() -> None:
 def test_right_pairs_agree_and_faults_are_found_with_their_numbers_and_their_layer(
     pair: Pair, processes: Processes, tmp_path: Path
 ) -> None:
-    sides = [api._side(path, ReadOptions()) for path in pair.made(tmp_path)]
+    sides = [side_of(path, ReadOptions()) for path in pair.made(tmp_path)]
     report = check(*sides, Request(layers=True), processes)
     worst = report.worst
     assert worst is not None
@@ -55,7 +55,7 @@ def test_right_pairs_agree_and_faults_are_found_with_their_numbers_and_their_lay
 def test_where_irconv_reads_another_function_the_layers_of_the_framework_itself_are_compared(
     processes: Processes, tmp_path: Path
 ) -> None:
-    given, other = (api._side(path, ReadOptions()) for path in FAULTS[0].made(tmp_path))
+    given, other = (side_of(path, ReadOptions()) for path in FAULTS[0].made(tmp_path))
     assert given.bundle is not None
     norm = given.bundle.layers["bn1"].model_copy(update={"epsilon": 0.7})
     misread = replace(given, bundle=given.bundle.with_layer("bn1", norm))
@@ -73,7 +73,7 @@ def test_a_fault_in_a_file_whose_names_are_all_others_is_measured_in_its_place(
     fault = next(pair for pair in FAULTS if pair.name == "epsilon")
     a, b = fault.made(tmp_path)
     renamed(b)
-    report = check(api._side(a, ReadOptions()), api._side(b, ReadOptions()), Request(seeds=1, layers=True), processes)
+    report = check(side_of(a, ReadOptions()), side_of(b, ReadOptions()), Request(seeds=1, layers=True), processes)
     assert report.layers is not None
     assert report.layers.parting is not None
     row = report.layers.parting.row
@@ -82,7 +82,7 @@ def test_a_fault_in_a_file_whose_names_are_all_others_is_measured_in_its_place(
 
 def test_the_layers_of_models_inside_a_model_of_keras_are_named_with_what_they_take(processes: Processes) -> None:
     case = ROOT / "fixtures" / "keras_files" / "keras3.15-nested-keras"
-    side = opened(api._side(case / "model.keras", ReadOptions()), processes, 0)
+    side = opened(side_of(case / "model.keras", ReadOptions()), processes, 0)
     feeds = [np.load(case / f"x_{number}.npy") for number in range(3)]
     names = dict(side.loaded.names(feeds))
     assert names["tower/bn"] == ["tower/c"]
@@ -101,7 +101,7 @@ def test_what_another_keras_wrote_is_judged_by_todays_where_both_agree_and_else_
 ) -> None:
     model = golden(case).model
     irconv.convert(model, tmp_path / "m.onnx")
-    sides = [api._side(path, ReadOptions()) for path in (model, tmp_path / "m.onnx")]
+    sides = [side_of(path, ReadOptions()) for path in (model, tmp_path / "m.onnx")]
     report = check(*sides, Request(), processes)
     assert (report.agree, report.a.own) == (True, own)
     said = "runs it as another function than irconv reads; Keras 2.15.0 wrote it, and was not asked"

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv import api
 from irconv.options import ReadOptions
+from irconv.pipeline.judging import side as side_of
 from irconv.verification.check import Request, check
 from irconv.verification.compare import difference
 from irconv.verification.process import Processes
@@ -34,7 +34,7 @@ def processes() -> Iterator[Processes]:
 
 
 def given(path: Path) -> Given:
-    return api._side(path, ReadOptions())
+    return side_of(path, ReadOptions())
 
 
 def changed(path: Path, name: str, member: str, change: Callable[[bytes], bytes]) -> Path:

@@ -17,6 +17,7 @@ from irconv import api
 from irconv.cli import main
 from irconv.errors import Disagreement, MissingFact, UnusedOption
 from irconv.options import ReadOptions, WriteOptions
+from irconv.pipeline.judging import side as side_of
 from irconv.verification import runtimes
 from irconv.verification.check import Request, check
 from irconv.verification.process import Processes, SideFailed
@@ -44,7 +45,7 @@ def core_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def given(path: Path, **options: Any) -> Given:
-    return api._side(path, ReadOptions(**options))
+    return side_of(path, ReadOptions(**options))
 
 
 def run(*arguments: object) -> Any:

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import irconv
-from irconv import api
 from irconv.cli import main
 from irconv.errors import MissingFact
 from irconv.options import ReadOptions
+from irconv.pipeline.judging import side as side_of
 from irconv.verification import runtimes
 from irconv.verification.check import Request, check
 from irconv.verification.compare import difference
@@ -36,7 +36,7 @@ def processes() -> Iterator[Processes]:
 
 
 def given(path: Path, **options: Any) -> Given:
-    return api._side(path, ReadOptions(**options))
+    return side_of(path, ReadOptions(**options))
 
 
 def node(name: str, operation: str, *inputs: str, **attributes: str) -> str:

@@ -1,0 +1,50 @@
+"""One file into another: all reasons against it at once, and the check of what was written before it appears."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from irconv.containers.files import Progress
+from irconv.containers.outputs import check_free
+from irconv.containers.watch import keeping
+from irconv.errors import Problems
+from irconv.options import ReadOptions, WriteOptions
+from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
+from irconv.pipeline.judging import probed
+from irconv.pipeline.reading import edits, read_file, read_model
+from irconv.pipeline.writing import Written, write_stored
+
+
+def convert_file(
+    source: Path,
+    destination: Path,
+    reading: ReadOptions,
+    writing: WriteOptions,
+    progress: Progress | None,
+    verify: bool,
+) -> Written:
+    """See `irconv.api.convert`."""
+    sources, problems, writer, found = (source, *reading.paths), Problems(), None, None
+    with problems.collect():
+        writer = writer_of(destination, writing.target_format)
+        check_free(destination, writing.force, sources)
+    with problems.collect(), keeping():
+        path = existing(source)
+        reader = reader_of(path, reading.source_format)
+        refuse([*beyond_reader(reader, reading), *(beyond_writer(writer, writing) if writer else ())])
+        found = read_model(reader, path, reading)
+    if writer is None or found is None:
+        problems.raise_any()
+    assert writer is not None
+    assert found is not None, "else a problem has been raised"
+    if problems:  # said once more, with all that stands in the way of writing
+        return write_stored(found, reader.graphs, writer, destination, writing, None, sources, None)
+    bundle = probed(path, found, reader, reading, writing)
+    judging = None
+    if verify:
+        from irconv.verification.conversion import judge
+        from irconv.verification.sides import Given
+
+        given = Given(path, bundle, reader=reader.name, options=reading, edited=edits(reading))
+        judging = judge(given, destination, writer, lambda path: read_file(path, ReadOptions()))
+    return write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
