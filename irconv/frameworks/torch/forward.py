@@ -23,6 +23,8 @@ from irconv.translate import NativeModel, NativeUse
 
 _LONGEST = 64
 _SHORT = ("x", "y")
+_TRUTHS = {f"torch.{name}" for name in ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not")}
+"""Native types whose results are truth values: a variable for one is called a mask."""
 _DEFAULT_TYPES = ("float32", "int64", "bool")
 
 
@@ -93,7 +95,8 @@ class Function:
         targets: list[str] = []
         for value in use.outputs:
             if value and (self.uses[value] or single):
-                variable = self._variable(index, value, may_be_x=single)
+                truth = self.layers[use.layer].type in _TRUTHS
+                variable = self._variable(index, "mask" if truth else value, may_be_x=single and not truth)
                 self.known[value] = _Expression(variable, 0)
                 self.holder[variable] = value
                 targets.append(variable)

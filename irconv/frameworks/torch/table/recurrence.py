@@ -217,60 +217,6 @@ MODULES_OF_RECURRENCE: list[Codec] = [
 ]
 
 RECURRENCE: list[Codec] = [
-    Codec(
-        "nn.LSTM",
-        LSTM,
-        When(_lstm),
-        Only("forget_bias", 0.0),
-        Input("x"),
-        Input("initial_h"),
-        Input("initial_c"),
-        *_module(4),
-        Derived("proj_size", lambda draft: draft.types["projection"].shape[0] if "projection" in draft.types else 0),
-        Weight("weight_hr_l0", "projection", "hidden unit"),
-        Taken(
-            (
-                "activation",
-                "recurrent_activation",
-                "output_activation",
-                "couple_input_forget",
-                "output_peephole",
-                "cell_clip",
-                "projection_clip",
-            )
-        ),
-        Output("y"),
-        Output("h"),
-        Output("c"),
-    ),
-    Codec(
-        "nn.GRU",
-        GRU,
-        When(_gru),
-        Only("reset_after", True),
-        Only("update_keeps", "old"),
-        Input("x"),
-        Input("initial_h"),
-        *_module(3),
-        Taken(("activation", "recurrent_activation")),
-        Output("y"),
-        Output("h"),
-    ),
-    Codec(
-        "nn.RNN",
-        RNN,
-        When(_rnn),
-        Input("x"),
-        Input("initial_h"),
-        *_module(1),
-        Written("nonlinearity", lambda draft: draft.fields["activation"].type.lower()),
-        Taken(("activation",)),
-        Output("y"),
-        Output("h"),
-    ),
-]
-
-RECURRENCE: list[Codec] = [
     *MODULES_OF_RECURRENCE,
     _custom(
         "CustomLSTM",
