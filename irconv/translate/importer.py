@@ -25,12 +25,13 @@ from irconv.codec import Draft, Given, MappedTensor, Native, NativeUse, Table, r
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.graph import Graph, Node, Port
-from irconv.ir.known import numeric
+from irconv.ir.known import numeric, settled
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.ir.manifest import Fact, Omitted, SourceRecord
 from irconv.ir.turns import turning
-from irconv.layout import permutation
+from irconv.layout import Array, permutation
 from irconv.passes import pools, unused
 from irconv.translate import precision, references
 from irconv.translate.sizes import resized
@@ -173,15 +174,27 @@ class Importer(Values):
     def through(
         self, layers: Sequence[Layer], value: str, result: str, scope: str, where: str, ends: bool = False
     ) -> str:
-        """Add a node for each layer; the last makes `result` where `ends`, else a value named after it."""
+        """Add a node for each layer; the last makes `result` where `ends`, else a value named after it. A single number
+        that is cast is a number of the other type."""
         for i, layer in enumerate(layers):
             made = f"{result}/{layer.type.lower()}"
+            if isinstance(layer, Cast) and not ends and (number := self._cast(layer, value)) is not None:
+                value = self.constant(made, number)
+                continue
             name = self.free(made)
             self.layers[name] = layer
             made = result if ends and i == len(layers) - 1 else made
             self._append(Node(layer=name, scope=scope, inputs={"x": value}, outputs={"y": made}), where)
             value = made
         return value
+
+    def _cast(self, layer: Cast, value: str) -> Array | None:
+        """A number of the graph in another element type; None for what is no single number."""
+        known = self._recalled(value) if value in self.numbers else None
+        if known is None or known.shape or not numeric(known):
+            return None
+        folded = layer.fold({"x": self.type_of(value)}, {"x": known})
+        return settled(folded["y"], layer.dtype) if folded else None
 
     def append(self, node: Node, where: str) -> None:
         """Add a node whose layer is there."""

@@ -11,7 +11,10 @@ from irconv.codec import Native
 from irconv.frameworks.torch.blocks import all_uses
 from irconv.translate import NativeModel, NativeUse
 
-TYPES = {f"nn.{name}": f"nn.{name} in both directions" for name in ("LSTM", "GRU", "RNN")}
+_STEPS = ("", " over lengths", " over a mask")
+TYPES = {
+    f"nn.{name}{steps}": f"nn.{name}{steps} in both directions" for name in ("LSTM", "GRU", "RNN") for steps in _STEPS
+}
 """Type of a module in one direction -> of the one in both, which takes and gives the states of both, one by one."""
 
 
@@ -42,9 +45,9 @@ class _Pair:
     """The uses that one module replaces."""
 
     def __init__(
-        self, forward: NativeUse, backward: NativeUse, x: str, y: str, replaced: tuple[NativeUse, ...]
+        self, kind: str, forward: NativeUse, backward: NativeUse, y: str, replaced: tuple[NativeUse, ...]
     ) -> None:
-        self.forward, self.backward, self.x, self.y, self.replaced = forward, backward, x, y, replaced
+        self.kind, self.forward, self.backward, self.y, self.replaced = kind, forward, backward, y, replaced
 
     def layer(self, given: Mapping[str, Native], taken: Mapping[str, Native]) -> Native:
         """The module: the tensors of both, those of the second with ``_reverse``."""
@@ -63,12 +66,14 @@ class _Pair:
 
     def use(self, name: str) -> NativeUse:
         """The use in the place of all that is replaced."""
-        pairs = zip(self.forward.inputs[1:], self.backward.inputs[1:], strict=True)
+        first = _states_from(self.kind)
+        pairs = zip(self.forward.inputs[first:], self.backward.inputs[first:], strict=True)
         states = [_result(self.forward, i) for i in (1, 2)], [_result(self.backward, i) for i in (1, 2)]
         results = [self.y, *(value for pair in zip(*states, strict=True) for value in pair)]
         while not results[-1]:
             results.pop()
-        return NativeUse(name, (self.x, *(v for pair in pairs for v in pair)), tuple(results), self.forward.scope)
+        inputs = (*self.forward.inputs[:first], *(v for pair in pairs for v in pair))
+        return NativeUse(name, inputs, tuple(results), self.forward.scope)
 
 
 def _result(use: NativeUse, place: int) -> str:
@@ -106,40 +111,62 @@ def _pair(
     if len(cat.inputs) != 2 or any(value not in makers for value in cat.inputs):
         return None
     ahead, behind = (makers[value] for value in cat.inputs)
-    turned = behind if _in_time(model.layers[behind.layer]) else None
+    turned = behind if _turns(model, behind) else None
     if turned is not None:
         if turned.inputs[0] not in makers:
             return None
         behind = makers[turned.inputs[0]]
-    flip = makers.get(behind.inputs[0]) if behind.inputs else None
-    if flip is None or not _in_time(model.layers[flip.layer]) or not _alike(model, ahead, behind, flip):
+    kind = model.layers[ahead.layer].type
+    if not _alike(model, ahead, behind):
         return None
-    alone = [flip.outputs[0]] if all(user is behind for user in users[flip.outputs[0]]) else []
-    replaced = [ahead, behind, *([flip] if alone else [])]
+    flips = [makers.get(value) for value in behind.inputs[: 1 + (kind in _MASKED)]]
+    wanted = [_turned_alike(model, kind, ahead, flip, slot) for slot, flip in enumerate(flips)]
+    if not all(wanted) or (turned is not None and not _turned_alike(model, kind, ahead, turned)):
+        return None
+    made = [(flip, flip.outputs[0]) for flip in flips if flip is not None]
+    alone = [flip for flip, value in made if value not in ports and all(user is behind for user in users[value])]
+    replaced = [ahead, behind, *alone]
     if turned is None:
         steps = ahead.outputs[0] in users or behind.outputs[0] in users or {ahead.outputs[0], behind.outputs[0]} & ports
         states = cat.inputs == (_result(ahead, 1), _result(behind, 1))
-        return None if steps or not states else _Pair(ahead, behind, ahead.inputs[0], "", tuple(replaced))
+        return None if steps or not states else _Pair(kind, ahead, behind, "", tuple(replaced))
     inner = {ahead.outputs[0], behind.outputs[0], turned.outputs[0]}
     if cat.inputs != (ahead.outputs[0], turned.outputs[0]) or model.layers[cat.layer].config != {"dim": 2}:
         return None
     if inner & ports or any(user not in (cat, turned) for value in inner for user in users[value]):
         return None
-    return _Pair(ahead, behind, ahead.inputs[0], cat.outputs[0], (*replaced, turned, cat))
+    return _Pair(kind, ahead, behind, cat.outputs[0], (*replaced, turned, cat))
 
 
-def _in_time(layer: Native) -> bool:
-    """Whether a layer turns a sequence around."""
+_MASKED = frozenset(kind for kind in TYPES if kind.endswith(" over a mask"))
+
+
+def _states_from(kind: str) -> int:
+    """The first input of a module that is a state."""
+    return 1 if " over " not in kind else 2
+
+
+def _turns(model: NativeModel, use: NativeUse) -> bool:
+    """Whether a use turns sequences around."""
+    layer = model.layers[use.layer]
+    if layer.type == "reverse_sequence":
+        return layer.config == {"batch_axis": 0, "time_axis": 1}
     return layer.type == "torch.flip" and tuple(layer.config["dims"]) == (1,)
 
 
-def _alike(model: NativeModel, ahead: NativeUse, behind: NativeUse, flip: NativeUse) -> bool:
-    """Whether two uses are one kind of module with one setting, on a sequence and on the same one turned."""
+def _turned_alike(
+    model: NativeModel, kind: str, ahead: NativeUse, flip: NativeUse | None, slot: int | None = None
+) -> bool:
+    """Whether a use turns sequences as a module of a kind wants it; those of a slot of the module that reads ahead."""
+    if flip is None or not _turns(model, flip) or (slot is not None and flip.inputs[0] != ahead.inputs[slot]):
+        return False
+    lengths = kind.endswith(" over lengths")
+    return flip.inputs[1:] == (ahead.inputs[1:2] if lengths else ())
+
+
+def _alike(model: NativeModel, ahead: NativeUse, behind: NativeUse) -> bool:
+    """Whether two uses are one kind of module with one setting."""
     one, other = model.layers[ahead.layer], model.layers[behind.layer]
     same = one.type == other.type and one.type in TYPES and one.config == other.config
-    return (
-        same
-        and flip.inputs == ahead.inputs[:1]
-        and ahead.layer != behind.layer
-        and len(ahead.inputs) == len(behind.inputs)
-    )
+    lengths = not one.type.endswith(" over lengths") or ahead.inputs[1] == behind.inputs[1]
+    return same and lengths and ahead.layer != behind.layer and len(ahead.inputs) == len(behind.inputs)

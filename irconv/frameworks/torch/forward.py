@@ -13,7 +13,7 @@ from irconv.errors import Refused
 from irconv.frameworks.torch.literals import Counted, Dtype, Symbolic, counts, wanted_symbols
 from irconv.frameworks.torch.names import WORDS, variables
 from irconv.frameworks.torch.spelling import spelling
-from irconv.frameworks.torch.spelling.forms import Call, Form, Pieces, Recurrent
+from irconv.frameworks.torch.spelling.forms import Call, Form, Pieces
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
 from irconv.ir.shapes import Size
@@ -23,6 +23,8 @@ from irconv.translate import NativeModel, NativeUse
 
 _LONGEST = 64
 _SHORT = ("x", "y")
+_TRUTHS = {f"torch.{name}" for name in ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not")}
+"""Native types whose results are truth values: a variable for one is called a mask."""
 _DEFAULT_TYPES = ("float32", "int64", "bool")
 
 
@@ -93,7 +95,8 @@ class Function:
         targets: list[str] = []
         for value in use.outputs:
             if value and (self.uses[value] or single):
-                variable = self._variable(index, value, may_be_x=single)
+                truth = self.layers[use.layer].type in _TRUTHS
+                variable = self._variable(index, "mask" if truth else value, may_be_x=single and not truth)
                 self.known[value] = _Expression(variable, 0)
                 self.holder[variable] = value
                 targets.append(variable)
@@ -111,8 +114,8 @@ class Function:
             text = self._loop(use.layer, layer, texts)
         elif isinstance(form, Call) and form.kept:
             form = Pieces(form) if layer.type == "block" and len(use.outputs) > 1 else form
-            given = form.on(texts) if isinstance(form, Recurrent) else texts
-            text = f"self.{self.attributes[use.layer]}({', '.join(given)})"
+            module = f"self.{self.attributes[use.layer]}"
+            text = (form.call if isinstance(form, Pieces) else form).called(module, texts, layer.config)
         else:
             text = form.expression(texts, self._settings(use, layer))
         deeper = 0 if any(e.number for e in inputs) else 1

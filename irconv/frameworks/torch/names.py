@@ -27,12 +27,18 @@ _MODULE = frozenset(
     """.split()  # noqa: SIM905  (a list of this length is unreadable)
 )
 _SEQUENTIAL = frozenset(("_get_item_by_idx", "append", "extend", "insert", "pop"))
-_IMPORTED = frozenset("F OrderedDict Any Callable Path Sequence Tensor load_file math nn torch".split())  # noqa: SIM905
+PACKING = ("pack_padded_sequence", "pad_packed_sequence")
+"""What ``torch.nn.utils.rnn`` has for sequences of several lengths."""
+
+_IMPORTED = frozenset(
+    (*"F OrderedDict Any Callable Path Sequence Tensor load_file math nn torch".split(), *PACKING)  # noqa: SIM905
+)
 _ALIASES = {
     "Size": "Size = int | tuple[int, ...]",
     "Ints": "Ints = Sequence[int]",
     "Bounds": "Bounds = Sequence[int | None]",
     "Activation": "Activation = Callable[[Tensor], Tensor]",
+    "States": "States = Tensor | tuple[Tensor, Tensor] | None",
     "Step": "Step = Callable[..., Tensor | tuple[Tensor, ...]]",
 }
 """Types that helpers name, in an order in which each may use those before it."""

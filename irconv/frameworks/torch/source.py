@@ -16,7 +16,7 @@ from irconv.frameworks.torch.helpers import helpers, used_by
 from irconv.frameworks.torch.hierarchy import Hierarchy
 from irconv.frameworks.torch.literals import Dtype, collapsed
 from irconv.frameworks.torch.loading import freezing, loading
-from irconv.frameworks.torch.names import WORDS, aliases, classes
+from irconv.frameworks.torch.names import PACKING, WORDS, aliases, classes
 from irconv.frameworks.torch.spelling import is_kept, module_call
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Port
@@ -368,6 +368,8 @@ def _imports(read: frozenset[str]) -> list[str]:
         lines.append("import torch.nn.functional as F")
     typed = "Tensor, " if "Tensor" in read else ""
     lines += ["from safetensors.torch import load_file", f"from torch import {typed}nn"]
+    if packing := [name for name in PACKING if name in read]:
+        lines.append(f"from torch.nn.utils.rnn import {', '.join(packing)}")
     return [*lines, *([""] if named else []), *named]
 
 

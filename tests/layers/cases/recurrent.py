@@ -18,7 +18,11 @@ X = arrays(11, x=(N, T, IN))["x"]
 STATES = arrays(12, initial_h=(N, UNITS), initial_c=(N, UNITS))
 SHAPES = {"x": ("N", "T", IN), "initial_h": ("N", UNITS), "initial_c": ("N", UNITS), "mask": ("N", "T")}
 MASK = np.array([[1, 1, 1, 0, 0], [0, 0, 1, 1, 1], [1, 0, 1, 0, 1]], bool)
+HOLES = np.array([[0, 1, 0, 1, 0], [0, 0, 0, 0, 0], [0, 0, 0, 1, 1]], bool)
+"""A mask with holes, a sequence that is masked as a whole, and one with its padding in front."""
 LENGTHS = np.array([5, 2, 3], np.int32)
+NONE = np.array([3, 0, 5], np.int32)
+"""Lengths of which one is 0."""
 PLAIN: dict[str, Any] = {"reverse": False, "order": "time", "masked_output": "repeat", **UNDROPPED}
 STANDARD: dict[str, Any] = {"activation": Tanh(), "recurrent_activation": Sigmoid()}
 LSTM_STANDARD: dict[str, Any] = {
@@ -232,7 +236,67 @@ CASES = [
         "keras.layers.SimpleRNN",
         mask=MASK,
     ),
+    _case(
+        "masked with holes, and as a whole",
+        rnn(),
+        ONE1,
+        lambda: _keras_one_bias("SimpleRNN", ONE1, mask=HOLES),
+        "keras.layers.SimpleRNN",
+        mask=HOLES,
+    ),
+    _case(
+        "masked with holes backwards from a state, outputs in the order of processing",
+        rnn(activation=Relu(), reverse=True, order="processing"),
+        ONE1,
+        lambda: _keras_one_bias(
+            "SimpleRNN", ONE1, mask=HOLES, start=("initial_h",), go_backwards=True, activation="relu"
+        ),
+        "keras.layers.SimpleRNN",
+        ("initial_h",),
+        mask=HOLES,
+    ),
+    _case(
+        "stops at lengths of which one is 0",
+        rnn(masked_output="zero"),
+        ONE1,
+        lambda: _keras_one_bias("SimpleRNN", ONE1, mask=np.arange(T) < NONE[:, None], zero_output_for_mask=True),
+        "keras.layers.SimpleRNN",
+        lengths=NONE,
+    ),
     _case("as torch's", gru(), W3, lambda: _torch("GRU", W3), "torch.nn.GRU"),
+    _case(
+        "masked with holes from a state, outputs zero where masked",
+        gru(masked_output="zero"),
+        W3,
+        lambda: _keras_gru(W3, reset_after=True, start=("initial_h",), mask=HOLES, zero_output_for_mask=True),
+        "keras.layers.GRU",
+        ("initial_h",),
+        mask=HOLES,
+    ),
+    _case(
+        "masked with holes backwards",
+        gru(reverse=True, order="processing"),
+        W3,
+        lambda: _keras_gru(W3, reset_after=True, mask=HOLES, go_backwards=True),
+        "keras.layers.GRU",
+        mask=HOLES,
+    ),
+    _case(
+        "stops backwards at lengths of which one is 0, from a state",
+        gru(reverse=True, order="processing", masked_output="zero"),
+        W3,
+        lambda: _keras_gru(
+            W3,
+            reset_after=True,
+            start=("initial_h",),
+            mask=np.arange(T) < NONE[:, None],
+            go_backwards=True,
+            zero_output_for_mask=True,
+        ),
+        "keras.layers.GRU",
+        ("initial_h",),
+        lengths=NONE,
+    ),
     _case(
         "backwards from a state, outputs in time order",
         gru(reverse=True),
@@ -293,6 +357,15 @@ CASES = [
         "keras.layers.LSTM",
         BOTH,
         mask=MASK,
+    ),
+    _case(
+        "masked with holes from states, and as a whole",
+        lstm(),
+        ONE4,
+        lambda: _keras_one_bias("LSTM", ONE4, mask=HOLES, start=BOTH),
+        "keras.layers.LSTM",
+        BOTH,
+        mask=HOLES,
     ),
     _case(
         "masked and backwards, outputs zero where masked",

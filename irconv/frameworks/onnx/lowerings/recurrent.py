@@ -19,7 +19,7 @@ from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import HardSigmoid, Relu, Sigmoid, Tanh
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
-from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.comparisons import Cast, Where
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Flip
@@ -86,7 +86,7 @@ class _Lowered:
         self.nodes.append(Node(layer=name, scope=node.scope, inputs=inputs, outputs=made))
         for slot, result in node.outputs.items():
             if slot != "y":
-                self._add(node, Squeeze(axes=(0,)), made[slot], result)
+                self._state(node, slot, made[slot], result)
                 continue
             flat = self._add(node, Squeeze(axes=(1,)), made[slot], f"{result}.flat")
             turned = layer.reverse and layer.order == "processing"
@@ -94,10 +94,24 @@ class _Lowered:
             if turned:
                 self._add(node, Flip(axes=(1,)), batched, result)
 
+    def _state(self, node: Node, slot: str, made: str, result: str) -> None:
+        """A last state; onnxruntime gives zeros for a sequence of no steps, which keeps the one it starts with."""
+        start, lengths = node.inputs.get(f"initial_{slot}"), node.inputs.get("lengths")
+        if start is None or lengths is None:
+            self._add(node, Squeeze(axes=(0,)), made, result)
+            return
+        after = self._add(node, Squeeze(axes=(0,)), made, f"{result}.after")
+        some = self._add(node, Cast(dtype="bool"), lengths, f"{result}.some")
+        column = self._add(node, Unsqueeze(axes=(1,)), some, f"{result}.column")
+        self._put(node, Where(), result, condition=column, x0=after, x1=start)
+
     def _add(self, node: Node, layer: Layer, value: str, result: str) -> str:
+        return self._put(node, layer, result, x=value)
+
+    def _put(self, node: Node, layer: Layer, result: str, /, **inputs: str) -> str:
         name = f"{result}.{layer.type.lower()}"
         self.layers[name] = layer
-        self.nodes.append(Node(layer=name, scope=node.scope, inputs={"x": value}, outputs={"y": result}))
+        self.nodes.append(Node(layer=name, scope=node.scope, inputs=inputs, outputs={"y": result}))
         return result
 
     def _op(self, name: str, layer: RNN | GRU | LSTM) -> OnnxRecurrent:

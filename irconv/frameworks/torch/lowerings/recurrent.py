@@ -1,12 +1,13 @@
 """Recurrent layers as ``nn.LSTM``, ``nn.GRU`` and ``nn.RNN``, where PyTorch computes the same; the others become loops.
 
 PyTorch has two biases or none, no forget bias, and reads forwards: a layer that reads backwards gets its sequence
-turned, and its results turned back.
+turned, and its results turned back. Packed sequences end in zeros: lengths behind which outputs come again become a
+mask.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -17,8 +18,12 @@ from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.comparisons import Cast, Less
+from irconv.ir.layers.indexing import ReverseSequence
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
+from irconv.ir.layers.shape_ops import Range, Unsqueeze
 from irconv.ir.layers.slicing import Flip
+from irconv.ir.shapes import Dimension
 from irconv.ir.tensors import LazyTensor
 from irconv.passes import kept_by_update
 
@@ -31,7 +36,9 @@ def run(bundle: Bundle, table: Table) -> Bundle:
         return bundle
     bundle = kept_by_update.run(bundle)
     assert bundle.graph is not None, "it had one before"
-    lowered = _Lowered(bundle, table, infer_types(bundle), dict(bundle.layers), dict(bundle.tensors))
+    used = {value for node in bundle.graph.nodes for value in node.inputs.values()}
+    used |= {port.value for port in bundle.graph.outputs}
+    lowered = _Lowered(bundle, table, infer_types(bundle), used, dict(bundle.layers), dict(bundle.tensors))
     for node in bundle.graph.nodes:
         layer = bundle.layers[node.layer]
         if not isinstance(layer, RNN | GRU | LSTM) or not lowered.place(node, layer):
@@ -47,6 +54,7 @@ class _Lowered:
     bundle: Bundle
     table: Table
     types: Mapping[str, ValueType]
+    used: Set[str]
     layers: dict[str, Layer]
     tensors: dict[str, Tensor]
     nodes: list[Node] = field(default_factory=list)
@@ -55,7 +63,13 @@ class _Lowered:
         """Add the node, if PyTorch has the layer."""
         given = {slot: self.types[value] for slot, value in node.inputs.items()} | self.bundle.operand_types(layer)
         plain = {"reverse": False, "order": "time"} | ({"forget_bias": 0.0} if isinstance(layer, LSTM) else {})
+        if node.outputs.get("y") not in self.used:
+            plain["masked_output"] = "zero"
         changed = layer.model_copy(update=plain)
+        repeats = "lengths" in node.inputs and changed.masked_output == "repeat"
+        if repeats:
+            del given["lengths"]
+            given["mask"] = ValueType("bool", given["x"].shape[:2])
         forget = layer.forget_bias if isinstance(layer, LSTM) else 0.0
         wants = [role for role in _BIASES if forget or any(role in given for role in _BIASES)]
         if any(role in node.inputs for role in _BIASES):
@@ -68,24 +82,49 @@ class _Lowered:
         if wants and (forget or any(role not in layer.operands for role in wants)):
             changed = self._with_biases(node.layer, changed, rows, forget)
         self.layers[node.layer] = changed
+        node = self._with_mask(node, given["x"].shape[1]) if repeats else node
         self._turned(node, layer) if layer.reverse else self.nodes.append(node)
         return True
 
-    def _turned(self, node: Node, layer: RNN | GRU | LSTM) -> None:
-        """The node between the sequence turned and its results turned back."""
-        result = next(iter(node.outputs.values()))
-        x = self._flip(node, node.inputs["x"], f"{result}.backwards")
-        y = node.outputs.get("y")
-        back = y is not None and layer.order == "time"
-        outputs = {**node.outputs, "y": f"{y}.turned"} if back else node.outputs
-        self.nodes.append(node.model_copy(update={"inputs": {**node.inputs, "x": x}, "outputs": outputs}))
-        if back and y is not None:
-            self._flip(node, f"{y}.turned", y)
+    def _with_mask(self, node: Node, steps: Dimension) -> Node:
+        """The node with a mask for its lengths."""
+        lengths, name = node.inputs["lengths"], f"{node.layer}.mask"
+        numbers = self._made(node, f"{name}.steps", Range(start=0, limit=steps, step=1))
+        whole = self._made(node, f"{name}.lengths", Cast(dtype="int64"), x=lengths)
+        column = self._made(node, f"{name}.column", Unsqueeze(axes=(1,)), x=whole)
+        mask = self._made(node, name, Less(), x0=numbers, x1=column)
+        kept = {slot: value for slot, value in node.inputs.items() if slot != "lengths"}
+        return node.model_copy(update={"inputs": {**kept, "mask": mask}})
 
-    def _flip(self, node: Node, value: str, result: str) -> str:
-        name = f"{result}.flip"
-        self.layers[name] = Flip(axes=(1,))
-        self.nodes.append(Node(layer=name, scope=node.scope, inputs={"x": value}, outputs={"y": result}))
+    def _turned(self, node: Node, layer: RNN | GRU | LSTM) -> None:
+        """The node between the sequence turned and its results turned back; a sequence of a known length within it."""
+        inputs, outputs, lengths = dict(node.inputs), dict(node.outputs), node.inputs.get("lengths")
+        result = next(iter(outputs.values()))
+        inputs["x"] = self._flip(node, inputs["x"], f"{result}.backwards", lengths)
+        if "mask" in inputs:
+            inputs["mask"] = self._flip(node, inputs["mask"], f"{result}.mask backwards", None)
+        y = outputs.get("y")
+        back = y in self.used and (layer.order == "time" or lengths is not None)
+        if y is not None and back:
+            outputs["y"] = f"{y}.turned"
+        self.nodes.append(node.model_copy(update={"inputs": inputs, "outputs": outputs}))
+        if y is not None and back:
+            in_time = layer.order == "time"
+            made = self._flip(node, outputs["y"], y if in_time else f"{y}.in time", lengths)
+            if not in_time:
+                self._flip(node, made, y, None)
+
+    def _flip(self, node: Node, value: str, result: str, lengths: str | None) -> str:
+        """The value turned around, where there are lengths each sequence up to its own."""
+        if lengths is None:
+            return self._made(node, result, Flip(axes=(1,)), x=value)
+        return self._made(node, result, ReverseSequence(batch_axis=0, time_axis=1), x=value, lengths=lengths)
+
+    def _made(self, node: Node, result: str, layer: Layer, /, **inputs: str) -> str:
+        """A node in front of another, or behind it."""
+        name = f"{result}.{layer.type.lower()}"
+        self.layers[name] = layer
+        self.nodes.append(Node(layer=name, scope=node.scope, inputs=inputs, outputs={"y": result}))
         return result
 
     def _with_biases(self, name: str, layer: RNN | GRU | LSTM, rows: ValueType, forget: float) -> RNN | GRU | LSTM:

@@ -92,10 +92,17 @@ _MODULES: Mapping[str, Form] = {
     "SharedDropout": Call("SharedDropout", ("p", "axes"), {"alpha": False}, kept=True),
     "GaussianNoise": Call("GaussianNoise", ("deviation",), kept=True),
     **{
-        f"nn.{name}{where}": Recurrent(
-            f"nn.{name}", _UNITS, {**_RECURRENT, **more}, kept=True, states=2 if name == "LSTM" else 1, directions=count
+        f"nn.{name}{steps}{where}": Recurrent(
+            f"nn.{name}",
+            _UNITS,
+            {**_RECURRENT, **more},
+            kept=True,
+            states=2 if name == "LSTM" else 1,
+            directions=count,
+            over=over,
         )
         for name, more in (("LSTM", {"proj_size": 0}), ("GRU", {}), ("RNN", {"nonlinearity": "tanh"}))
+        for steps, over in (("", ""), (" over lengths", "run_packed"), (" over a mask", "run_masked"))
         for where, count in (("", 1), (" in both directions", 2))
     },
 }

@@ -92,6 +92,10 @@ class Call(Form):
         given = [f"{self.inner}({text})" for text in inputs] if self.inner else inputs
         return f"{self.function}({', '.join([*given, *self.arguments(config), *self.extra])})"
 
+    def called(self, module: str, inputs: Sequence[str], config: Config) -> str:
+        """The call of the submodule that the call makes."""
+        return f"{module}({', '.join(inputs)})"
+
     @property
     def results(self) -> int:
         """See `Form`."""
@@ -315,26 +319,41 @@ class Pieces(Form):
 @dataclass(frozen=True)
 class Recurrent(Call):
     """A module of ``nn``'s recurrent family: states have a first axis of layers and directions, of the size
-    `directions`, and come as one or as a pair."""
+    `directions`, and come as one or as a pair. `over` is the function that runs the module where its second input says
+    which steps count."""
 
     states: int = 1
     directions: int = 1
+    over: str = ""
 
     def _groups(self, states: Sequence[str]) -> list[Sequence[str]]:
         """Those that are one tensor together."""
         return [states[i : i + self.directions] for i in range(0, len(states), self.directions)]
 
+    def arguments(self, config: Config) -> list[str]:
+        """Those of the module, not of the function that runs it."""
+        return super().arguments({name: value for name, value in config.items() if name != "repeat"})
+
     def expression(self, inputs: Sequence[str], config: Config) -> str:
         """The call that makes the module."""
         return super().expression(inputs, config)
 
-    def on(self, inputs: Sequence[str]) -> list[str]:
-        """The inputs of the module as it takes them."""
+    def called(self, module: str, inputs: Sequence[str], config: Config) -> str:
+        """The call of the module, or of what runs it."""
+        count = 2 if self.over else 1
+        given = [*inputs[:count], *self._states(inputs[count:])]
+        if not self.over:
+            return super().called(module, given, config)
+        repeat = ["repeat=True"] if config.get("repeat") else []
+        return f"{self.over}({', '.join([module, *given, *repeat])})"
+
+    def _states(self, given: Sequence[str]) -> list[str]:
+        """The states as the module takes them."""
         if self.directions == 1:
-            given = [f"{state}.unsqueeze(0)" for state in inputs[1:]]
+            states = [f"{state}.unsqueeze(0)" for state in given]
         else:
-            given = [f"torch.stack([{', '.join(group)}])" for group in self._groups(inputs[1:])]
-        return [inputs[0], *given] if len(given) < 2 else [inputs[0], f"({', '.join(given)})"]
+            states = [f"torch.stack([{', '.join(group)}])" for group in self._groups(given)]
+        return states if len(states) < 2 else [f"({', '.join(states)})"]
 
     def statements(self, targets: Sequence[str], text: str) -> list[str]:
         """``y, (h, c) = ...``; the states lose their first axis."""

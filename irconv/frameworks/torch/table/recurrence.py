@@ -1,12 +1,13 @@
 """``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` and loops <-> IR layers.
 
-The modules are for one layer in one direction, with the activations they have; every other setting becomes a `Scan`.
-`lower` has turned sequences that are read backwards, and added the bias that PyTorch has together with the other.
+The modules are for one layer in one direction, with the activations they have, over whole sequences, or packed ones
+where there are lengths or a mask; every other setting becomes a `Scan`. `lower` has turned sequences that are read
+backwards, and added the bias that PyTorch has together with the other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,10 +24,14 @@ from irconv.python_source.literals import Code
 from irconv.rows import Attribute, Derived, Fixed, Input, Only, Output, Present, Weight
 
 
-def _plain(layer: Any, given: Mapping[str, ValueType]) -> bool:
-    """No masks, and both biases or none."""
-    biases = {"bias_input", "bias_recurrent"} & set(given)
-    return not {"mask", "lengths"} & set(given) and len(biases) != 1
+def _over(steps: str) -> Callable[[Layer, Mapping[str, ValueType]], bool]:
+    """Whether a layer is over all steps, or those that an input of this name tells of, with both biases or none."""
+
+    def holds(layer: Layer, given: Mapping[str, ValueType]) -> bool:
+        biases = {"bias_input", "bias_recurrent"} & set(given)
+        return {"mask", "lengths"} & set(given) == {steps} - {""} and len(biases) != 1
+
+    return holds
 
 
 def _lstm(layer: LSTM, given: Mapping[str, ValueType]) -> bool:
@@ -49,6 +54,32 @@ def _rnn(layer: RNN, given: Mapping[str, ValueType]) -> bool:
 _ROLES = ("kernel", "recurrent_kernel", "bias_input", "bias_recurrent")
 
 
+_STEPS = {"": "", "lengths": " over lengths", "mask": " over a mask"}
+"""The input that says which steps count -> what the native type is called behind the module's name."""
+
+
+def _modules(layer: type[Layer], gates: int, states: str, *rows: Row) -> list[Codec]:
+    """A module of PyTorch's over all steps, over the first ones and over those that a mask keeps."""
+    return [
+        Codec(
+            f"nn.{layer.__name__}{named}",
+            layer,
+            When(_over(steps)),
+            Input("x"),
+            *([Input(steps)] if steps else []),
+            *(Input(f"initial_{state}") for state in states),
+            *_module(gates),
+            *rows,
+            *([Only("masked_output", "zero")] if steps == "lengths" else []),
+            *([Written("repeat", lambda draft: draft.fields["masked_output"] == "repeat")] if steps == "mask" else []),
+            *([] if steps == "lengths" else [Taken(("masked_output",))]),
+            Output("y"),
+            *(Output(state) for state in states),
+        )
+        for steps, named in _STEPS.items()
+    ]
+
+
 def _module(gates: int) -> list[Row]:
     axis = "(gate unit)" if gates > 1 else "unit"
 
@@ -56,7 +87,6 @@ def _module(gates: int) -> list[Row]:
         return {"gate": gates} if gates > 1 else {}
 
     return [
-        When(_plain),
         Only("reverse", False),
         stored(*_ROLES),
         Derived("input_size", lambda draft: draft.types["kernel"].shape[1]),
@@ -70,7 +100,7 @@ def _module(gates: int) -> list[Row]:
         Fixed("batch_first", True),
         Fixed("dropout", 0.0),
         Fixed("bidirectional", False),
-        Taken(("order", "masked_output", "input_dropout", "recurrent_dropout")),
+        Taken(("order", "input_dropout", "recurrent_dropout")),
     ]
 
 
@@ -147,15 +177,12 @@ _EXTRAS = {"peephole_input", "peephole_forget", "peephole_output", "projection"}
 
 #: PyTorch's own modules.
 MODULES_OF_RECURRENCE: list[Codec] = [
-    Codec(
-        "nn.LSTM",
+    *_modules(
         LSTM,
+        4,
+        "hc",
         When(_lstm),
         Only("forget_bias", 0.0),
-        Input("x"),
-        Input("initial_h"),
-        Input("initial_c"),
-        *_module(4),
         Derived("proj_size", lambda draft: draft.types["projection"].shape[0] if "projection" in draft.types else 0),
         Weight("weight_hr_l0", "projection", "hidden unit"),
         Taken(
@@ -169,34 +196,23 @@ MODULES_OF_RECURRENCE: list[Codec] = [
                 "projection_clip",
             )
         ),
-        Output("y"),
-        Output("h"),
-        Output("c"),
     ),
-    Codec(
-        "nn.GRU",
+    *_modules(
         GRU,
+        3,
+        "h",
         When(_gru),
         Only("reset_after", True),
         Only("update_keeps", "old"),
-        Input("x"),
-        Input("initial_h"),
-        *_module(3),
         Taken(("activation", "recurrent_activation")),
-        Output("y"),
-        Output("h"),
     ),
-    Codec(
-        "nn.RNN",
+    *_modules(
         RNN,
+        1,
+        "h",
         When(_rnn),
-        Input("x"),
-        Input("initial_h"),
-        *_module(1),
         Written("nonlinearity", lambda draft: draft.fields["activation"].type.lower()),
         Taken(("activation",)),
-        Output("y"),
-        Output("h"),
     ),
 ]
 
