@@ -3,21 +3,20 @@ return; how they are composed is `irconv.pipeline`'s."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
-import numpy as np
-
+from irconv import keywords
 from irconv.boundary import bounded
 from irconv.containers.files import Progress
 from irconv.containers.watch import check_unchanged, keeping
 from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
 from irconv.ir.bundle import Bundle
-from irconv.keywords import refuse_unknown, taken
 from irconv.layout import Array
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
-from irconv.pipeline.choice import beyond_reader, existing, must_exist, reader_of, refuse
+from irconv.pipeline.choice import beyond_reader, existing, must_exist, path_of, reader_of, refuse
 from irconv.pipeline.reading import laid_out, read_file
 from irconv.pipeline.written import Written
 
@@ -29,7 +28,7 @@ if TYPE_CHECKING:  # comparisons take long to import, and conversions need none
     from irconv.codec import NativeModel, Table
     from irconv.comparison.compare import Comparison
     from irconv.frameworks.torch.live import Module
-    from irconv.keywords import Converting, Reading, Writing
+    from irconv.keywords import Adopting, Converting, Counting, Facts, Reading, Writing
     from irconv.verification.given import Inputs
     from irconv.verification.report import Report
 
@@ -56,10 +55,12 @@ __all__ = [
 ]
 
 Runtime = Literal["onnxruntime", "numpy"]
+Readable: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
+"""What `read` takes."""
 
 
 @bounded
-def read(path: str | Path | bytes | BinaryIO, options: ReadOptions | None = None, **facts: Unpack[Reading]) -> Bundle:
+def read(path: Readable, options: ReadOptions | None = None, **facts: Unpack[Reading]) -> Bundle:
     """The model in a file or folder as a bundle; tensors are read when they are needed.
 
     `facts` are the fields of `ReadOptions`, such as ``arch="model.json"``. Of bytes, and of a file that is open for
@@ -68,19 +69,17 @@ def read(path: str | Path | bytes | BinaryIO, options: ReadOptions | None = None
     Raises `UnknownFormat` where no reader, or more than one, recognises the content, `UnusedOption` for what the reader
     does not honour, `DamagedFile` for a file that changes while it is read, and what the reader raises.
     """
-    options, unknown = taken(options or ReadOptions(), facts)
-    refuse_unknown(unknown, ReadOptions)
-    if not isinstance(path, str | Path):
-        return _read_bytes(path, options)
+    options = keywords.reading(options, facts)
+    if not isinstance(path, str | os.PathLike):
+        from irconv.containers.passing import in_a_file, in_memory
+
+        with in_a_file(path) as file:  # gone when everything has been read
+            return in_memory(read(file, options))
     return read_file(Path(path), options)
 
 
-def _read_bytes(source: bytes | BinaryIO, options: ReadOptions) -> Bundle:
-    """The model in bytes or an open file, through a file of its own that is gone when everything has been read."""
-    from irconv.containers.passing import in_a_file, in_memory
-
-    with in_a_file(source) as path:
-        return in_memory(read(path, options))
+def _given(model: Readable | Bundle, options: ReadOptions) -> Bundle:
+    return model if isinstance(model, Bundle) else read(model, options)
 
 
 @bounded
@@ -156,14 +155,14 @@ def write(
     """
     from irconv.pipeline.writing import write_model
 
-    options, unknown = taken(options or WriteOptions(), wishes)
-    refuse_unknown(unknown, WriteOptions)
-    return write_model(bundle, Path(path), options, progress, (), None)
+    options, unknown = keywords.taken(options or WriteOptions(), wishes)
+    keywords.refuse_unknown(unknown, WriteOptions)
+    return write_model(bundle, path_of(path, "path"), options, progress, (), None)
 
 
 @bounded
 def convert(
-    source: str | Path,
+    source: Readable,
     destination: str | Path,
     read_options: ReadOptions | None = None,
     write_options: WriteOptions | None = None,
@@ -179,10 +178,16 @@ def convert(
     """
     from irconv.pipeline.converting import convert_file
 
-    reading, others = taken(read_options or ReadOptions(), options)
-    writing, unknown = taken(write_options or WriteOptions(), others)
-    refuse_unknown(unknown, ReadOptions, WriteOptions)
-    return convert_file(Path(source), Path(destination), reading, writing, progress, verify)
+    reading, others = keywords.taken(read_options or ReadOptions(), options)
+    writing, unknown = keywords.taken(write_options or WriteOptions(), others)
+    keywords.refuse_unknown(unknown, ReadOptions, WriteOptions)
+    destination = path_of(destination, "destination")
+    if isinstance(source, str | os.PathLike):
+        return convert_file(Path(source), destination, reading, writing, progress, verify)
+    from irconv.containers.passing import in_a_file
+
+    with in_a_file(source) as path:
+        return convert_file(path, destination, reading, writing, progress, verify)
 
 
 @bounded
@@ -193,15 +198,16 @@ def verify(
     seeds: int = 3,
     tolerance: float | None = None,
     layers: bool = False,
-    read_a: ReadOptions | None = None,
-    read_b: ReadOptions | None = None,
+    read_a: ReadOptions | Reading | None = None,
+    read_b: ReadOptions | Reading | None = None,
 ) -> Report:
     """Run two models, each in its own framework where that is installed, on the same inputs; compare the predictions.
 
     `inputs` are given by name or in order, in the axes of either side; else they are random, one set for each seed, and
     respect the model. `tolerance` is relative to the largest value of an output; without it the element type decides.
     With `layers` what both make on the way is compared, too, and the first layer at which they part is named.
-    `read_a` and `read_b` are facts of reading them. What Python files of PyTorch and Theano hold is run.
+    `read_a` and `read_b` are facts of reading them, as `ReadOptions` or a dict of their fields. What Python files of
+    PyTorch and Theano hold is run.
 
     Raises `MissingFact` where a side cannot be run, with all that was tried, and `UnknownFormat`.
     """
@@ -209,7 +215,7 @@ def verify(
     from irconv.verification.check import Request, check
     from irconv.verification.process import Processes
 
-    sides = [side(Path(a), read_a or ReadOptions()), side(Path(b), read_b or ReadOptions())]
+    sides = [side(path_of(a, "a"), keywords.facts_of(read_a)), side(path_of(b, "b"), keywords.facts_of(read_b))]
     with Processes() as processes:
         return check(sides[0], sides[1], Request(inputs, seeds, tolerance, layers), processes)
 
@@ -228,13 +234,14 @@ def check(path: str | Path, runtime: Runtime | None = None, probe: bool = True) 
 
 @bounded
 def run(
-    model: str | Path | Bundle,
+    model: Readable | Bundle,
     inputs: Mapping[str, Array] | Sequence[Array] | Array,
     runtime: Runtime | None = None,
     io: Literal["native", "source"] = "source",
     options: ReadOptions | None = None,
+    **facts: Unpack[Facts],
 ) -> dict[str, Array]:
-    """Predict without the model's framework; outputs come back by port name.
+    """Predict without the model's framework; outputs come back by port name. `facts` are the fields of `ReadOptions`.
 
     Inputs are given by port name, in order, or as the one array that a model with one input takes. With `io` "source"
     inputs and outputs have the axes that the source framework used (such as NHWC), with "native" the bundle's (NCHW).
@@ -244,7 +251,7 @@ def run(
     from irconv.execute import execute
     from irconv.pipeline.judging import in_order
 
-    bundle = model if isinstance(model, Bundle) else read(model, options)
+    bundle = _given(model, keywords.reading(options, facts))
     if bundle.graph is None:
         remedy = bundle.graph_remedy("Read the model's own file.")
         raise MissingFact("model", "holds weights without a graph, which cannot be run", remedy)
@@ -253,8 +260,7 @@ def run(
 
         bundle = boundary.to_source_axes(bundle)
     assert bundle.graph is not None
-    listed = [inputs] if isinstance(inputs, np.ndarray) else inputs
-    named = listed if isinstance(listed, Mapping) else in_order(bundle.graph.inputs, listed)
+    named = inputs if isinstance(inputs, Mapping) else in_order(bundle.graph.inputs, inputs)
     results = execute(bundle, named, runtime)
     check_unchanged(bundle.opened)
     return results
@@ -262,28 +268,33 @@ def run(
 
 @bounded
 def diff(
-    a: str | Path | Bundle,
-    b: str | Path | Bundle,
+    a: Readable | Bundle,
+    b: Readable | Bundle,
     options: DiffOptions | None = None,
-    read_a: ReadOptions | None = None,
-    read_b: ReadOptions | None = None,
+    read_a: ReadOptions | Reading | None = None,
+    read_b: ReadOptions | Reading | None = None,
     progress: Progress | None = None,
+    **counting: Unpack[Counting],
 ) -> Comparison:
     """Compare two models, of one framework or of two, in the IR's layouts: every tensor and every layer has a status.
+
+    `counting` are the fields of `DiffOptions`, such as ``atol=1e-6``; `read_a` and `read_b` are facts of reading each
+    side, as `ReadOptions` or a dict of their fields.
 
     Raises what `read` raises, for both files at once, and `MissingFact` for options that say nothing.
     """
     from irconv.comparison.compare import compare
 
-    options = options or DiffOptions()
+    options, unknown = keywords.taken(options or DiffOptions(), counting)
+    keywords.refuse_unknown(unknown, DiffOptions)
     problems, sides = Problems(), []
     for model, said in ((a, read_a), (b, read_b)):
         with problems.collect():
-            sides.append(model if isinstance(model, Bundle) else read(model, said))
+            sides.append(_given(model, keywords.facts_of(said)))
     problems.raise_any()
     names = ("a", "b")
-    if not isinstance(a, Bundle) and not isinstance(b, Bundle):
-        names = str(a), str(b)
+    if isinstance(a, str | os.PathLike) and isinstance(b, str | os.PathLike):
+        names = os.fspath(a), os.fspath(b)
     return compare(sides[0], sides[1], names, options, progress)
 
 
@@ -295,21 +306,19 @@ def adopt(
     options: AdoptOptions | None = None,
     read_options: ReadOptions | None = None,
     write_options: WriteOptions | None = None,
+    **wishes: Unpack[Adopting],
 ) -> Adoption:
     """Put the weights of one network into the places of another: the user's own, whatever its names.
 
     `target` is a file that irconv reads, whose names, shapes and layouts are wanted; a live PyTorch module, which gets
-    the weights unless `output` is given; or ``file.py:Class``, for which the file is run. Raises `Refused` and
-    `MissingFact` with every reason where anything is in doubt, and what `read` and `write` raise.
+    the weights unless `output` is given; or ``file.py:Class``, for which the file is run. `wishes` are the fields of
+    `AdoptOptions`, `ReadOptions` and `WriteOptions`, such as ``partial=True``. Raises `Refused` and `MissingFact` with
+    every reason where anything is in doubt, and what `read` and `write` raise.
     """
     from irconv.adoption import run
 
-    options, reading, writing = (
-        options or AdoptOptions(),
-        read_options or ReadOptions(),
-        write_options or WriteOptions(),
-    )
-    return run.adopt(source, target, output, options, reading, writing, read, write)
+    said = keywords.adopting(options, read_options, write_options, wishes)
+    return run.adopt(source, target, output, *said, read, write)
 
 
 def plan(

@@ -34,11 +34,19 @@ def bounded(function: Callable[_P, _R]) -> Callable[_P, _R]:
             as_value(error)
             raise
         except Exception as error:
+            if isinstance(error, TypeError) and _never_began(error):
+                raise  # Python's own word for a call with other arguments
             found = within(error)
             as_value(found)
             raise found from error
 
     return inner
+
+
+def _never_began(error: TypeError) -> bool:
+    """Whether no line of the function that was called has run."""
+    trace = error.__traceback__
+    return trace is not None and trace.tb_next is None
 
 
 _CALLS = 4000

@@ -1,5 +1,5 @@
-"""The fields of options as keyword arguments of `irconv.read`, `irconv.write` and `irconv.convert`, for people and type
-checkers; what takes several values takes one, too."""
+"""The fields of options as keyword arguments of the functions that take options, for people and type checkers; what
+takes several values takes one, too."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from pathlib import Path
 from typing import Any, Literal, TypedDict, TypeVar
 
 from irconv.errors import Problem, UnusedOption
-from irconv.options import Backend, ReadOptions, WriteOptions
+from irconv.options import AdoptOptions, Backend, DiffOptions, ReadOptions, WriteOptions
 
 _Path = str | Path
 _Names = str | Sequence[str]
-_Options = TypeVar("_Options", ReadOptions, WriteOptions)
+_Kind = type[ReadOptions] | type[WriteOptions] | type[DiffOptions] | type[AdoptOptions]
+_Options = TypeVar("_Options", ReadOptions, WriteOptions, DiffOptions, AdoptOptions)
 
 
-class Reading(TypedDict, total=False):
-    """The fields of `ReadOptions`."""
+class Facts(TypedDict, total=False):
+    """The fields of `ReadOptions`, but for `inputs`, which are arrays to functions that run a model."""
 
     source_format: str | None
     backend: Backend | None
@@ -36,13 +37,18 @@ class Reading(TypedDict, total=False):
     input_shape: _Names
     module_map: _Names
     module: str | None
-    inputs: _Names
     outputs: _Names
     signature: str | None
     tags: _Names
     fix: _Names
     recompose: bool
     digests: bool
+
+
+class Reading(Facts, total=False):
+    """The fields of `ReadOptions`."""
+
+    inputs: _Names
 
 
 class Writing(TypedDict, total=False):
@@ -68,6 +74,24 @@ class Converting(Reading, Writing, total=False):
     """The fields of both."""
 
 
+class Counting(TypedDict, total=False):
+    """The fields of `DiffOptions`."""
+
+    rtol: float
+    atol: float
+    ignore: _Names
+
+
+class Adopting(Converting, total=False):
+    """The fields of `AdoptOptions`, and of what reads and writes."""
+
+    flatten: _Names
+    partial: bool
+    map: _Path | None
+    rename: _Names
+    verify: bool
+
+
 def taken(options: _Options, given: Mapping[str, Any]) -> tuple[_Options, dict[str, Any]]:
     """The options with the keywords that are fields of them, and the other keywords."""
     names = {field.name for field in fields(options)}
@@ -75,7 +99,30 @@ def taken(options: _Options, given: Mapping[str, Any]) -> tuple[_Options, dict[s
     return replace(options, **mine), {name: value for name, value in given.items() if name not in names}
 
 
-def refuse_unknown(given: Mapping[str, Any], *kinds: type[ReadOptions] | type[WriteOptions]) -> None:
+def facts_of(said: ReadOptions | Reading | None) -> ReadOptions:
+    """The facts of reading one of two sides: options, or their fields as a dict. Raises `UnusedOption`."""
+    return said if isinstance(said, ReadOptions) else reading(None, said or {})
+
+
+def reading(options: ReadOptions | None, given: Mapping[str, Any]) -> ReadOptions:
+    """The facts of reading, given as an object or as keywords, or both. Raises `UnusedOption` for other keywords."""
+    found, unknown = taken(options or ReadOptions(), given)
+    refuse_unknown(unknown, ReadOptions)
+    return found
+
+
+def adopting(
+    options: AdoptOptions | None, read: ReadOptions | None, write: WriteOptions | None, given: Mapping[str, Any]
+) -> tuple[AdoptOptions, ReadOptions, WriteOptions]:
+    """What an adoption is told. Raises `UnusedOption` for keywords that are fields of none of the three."""
+    own, others = taken(options or AdoptOptions(), given)
+    facts, others = taken(read or ReadOptions(), others)
+    wishes, unknown = taken(write or WriteOptions(), others)
+    refuse_unknown(unknown, AdoptOptions, ReadOptions, WriteOptions)
+    return own, facts, wishes
+
+
+def refuse_unknown(given: Mapping[str, Any], *kinds: _Kind) -> None:
     """Raise `UnusedOption` naming every keyword that nothing takes, with those that are alike."""
     known = [field.name for kind in kinds for field in fields(kind)]
     problems = []

@@ -102,6 +102,9 @@ class DiffOptions:
     ignore: tuple[str, ...] = ()
     """Statuses that do not count, such as ``renamed`` (``--ignore``)."""
 
+    def __post_init__(self) -> None:
+        _tidy(self, set())
+
 
 @dataclass(frozen=True)
 class AdoptOptions:
@@ -117,6 +120,9 @@ class AdoptOptions:
     """``REGEX=NAME``: what the source's names are called in the target (``--rename``)."""
     verify: bool = False
     """Run source and target on the same random inputs afterwards (``--verify``)."""
+
+    def __post_init__(self) -> None:
+        _tidy(self, {"map"})
 
 
 @dataclass(frozen=True)
@@ -157,7 +163,7 @@ class WriteOptions:
         _tidy(self, set())
 
 
-def _tidy(options: ReadOptions | WriteOptions, paths: Collection[str]) -> None:
+def _tidy(options: ReadOptions | WriteOptions | DiffOptions | AdoptOptions, paths: Collection[str]) -> None:
     """Make one value a tuple of one where several are taken, and text a path, as people write them."""
     for field in fields(options):
         value = getattr(options, field.name)

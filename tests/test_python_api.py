@@ -14,7 +14,7 @@ import pytest
 
 import irconv
 from irconv.errors import Fault, MissingFact, OutputExists, Refused, UnknownFormat, UnusedOption
-from irconv.keywords import Converting, Reading, Writing
+from irconv.keywords import Adopting, Converting, Counting, Facts, Reading, Writing
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions, flag
 from irconv.wording import ARGUMENTS, in_python
 from tests.helpers import ROOT, lenet, rejection
@@ -38,6 +38,22 @@ def test_a_tensor_is_an_array_where_numpy_asks_for_one() -> None:
     assert float(np.max(tensor)) == float(array.max())
     with pytest.raises(ValueError, match="has no array to share"):
         np.asarray(tensor, copy=False)
+
+
+def test_a_tensor_has_a_shape_a_type_and_elements() -> None:
+    tensor = irconv.read(FOLDER / "model.h5").tensors["dense.kernel"]
+    assert (tensor.shape, tensor.dtype) == ((120, 400), "float32")
+    assert np.array_equal(tensor[:, 3], tensor.numpy()[:, 3])
+    assert len(list(tensor)) == 120
+
+
+def test_layers_and_tensors_have_places_and_slices() -> None:
+    bundle = irconv.read(FOLDER / "model.h5")
+    assert [layer.type for layer in bundle.layers[-3:]] == ["Tanh", "Linear", "Softmax"]
+    assert bundle.tensors[np.int64(1)] is bundle.tensors[1]
+    assert bundle.layers["dense"] is next(layer for name, layer in bundle.layers.items() if name == "dense")
+    with pytest.raises(IndexError, match="expected a place from 0 to 12, got 13"):
+        bundle.layers[13]
 
 
 def test_a_model_with_one_input_runs_on_one_array() -> None:
@@ -66,6 +82,57 @@ def test_suffixes_may_be_in_capitals(tmp_path: Path) -> None:
 def test_the_command_is_a_module_too() -> None:
     done = subprocess.run([sys.executable, "-m", "irconv", "--version"], capture_output=True, text=True, check=True)
     assert irconv.__version__ in done.stdout
+
+
+def test_what_is_asked_of_a_run_may_be_said_in_keywords() -> None:
+    x = np.load(FOLDER / "x_0.npy")
+    assert irconv.run(FOLDER / "model.h5", x, runtime="numpy", until="dense_1")["dense_1"].shape == (len(x), 84)
+    said = rejection(lambda: irconv.run(FOLDER / "model.h5", x, untl="dense_1"), UnusedOption)  # type: ignore[call-arg]
+    assert said == "untl=: there is no such argument. Try until=."
+
+
+def test_one_input_may_be_lists_or_whatever_numpy_takes_for_an_array() -> None:
+    x, model = np.load(FOLDER / "x_0.npy"), irconv.read(FOLDER / "model.h5")
+
+    class Array:
+        def __array__(self, dtype: object = None, copy: object = None) -> object:
+            return x
+
+    wanted = irconv.run(model, x, runtime="numpy")["dense_2"]
+    for given in (x.tolist(), [x], (x,), Array()):
+        assert np.array_equal(irconv.run(model, given, runtime="numpy")["dense_2"], wanted)
+
+
+def test_what_is_asked_of_a_diff_may_be_said_in_keywords_and_of_each_side_in_a_dict() -> None:
+    path = FOLDER / "model.h5"
+    assert irconv.diff(path, path, atol=1e-6, ignore="renamed").ignored == {"renamed"}
+    found = irconv.diff(path, path.read_bytes(), read_a={"until": "dense_1"})
+    assert [layer.a or layer.b for layer in found.report.layers if layer.differs] == ["dense_2", "dense_2.activation"]
+    said = rejection(lambda: irconv.diff(path, path, atoll=1), UnusedOption)  # type: ignore[call-arg]
+    assert said == "atoll=: there is no such argument. Try atol= or rtol=."
+    said = rejection(lambda: irconv.diff(path, path, read_a={"untl": "x"}), UnusedOption)  # type: ignore[typeddict-unknown-key]
+    assert said == "untl=: there is no such argument. Try until=."
+
+
+def test_what_is_asked_of_an_adoption_may_be_said_in_keywords(tmp_path: Path) -> None:
+    irconv.convert(FOLDER / "model.h5", tmp_path / "theirs.safetensors")
+    paths = FOLDER / "model.h5", tmp_path / "theirs.safetensors", tmp_path / "mine.safetensors"
+    assert irconv.adopt(*paths, partial=True).placed == irconv.adopt(*paths, force=True).placed
+    said = rejection(lambda: irconv.adopt(*paths, forse=True), UnusedOption)  # type: ignore[call-arg]
+    assert said == "forse=: there is no such argument. Try force= or opset=."
+
+
+def test_a_model_that_is_no_file_is_told_what_to_do_where_only_a_file_can_run() -> None:
+    bundle = irconv.read(FOLDER / "model.h5")
+    said = rejection(lambda: irconv.verify(bundle, FOLDER / "model.h5"), MissingFact)  # type: ignore[arg-type]
+    assert said == "a: expected a path, got an object of Bundle. Write it to a file first, which irconv.write does."
+    said = rejection(lambda: irconv.write(bundle, io.BytesIO()), MissingFact)  # type: ignore[arg-type]
+    assert said == "path: expected a path, got an object of BytesIO."
+
+
+def test_a_call_with_other_arguments_is_pythons_own_error() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'prob'"):
+        irconv.check("m.irconv", prob=False)  # type: ignore[call-arg]
 
 
 # what is read --------------------------------------------------------------------------------------------------------
@@ -172,7 +239,11 @@ def test_options_are_keywords_and_one_value_stands_for_several(tmp_path: Path) -
 
 
 def test_keywords_are_the_fields_of_options() -> None:
-    assert [*Reading.__annotations__] == [field.name for field in fields(ReadOptions)]
+    assert {*Reading.__annotations__} == {field.name for field in fields(ReadOptions)}
+    assert {*Facts.__annotations__} == {*Reading.__annotations__} - {"inputs"}
+    assert [*Counting.__annotations__] == [field.name for field in fields(DiffOptions)]
+    own = {field.name for field in fields(AdoptOptions)}
+    assert {*Adopting.__annotations__} == {*Converting.__annotations__} | own
     assert {*Writing.__annotations__} == {field.name for field in fields(WriteOptions)}
     assert {*Converting.__annotations__} == {*Reading.__annotations__, *Writing.__annotations__}
 

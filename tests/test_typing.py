@@ -31,6 +31,11 @@ def converted(source: Path, opened: BinaryIO) -> list[str]:
         print(name.upper(), layer.type.upper())
     print(np.asarray(bundle.tensors["dense.kernel"]).shape, first)
     assert irconv.diff(source, "b.h5", irconv.DiffOptions(atol=1e-6)).same
+    assert irconv.diff(source, bundle, atol=1e-6, read_a={"until": "dense"}).same
+    irconv.run(opened, predicted, until="dense", io="native")
+    irconv.verify(source, "b.h5", read_b={"input_shape": "1,28,28,1"})
+    irconv.adopt(source, "net.py:Net", "net.pt", partial=True, force=True, flatten="fc=7x7x16")
+    print(bundle.layers[0].type.upper(), bundle.layers[1:][0].type.upper(), bundle.tensors[:2][0].shape[0] + 1)
     try:
         irconv.check("m.irconv")
     except irconv.IrconvError as error:
@@ -43,6 +48,8 @@ WRONG = {
     'irconv.write(irconv.read("m.h5"), "m.onnx", force="yes")': "force",
     'irconv.convert("a.h5", "b.onnx", io="sideways")': "io",
     'irconv.run("m.h5", {"x": 1}, runtime="torch")': "runtime",
+    'irconv.diff("a.h5", "b.h5", atol="much")': "atol",
+    'irconv.adopt("a.h5", "b.pt", "c.pt", forse=True)': 'Unexpected keyword argument "forse"',
     "irconv.read(3)": 'Argument 1 to "read"',
     'irconv.from_nowhere("m")': 'has no attribute "from_nowhere"',
 }

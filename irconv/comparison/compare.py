@@ -142,9 +142,11 @@ def _layers(left: Side, right: Side, found: Paired, folds: Folds) -> list[LayerD
         return layer_diffs(matched(*graphs, found), found, folds.layers)
     diffs = []
     for pair in found.pairs:
-        status: tuple[Status, ...] = ("renamed",) if pair.renamed else ("uncompared",)
+        called = pair.a.called or pair.b.called
+        renamed = found.retitled(pair.a, pair.b) if called else pair.renamed
+        status: tuple[Status, ...] = ("renamed",) if renamed else ("uncompared",)
         types = (pair.a.type, pair.b.type)
-        diffs.append(LayerDiff(status, pair.a.name, pair.b.name, types, pair.how))
+        diffs.append(LayerDiff(status, pair.a.title, pair.b.title, types, pair.how))
     inner = bodies(left) | bodies(right)
     for units, which, other in ((found.only_a, "a", right), (found.only_b, "b", left)):
         for unit in units:

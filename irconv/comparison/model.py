@@ -92,6 +92,13 @@ class TensorDiff:
         return one.name
 
     @property
+    def renaming(self) -> tuple[str, str] | None:
+        """The names on both sides where it is renamed, those in the files where they say more."""
+        if self.a is None or self.b is None or "renamed" not in self.status:
+            return None
+        return (self.a.name, self.b.name) if self.a.name != self.b.name else (self.a.native, self.b.native)
+
+    @property
     def differs(self) -> bool:
         """Whether it counts as a difference."""
         return not set(self.status) <= UNCHANGED

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 _WORD = re.compile(r"[a-z0-9]+")
+_IN_LIST = re.compile(r"(^|/)([^/]+)/(?=\2\.)")
 _STEP = re.compile(r"[./:]+")
 
 
@@ -14,8 +15,10 @@ def spelt_alike(name: str) -> str:
 
     >>> spelt_alike("block1/conv_1"), spelt_alike("/block1.conv_1")
     ('block1.conv.1', 'block1.conv.1')
+    >>> spelt_alike("/layer1/layer1.0/conv2/Conv")  # as PyTorch's exporter writes modules in lists
+    'layer1.0.conv2.conv'
     """
-    return ".".join(_WORD.findall(name.lower())) or name
+    return ".".join(_WORD.findall(_IN_LIST.sub(r"\1", name.lower()))) or name
 
 
 def same_words(name: str) -> str:

@@ -42,9 +42,20 @@ class Paired:
 
     def differ(self, a: Unit, b: Unit) -> bool:
         """Whether two units' names differ by more than what their frameworks make of one."""
-        if any({*map(spell, a.names)} & {*map(spell, b.names)} for spell in self.spellings):
+        called = bool(a.called or b.called)
+        return self._apart(a.stems, b.stems) if called else self._apart(a.names, b.names)
+
+    def retitled(self, a: Unit, b: Unit) -> bool:
+        """Whether somebody has called one of two layers otherwise, whatever its tensors are called. Of layers without
+        any, the results say that they had one name."""
+        if not (a.called or b.called) or not self._apart((a.title,), (b.title,)):
             return False
-        return same_words not in self.spellings or not nested(a.name, b.name)
+        return bool(a.operands and b.operands) or not self._apart(a.names, b.names)
+
+    def _apart(self, a: tuple[str, ...], b: tuple[str, ...]) -> bool:
+        if any({*map(spell, a)} & {*map(spell, b)} for spell in self.spellings):
+            return False
+        return same_words not in self.spellings or not nested(a[0], b[0])
 
 
 def paired(a: Side, b: Side, digests: Digests) -> Paired:
@@ -145,6 +156,8 @@ def _names_hold(left: Sequence[Unit], right: Sequence[Unit], found: Sequence[_Fo
 
 def _comparable(a: Unit, b: Unit) -> bool:
     """Whether two units of one name may be one: both have weights or neither, or they are of one type."""
+    if a.type is not None and b.type is not None and (a.type == "Constant") != (b.type == "Constant"):
+        return False
     return bool(a.operands) == bool(b.operands) or (a.type is not None and a.type == b.type)
 
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from irconv.comparison.holders import Holders, holders
+from irconv.comparison.names import nested, spelt_alike
 from irconv.frameworks.conventions import Stored, conventions
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Node
-from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.layers.base import Layer, Origin, StoredOperand
 from irconv.ir.layers.control import Scan
 from irconv.ir.manifest import Group
 from irconv.ir.tensors import LazyTensor
@@ -58,6 +59,18 @@ class Unit:
     place: int
     """Its place in the order of execution, or of the file."""
     scope: str = ""
+    called: str = ""
+    """Its name, where its file gives layers, their results and their tensors names that go together, but not here."""
+
+    @property
+    def title(self) -> str:
+        """Its name for people."""
+        return self.called or self.name
+
+    @property
+    def stems(self) -> tuple[str, ...]:
+        """What its tensors are called after."""
+        return self.names[-1:] if self.called else self.names
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -144,7 +157,35 @@ def _layers(bundle: Bundle, storage: str, held: Holders) -> list[Unit]:
         }
         if name not in held.glue:
             units.append(Unit(name, layer.type, layer, operands, place, scope))
-    return units
+    return _called(units)
+
+
+_FEW = 0.2
+"""The part of a file's layers up to which those whose names do not go together were renamed; one may always be."""
+
+
+def _called(units: list[Unit]) -> list[Unit]:
+    """The units, with the name of a node that was renamed, or whose result or tensors were. A layer of ONNX is called
+    after its result, as the names of nodes are optional and often mere counters; where the names of a file go
+    together, one that does not is told."""
+    own = {unit.name: unit.layer.origin for unit in units if unit.layer is not None and unit.layer.origin is not None}
+    said = {name: origin.name for name, origin in own.items() if origin.framework == "onnx" and not _counter(origin)}
+    odd: set[str] = set()
+    for place in (0, -1):  # results, then tensors
+        there = [unit for unit in units if unit.name in said and (place == 0 or unit.operands)]
+        apart = {unit.name for unit in there if not _together(unit.names[place], said[unit.name])}
+        odd |= apart if len(there) > 2 and len(apart) <= max(1, _FEW * len(there)) else set()
+    return [replace(unit, called=said[unit.name]) if unit.name in odd else unit for unit in units]
+
+
+def _together(a: str, b: str) -> bool:
+    return spelt_alike(a) == spelt_alike(b) or nested(a, b)
+
+
+def _counter(origin: Origin) -> bool:
+    """Whether a node has no name, or that of its type with a number."""
+    pattern = rf"(?:node_?|n_?)?(?:{re.escape(origin.type)})?[_:]?[0-9]*"
+    return re.fullmatch(pattern, origin.name, re.IGNORECASE) is not None
 
 
 def _groups(bundle: Bundle, storage: str) -> list[Unit]:

@@ -138,14 +138,14 @@ def layer_diffs(found: Matched, paired: Paired, folded: Mapping[str, str]) -> li
         if name in units_a and other in units_b:
             a, b = units_a[name], units_b[other]
             pair = UnitPair(a, b, found.hows[name], renamed[name] if name in renamed else differ(a, b))
-            diffs.append(_pair(found, pair, uses_a.get(name, [])))
+            diffs.append(_pair(found, pair, uses_a.get(name, []), _renamed(found, pair, paired)))
     inner = bodies(found.a.side) | bodies(found.b.side)
     diffs += [alone(u, "a", folded, inner) for u in units_a.values() if u.name not in found.layers]
     diffs += [alone(u, "b", folded, inner) for u in units_b.values() if u.name not in found.used]
     return diffs
 
 
-def _pair(found: Matched, pair: UnitPair, uses: Sequence[Node]) -> LayerDiff:
+def _pair(found: Matched, pair: UnitPair, uses: Sequence[Node], renamed: bool) -> LayerDiff:
     a, b = pair.a.layer, pair.b.layer
     assert a is not None, "the first side has a graph"
     assert b is not None, "the second side has a graph"
@@ -158,7 +158,7 @@ def _pair(found: Matched, pair: UnitPair, uses: Sequence[Node]) -> LayerDiff:
         if not (found.a.kind(node_a) == found.b.kind(node_b) == "Reshape" and _same_result(found, node_a, node_b)):
             settings = differing(a, b, (_shapes(found.a, node_a), _shapes(found.b, node_b)))
     inputs = tuple(dict.fromkeys(text for node in uses for text in _rewired(found, node)))
-    status: tuple[Status, ...] = ("renamed",) if pair.renamed and _named(found, pair) else ()
+    status: tuple[Status, ...] = ("renamed",) if renamed else ()
     if settings or inputs:
         status = (*status, "changed")
     missing = [n for n in uses if found.a.number(n) not in found.nodes]
@@ -166,8 +166,15 @@ def _pair(found: Matched, pair: UnitPair, uses: Sequence[Node]) -> LayerDiff:
         notes.append(f"used {len(uses)} times, of which {len(missing)} only on the first side")
         status = (*status, "changed") if "changed" not in status else status
     return LayerDiff(
-        status or ("equal",), pair.a.name, pair.b.name, (a.type, b.type), pair.how, settings, inputs, tuple(notes)
+        status or ("equal",), pair.a.title, pair.b.title, (a.type, b.type), pair.how, settings, inputs, tuple(notes)
     )
+
+
+def _renamed(found: Matched, pair: UnitPair, paired: Paired) -> bool:
+    """Whether a layer has another name on the second side, its own or that of its weights."""
+    if pair.a.called or pair.b.called:
+        return paired.retitled(pair.a, pair.b)
+    return pair.renamed and _named(found, pair)
 
 
 def _named(found: Matched, pair: UnitPair) -> bool:

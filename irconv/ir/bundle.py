@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from math import prod
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import DTypeLike
 
@@ -25,10 +25,13 @@ from irconv.ir.manifest import (
     SourceRecord,
     TensorRecord,
 )
-from irconv.ir.named import Named
+from irconv.ir.named import Named, nothing_named
 from irconv.ir.stamps import Stamp
 from irconv.ir.tensors import LazyTensor, cut, stacked
 from irconv.layout import Array, customary, relayout
+
+if TYPE_CHECKING:
+    from irconv.ir.named import Places
 
 STATE = "optimizer/"
 """What the keys of an optimizer's state begin with."""
@@ -48,6 +51,27 @@ class Tensor:
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> Array:
         """The elements, in canonical axes."""
         return self.data.__array__(dtype, copy)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Elements, as of the array that it is; all of it is read."""
+        return self.numpy()[key]
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.numpy())
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of its canonical axes."""
+        return self.data.shape
+
+    @property
+    def dtype(self) -> str:
+        """The name of its element type."""
+        return self.data.dtype
+
+    def numpy(self) -> Array:
+        """The elements, in canonical axes."""
+        return self.data.numpy()
 
     def relayout(self, step: LayoutStep, axes: str = "") -> Tensor:
         """The tensor after one more step, which is recorded; its axes are then the step's target, or `axes`.
@@ -116,10 +140,10 @@ class Bundle:
     """
 
     source: SourceRecord
-    layers: Mapping[str, Layer] = field(default_factory=Named)
+    layers: Places[Layer] = nothing_named()  # noqa: RUF009 - it is a `field`
     """By name, and by place; see `Named`."""
     graph: Graph | None = None
-    tensors: Mapping[str, Tensor] = field(default_factory=Named)
+    tensors: Places[Tensor] = nothing_named()  # noqa: RUF009 - it is a `field`
     """By name, and by place."""
     groups: tuple[Group, ...] = ()
     omitted: tuple[Omitted, ...] = ()

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from irconv.containers import first_bytes
-from irconv.errors import NoSuchFile, Problem, UnknownFormat, UnusedOption
+from irconv.errors import MissingFact, NoSuchFile, Problem, UnknownFormat, UnusedOption
 from irconv.frameworks import OF_EVERY_READER, OF_EVERY_WRITER, Reader, Writer, readers, writers
+from irconv.ir.bundle import Bundle
 from irconv.log import told
 from irconv.options import ReadOptions, WriteOptions, flag, given, unused
+
+
+def path_of(given: object, name: str) -> Path:
+    """An argument that is a path. Raises `MissingFact` for anything else."""
+    if isinstance(given, str | os.PathLike):
+        return Path(given)
+    what = f"expected a path, got an object of {type(given).__name__}"
+    remedy = "Write it to a file first, which irconv.write does." if isinstance(given, Bundle) else ""
+    raise MissingFact(name, what, remedy)
 
 
 def existing(path: Path) -> Path:

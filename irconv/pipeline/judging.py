@@ -94,7 +94,11 @@ def unsound(path: Path, runtime: Literal["onnxruntime", "numpy"] | None, probe: 
     return list(problems.all())
 
 
-def in_order(ports: Sequence[Port], arrays: Sequence[Array]) -> dict[str, Array]:
+def in_order(ports: Sequence[Port], arrays: Sequence[Array] | Array) -> dict[str, Array]:
+    """The inputs by name: arrays in the order of the ports; of a model with one input that array itself, or lists of
+    numbers, too. Raises `MissingFact`."""
+    if not isinstance(arrays, list | tuple) or (len(ports) == 1 and not any(hasattr(a, "__array__") for a in arrays)):
+        arrays = [np.asarray(arrays)]
     if len(ports) != len(arrays):
         names = ", ".join(port.name for port in ports)
         raise MissingFact("inputs", f"expected {len(ports)} ({names}), got {len(arrays)}")

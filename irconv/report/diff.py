@@ -164,8 +164,8 @@ def _largest(entries: Sequence[TensorDiff]) -> list[TensorDiff]:
 
 
 def _tensor_name(entry: TensorDiff) -> Text:
-    if entry.a and entry.b and "renamed" in entry.status:
-        return Text.assemble(plain(entry.a.name), " -> ", plain(entry.b.name))
+    if entry.renaming:
+        return Text.assemble(plain(entry.renaming[0]), " -> ", plain(entry.renaming[1]))
     return plain(entry.name)
 
 

@@ -186,9 +186,7 @@ def _chosen(tensors: Sequence[TensorDiff]) -> dict[int, TensorDiff]:
 
 
 def _tensor(entry: TensorDiff, compared: Comparison, drawn: Mapping[int, TensorDiff]) -> Iterator[str]:
-    name = entry.name
-    if "renamed" in entry.status and entry.a and entry.b:
-        name = f"{entry.a.name} {_ARROW} {entry.b.name}"
+    name = f" {_ARROW} ".join(entry.renaming) if entry.renaming else entry.name
     plain = "" if entry.differs else " plain"
     heading = f"{named(name)}{dim(shapes(entry))}{''.join(map(_chip, entry.status))}"
     yield f'<div class="tensor{plain}" {_item(name, not entry.differs)}><header>{heading}</header>'

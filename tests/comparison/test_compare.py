@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 import irconv
@@ -51,6 +52,55 @@ def test_one_ulp_one_epsilon_and_one_name_are_reported_as_these_three() -> None:
     assert norm.settings == {"epsilon": (1e-3, 1e-5)}
     (renamed,) = (entry for entry in found.report.layers if entry.name == "after")
     assert (renamed.b, renamed.how) == ("renamed", "content")
+
+
+def onnx_renamed(tmp_path: Path, node: str = "", tensors: str = "") -> Path:
+    """The network as ONNX, with one node or its tensors renamed by hand, as an editor of graphs does."""
+    path = tmp_path / f"{node}-{tensors}.onnx"
+    irconv.write(network(), path)
+    model = onnx.load(path)
+    (conv,) = (found for found in model.graph.node if found.name == "after")
+    conv.name = node or conv.name
+    if tensors:
+        for named in model.graph.initializer:
+            named.name = named.name.replace("after.", f"{tensors}.")
+        conv.input[1:] = [name.replace("after.", f"{tensors}.") for name in conv.input[1:]]
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.onnx", "a.keras", "a.irconv"])
+def test_a_node_of_onnx_that_is_renamed_alone_is_a_renamed_layer(name: str, tmp_path: Path) -> None:
+    irconv.write(network(), tmp_path / name)
+    found = compared(tmp_path / name, onnx_renamed(tmp_path, node="other"))
+    assert statuses(found) == {"after": ("renamed",)}
+    assert [(entry.a, entry.b) for entry in found.report.layers if entry.differs] == [("after", "other")]
+
+
+def test_a_node_and_its_tensors_renamed_are_told_by_their_names_in_the_file(tmp_path: Path) -> None:
+    irconv.write(network(), tmp_path / "a.onnx")
+    found = compared(tmp_path / "a.onnx", onnx_renamed(tmp_path, node="other", tensors="other"))
+    assert statuses(found) == {"after": ("renamed",), "after.kernel": ("renamed",), "after.bias": ("renamed",)}
+    assert [entry.renaming for entry in found.report.tensors if entry.differs] == [
+        ("after.kernel", "other.kernel"),
+        ("after.bias", "other.bias"),
+    ]
+
+
+def test_tensors_of_onnx_that_are_renamed_alone_are_renamed_and_their_layer_is_not(tmp_path: Path) -> None:
+    irconv.write(network(), tmp_path / "a.onnx")
+    found = compared(tmp_path / "a.onnx", onnx_renamed(tmp_path, tensors="other"))
+    assert statuses(found) == {"after.kernel": ("renamed",), "after.bias": ("renamed",)}
+
+
+def test_nodes_that_are_called_by_counters_are_not_renamed_layers(tmp_path: Path) -> None:
+    path = tmp_path / "counted.onnx"
+    irconv.write(network(), path)
+    model = onnx.load(path)
+    for number, node in enumerate(model.graph.node):
+        node.name = f"{node.op_type}_{number}"
+    onnx.save(model, path)
+    assert statuses(compared(network(), path)) == {}
 
 
 def test_one_ulp_in_a_state_dict_is_found_at_its_canonical_place(tmp_path: Path) -> None:

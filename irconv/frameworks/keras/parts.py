@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from math import pi, sqrt
 from typing import Any, TypeAlias, cast
 
 import numpy as np
 
 from irconv.frameworks.keras.lower_layers import with_dense_products
+from irconv.frameworks.keras.table.windows import runs_as_same
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import (
     Clip,
@@ -69,12 +70,6 @@ def crops_as_keras(layer: ConvTranspose, given: _Given) -> bool:
     halves = all(before == max(t, 0) // 2 for (before, _), t in zip(crops, totals, strict=True))
     fits = all(0 <= u < s for u, s in zip(more, layer.stride, strict=True))
     return halves and fits and runs_as_same(spans, more, layer.stride)
-
-
-def runs_as_same(spans: Sequence[int], more: Sequence[int], strides: Sequence[int]) -> bool:
-    """Whether TensorFlow runs ``padding="same"`` with an `output_padding`: of n elements it makes more than n - 1
-    strides, and at most n."""
-    return all(0 < w % 2 + u <= s for w, u, s in zip(spans, more, strides, strict=True))
 
 
 def _spans(layer: ConvTranspose, given: _Given) -> list[int]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from irconv.codec import Draft, Row, Workpiece
-from irconv.frameworks.keras.parts import runs_as_same
 from irconv.frameworks.keras.table.rows import padding_of_rank
 from irconv.rows import through
 
@@ -39,6 +39,12 @@ class CausalPadding(Row):
             native.config["padding"] = "causal"
         else:
             native.config["padding"] = through(draft, "padding", padding_of_rank(1).encode, padding)
+
+
+def runs_as_same(spans: Sequence[int], more: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether TensorFlow runs ``padding="same"`` with an `output_padding`: of n elements it makes more than n - 1
+    strides, and at most n."""
+    return all(0 < w % 2 + u <= s for w, u, s in zip(spans, more, strides, strict=True))
 
 
 @dataclass(frozen=True)

@@ -51,6 +51,8 @@ class Op:
     version: int
     """The opset of its domain."""
     where: str
+    own: str = ""
+    """The node's own name, which nothing refers to; empty where it has none."""
 
     def given(self, index: int) -> str:
         """The value of an input; empty where it is absent."""
@@ -210,7 +212,7 @@ class ModelReader:
                 outputs = tuple(self.prefixes[-1] + made if made else "" for made in outputs)
                 self.values |= {made: self.prefixes[-1] + made for made in node.output if made}
                 name = self.prefixes[-1] + name
-            op = Op(node.op_type, domain, name, inputs, outputs, attributes, version, where)
+            op = Op(node.op_type, domain, name, inputs, outputs, attributes, version, where, node.name)
             handler = HANDLERS.get((domain, node.op_type))
             if handler is not None:
                 handler(self, op)
@@ -326,7 +328,7 @@ class ModelReader:
             if name not in UNOFFICIAL:
                 raise Refused(op.where, f"means {name}, which opset {version} has not") from error
             given = dict(attributes)
-        inner = Op(name, "", outputs[0], tuple(inputs), tuple(outputs), given, version, op.where)
+        inner = Op(name, "", outputs[0], tuple(inputs), tuple(outputs), given, version, op.where, op.own)
         handler = HANDLERS.get(("", name))
         if handler is None:
             self.add(inner)
@@ -341,7 +343,7 @@ class ModelReader:
     def origin(self, op: Op) -> Origin:
         """How ONNX spells a node, as far as that can be written down."""
         config = {key: value for key, value in op.attributes.items() if _plain(value)}
-        return Origin(framework="onnx", type=op.type, name=op.name, config=config, split_from=None)
+        return Origin(framework="onnx", type=op.type, name=op.own or op.name, config=config, split_from=None)
 
 
 def _defaults(name: str, version: int, domain: str) -> dict[str, Any]:
