@@ -106,7 +106,8 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
             return products.run(bundle)
 
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
-        bundle = remove_identity.left_over(stacked(raised(channels_last.run(raised(bundle)))))
+        bundle = remove_identity.left_over(channels_last.run(raised(bundle)))
+        bundle = stacked(raised(bundle))
         return calls_again.run(bundle) if names_of(bundle) is None else bundle  # keys of a state dict are kept each
     return channels_last.run(bundle)
 
