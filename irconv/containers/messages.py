@@ -52,7 +52,7 @@ def parse_text(file: str, name: str, content: bytes, where: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("error", DeprecationWarning)  # an escape that is none, which C++ refuses
             return text_format.Parse(text, found, allow_unknown_field=True, descriptor_pool=_pool(file))
-    except (text_format.ParseError, UnicodeDecodeError, RecursionError, DeprecationWarning) as error:
+    except (text_format.ParseError, ValueError, RecursionError, DeprecationWarning) as error:
         raise DamagedFile(where, f"expected a {name} of {file} as text: {str(error)[:200]}") from error
 
 

@@ -34,6 +34,10 @@ def run(bundle: Bundle, supported: Collection[str] | Supports, split: Split = by
     return _Decomposition(bundle, supported, split).run(bundle.graph)
 
 
+_Above: TypeAlias = tuple[tuple[str, Mapping[str, object], Mapping[str, ValueType]], ...]
+"""The layers that one is a part of, from the outermost: type, settings, types of inputs and operands."""
+
+
 class _Decomposition:
     def __init__(self, bundle: Bundle, supported: Collection[str] | Supports, split: Split) -> None:
         self.bundle, self.split = bundle, split
@@ -53,19 +57,20 @@ class _Decomposition:
     def _graph(self, graph: Graph) -> Graph:
         types = {port.value: ValueType(port.dtype, port.shape) for port in graph.inputs}
         nodes: list[Node] = []
-        waiting = list(reversed(graph.nodes))
-        self.values |= {*types, *(value for node in waiting for value in node.outputs.values())}
+        waiting: list[tuple[Node, _Above]] = [(node, ()) for node in reversed(graph.nodes)]
+        self.values |= {*types, *(value for node, _ in waiting for value in node.outputs.values())}
         while waiting:
-            node = waiting.pop()
+            node, above = waiting.pop()
             layer = self.layers[node.layer]
             given = {slot: types[value] for slot, value in node.inputs.items()} | self.bundle.operand_types(layer)
             results = self._inferred(node, layer, given)
             types |= {value: results[slot] for slot, value in node.outputs.items()}
             steps = self._steps(node, layer, given)
-            if steps is not None:
+            same = (layer.type, layer.settings() if steps is not None else {}, given)
+            if steps is not None and same not in above:  # else it is a part of itself, which the table will refuse
                 name, prefix = self._name(node, steps), self._prefix(node, steps)
                 made = [self._node(node, layer, step, f"{name}.{i}", prefix) for i, step in enumerate(steps)]
-                waiting += reversed(made)
+                waiting += ((part, (*above, same)) for part in reversed(made))
                 continue
             if isinstance(layer, Scan):
                 self.layers[node.layer] = layer.model_copy(update={"body": self._graph(layer.body)})

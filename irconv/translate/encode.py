@@ -67,6 +67,32 @@ def _renamed(bundle: Bundle, names: Sequence[str]) -> Bundle:
     return replace(bundle, layers=layers, graph=called(bundle.graph))
 
 
+def _with_every_result(bundle: Bundle, graph: Graph) -> Graph:
+    """The graph with a name for each result of a layer that gives any number of them: frameworks count them."""
+    short = [node for node in graph.nodes if bundle.layers[node.layer].VARIADIC_RESULTS]
+    if not short:
+        return graph
+    types = infer_types(bundle, graph)
+    changed: dict[int, Node] = {}
+    for node in short:
+        given = {slot: types[value] for slot, value in node.inputs.items()} | bundle.operand_types(
+            bundle.layers[node.layer]
+        )
+        results = bundle.layers[node.layer].infer(given)
+        if results.keys() != node.outputs.keys():
+            named = {slot: node.outputs.get(slot) or _free(f"{node.layer}.{slot}", types) for slot in results}
+            changed[id(node)] = node.model_copy(update={"outputs": named})
+    if not changed:
+        return graph
+    return graph.model_copy(update={"nodes": tuple(changed.get(id(node), node) for node in graph.nodes)})
+
+
+def _free(name: str, taken: Mapping[str, ValueType]) -> str:
+    while name in taken:
+        name += "_"
+    return name
+
+
 class _Encoder:
     """Encodes graph after graph, bodies included; each layer once."""
 
@@ -78,6 +104,7 @@ class _Encoder:
         """The names of all values, those of bodies included."""
 
     def graph(self, graph: Graph) -> NativeModel:
+        graph = _with_every_result(self.bundle, graph)
         types = infer_types(self.bundle, graph)
         self.values |= types.keys()
         uses: list[NativeUse] = []

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import irconv
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.activations import GeneralRelu, Relu, Silu
+from irconv.ir.layers.arithmetic import Div, FloorDiv
+from irconv.ir.layers.base import Decomposition, Layer, ValueType
+from irconv.ir.layers.formula import Formula
 from irconv.passes import decompose
 from tests.helpers import Builder, error, numbers, used_types
 
@@ -21,6 +26,17 @@ def test_a_composite_becomes_its_steps_with_the_same_result() -> None:
 def test_what_is_supported_stays() -> None:
     bundle = Builder(x=("N", 3)).add("swish", Silu(), "x").build()
     assert decompose.run(bundle, {"Silu"}).manifest() == bundle.manifest()
+
+
+def test_a_layer_that_would_be_a_part_of_itself_stays_for_the_table_to_refuse() -> None:
+    bundle = Builder(x=("N", 3)).add("y", FloorDiv(), "x", "x").build()
+
+    def around(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
+        f = Formula(layer, given)
+        other = FloorDiv() if isinstance(layer, Div) else Div()
+        return f.ends(other, "x0", "x1") if isinstance(layer, Div | FloorDiv) else None
+
+    assert used_types(decompose.run(bundle, (), around)) == ["FloorDiv"]
 
 
 def test_two_uses_of_one_composite_keep_their_values_apart() -> None:

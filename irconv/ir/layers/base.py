@@ -124,6 +124,7 @@ class Layer(Record):
     ``y1``, ... An operand of `PARAMETERS` that is computed by the graph is an input of the node, under its role.
     `SIZES` are the fields that hold dimensions: where one has symbols, a target may have to compute it at run time.
     `MAKES` are those that name a size which the layer itself makes, from what it is given: no other layer has it first.
+    `INTEGERS` are the slots and roles that count or point at places: their numbers are whole ones.
     `ALIKE` are groups of slots and roles whose element types are one; None: the first slot and every operand.
     """
 
@@ -133,6 +134,7 @@ class Layer(Record):
     VARIADIC: ClassVar[bool] = False
     VARIADIC_RESULTS: ClassVar[bool] = False
     SIZES: ClassVar[tuple[str, ...]] = ()
+    INTEGERS: ClassVar[tuple[str, ...]] = ()
     MAKES: ClassVar[tuple[str, ...]] = ()
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
     ALIKE: ClassVar[tuple[str, ...] | None] = None
@@ -155,6 +157,9 @@ class Layer(Record):
         While a model is read, readers have yet to cast numbers of one floating type to another; in a `whole` one all
         are alike.
         """
+        for name in self.INTEGERS:
+            if name in given and "int" not in given[name].dtype:
+                return f"expected whole numbers as {name}, got {given[name].dtype}"
         groups = [" ".join([*list(self.SLOTS)[:1], *self.PARAMETERS])] if self.ALIKE is None else self.ALIKE
         for group in groups:
             kinds = {name: given[name].dtype for name in group.split() if name in given}

@@ -40,6 +40,7 @@ class ConvLSTM(Recurrent):
         "mask": "n t",
         "lengths": "n",
     }
+    INTEGERS: ClassVar[tuple[str, ...]] = ("lengths",)
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n t unit *s", "h": "n unit *s", "c": "n unit *s"}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
         "kernel": Parameter("(gate unit) in *k"),

@@ -54,6 +54,8 @@ class Conv(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, kernel = given["x"], given["kernel"].shape
+        if 0 in kernel:
+            raise ValueError(f"a kernel of shape {kernel} has no elements")
         n, channels, *sizes = x.shape
         window = tuple(k for k in kernel[2:] if isinstance(k, int))
         if len(sizes) != len(window) or len(window) != len(self.stride) or len(window) != len(self.dilation):
@@ -126,6 +128,8 @@ class ConvTranspose(Layer):
 
     def infer(self, given: Mapping[str, ValueType]) -> dict[str, ValueType]:
         x, kernel = given["x"], given["kernel"].shape
+        if 0 in kernel:
+            raise ValueError(f"a kernel of shape {kernel} has no elements")
         n, channels, *sizes = x.shape
         if not len(sizes) == len(kernel) - 2 == len(self.stride) == len(self.dilation) == len(self.output_padding):
             raise ValueError(f"a kernel of shape {kernel} with stride {self.stride} does not slide over {x.shape}")

@@ -33,6 +33,7 @@ class Gather(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "indices": "*i"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["Gather"] = "Gather"
@@ -58,6 +59,7 @@ class GatherElements(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "indices": "*a"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["GatherElements"] = "GatherElements"
@@ -78,6 +80,7 @@ class GatherND(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "indices": "*i"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["GatherND"] = "GatherND"
@@ -123,6 +126,7 @@ class ScatterElements(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "indices": "*a", "updates": "*a"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
     BEHAVIOUR: ClassVar[AxisBehaviour] = AxisFields(numbers=("axis",))
 
     type: Literal["ScatterElements"] = "ScatterElements"
@@ -144,6 +148,7 @@ class ScatterND(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "indices": "*i", "updates": "*u"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["ScatterND"] = "ScatterND"
@@ -252,6 +257,7 @@ class ReverseSequence(Layer):
     """The first ``lengths[b]`` elements along `time_axis` reversed, for each index b of `batch_axis`; the rest stay."""
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "lengths": "n"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("lengths",)
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
 
     type: Literal["ReverseSequence"] = "ReverseSequence"

@@ -156,6 +156,7 @@ class MaxUnpool(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "n c *s", "indices": "n c *s"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n c *s"}
     SIZES: ClassVar[tuple[str, ...]] = ("output_size",)
 

@@ -55,6 +55,7 @@ class Recurrent(Layer):
         "mask": "n t",
         "lengths": "n",
     }
+    INTEGERS: ClassVar[tuple[str, ...]] = ("lengths",)
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "n t hidden", "h": "n hidden"}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
         "kernel": Parameter("(gate unit) in"),

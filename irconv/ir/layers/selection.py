@@ -118,6 +118,7 @@ class NonMaxSuppression(Layer):
     """
 
     SLOTS: ClassVar[Mapping[str, str]] = {"boxes": "n b p", "scores": "n c b"}
+    INTEGERS: ClassVar[tuple[str, ...]] = ("most",)
     RESULTS: ClassVar[Mapping[str, str]] = {"y": "i p"}
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = {
         "most": Parameter("i"),

@@ -334,7 +334,7 @@ class Body:
     def _role(self, node: Node, layer: Layer, role: str) -> Vector | None:
         operand = layer.operands.get(role)
         if operand is None:
-            return self.vector(node.inputs[role])
+            return self.vector(node.inputs[role]) if role in node.inputs else None
         (size,) = self.bundle.operand_types(layer)[role].shape
         return Vector(Base(operand=operand), (0, int(size)))
 

@@ -92,7 +92,7 @@ class ProgramReader:
         with self._spelled("its graph"):
             module = self.program.module["graph_module"]
             graph, signature = module["graph"], module["signature"]
-            nodes, given, wanted = graph["nodes"], signature["input_specs"], signature["output_specs"]
+            nodes, given, wanted = map(list, (graph["nodes"], signature["input_specs"], signature["output_specs"]))
             self.meta = dict(graph["tensor_values"])
             last_read: dict[str, int] = {}
             for number, node in enumerate(nodes):
