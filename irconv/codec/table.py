@@ -119,6 +119,16 @@ def reasons(error: ValidationError) -> str:
     return "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}, got {e['input']!r}" for e in error.errors())
 
 
+def _way_out(layer: Layer) -> str:
+    """What the user can do about a layer that no framework has."""
+    if layer.type != "Opaque":
+        return ""
+    return (
+        "It was kept as it is, for a bundle alone: read the source again, and --plugin teaches it, --replace leaves it "
+        "out, --until stops before it."
+    )
+
+
 class Table:
     """All codecs of a framework, found by native type (and selecting knobs) or by IR type."""
 
@@ -212,7 +222,7 @@ class Table:
                 refusals.append(refusal)
         if refusals:
             raise refusals[0]
-        raise Refused(f"layer {name} ({layer.type})", f"{self.framework} has no layer for it")
+        raise Refused(f"layer {name} ({layer.type})", f"{self.framework} has no layer for it", _way_out(layer))
 
     def _rank(self, layer: Layer, types: Mapping[str, ValueType], codec: Codec) -> tuple[bool, bool]:
         return not codec.fits(layer, types), not self.preferred(codec, layer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from irconv import edits
@@ -13,6 +14,7 @@ from irconv.ir.manifest import Omitted, SourceRecord
 from irconv.options import ReadOptions
 from irconv.passes import decompose, unused
 from irconv.translate.importer import Importer
+from irconv.translate.opaque import Keeping, Sizes
 from irconv.translate.references import referred
 from irconv.translate.sizes import resized
 
@@ -24,16 +26,19 @@ def decode(
     file: str,
     options: ReadOptions | None = None,
     folds: bool = False,
+    hints: Mapping[str, Sizes] | None = None,
 ) -> Bundle:
     """The model as a bundle, naively: every Transpose still there, and what the user asks to change is changed.
 
-    `folds`: values that follow from sizes are constants where they are used.
+    `folds`: values that follow from sizes are constants where they are used. `hints` are shapes of values that the file
+    says elsewhere, for layers that are kept as they are.
 
     Raises one error that names every layer which cannot be carried over.
     """
     options = options or ReadOptions()
     model = edits.run(model, options)
-    importer = Importer(edits.with_plugins(table, options), file, folds=folds)
+    table = edits.with_plugins(table, options)
+    importer, keeping = Importer(table, file, folds=folds), Keeping(table, options, hints or {})
     importer.omitted += model.omitted
     for port in model.inputs:
         importer.input(port)
@@ -41,8 +46,13 @@ def decode(
         native = model.layers[use.layer]
         where = model.where.get(use.layer, f"layer {use.layer}")
         with importer.problems.collect():
-            importer.add(native, use.inputs, use.outputs, use.scope, where)
+            if keeping.keeps(native) and all(importer.has(value) for value in use.inputs if value):
+                keeping.add(importer, native, use, where)
+            else:
+                importer.add(native, use.inputs, use.outputs, use.scope, where)
     importer.problems.raise_any()
+    if kept := keeping.finish():
+        source = source.model_copy(update={"facts": (*source.facts, *kept)})
     graph = Graph(
         inputs=importer.resized(model.inputs), outputs=importer.typed(model.outputs), nodes=tuple(importer.nodes)
     )

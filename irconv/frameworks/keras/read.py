@@ -18,9 +18,10 @@ from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import check_model, normalise
 from irconv.frameworks.keras.own import named_apart
 from irconv.frameworks.keras.placing import EXPANSIONS
+from irconv.frameworks.keras.state import variable_shapes
 from irconv.frameworks.keras.table import OF_SIZES, TABLE
 from irconv.frameworks.keras.training_alone import training_facts
-from irconv.frameworks.keras.unknown import unknown_classes, with_all_else
+from irconv.frameworks.keras.unknown import built_shapes, unknown_classes, with_all_else
 from irconv.frameworks.keras.variables import KINDS, Tree, segment, tree
 from irconv.frameworks.keras.weights import placed_groups, read_groups
 from irconv.ir.bundle import Bundle
@@ -30,6 +31,7 @@ from irconv.ir.tensors import LazyTensor
 from irconv.options import EDITS, OPAQUE, Backend, ReadOptions, refuse_unused
 from irconv.rows import Weight
 from irconv.translate import decode
+from irconv.translate.opaque import Sizes
 
 _BACKENDS = get_args(Backend)
 _OLD_BACKENDS = ("theano", "cntk")
@@ -57,15 +59,15 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if isinstance(spelt, Bundle):
         return spelt
     source, model = spelt.source, spelt.model
-    bundle = _decoded(model, source, path.name, options)
-    facts = (*source.facts, *training_facts(bundle.layers))
+    bundle = _decoded(model, source, path.name, options, spelt.hints)
+    facts = (*bundle.source.facts, *training_facts(bundle.layers))
     bundle = replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
     bundle = replace(bundle, omitted=(*spelt.omitted, *bundle.omitted), paths=spelt.paths)
     if not options.keep_optimizer:
         return bundle
     left = {one.name for one in bundle.omitted if one.reason == REASON}
     state = {name: data for name, data in spelt.state.items() if name in left}
-    return kept(bundle, state, list(state), options)
+    return kept(bundle, state, variable_shapes(model), options)
 
 
 def native(path: Path, options: ReadOptions) -> tuple[NativeModel, Table] | None:
@@ -85,6 +87,8 @@ class _Spelt:
     omitted: Sequence[Omitted]
     paths: tuple[Path, ...]
     state: Mapping[str, LazyTensor]
+    hints: Mapping[str, Sizes]
+    """Shapes of values, from the layers that were built for them."""
 
 
 def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
@@ -123,7 +127,8 @@ def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
         raise DamagedFile(f"{path}: attribute model_config", what) from error
     source = source.model_copy(update={"facts": (*source.facts, *found.facts, *noted)})
     state = file.state if file.objects is None else file.objects.tensors
-    return _Spelt(model, source, found.omitted, paths, state)
+    hints = built_shapes(found.config, model) if options.keep_opaque else {}
+    return _Spelt(model, source, found.omitted, paths, state, hints)
 
 
 @dataclass
@@ -160,16 +165,19 @@ def _found(file: KerasFile, facts: Facts, options: ReadOptions, problems: Proble
     return found
 
 
-def _decoded(model: NativeModel, source: SourceRecord, name: str, options: ReadOptions) -> Bundle:
+def _decoded(
+    model: NativeModel, source: SourceRecord, name: str, options: ReadOptions, hints: Mapping[str, Sizes]
+) -> Bundle:
     """The model through the table. What it has no rule for is said once for each class, with weights and settings."""
 
     def shapes(layer: str) -> str:
         return _shapes_before(model, layer, source, name, options)
 
-    unknown = unknown_classes(edits.run(model, options), edits.with_plugins(TABLE, options), shapes)
+    table = edits.with_plugins(TABLE, options)
+    unknown = {} if options.keep_opaque else unknown_classes(edits.run(model, options), table, shapes)
     try:
         sized = any(layer.type in OF_SIZES for layer in model.layers.values())
-        return decode(model, TABLE, source, name, options, folds=sized)
+        return decode(model, TABLE, source, name, options, folds=sized, hints=hints)
     except IrconvError as error:
         raise (with_all_else(unknown, error) if unknown else error) from error
 

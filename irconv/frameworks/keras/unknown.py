@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from irconv.codec import Native, NativeModel, Table
 from irconv.errors import IrconvError, Problem
 from irconv.frameworks.keras.functions_named import named
-from irconv.frameworks.keras.variables import shown
+from irconv.frameworks.keras.variables import layers_of, shown
 
 #: Settings of every layer, and of training.
 _OF_EVERY_LAYER = {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "layers"}
@@ -27,6 +27,28 @@ def unknown_classes(
         if layer.type not in table.natives:
             found.setdefault(layer.type, []).append(layer)
     return {kind: _problem(model, table, kind, layers, shapes) for kind, layers in found.items()}
+
+
+def built_shapes(config: Mapping[str, Any], model: NativeModel) -> dict[str, Sequence[int | None]]:
+    """Value -> the shape that a layer which takes it alone was built for: Keras 3 keeps it in ``build_config``."""
+    body = config.get("config")
+    listed = layers_of(body if isinstance(body, Mapping | list) else {})
+    built: dict[str, Sequence[int | None]] = {}
+    for entry in listed:
+        said = entry.get("build_config") if isinstance(entry, Mapping) else None
+        shape = said.get("input_shape") if isinstance(said, Mapping) else None
+        inner = entry.get("config") if isinstance(entry, Mapping) else None
+        if isinstance(inner, Mapping) and isinstance(shape, list) and all(_is_size(size) for size in shape):
+            built[str(inner.get("name"))] = shape
+    found: dict[str, Sequence[int | None]] = {}
+    for use in model.uses:
+        if use.layer in built and len(use.inputs) == 1:
+            found[use.inputs[0]] = built[use.layer]
+    return found
+
+
+def _is_size(size: object) -> bool:
+    return size is None or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
 
 
 def with_all_else(unknown: Mapping[str, Problem], error: IrconvError) -> IrconvError:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 from irconv.ir.graph import Graph
-from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.base import Layer, Parameter, ValueType
 from irconv.ir.layers.ranges import Count
 
 
@@ -48,6 +49,18 @@ class Scan(Layer):
         return results
 
 
+class _OwnWeights(dict[str, Parameter]):
+    """Operands with the names that a framework gives them; values of the graph are ``x0``, ``x1`` and so on."""
+
+    def __missing__(self, role: str) -> Parameter:
+        if re.fullmatch(r"x\d+", role):
+            raise KeyError(role)
+        return Parameter("*a", optional=True)
+
+    def __contains__(self, role: object) -> bool:
+        return isinstance(role, str) and re.fullmatch(r"x\d+", role) is None
+
+
 class Opaque(Layer):
     """A layer irconv cannot read, archived only on request: nothing but its own framework can be given it back.
 
@@ -56,6 +69,8 @@ class Opaque(Layer):
 
     SLOTS: ClassVar[Mapping[str, str]] = {}
     VARIADIC: ClassVar[bool] = True
+    PARAMETERS: ClassVar[Mapping[str, Parameter]] = _OwnWeights()
+    """Weights have the names and layouts that they have there."""
 
     type: Literal["Opaque"] = "Opaque"
     native_type: str

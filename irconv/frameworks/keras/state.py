@@ -1,15 +1,15 @@
-"""The state of an optimizer on its way back to Keras, which takes it by position beside the variables it belongs to."""
+"""The state of an optimizer, which Keras takes back by position: it belongs to all variables of a model, in order."""
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
+from irconv.codec import NativeModel
 from irconv.containers.hdf5 import Folder
 from irconv.containers.hdf5_write import texts
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import FLOATS
-from irconv.ir.optimizer import state_of
+from irconv.ir.optimizer import state_of, structure_of
 from irconv.ir.tensors import LazyTensor
 
 
@@ -22,7 +22,7 @@ def state_folder(bundle: Bundle, name: str, weights: Folder) -> Folder | None:
     state = state_of(bundle)
     if not state or not all(path.startswith(f"{name}/") for path in state):
         return None
-    if _shapes(data for _, data in weights.walk()) != _shapes(bundle.source_tensors().values()):
+    if structure_of(bundle) != _shapes(data for _, data in weights.walk()):
         return None
     root = Folder(f"/{name}")
     if name == "optimizer_weights":
@@ -36,6 +36,12 @@ def state_folder(bundle: Bundle, name: str, weights: Folder) -> Folder | None:
     return root
 
 
-def _shapes(tensors: Iterable[LazyTensor]) -> Counter[tuple[int, ...]]:
-    """How many variables there are of each shape; seeds, which are whole numbers, are none of the model's."""
-    return Counter(tensor.shape for tensor in tensors if tensor.dtype in FLOATS)
+def variable_shapes(model: NativeModel) -> list[list[int]]:
+    """The shapes of the variables that the state of an optimizer belongs to, sorted."""
+    weights = {weight.path: weight.data for layer in model.layers.values() for weight in layer.tensors.values()}
+    return _shapes(weights.values())
+
+
+def _shapes(tensors: Iterable[LazyTensor]) -> list[list[int]]:
+    """Without seeds, which are whole numbers."""
+    return sorted([*tensor.shape] for tensor in tensors if tensor.dtype in FLOATS)
