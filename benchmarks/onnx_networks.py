@@ -1,4 +1,4 @@
-"""Networks of PyTorch that `benchmarks.onnx_ways` exports: small ones of every kind, with random weights and statistics."""
+"""Networks of PyTorch that `benchmarks.onnx_ways` exports: small ones of every kind, with random weights."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Networks that come by way of ONNX, beside what comes straight from their own files: layers, weights, statements.
+"""Networks by way of ONNX, beside what comes straight from their own files: layers, weights, statements.
 
-    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters] [--only REGEX] [--page docs/onnx-ways.md]
+    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters] [--only REGEX] [--page PAGE]
 
 *applications*: `keras.applications` with random weights at their smallest sizes, as ``.keras``, through the ONNX that
 irconv writes. *golden*: the Keras files of the suite, the same way. *exporters*: networks of `onnx_networks` as an
@@ -114,8 +114,8 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
         pairs = zip(outputs.values(), wanted, strict=True)
         found["error"][way] = max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1)) for a, b in pairs)
         folded[way] = plain(fold_norms.run(bundle) if "BatchNorm" in layers(bundle) else bundle)
-        irconv.write(folded[way], folder / f"{name}.{way}.py", WriteOptions(force=True))
-        found["statements"][way] = statements(folder / f"{name}.{way}.py")
+        irconv.write(folded[way], folder / "emitted.py", WriteOptions(force=True))
+        found["statements"][way] = statements(folder / "emitted.py")
     for a, b in (*_PAIRS, ("script", "dynamo")):
         more, less = layers(folded[b]) - layers(folded[a]), layers(folded[a]) - layers(folded[b])
         weights = [_nearest(array, stored(folded[b])) for array in stored(folded[a]).values() if array.size > 1]
@@ -147,10 +147,17 @@ def jobs(part: str, folder: Path) -> Iterator[tuple[str, Any]]:
         for source in sorted(source for source in sources if source.suffix in (".h5", ".keras")):
             yield f"{source.parent.name}/{source.name}", lambda source=source: through(source, folder)
     else:
-        from benchmarks.onnx_networks import NETWORKS, export
+        from benchmarks.onnx_networks import NETWORKS
 
         for name in NETWORKS:
-            yield name, lambda name=name: (export(name, folder), exported(name, folder))[1]
+            yield name, lambda name=name: _exported(name, folder)
+
+
+def _exported(name: str, folder: Path) -> dict[str, Any]:
+    from benchmarks.onnx_networks import export
+
+    export(name, folder)
+    return exported(name, folder)
 
 
 def _built(name: str, folder: Path) -> dict[str, Any]:

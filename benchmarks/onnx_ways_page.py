@@ -8,9 +8,9 @@ from typing import Any
 
 _HEAD = """# Networks by way of ONNX
 
-Printed by `make onnx-ways`: what irconv reads from a network's own file, beside what it reads of the same network from ONNX. Types of layers
-are counted at every place where a layer is called, without those that only training needs and without identities; arithmetic is raised to
-layers on both sides.
+Printed by `python -m benchmarks.onnx_ways`: what irconv reads from a network's own file, beside what it reads of the same
+network from ONNX. Types of layers are counted at every place where a layer is called, without those that only training
+needs and without identities; arithmetic is raised to layers on both sides.
 """
 
 
@@ -28,7 +28,7 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _applications(rows: Mapping[str, Any]) -> Iterator[str]:
     same = sum(row["outcome"] == "same" for row in rows.values())
     yield "## `keras.applications` through the ONNX that irconv writes\n"
-    yield f"Random weights, images of 64 x 64 (75 x 75 where that is the least). The same layers: {same} of {len(rows)}.\n"
+    yield f"Random weights, images of 64 x 64 (75 x 75 where that is the least): the same in {same} of {len(rows)}.\n"
     yield "| architecture | layers | more by ONNX | less by ONNX | weights bit for bit |"
     yield "| --- | --- | --- | --- | --- |"
     for name, row in rows.items():
@@ -42,7 +42,8 @@ def _applications(rows: Mapping[str, Any]) -> Iterator[str]:
 def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
     outcomes = Counter(row["outcome"] for row in rows.values() if row["outcome"] != "unread")
     yield "## Keras' golden files through the ONNX that irconv writes\n"
-    yield f"{outcomes['same']} of {outcomes.total()} models have the same layers, {outcomes['differs']} others, {outcomes['refused']} ONNX cannot say."
+    others = f"{outcomes['differs']} others, {outcomes['refused']} ONNX cannot say"
+    yield f"{outcomes['same']} of {outcomes.total()} models have the same layers, {others}."
     yield "ONNX has no op for some layers of Keras, which are written as arithmetic: these are what differs, by type.\n"
     lost: Counter[str] = Counter()
     for row in rows.values():
@@ -62,9 +63,10 @@ def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
 
 def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## PyTorch's networks through its two exporters\n"
-    yield "Beside the exported program (`.pt2`), norms folded on all sides (`--fold-bn`). *statements*: of all `forward` in `m.py`, from the"
-    yield "program, from the TorchScript exporter (opset 17) and from the dynamo exporter. *weights*: the largest difference of any weight from"
-    yield "its counterpart, beside its largest element; first of the program's, then between the two exporters.\n"
+    yield "Beside the exported program (`.pt2`), norms folded on all sides (`--fold-bn`). *statements*: of all `forward` in"
+    yield "`m.py`, from the program, from the TorchScript exporter (opset 17) and from the dynamo exporter. *weights*: the"
+    yield "largest difference of any weight from its counterpart, beside its largest element; first of the program's, then"
+    yield "between the two exporters. *error*: of all three, beside PyTorch's own numbers.\n"
     yield "| network | more by TorchScript | less | more by dynamo | less | statements | weights | error |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name, row in rows.items():

@@ -92,10 +92,9 @@ class SourceRecord(Record):
 
     def to_tell(self) -> tuple[Fact, ...]:
         """The facts that whoever converts the model should hear of: stated against what the file says, assumed,
-        chosen among several, or changed by request."""
-        return tuple(
-            fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED, _CHOSEN, _MADE, _BAKED))
-        )
+        chosen among several, changed by request, or of a size that only looks open."""
+        told = (_AGAINST, _ASSUMED, _CHOSEN, _MADE, _BAKED)
+        return tuple(fact for fact in self.facts if fact.evidence.startswith(told))
 
 
 class LayoutStep(Record):
