@@ -38,6 +38,7 @@ _AGAINST = f"{_GIVEN}, against "
 _ASSUMED = "assumed: "
 _CHOSEN = "chosen: "
 _MADE = "made: "
+_BAKED = "baked in: "
 
 
 def given_fact(name: str, value: str, against: str = "") -> Fact:
@@ -58,6 +59,11 @@ def chosen_fact(name: str, value: str, why: str) -> Fact:
 def made_fact(name: str, value: str, how: str) -> Fact:
     """What irconv changed of the model because the user asked for it."""
     return Fact(name=name, value=value, evidence=_MADE + how)
+
+
+def baked_fact(symbol: str, size: int, where: str) -> Fact:
+    """A size that the file leaves open where it says shapes, and that a node takes as one number alone."""
+    return Fact(name=symbol, value=str(size), evidence=f"{_BAKED}{where} takes no other size")
 
 
 TRAINING = "training_alone"
@@ -86,8 +92,9 @@ class SourceRecord(Record):
 
     def to_tell(self) -> tuple[Fact, ...]:
         """The facts that whoever converts the model should hear of: stated against what the file says, assumed,
-        chosen among several, or changed by request."""
-        return tuple(fact for fact in self.facts if fact.evidence.startswith((_AGAINST, _ASSUMED, _CHOSEN, _MADE)))
+        chosen among several, changed by request, or of a size that only looks open."""
+        told = (_AGAINST, _ASSUMED, _CHOSEN, _MADE, _BAKED)
+        return tuple(fact for fact in self.facts if fact.evidence.startswith(told))
 
 
 class LayoutStep(Record):

@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers import onnx_model
+from irconv.containers.onnx_model import OnnxFile
+from irconv.frameworks.onnx.reading.baked import Baked
 from irconv.frameworks.onnx.reading.model import ModelReader
 from irconv.ir.bundle import Bundle
-from irconv.ir.manifest import SourceFile, SourceRecord
+from irconv.ir.graph import Port
+from irconv.ir.manifest import Fact, SourceFile, SourceRecord, baked_fact
 from irconv.options import ReadOptions
 
 
@@ -18,10 +21,23 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     Raises `DamagedFile`, and `Refused` naming every node that cannot be carried over.
     """
     file = onnx_model.read(path)
-    reader = ModelReader(file, options)
-    outputs = reader.read()
+    reader, outputs = _read(file, options)
     paths = (path, *(beside.path for beside in file.beside.values()))
     files = tuple(SourceFile(name=part.name, size=part.stat().st_size, sha256="") for part in paths)
     version = f"{file.model.producer_name} {file.model.producer_version}".strip()
     source = SourceRecord(framework="onnx", version=version, files=files, facts=tuple(reader.facts))
     return replace(reader.importer.bundle(source, outputs), paths=paths)
+
+
+def _read(file: OnnxFile, options: ReadOptions) -> tuple[ModelReader, list[Port]]:
+    """What has been read, with open sizes as numbers where a node takes one number alone."""
+    facts: list[Fact] = []
+    while True:
+        reader = ModelReader(file, options, {fact.name: int(fact.value) for fact in facts})
+        try:
+            outputs = reader.read()
+        except Baked as found:
+            facts.append(baked_fact(found.symbol, found.size, found.where))
+            continue
+        reader.facts += facts
+        return reader, outputs

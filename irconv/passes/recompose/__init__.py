@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 
 from irconv.ir.bundle import Bundle
 from irconv.log import timed
-from irconv.passes import bodies, unused
+from irconv.passes import bodies, remove_identity, unused
 from irconv.passes.recompose import directions, one_row, recurrence, stacks, states, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
 from irconv.passes.recompose.cuts import CUTS
@@ -59,5 +59,5 @@ def _by_rules(bundle: Bundle, rules: Mapping[str, Sequence[Rule]]) -> Bundle:
         work = Work.of(bundle)
         if not work.apply(rules):
             break
-        bundle = unused.run(work.bundle())
+        bundle = remove_identity.left_over(unused.run(work.bundle()))
     return bundle

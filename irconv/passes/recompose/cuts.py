@@ -62,9 +62,18 @@ def _back(match: Match) -> Made | None:
     return Made(Identity(), {"x": match.values["x"]})
 
 
+def _regrouped(match: Match) -> Made | None:
+    """Axes merged or cut, and back to what they were."""
+    (result,) = match.nodes["back"].outputs.values()
+    if match.work.types[result].shape != match.type_of("x").shape:
+        return None
+    return Made(Identity(), {"x": match.values["x"]})
+
+
 _PAIR = op("Transpose", Var("x0"), name="first"), op("Transpose", Var("x1"), name="second")
 
 CUTS = [
+    Rule("reshaped and back", op("Reshape", op("Reshape", X), name="back"), _regrouped),
     Rule("turn and back", op("Transpose", op("Transpose", X, name="first"), name="back"), _back),
     Rule("join between turns", op("Transpose", op("Concat", *_PAIR, name="join"), name="back"), _joined),
     Rule("index behind a turn", op("Select", op("Transpose", X, name="turn"), name="taken"), _turned),

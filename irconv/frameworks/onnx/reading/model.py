@@ -69,6 +69,8 @@ class ModelReader:
 
     file: OnnxFile
     options: ReadOptions
+    baked: Mapping[str, int] = field(default_factory=dict)
+    """Symbols of the file that can have one value alone, which they are given from the start."""
     importer: Importer = field(init=False)
     facts: list[Fact] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
@@ -175,7 +177,7 @@ class ModelReader:
             while word in self.symbols.values():
                 word += "_"
             self.symbols[said] = word
-        return self.symbols[said]
+        return self.baked.get(self.symbols[said], self.symbols[said])
 
     # nodes
 

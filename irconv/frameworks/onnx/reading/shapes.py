@@ -9,6 +9,7 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import computed
+from irconv.frameworks.onnx.reading.baked import check_elements
 from irconv.frameworks.onnx.reading.computed import is_computed
 from irconv.frameworks.onnx.reading.model import ModelReader, Op
 from irconv.frameworks.onnx.reading.selection import bound_of, computed_slice, counted_range, counted_sizes
@@ -46,6 +47,7 @@ def _reshape(reader: ModelReader, op: Op) -> None:
         shape = filled(tuple(wanted), given)
     except ValueError as error:
         raise Refused(op.where, str(error)) from error
+    check_elements(given, shape, op.where)
     reader.place(op, Reshape(shape=shape), x=op.given(0))
 
 

@@ -1,0 +1,201 @@
+"""Networks by way of ONNX, beside what comes straight from their own files: layers, weights, statements.
+
+    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters] [--only REGEX] [--page PAGE]
+
+*applications*: `keras.applications` with random weights at their smallest sizes, as ``.keras``, through the ONNX that
+irconv writes. *golden*: the Keras files of the suite, the same way. *exporters*: networks of `onnx_networks` as an
+exported program, and through both of PyTorch's exporters (needs onnxscript and torchvision). What was found stands in
+``FOLDER/ways.json``, so that a second run takes up where the first was stopped; ``--page`` makes the tables of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import irconv
+from benchmarks.onnx_ways_page import page
+from irconv.errors import IrconvError
+from irconv.ir.bundle import Bundle
+from irconv.ir.layers.base import StoredOperand
+from irconv.options import WriteOptions
+from irconv.passes import fold_norms, recompose, remove_identity
+
+_ROOT = Path(__file__).parent.parent
+_LARGE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 75}
+_PAIRS = (("program", "script"), ("program", "dynamo"))
+_CLOSE = 1e-6
+
+
+def plain(bundle: Bundle) -> Bundle:
+    """The same function without what inference does not need, and with the arithmetic as layers where it is one."""
+    return remove_identity.run(recompose.run(bundle))
+
+
+def layers(bundle: Bundle) -> Counter[str]:
+    """How many layers of each type there are."""
+    assert bundle.graph is not None
+    return Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
+
+
+def stored(bundle: Bundle) -> dict[str, Any]:
+    """The weights that layers hold."""
+    operands = [part for layer in bundle.layers.values() for part in layer.operands.values()]
+    names = dict.fromkeys(part.tensor for part in operands if isinstance(part, StoredOperand))
+    return {name: bundle.tensors[name].data.numpy() for name in names}
+
+
+def through(source: Path, folder: Path) -> dict[str, Any]:
+    """A Keras file straight, and by way of ONNX."""
+    there = folder / "there.onnx"
+    try:
+        straight = irconv.read(source)
+    except IrconvError:
+        return {"outcome": "unread"}
+    if straight.graph is None:
+        return {"outcome": "unread"}
+    try:
+        irconv.write(straight, there, WriteOptions(force=True))
+    except IrconvError as error:
+        return {"outcome": "refused", "why": str(error).splitlines()[0][:160]}
+    back = irconv.read(there)
+    a, b = plain(straight), plain(back)
+    wanted, got = ([_digest(array) for array in stored(bundle).values()] for bundle in (a, b))
+    return {
+        "outcome": "same" if layers(a) == layers(b) else "differs",
+        "more": dict(layers(b) - layers(a)),
+        "less": dict(layers(a) - layers(b)),
+        "weights": [sum(digest in set(got) for digest in wanted), len(wanted)],
+    }
+
+
+def _digest(array: Any) -> str:
+    return f"{array.shape} {array.dtype} {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()}"
+
+
+def application(name: str, folder: Path) -> None:
+    """Build one of `keras.applications` and save it; needs Keras."""
+    import keras
+
+    size = _LARGE.get(name, 64)
+    keras.utils.set_random_seed(7)
+    options = {"weights": None, "input_shape": (size, size, 3), "classes": 10, "classifier_activation": None}
+    getattr(keras.applications, name)(**options).save(folder / "model.keras")
+
+
+def applications() -> list[str]:
+    """The architectures, by the page that lists them."""
+    text = (_ROOT / "docs" / "architectures.md").read_text()
+    return [name for name in re.findall(r"^\| ([A-Z]\w+) \|", text, re.M) if name not in ("ShuffleNet", "ViT")]
+
+
+def exported(name: str, folder: Path) -> dict[str, Any]:
+    """One network of PyTorch three ways, with its norms folded: types of layers, weights, statements, numbers."""
+    case = np.load(folder / f"{name}.npz")
+    given = [case[key] for key in sorted(case) if key[0] == "x"]
+    wanted = [case[key] for key in sorted(case) if key[0] == "y"]
+    files = {"program": ".pt2", "script": ".script.onnx", "dynamo": ".dynamo.onnx"}
+    bundles = {way: irconv.read(folder / (name + suffix)) for way, suffix in files.items()}
+    found: dict[str, Any] = {"error": {}, "statements": {}, "pairs": {}}
+    folded = {}
+    for way, bundle in bundles.items():
+        outputs = irconv.run(bundle, given)
+        pairs = zip(outputs.values(), wanted, strict=True)
+        found["error"][way] = max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1)) for a, b in pairs)
+        folded[way] = plain(fold_norms.run(bundle) if "BatchNorm" in layers(bundle) else bundle)
+        irconv.write(folded[way], folder / "emitted.py", WriteOptions(force=True))
+        found["statements"][way] = statements(folder / "emitted.py")
+    for a, b in (*_PAIRS, ("script", "dynamo")):
+        more, less = layers(folded[b]) - layers(folded[a]), layers(folded[a]) - layers(folded[b])
+        weights = [_nearest(array, stored(folded[b])) for array in stored(folded[a]).values() if array.size > 1]
+        found["pairs"][f"{a} {b}"] = {"more": dict(more), "less": dict(less), "weights": weights}
+    return found
+
+
+def _nearest(array: Any, others: dict[str, Any]) -> float:
+    """How far the nearest array of the same shape is, beside the largest element."""
+    scale = max(float(np.abs(array).max()), 1e-30)
+    same = [other for other in others.values() if other.shape == array.shape and other.dtype == array.dtype]
+    return min((float(np.abs(array - other).max()) / scale for other in same), default=1.0)
+
+
+def statements(path: Path) -> int:
+    """The statements in all `forward` of a Python file."""
+    tree = ast.parse(path.read_text())
+    forwards = [n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "forward"]
+    return sum(isinstance(n, ast.stmt) for forward in forwards for part in forward.body for n in ast.walk(part))
+
+
+def jobs(part: str, folder: Path) -> Iterator[tuple[str, Any]]:
+    """The names of a part, and what to do for each."""
+    if part == "applications":
+        for name in applications():
+            yield name, lambda name=name: _built(name, folder)
+    elif part == "golden":
+        sources = [*(_ROOT / "fixtures" / "keras").glob("*/model.*"), *(_ROOT / "fixtures" / "keras_files").glob("*/*")]
+        for source in sorted(source for source in sources if source.suffix in (".h5", ".keras")):
+            yield f"{source.parent.name}/{source.name}", lambda source=source: through(source, folder)
+    else:
+        from benchmarks.onnx_networks import NETWORKS
+
+        for name in NETWORKS:
+            yield name, lambda name=name: _exported(name, folder)
+
+
+def _exported(name: str, folder: Path) -> dict[str, Any]:
+    from benchmarks.onnx_networks import export
+
+    export(name, folder)
+    return exported(name, folder)
+
+
+def _built(name: str, folder: Path) -> dict[str, Any]:
+    """In a process of its own, so that its memory is given back."""
+    command = [sys.executable, "-m", "benchmarks.onnx_ways", str(folder), "--build", name]
+    subprocess.run(command, check=True, capture_output=True)
+    try:
+        return through(folder / "model.keras", folder)
+    finally:
+        (folder / "model.keras").unlink()
+        (folder / "there.onnx").unlink(missing_ok=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--part", default="applications,golden,exporters")
+    parser.add_argument("--only", default="")
+    parser.add_argument("--page", type=Path)
+    parser.add_argument("--build", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    if options.build:
+        application(options.build, options.folder)
+        return
+    kept = options.folder / "ways.json"
+    found = json.loads(kept.read_text()) if kept.exists() else {}
+    for part in options.part.split(","):
+        rows = found.setdefault(part, {})
+        for name, job in jobs(part, options.folder):
+            if name in rows or not re.search(options.only, name):
+                continue
+            rows[name] = job()
+            print(part, name, rows[name].get("outcome", ""), flush=True)
+            kept.write_text(json.dumps(found, indent=1))
+    if options.page:
+        options.page.write_text(page(found))
+
+
+if __name__ == "__main__":
+    main()
