@@ -121,7 +121,8 @@ def _rules() -> Iterator[Rule]:
         yield Rule("hard sigmoid", op("Div", gate, Number(6.0)), _hard_sigmoid)
         yield Rule("hard sigmoid", op("Mul", gate, Number(1 / 6)), _hard_sigmoid)
     yield from _shares()
-    yield Rule("silu", op("Mul", X, op("Sigmoid", X)), _is(Silu()))
+    inner = Either((X, op("Mul", X, Number(1.0))))  # Keras 2 writes a factor of 1
+    yield Rule("silu", op("Mul", X, op("Sigmoid", inner)), _is(Silu()))
     yield Rule("mish", op("Mul", X, op("Tanh", op("Softplus", X))), _is(Mish()))
 
 

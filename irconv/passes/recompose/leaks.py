@@ -100,6 +100,8 @@ def _halves(match: Match) -> Made | None:
 def _rules() -> Iterator[Rule]:
     for pattern in _written():
         yield Rule("slope where negative", pattern, _leak)
+    less = op("Add", POSITIVE, op("Mul", Number(name="slope"), _OF_MINUS))
+    yield Rule("slope with a sign", less, lambda match: _leaky(match, -match.numbers["slope"]))
     yield Rule("larger of two lines", op("Maximum", X, op("Mul", Number(name="slope"), X)), _larger)
     straight, bent = op("Mul", Number(name="straight"), X), op("Mul", Number(name="bent"), op("Abs", X))
     yield Rule("line and bent line", op("Add", straight, bent), _halves)

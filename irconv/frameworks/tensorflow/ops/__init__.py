@@ -10,6 +10,7 @@ from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops import (
     arithmetic,
     branches,
+    images,
     loops,
     moves,
     parts,
@@ -17,6 +18,7 @@ from irconv.frameworks.tensorflow.ops import (
     products,
     quantised,
     recurrent,
+    segments,
     selection,
     shapes,
     windows,
@@ -38,6 +40,8 @@ HANDLERS: Mapping[str, Handler] = {
     **selection.HANDLERS,
     **moves.HANDLERS,
     **quantised.HANDLERS,
+    **segments.HANDLERS,
+    **images.HANDLERS,
 }
 NEEDS: Mapping[str, Needs] = {
     **plain.NEEDS,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +20,16 @@ from irconv.ir.shapes import Dimension
 
 if TYPE_CHECKING:
     from irconv.frameworks.tensorflow.ops.loops import Loop, Variable
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """One index of a value, by the number of the step."""
+
+    whole: Reference
+    axis: int
+    way: int
+    """1 from the first, -1 from the last, 0 where it is another index."""
 
 
 class BodyReader(GraphReader):
@@ -42,8 +53,8 @@ class BodyReader(GraphReader):
             self.gives(node, self.outer.value(str(self.inputs(node)[0])))
         elif node.op in arrays.READS:
             self.gives(node, self._step(node))
-        elif (whole := self._taken(node)) is not None:
-            self.gives(node, self._of_tensor(node, whole))
+        elif (taken := self._taken(node)) is not None:
+            self.gives(node, self._of_tensor(node, taken))
         elif node.name in self.loop.unchanged:
             value = self.outer.value(str(self.inputs(self.loop.unchanged[node.name].enter)[0]))
             self.gives(node, value, value)
@@ -72,20 +83,46 @@ class BodyReader(GraphReader):
             whole = arrays.first_swapped(self.outer, whole, f"{key}/steps", self.where(node))
         return self._scanned(node, key, whole, way)
 
-    def _taken(self, node: NodeDef) -> Reference | None:
-        """The value from before the loop of which a node takes the index of the step, along the second axis."""
-        if node.op != "GatherV2" or node.attrs.get("batch_dims", 0):
+    def _taken(self, node: NodeDef) -> _Taken | None:
+        """What a node takes of a value from before the loop at the index of the step, along the first axis or the
+        second."""
+        read = {"GatherV2": self._gathered, "StridedSlice": self._cut}.get(node.op)
+        found = None if read is None else read(node)
+        if found is None or found.axis not in (0, 1) or not found.way:
             return None
+        return found
+
+    def _gathered(self, node: NodeDef) -> _Taken | None:
         whole, index, axis = self.inputs(node)
         before, along = self.loop.before(whole), constant(self.node(self.loop.passed(axis).node))
-        if before is None or along is None or along.shape != () or int(along.numpy()) != 1:
+        if before is None or along is None or along.shape != () or node.attrs.get("batch_dims", 0):
             return None
-        return before if self.loop.way(index) else None
+        return _Taken(before, int(along.numpy()), self.loop.way(index))
 
-    def _of_tensor(self, node: NodeDef, whole: Reference) -> str:
-        way = self.loop.way(self.inputs(node)[1])
-        key = str(whole) if way > 0 else f"{whole}/flipped"
-        return self._scanned(node, key, self.outer.value(str(whole)), way)
+    def _cut(self, node: NodeDef) -> _Taken | None:
+        """``x[:, t]`` and ``x[t]``: one index, and all of the other axes."""
+        whole, begin, _, _ = self.inputs(node)
+        before, packed = self.loop.before(whole), self.node(begin.node)
+        masks = {name: int(node.attrs.get(f"{name}_mask", 0)) for name in ("begin", "end", "shrink_axis")}
+        others = int(node.attrs.get("ellipsis_mask", 0)) or int(node.attrs.get("new_axis_mask", 0))
+        axis = {1: 0, 2: 1}.get(masks["shrink_axis"])
+        if before is None or axis is None or others or packed.op != "Pack":
+            return None
+        indices = self.inputs(packed)
+        rest = ((1 << len(indices)) - 1) & ~(1 << axis)
+        if axis >= len(indices) or masks["begin"] & masks["end"] & rest != rest:
+            return None
+        return _Taken(before, axis, self.loop.way(indices[axis]))
+
+    def _of_tensor(self, node: NodeDef, taken: _Taken) -> str:
+        key = f"{taken.whole}/{taken.axis}"
+        key = key if taken.way > 0 else f"{key}/flipped"
+        if key in self.scanned:
+            return self.scanned[key][0].value
+        whole = self.outer.value(str(taken.whole))
+        if taken.axis == 0:
+            whole = arrays.first_swapped(self.outer, whole, f"{key}/steps", self.where(node))
+        return self._scanned(node, key, whole, taken.way)
 
     def _scanned(self, node: NodeDef, key: str, turned: str, way: int) -> str:
         """The step of a value, steps second, as an input of the body."""

@@ -13,9 +13,9 @@ from irconv.frameworks.tensorflow.importing import GraphReader
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Sub
 from irconv.ir.layers.comparisons import Equal, Where
 from irconv.ir.layers.elementwise import Log
-from irconv.ir.layers.indexing import GatherND, ScatterND
+from irconv.ir.layers.indexing import GatherND
 from irconv.ir.layers.patches import Unfold
-from irconv.ir.layers.shape_ops import Full, Unsqueeze
+from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.slicing import Roll, Slice
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 from irconv.ir.layers.window import PaddingMode
@@ -137,15 +137,6 @@ def _moved_bits(left: bool) -> Callable[[GraphReader, NodeDef], None]:
     return read
 
 
-def _scattered(reader: GraphReader, node: NodeDef) -> None:
-    """Updates added up at their places among zeros."""
-    indices, updates = reader.given(node, 0), reader.given(node, 1)
-    shape = tuple(int(size) for size in reader.numbers(node, 2))
-    zeros = reader.place(node, Full(shape=shape, value=0, dtype=reader.type_of(updates).dtype), "zeros")
-    layer = ScatterND(reduction="add")
-    reader.gives(node, reader.place(node, layer, x=zeros, indices=indices, updates=updates))
-
-
 def _gathered(reader: GraphReader, node: NodeDef) -> None:
     """A gather whose first axes are those of its indices, where the axis is just behind them; else as the row says."""
     batch = int(node.attrs.get("batch_dims", 0))
@@ -232,7 +223,6 @@ HANDLERS = {
     "MulNoNan": _or_zero(False),
     "LeftShift": _moved_bits(True),
     "RightShift": _moved_bits(False),
-    "ScatterNd": _scattered,
     "GatherV2": _gathered,
     "ExtractImagePatches": _patches,
     "AdjustContrastv2": _contrast,

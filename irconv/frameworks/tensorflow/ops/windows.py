@@ -120,7 +120,8 @@ def _norm(reader: GraphReader, node: NodeDef) -> None:
     is a norm of each instance, which is how Keras writes its LayerNormalization; of any other batch it is refused."""
     config = {**DEFAULTS[node.op], **node.attrs}
     if not config["is_training"]:
-        reader.add(node)
+        flat = {"NDHWC": "NHWC", "NCDHW": "NCHW"}  # of the third version of TensorFlow 2; channels are all that counts
+        reader.add(node, data_format=flat.get(config["data_format"], config["data_format"]))
         return
     value, last = reader.given(node, 0), config["data_format"][-1] == "C"
     shape = reader.type_of(value).shape
