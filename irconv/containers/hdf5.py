@@ -79,9 +79,17 @@ class Folder:
         return [_text(value) for listed in lists for value in listed] if parts else None
 
 
+_ZIP = b"PK\x03\x04"
+
+
 def recognises(path: Path) -> bool:
-    """Whether the file begins as HDF5 does (after a user block of 512, 1024, ... bytes, too)."""
+    """Whether the file begins as HDF5 does (after a user block of 512, 1024, ... bytes, too).
+
+    A zip does not, even where the file of weights in it lies at such a place.
+    """
     with path.open("rb") as file:
+        if file.read(len(_ZIP)) == _ZIP:
+            return False
         size = path.stat().st_size
         offset = 0
         while offset < size:
