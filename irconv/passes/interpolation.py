@@ -22,10 +22,10 @@ _ROUNDED: Mapping[str, Callable[[float], int]] = {
 
 
 def by_matrices(layer: Resize, given: Mapping[str, ValueType]) -> Decomposition | None:
-    """The parts; None for unknown sizes, for cubic weights, and for windows that are widened."""
+    """The parts; None for unknown sizes, and for widened windows that count what is outside."""
     x = given["x"]
     old, new = static(x.shape[2:]), static(layer.infer(given)["y"].shape[2:])
-    if old is None or new is None or layer.mode == "cubic" or layer.antialias:
+    if old is None or new is None or (layer.antialias and not layer.exclude_outside):
         return None
     f, value, rank = Formula(layer, given), "x", len(x.shape)
     for axis, (n, m) in enumerate(zip(old, new, strict=True), 2):
@@ -40,7 +40,7 @@ def by_matrices(layer: Resize, given: Mapping[str, ValueType]) -> Decomposition 
             continue
         order = (*(i for i in range(rank) if i != axis), axis)
         back = tuple(order.index(i) for i in range(rank))
-        kernel = f.number(_weights(places, n), x.dtype)
+        kernel = f.number(_weights(layer, places, n, 1 / scale), x.dtype)
         value = f(Transpose(permutation=back), f(MatMul(), f(Transpose(permutation=order), value), kernel))
     return f.ends(Identity(), value)
 
@@ -60,13 +60,32 @@ def _place(coordinates: str, i: int, n: int, m: int, scale: float) -> float:
     return (i + 0.5) / scale - 0.5
 
 
-def _weights(places: list[float], n: int) -> list[list[float]]:
-    """Rows of the old elements, columns of the new ones; places outside count as the border."""
+def _weights(layer: Resize, places: list[float], n: int, step: float) -> list[list[float]]:
+    """Rows of the old elements, columns of the new ones, which lie `step` apart."""
     found = [[0.0] * len(places) for _ in range(n)]
     for column, place in enumerate(places):
-        inside = min(max(place, 0.0), n - 1.0)
-        first = floor(inside)
-        second, part = min(first + 1, n - 1), inside - first
-        found[first][column] += 1 - part
-        found[second][column] += part
+        for row, weight in _window(layer, place, n, step if layer.antialias else 1.0):
+            found[row][column] += weight
     return found
+
+
+def _window(layer: Resize, place: float, n: int, step: float) -> list[tuple[int, float]]:
+    """The elements that are weighed at a place, a window wider by `step` where that is above 1. Those outside count as
+    the border, or not at all."""
+    wide, reach = max(step, 1.0), 1 if layer.mode == "linear" else 2
+    near = range(ceil(place - reach * wide), floor(place + reach * wide) + 1)
+    weights = [(row, _weight(layer, abs(row - place) / wide)) for row in near]
+    if layer.exclude_outside:
+        weights = [(row, weight) for row, weight in weights if 0 <= row < n]
+    total = sum(weight for _, weight in weights)
+    return [(min(max(row, 0), n - 1), weight / total) for row, weight in weights]
+
+
+def _weight(layer: Resize, distance: float) -> float:
+    """The weight of an element so far away: a triangle, or the cubic of Keys."""
+    if layer.mode == "linear":
+        return max(1.0 - distance, 0.0)
+    a, d = layer.cubic_coefficient or 0.0, distance
+    if d <= 1:
+        return ((a + 2) * d - (a + 3)) * d * d + 1
+    return (((d - 5) * d + 8) * d - 4) * a if d < 2 else 0.0

@@ -103,6 +103,11 @@ class Builder:
     masks: dict[str, Callable[[], Value | None]] = field(default_factory=dict)
     """How to make the mask of a value, for those that have one; see `keras.masks`."""
 
+    @property
+    def fixed_batch(self) -> bool:
+        """Whether the file says how many samples a batch has."""
+        return any(port.shape and isinstance(port.shape[0], int) for port in self.inputs.values())
+
     def add(self, layer: KerasLayer) -> list[Outputs]:
         """Add a Keras layer or model with its calls, as native layers; the values that each call makes, in order."""
         outer = self.scope

@@ -17,6 +17,7 @@ from irconv.codec import NativeWeight
 from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile
+from irconv.frameworks.keras.keras1_branches import as_functional, begins_with_branches
 from irconv.frameworks.keras.keras1_spelling import DATA_FORMATS, KINDS, MERGES, converted, names_of
 from irconv.frameworks.keras.variables import MODELS, Child, layers_of, segment, tree
 from irconv.ir.manifest import Fact, given_fact
@@ -41,10 +42,25 @@ def as_keras2(file: KerasFile, facts: Facts, ordering: Fact | None) -> KerasFile
     """
     assert file.config is not None
     problems = Problems()
-    config = _model(file.config, ordering, facts, problems)
+    config = _model(_with_names(file.config, file), ordering, facts, problems)
     problems.raise_any()
     _by_shapes(config, file)
     return replace(file, config=config)
+
+
+def _with_names(config: dict[str, Any], file: KerasFile) -> dict[str, Any]:
+    """The model with the names of the Sequential models that stand in a Sequential one: Keras 1 writes them with the
+    weights alone, whose groups stand in the order of the layers."""
+    layers = layers_of(config.get("config")) if config.get("class_name") == "Sequential" else []
+    groups = list(file.named or {})
+    if len(layers) != len(groups) or not any(isinstance(layer.get("config"), list) for layer in layers):
+        return config
+    pairs = zip(layers, groups, strict=True)
+    named = [
+        {**layer, "config": {"name": group, "layers": layer["config"]}} if isinstance(layer["config"], list) else layer
+        for layer, group in pairs
+    ]
+    return {**config, "config": named}
 
 
 def tensors(file: KerasFile, problems: Problems) -> dict[str, NativeWeight]:
@@ -118,6 +134,9 @@ def ordering(file: KerasFile, given: str | None) -> Fact | None:
 
 
 def _model(entry: Mapping[str, Any], ordering: Fact | None, facts: Facts, problems: Problems) -> dict[str, Any]:
+    if begins_with_branches(entry):
+        with problems.collect():
+            entry = as_functional(entry, f"{facts.path}: model")
     config = entry["config"]
     listed = layers_of(config)
     layers = [_layer(inner, ordering, facts, problems) for inner in listed]

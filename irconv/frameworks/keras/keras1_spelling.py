@@ -6,6 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irconv.errors import MissingFact, Refused
+from irconv.frameworks.keras.keras1_training import SETTINGS as TRAINING
+from irconv.frameworks.keras.keras1_training import training
+from irconv.frameworks.keras.variables import KINDS as VARIABLES
 
 DATA_FORMATS = {"th": "channels_first", "tf": "channels_last"}
 
@@ -48,12 +51,11 @@ _RENAMED: Mapping[str, str] = {
     "subsample_length": "strides",
 }
 
-#: Settings of training, and sizes that the weights say as well.
+#: How weights began, which a trained model does not need; sizes that the weights say as well.
 _DROPPED = {
-    *("init", "inner_init", "forget_bias_init", "W_regularizer", "U_regularizer", "b_regularizer", "W_constraint"),
-    *("b_constraint", "U_constraint", "activity_regularizer", "dropout_W", "dropout_U", "gamma_regularizer"),
-    *("beta_regularizer", "depthwise_regularizer", "pointwise_regularizer", "depthwise_constraint"),
-    *("pointwise_constraint", "consume_less", "input_length", "dropout", "weights", "mode", "input_dtype"),
+    *("init", "inner_init", "forget_bias_init"),
+    *("alpha_init", "beta_init", "t_left_init", "a_left_init", "t_right_init", "a_right_init"),
+    *("consume_less", "input_length", "weights", "mode", "input_dtype"),
 }
 
 #: Layers with one spatial axis, whose settings are numbers in Keras 1 and lists in Keras 2.
@@ -70,7 +72,9 @@ def converted(kind: str, config: Mapping[str, Any], default: str | None, theano:
 
     Raises `Refused` for a setting that Keras 2 cannot say, and `MissingFact` for an unknown data format.
     """
-    spelt = {_RENAMED.get(key, key): value for key, value in config.items() if key not in _DROPPED}
+    left_out = _DROPPED | TRAINING
+    spelt = {_RENAMED.get(key, key): value for key, value in config.items() if key not in left_out}
+    spelt |= training(kind, config, config.get("dim_ordering") == "th")
     spelt["name"] = config["name"]
     if kind == "InputLayer":
         spelt["dtype"] = config.get("input_dtype") or "float32"
@@ -89,6 +93,8 @@ def converted(kind: str, config: Mapping[str, Any], default: str | None, theano:
         raise Refused(where, "pads with border_mode='full', which Keras 2 does not have")
     if kind in _KERNELS or kind == "Deconvolution2D":
         spelt["kernel_order"] = _kernel_order(kind, spelt, theano)
+    if kind == "ConvLSTM2D" and theano:
+        raise Refused(where, "keeps turned kernels, which irconv does not read of Keras 1")
     if kind in _SPECIAL:
         _SPECIAL[kind](spelt, config, default, where)
     return spelt
@@ -103,7 +109,7 @@ def names_of(kind: str, name: str) -> str | None:
         return common[name]
     if kind in _RECURRENT and len(name) == 3 and name[0] in "WUb" and name[1] == "_":
         return name
-    return name if kind in ("Highway", "MaxoutDense") else None
+    return name if kind in ("Highway", "MaxoutDense") or kind not in _KNOWN else None
 
 
 _NORMALISED = {
@@ -118,10 +124,16 @@ _OWN_NAMES: Mapping[str, Mapping[str, str]] = {
     "Embedding": {"W": "embeddings"},
     "Highway": {name: name for name in ("W", "W_carry", "b", "b_carry")},
     "MaxoutDense": {name: name for name in ("W", "b")},
+    "ParametricSoftplus": {name: name for name in ("alphas", "betas")},
+    "SReLU": {name: name for name in ("t_left", "a_left", "t_right", "a_right")},
     "NormalizedSamples": _NORMALISED,
     "PReLU": {"alphas": "alpha"},
     "SeparableConv2D": {"depthwise_kernel": "depthwise_kernel", "pointwise_kernel": "pointwise_kernel", "b": "bias"},
 }
+
+
+#: The kinds whose variables have names that irconv knows; those of others stay as they are.
+_KNOWN = {*VARIABLES, *_OWN_NAMES}
 
 
 def _kernel_order(kind: str, spelt: Mapping[str, Any], theano: bool) -> str:
@@ -147,6 +159,14 @@ def _embedding(spelt: dict[str, Any], config: Mapping[str, Any], default: str | 
 
 def _recurrent(spelt: dict[str, Any], config: Mapping[str, Any], default: str | None, where: str) -> None:
     spelt |= {"use_bias": True, "return_state": False}
+
+
+def _conv_recurrent(spelt: dict[str, Any], config: Mapping[str, Any], default: str | None, where: str) -> None:
+    """Keras 1 does not write the subsample, so that it loads its own files without one."""
+    _recurrent(spelt, config, default, where)
+    if spelt.get("data_format") != "channels_last":
+        raise Refused(where, "keeps its kernels channels first, which irconv does not read of Keras 1")
+    spelt |= {"strides": [1, 1], "dilation_rate": [1, 1]}
 
 
 def _gru(spelt: dict[str, Any], config: Mapping[str, Any], default: str | None, where: str) -> None:
@@ -194,6 +214,7 @@ def _deconvolution(spelt: dict[str, Any], config: Mapping[str, Any], default: st
 
 _SPECIAL: Mapping[str, Callable[[dict[str, Any], Mapping[str, Any], str | None, str], None]] = {
     "BatchNormalization": _batch_norm,
+    "ConvLSTM2D": _conv_recurrent,
     "Cropping1D": _pairs(("left", "right")),
     "Cropping2D": _pairs(("top", "bottom", "left", "right")),
     "Cropping3D": _pairs(("front", "back", "top", "bottom", "left", "right")),

@@ -10,7 +10,7 @@ Where masks meet, Keras 2 takes what all say (and passes over inputs without one
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from irconv.codec import SizeOf
@@ -18,7 +18,18 @@ from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outp
 
 Rule: TypeAlias = Callable[[Builder, KerasLayer, KerasCall, Outputs], None]
 
-#: Layers that hand on the mask of their first input.
+
+@dataclass(frozen=True)
+class OfSteps:
+    """How to make a mask whose every step is a mask itself, of what stands in that step: `TimeDistributed` makes it."""
+
+    recipe: Callable[[], Value | None]
+
+    def __call__(self) -> Value | None:
+        return self.recipe()
+
+
+#: Layers that hand on the mask of their first input; `TimeDistributed` does so by itself.
 PASSING = {
     *("Activation", "ActivityRegularization", "AlphaDropout", "BatchNormalization", "Dense", "Dropout", "ELU"),
     *(
@@ -30,7 +41,7 @@ PASSING = {
         "Identity",
     ),
     *("LayerNormalization", "LeakyReLU", "MultiHeadAttention", "PReLU", "ReLU", "Softmax", "SpatialDropout1D"),
-    *("SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU", "TimeDistributed", "UnitNormalization"),
+    *("SpatialDropout2D", "SpatialDropout3D", "ThresholdedReLU", "UnitNormalization"),
     *("Attention", "AdditiveAttention"),
 }
 

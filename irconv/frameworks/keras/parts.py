@@ -32,13 +32,13 @@ from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
 from irconv.ir.layers.normalisation import ChannelAffine, InstanceNorm
 from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
-from irconv.ir.layers.pooling import MaxPool
+from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
-from irconv.ir.layers.slicing import Slice, Stack
-from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reduce, Reshape
+from irconv.ir.layers.slicing import Slice
+from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reduce
 from irconv.ir.layers.window import explicit_padding
-from irconv.ir.shapes import Size, static
+from irconv.ir.shapes import static
 from irconv.passes.interpolation import by_matrices
 from irconv.passes.pools import rounding_down
 
@@ -214,27 +214,20 @@ def _clip(layer: Any, given: _Given) -> Decomposition | None:
 
 
 def _resize(layer: Any, given: _Given) -> Decomposition | None:
-    """Bilinear as it was before half-pixel centres, by whole numbers n: between two elements stand their sums with
-    weights 1 - j / n and j / n; the last element has itself for a neighbour."""
+    """Bilinear as it was before half-pixel centres, by whole numbers n: every element n times, then the mean of n that
+    follow each other. The last element has itself for a neighbour."""
     whole = layer.scales is not None and all(float(scale).is_integer() and scale >= 1 for scale in layer.scales)
-    shape = given["x"].shape
     if layer.mode != "linear" or layer.coordinates != "asymmetric" or not whole:
         found = cast("Decomposition | None", layer.decompose(given))
         return by_matrices(layer, given) if found is None else found
-    f, value, sizes = Formula(layer, given), "x", list(shape)
-    factors = [(axis, int(n)) for axis, n in enumerate(layer.scales, len(shape) - len(layer.scales)) if n != 1]
-    written_out(256 * sum(times for _, times in factors), f"scales of {layer.scales}")
-    for axis, times in factors:
-        rest = f(Slice(axes=(axis,), starts=(1,), ends=(None,), steps=(1,)), value)
-        last = f(Slice(axes=(axis,), starts=(-1,), ends=(None,), steps=(1,)), value)
-        following = f(Concat(axis=axis), rest, last)
-        between = [value]
-        for j in range(1, times):
-            here = f(Mul(), value, f.number(1 - j / times))
-            between.append(f(Add(), here, f(Mul(), following, f.number(j / times))))
-        sizes[axis] = (Size.of(sizes[axis]) * times).dimension
-        value = f(Reshape(shape=tuple(sizes)), f(Stack(axis=axis + 1), *between))
-    return f.ends(Identity(), value)
+    f, kernel = Formula(layer, given), tuple(map(int, layer.scales))
+    nearest = {"mode": "nearest", "rounding": "floor", "cubic_coefficient": None, "antialias": False}
+    repeated = f(layer.model_copy(update={**nearest, "origin": None}), "x")
+    written_out(256 * sum(kernel), f"scales of {layer.scales}")
+    pads = ((0, 0), (0, 0), *((0, n - 1) for n in kernel))
+    padded = f(Pad(pads=pads, mode="edge", value=None), repeated)
+    mean = {"padding": ((0, 0),) * len(kernel), "ceil_mode": False, "count_padding": False}
+    return f.ends(AveragePool(kernel=kernel, stride=(1,) * len(kernel), **mean), padded)
 
 
 def _depth_to_space(layer: Any, given: _Given) -> Decomposition | None:

@@ -1,5 +1,9 @@
 """What training needs of a Keras model, inference does not, and the IR has no word for: named, so that no target loses
-it in silence."""
+it in silence.
+
+Regularisers add to the loss, and constraints hold weights to a set: both are named. Initialisers are not: the values
+that they made are in the file, or were trained away.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +15,19 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.tensor_ops import Identity
 from irconv.ir.manifest import TRAINING, Fact
 
-_ATTENTION = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention")
+_DROPPING = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention", "Embedding")
+"""Layers with a dropout inside; that of an Embedding is Keras 1's."""
 _WRAPPED = ("layer", "backward_layer")
 _SILENT = ("seed", "data_format", "value_range")
+_OF_WEIGHTS = ("_regularizer", "_constraint")
+_DEEPEST = 8
+_MOST = 3
+"""So many layers with the same regularisers are named."""
 
 
 def training_facts(layers: Mapping[str, Layer]) -> list[Fact]:
-    """One fact for each layer with a meaning in training that the IR has no word for."""
+    """One fact for each layer with a meaning in training that the IR has no word for; one for all layers whose
+    regularisers and constraints are alike."""
     found: dict[str, Fact] = {}
     for layer in layers.values():
         origin = layer.origin
@@ -27,7 +37,45 @@ def training_facts(layers: Mapping[str, Layer]) -> list[Fact]:
         if said:
             what = f"{origin.name}: {origin.type}({said})"
             found[origin.name] = Fact(name=TRAINING, value=what, evidence="of training alone")
-    return list(found.values())
+    return [*found.values(), *_of_weights(layers)]
+
+
+def _of_weights(layers: Mapping[str, Layer]) -> Iterator[Fact]:
+    """What is added to the loss for weights and results, and to what weights are held."""
+    alike: dict[str, dict[str, None]] = {}
+    for layer in layers.values():
+        if layer.origin is not None and (said := ", ".join(_regularised(layer.origin.config))):
+            alike.setdefault(said, {})[layer.origin.name] = None
+    for said, names in alike.items():
+        listed = ", ".join(list(names)[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+        yield Fact(name=TRAINING, value=f"{listed}: {said}", evidence="of training alone")
+
+
+def _regularised(config: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """The regularisers and constraints of a layer, and of the layer that it wraps."""
+    for key, value in config.items():
+        if key.endswith(_OF_WEIGHTS) and value and (words := _words(value)):
+            yield f"{key}={words}"
+    for place in _WRAPPED:
+        inner = config.get(place)
+        if depth < _DEEPEST and isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
+            yield from (f"{place}.{said}" for said in _regularised(inner["config"], depth + 1))
+
+
+def _words(value: Any) -> str:
+    """A regulariser or constraint as Python would make it; empty for one that does nothing."""
+    if not isinstance(value, Mapping):
+        return str(value)
+    settings = value.get("config")
+    numbers = dict(settings) if isinstance(settings, Mapping) else {}
+    if numbers and set(numbers) <= {"l1", "l2"} and not any(numbers.values()):
+        return ""
+    listed = ", ".join(
+        f"{key}={number:.7g}" if isinstance(number, float) else f"{key}={number!r}"
+        for key, number in numbers.items()
+        if key != "name"
+    )
+    return f"{value.get('class_name')}({listed})"
 
 
 def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> Iterator[tuple[str, Any]]:
@@ -35,7 +83,7 @@ def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> I
     names: tuple[str, ...] = ()
     if kind in TRAINING_ALONE and isinstance(layer, Identity):
         names = tuple(name for name in TRAINING_ALONE[kind].split() if name not in _SILENT)
-    elif kind in _ATTENTION:
+    elif kind in _DROPPING:
         names = ("dropout",)
     yield from ((name, config[name]) for name in names if config.get(name) not in (None, 0, 0.0, [], {}))
     for place in _WRAPPED:

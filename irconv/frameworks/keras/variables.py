@@ -137,6 +137,8 @@ def tree(entry: Mapping[str, Any]) -> Tree:
         name = str(config.get("name", "")) if isinstance(config, Mapping) else ""
         return Tree(kind, name, _trained(config), (), tuple(_listed("", "layers", layers_of(config))))
     name = str(config.get("name", entry.get("name", "")))
+    if kind == "LayerNormalization" and config.get("rms_scaling"):
+        config = {**config, "scale": True, "center": False}
     own = tuple(_present(OWN.get(kind) or packages.OWN.get(kind, ""), config))
     if kind in _INT8 and is_int8(config):
         own += (_INT8[kind],)

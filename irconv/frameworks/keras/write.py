@@ -18,7 +18,7 @@ from irconv.containers.outputs import Output
 from irconv.containers.zip import pack_files
 from irconv.errors import Refused
 from irconv.frameworks import Made
-from irconv.frameworks.keras import implicit_masks, joins, structure
+from irconv.frameworks.keras import implicit_masks, joins, stray_masks, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
 from irconv.frameworks.keras.kept import kept_names
@@ -158,6 +158,8 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
         if layer.name in masked.embeddings:
             layer.config["mask_zero"] = True
     joins.join(model, dialect)
+    if dialect.operators:
+        stray_masks.cut(model)
     if dialect.is_keras_3:
         give_layers(model, trained)
     found = structure.structure(bundle.source)

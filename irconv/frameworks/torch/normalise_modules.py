@@ -168,29 +168,22 @@ _PAD_MODES = {"Reflection": "reflect", "Replication": "edge", "Circular": "wrap"
 
 
 def _upsample(name: str, part: Module) -> Spelt:
-    """F.interpolate by its IR words; sizes as given, scales for the spatial axes."""
     settings = part.settings
     mode = settings.get("mode", "bilinear" if "Bilinear" in name else "nearest")
-    size, scale, corners = settings.get("size"), settings.get("scale_factor"), settings.get("align_corners", True)
-    kinds = {"linear": 1, "bilinear": 2, "trilinear": 3}
-    if size is not None or scale is None or (mode not in kinds and mode != "nearest"):
-        raise ValueError(f"expected a scale_factor and a linear or nearest mode, got {mode!r}, size {size}")
     if settings.get("recompute_scale_factor"):
         raise ValueError("expected recompute_scale_factor=False")
-    if mode == "nearest" and not isinstance(scale, tuple | list):
-        raise ValueError("a single scale_factor for any number of axes")
-    scales = tuple(float(n) for n in _spread(scale, kinds.get(mode, len(scale) if isinstance(scale, tuple) else 2)))
-    nearest = mode == "nearest"
-    coordinates = "asymmetric" if nearest else "align_corners" if corners else "half_pixel"
-    return "resize", {
-        "sizes": None,
-        "scales": scales,
-        "mode": "nearest" if nearest else "linear",
-        "coordinates": coordinates,
-        "rounding": "floor" if nearest else None,
-        "cubic_coefficient": None,
-        "exclude_outside": False,
-    }
+    sizes = {key: settings.get(key) for key in ("size", "scale_factor")}
+    return "nn.Upsample", {**sizes, "mode": mode, "align_corners": settings.get("align_corners", True)}
+
+
+def _lp_pool(name: str, part: Module) -> Spelt:
+    settings = {key: part.settings.get(key) for key in ("norm_type", "kernel_size", "stride")}
+    return "nn.LPPool", {**settings, "ceil_mode": part.settings.get("ceil_mode", False)}
+
+
+def _random_slope(name: str, part: Module) -> Spelt:
+    """RReLU: the mean of its slopes at inference."""
+    return "nn.LeakyReLU", {"negative_slope": (part.settings["lower"] + part.settings["upper"]) / 2}
 
 
 def _softmax(name: str, part: Module) -> Spelt:
@@ -230,6 +223,8 @@ def _identity(name: str, part: Module) -> Spelt:
 
 
 def _shuffle(name: str, part: Module) -> Spelt:
+    if name == "ChannelShuffle":
+        return "F.channel_shuffle", {"groups": part.settings["groups"]}
     key = "upscale_factor" if name == "PixelShuffle" else "downscale_factor"
     return ("F.pixel_shuffle" if name == "PixelShuffle" else "F.pixel_unshuffle"), {key: part.settings[key]}
 
@@ -266,6 +261,11 @@ NATIVES: dict[str, Callable[[str, Module], Spelt]] = {
     "Flatten": _flatten,
     "Upsample": _upsample,
     "UpsamplingBilinear2d": _upsample,
+    "UpsamplingNearest2d": _upsample,
+    "ChannelShuffle": _shuffle,
+    "LocalResponseNorm": _plain("size", "alpha", "beta", "k"),
+    "RReLU": _random_slope,
+    **_each("LPPool{}d", _SPATIAL, _lp_pool),
     "PixelShuffle": _shuffle,
     "PixelUnshuffle": _shuffle,
     "PReLU": _plain("num_parameters"),

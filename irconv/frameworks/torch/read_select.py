@@ -99,7 +99,7 @@ def select(value: Any, sources: Mapping[str, str], where: str, key: str | None, 
         raise MissingFact(f"{where}: --ema", "expected an averaged copy of the weights, but the file holds none")
     module = module_tree(chosen, sources, where) if is_module(chosen) else None
     named, rest = _flat(chosen, where) if module is None else (state_dict(module, where), {})
-    if not named:
+    if not named and module is None:
         raise MissingFact(f"{where}: {path or 'the saved value'}", "has no tensors", _remedy(value))
     facts = [given_fact("key", path) if key else chosen_fact("key", path, _THE_WEIGHTS)] if path else []
     stripped, told = unwrapped(named, isinstance(value, dict) and _LIGHTNING in value)

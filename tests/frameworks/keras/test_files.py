@@ -287,3 +287,16 @@ def test_padding_without_an_order_of_axes_asks_for_one(tmp_path: Path) -> None:
     assert text.endswith("which do not write theirs. Give --dim-ordering th or --dim-ordering tf.")
     got = irconv.run(irconv.read(case.file, ReadOptions(dim_ordering="th")), case.arrays("x"))
     assert error(list(got.values()), case.arrays("y")) < LIMIT
+
+
+def test_an_archive_whose_weights_lie_where_a_user_block_of_hdf5_would_end_is_an_archive(tmp_path: Path) -> None:
+    case, path = case_of("keras3.15-counters-keras"), tmp_path / "m.keras"
+    with zipfile.ZipFile(case.file) as archive, zipfile.ZipFile(path, "w") as other:
+        config = archive.read("config.json")
+        start = next(2**n for n in range(9, 20) if 2**n > len(config) + 200)
+        between = 30 + len("config.json") + 30 + len("model.weights.h5")
+        other.writestr("config.json", config + b" " * (start - between - len(config)))
+        other.writestr("model.weights.h5", archive.read("model.weights.h5"))
+        other.writestr("metadata.json", archive.read("metadata.json"))
+    assert path.read_bytes()[start : start + 4] == b"\x89HDF"
+    assert irconv.read(path).graph is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -106,11 +106,7 @@ def _normalised_samples(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     unused = [weight for name, weight in layer.tensors.items() if name not in ("gamma", "beta")]
     builder.omitted += [Omitted(name=weight.path, reason="mode 1 does not use running statistics") for weight in unused]
     along, epsilon = {"axis": [layer.config["axis"]], "keepdims": True}, layer.config["epsilon"]
-    affine = {role: f"{layer.name}.{role}" for role in ("gamma", "beta")}
-    for role, name in affine.items():
-        builder.place("variable", name, {"name": name}, {"value": layer.tensors[role]}, layer.part, of=layer.name)
-        builder.use(name, (), (name,))
-    gamma, beta = (Value(name) for name in affine.values())
+    gamma, beta = _variables(builder, layer, ("gamma", "beta"))
     made = []
     for call in layer.calls:
         index, (x,) = call.index, call.inputs
@@ -127,10 +123,56 @@ def _normalised_samples(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     return made
 
 
+def _variables(builder: Builder, layer: KerasLayer, roles: Sequence[str]) -> list[Value]:
+    """The weights of a layer as values of the graph."""
+    for role in roles:
+        name = f"{layer.name}.{role}"
+        builder.place("variable", name, {"name": name}, {"value": layer.tensors[role]}, layer.part, of=layer.name)
+        builder.use(name, (), (name,))
+    return [Value(f"{layer.name}.{role}") for role in roles]
+
+
+def _parametric_softplus(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """``alphas softplus(betas x)``."""
+    refuse_keywords(builder, layer)
+    alphas, betas = _variables(builder, layer, ("alphas", "betas"))
+    made = []
+    for call in layer.calls:
+        scaled = add(builder, layer, call.index, "Multiply", [call.inputs[0], betas], {}, "scaled")
+        soft = add(builder, layer, call.index, "Softplus", scaled, {}, "soft")
+        made.append(add(builder, layer, call.index, "Multiply", [*soft, alphas], {}))
+    return made
+
+
+def _srelu(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """Three straight lines that meet at ``l = t_left`` and ``r = l + abs(t_right)``:
+    ``l + min(max(x - l, 0), r - l) - a_left max(l - x, 0) + a_right max(x - r, 0)``."""
+    refuse_keywords(builder, layer)
+    left, left_slope, right, right_slope = _variables(builder, layer, ("t_left", "a_left", "t_right", "a_right"))
+    made = []
+    for call in layer.calls:
+        x = call.inputs[0]
+
+        def op(kind: str, part: str, *inputs: Any, index: int = call.index) -> Value:
+            return add(builder, layer, index, kind, list(inputs), {}, part)[0]
+
+        width = op("Absolute", "width", right)
+        above, below = op("Subtract", "above", x, left), op("Subtract", "below", left, x)
+        middle = op("Minimum", "middle", op("Maximum", "kept", above, 0.0), width)
+        lower = op("Multiply", "lower", left_slope, op("Maximum", "under", below, 0.0))
+        over = op("Maximum", "over", op("Subtract", "beyond", above, width), 0.0)
+        upper = op("Multiply", "upper", right_slope, over)
+        inside = op("Subtract", "inside", op("Add", "from", left, middle), lower)
+        made.append(add(builder, layer, call.index, "Add", [inside, upper], {}))
+    return made
+
+
 EXPANSIONS: Mapping[str, Any] = {
     "CosineMerge": _cosine,
     "NormalizedSamples": _normalised_samples,
     "Deconvolution2D": _deconvolution,
     "Highway": _highway,
     "MaxoutDense": _maxout,
+    "ParametricSoftplus": _parametric_softplus,
+    "SReLU": _srelu,
 }

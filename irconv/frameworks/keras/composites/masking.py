@@ -81,6 +81,12 @@ def _softmax(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     return made
 
 
+def _batch_norm(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """The mask of a call says which steps training takes its statistics of."""
+    refuse_keywords(builder, layer, "mask")
+    return plain(builder, replace(layer, calls=tuple(replace(call, keywords={}) for call in layer.calls)))
+
+
 def _filled(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """One number for every element: zeros or ones, as the masks of Keras 3 have them, or another that is said."""
     dtype = layer.config.get("dtype")
@@ -108,4 +114,10 @@ def _same(builder: Builder, layer: KerasLayer) -> list[Outputs]:
 
 _OPERATORS = {"ops.ConvertToTensor": _same, "ops.OnesLike": _filled, "ops.ZerosLike": _filled, "ops.FullLike": _filled}
 
-EXPANSIONS = {**_OPERATORS, "Masking": _masking, "GlobalAveragePooling1D": _global_average, "Softmax": _softmax}
+EXPANSIONS = {
+    **_OPERATORS,
+    "BatchNormalization": _batch_norm,
+    "GlobalAveragePooling1D": _global_average,
+    "Masking": _masking,
+    "Softmax": _softmax,
+}

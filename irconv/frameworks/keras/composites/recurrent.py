@@ -25,7 +25,7 @@ STATES: Mapping[str, int] = {
 _OF_LAYER = ("go_backwards", "zero_output_for_mask", "time_major")
 
 #: What Keras 1 called the arrays of its gates, in Keras 2's order, and the arrays it kept for all gates at once.
-_GATES = {"LSTM": "ifco", "GRU": "zrh"}
+_GATES = {"LSTM": "ifco", "GRU": "zrh", "ConvLSTM2D": "ifco"}
 _ARRAYS = {"W": "kernel", "U": "recurrent_kernel", "b": "bias"}
 
 
@@ -101,6 +101,8 @@ def place_cells(builder: Builder, layer: KerasLayer, in_time: bool = False) -> l
 def _kernel_orders(builder: Builder, layer: KerasLayer) -> dict[str, str]:
     """Theano turns both kernels, and pads even ones as no other framework does."""
     theano = builder.facts.backend == "theano"
+    if builder.facts.version == 1:
+        return dict.fromkeys(("kernel_order", "recurrent_order"), "gates_apart")
     if theano and any(size % 2 == 0 for size in layer.config["kernel_size"]):
         builder.problem(layer.name, "has a kernel of even size, which Keras on Theano pads otherwise than irconv does")
     return dict.fromkeys(("kernel_order", "recurrent_order"), "convolution" if theano else "correlation")

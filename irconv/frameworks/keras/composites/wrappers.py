@@ -99,10 +99,35 @@ def _time_distributed(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     if _is_pointwise(entry):
         calls = [replace(call, keywords={}) for call in layer.calls]
         inner = builder.sublayer(layer, entry, "layer", calls, name=layer.name)
-        return builder.add(_shifted(replace(inner, origin=layer.origin)))
+        made = builder.add(_shifted(replace(inner, origin=layer.origin)))
+        for call, values in zip(layer.calls, made, strict=True):
+            own = builder.masks.pop(values[0], None)
+            sent = masks.OfSteps(own) if own and inner.kind == "Embedding" and inner.config.get("mask_zero") else None
+            _send(builder, layer, call, values, sent)
+        return made
     calls = [_each_step(builder, layer, call) for call in layer.calls]
     made = builder.add(builder.sublayer(layer, entry, "layer", calls))
     return [_steps_again(builder, layer, call, values) for call, values in zip(layer.calls, made, strict=True)]
+
+
+def _send(builder: Builder, layer: KerasLayer, call: KerasCall, values: Outputs, own: masks.OfSteps | None) -> None:
+    """Give the results their masks: Keras from 2.2 on those that the layer makes of its steps, if it makes some, where
+    the batch is open; else the sequence's own, of which one number is left for each step."""
+    given = builder.masks.get(call.inputs[0])
+    asks = (2, 2) <= builder.facts.numbers < (3, 0) and not builder.fixed_batch
+    sent = own if asks and own is not None else given
+    for value in values:
+        if asks and sent is given and isinstance(given, masks.OfSteps):
+            builder.masks[value] = lambda of=given, value=value: _any_of(builder, layer, of(), value)
+        elif sent is not None:
+            builder.masks[value] = sent
+
+
+def _any_of(builder: Builder, layer: KerasLayer, mask: Value | None, value: Value) -> Value | None:
+    """Whether anything of a step is left."""
+    if mask is None:
+        return None
+    return masks.operator(builder, layer.name, "Any", f"{value}.mask", (mask,), axis=-1, keepdims=False)
 
 
 def _is_pointwise(entry: Mapping[str, Any]) -> bool:
@@ -119,7 +144,8 @@ def _shifted(layer: KerasLayer) -> KerasLayer:
     return replace(layer, config={**layer.config, "axis": moved if isinstance(axes, list) else moved[0]})
 
 
-#: Layers that would obey a mask inside a TimeDistributed; Keras hands them one of another shape than they take.
+#: Layers that would obey a mask inside a TimeDistributed; Keras hands them one of another shape than they take, but
+#: where the steps are sequences with masks of their own.
 _OBEYING = {"GlobalAveragePooling1D", "Bidirectional", *recurrent.EXPANSIONS}
 
 
@@ -127,28 +153,63 @@ def _each_step(builder: Builder, layer: KerasLayer, call: KerasCall) -> KerasCal
     """The same call with the steps among the batch."""
     value = value_name(layer.name, call.index)
     kind = layer.config["layer"].get("class_name")
-    if kind in _OBEYING and (call.inputs[0] in builder.masks or "mask" in call.keywords):
+    given = builder.masks.get(call.inputs[0])
+    of_steps = isinstance(given, masks.OfSteps) and "mask" not in call.keywords
+    if kind in _OBEYING and (given or "mask" in call.keywords) and not of_steps:
         builder.problem(layer.name, f"applies a {kind} to the steps of a masked sequence, which irconv does not read")
     if len(call.inputs) != 1:
         builder.problem(layer.name, f"is called on {len(call.inputs)} values, and irconv reads one")
-    name = f"{layer.name}.steps"
-    builder.place("merge_steps", name, {}, origin=layer.origin, of=layer.name)
-    builder.use(name, call.inputs[:1], (f"{value}.steps",))
-    steps = (Value(f"{value}.steps"),)
+    steps = (_merged_steps(builder, layer, "steps", call.inputs[0], f"{value}.steps"),)
+    if of_steps and given is not None and not builder.fixed_batch:
+        builder.masks[steps[0]] = lambda: _mask_of_steps(builder, layer, given(), value)
     return KerasCall(call.index, steps, {}, steps)
+
+
+def _mask_of_steps(builder: Builder, layer: KerasLayer, mask: Value | None, value: Value) -> Value | None:
+    return mask and _merged_steps(builder, layer, "steps.mask", mask, f"{value}.steps.mask")
+
+
+def _merged_steps(builder: Builder, layer: KerasLayer, part: str, given: str, value: str) -> Value:
+    """A value with the steps among the batch."""
+    name = f"{layer.name}.{part}"
+    if name not in builder.layers:
+        builder.place("merge_steps", name, {}, origin=layer.origin if part == "steps" else layer.part, of=layer.name)
+    builder.use(name, (given,), (value,))
+    return Value(value)
+
+
+def _split_steps(builder: Builder, layer: KerasLayer, call: KerasCall, given: str, value: Value) -> Value:
+    """A value with an axis for the steps again."""
+    name = f"{value}.again"
+    sizes = {"batch": SizeOf(call.inputs[0], 0), "steps": SizeOf(call.inputs[0], 1)}
+    builder.place("split_steps", name, sizes, origin=layer.part, of=layer.name)
+    builder.use(name, (given,), (value,))
+    return value
 
 
 def _steps_again(builder: Builder, layer: KerasLayer, call: KerasCall, values: Outputs) -> Outputs:
     """The results with an axis for the steps again."""
     made = []
     for output, given in enumerate(values):
-        value = value_name(layer.name, call.index, output)
-        name = f"{value}.again"
-        sizes = {"batch": SizeOf(call.inputs[0], 0), "steps": SizeOf(call.inputs[0], 1)}
-        builder.place("split_steps", name, sizes, origin=layer.part, of=layer.name)
-        builder.use(name, (given,), (value,))
+        value = _split_steps(builder, layer, call, given, value_name(layer.name, call.index, output))
+        _send(builder, layer, call, (value,), _mask_again(builder, layer, call, given, value))
         made.append(value)
     return tuple(made)
+
+
+def _mask_again(
+    builder: Builder, layer: KerasLayer, call: KerasCall, given: Value, value: Value
+) -> masks.OfSteps | None:
+    """The mask that the wrapped layer gives its result, with an axis for the steps again."""
+    inner = builder.masks.get(given)
+    if inner is None:
+        return None
+
+    def recipe() -> Value | None:
+        mask = inner()
+        return mask and _split_steps(builder, layer, call, mask, Value(f"{value}.mask"))
+
+    return masks.OfSteps(recipe)
 
 
 EXPANSIONS = {"Bidirectional": _bidirectional, "TimeDistributed": _time_distributed}

@@ -13,7 +13,7 @@ CODECS: list[Codec] = [
         "Embedding",
         Embedding,
         EVERY_LAYER,
-        Ignored("embeddings_initializer embeddings_regularizer embeddings_constraint input_length mask_zero"),
+        Ignored("embeddings_initializer embeddings_regularizer embeddings_constraint input_length mask_zero dropout"),
         Fixed("sparse", False),
         Fixed("lora_rank", None),
         Forgotten("padding_index", None),

@@ -102,7 +102,11 @@ _PLAIN_LSTM = (
 
 
 def _conv_lstm(spatial: int) -> Codec:
-    turns = {"correlation": "*k in (gate unit)", "convolution": "~*k in (gate unit)"}
+    turns = {
+        "correlation": "*k in (gate unit)",
+        "convolution": "~*k in (gate unit)",
+        "gates_apart": "gate *k in unit",  # Keras 1
+    }
     again = {word: axes.replace("in", "hidden") for word, axes in turns.items()}
     return Codec(
         f"ConvLSTM{spatial}D",

@@ -14,7 +14,7 @@ from irconv.families import FamilyTable
 _FAMILIES = (
     *("modules.MODULES", "recurrence.RECURRENCE", "windows.WINDOWS", "elementwise.ACTIVATIONS"),
     *("elementwise.ARITHMETIC", "shapes.SHAPES", "shapes.REDUCTIONS", "shapes.INDEXING", "shapes.MATRICES"),
-    *("selection.SELECTION", "signals.SIGNALS"),
+    *("selection.SELECTION", "signals.SIGNALS", "saved.SAVED"),
 )
 
 TABLE = FamilyTable("PyTorch", __name__, _FAMILIES)
