@@ -3,59 +3,78 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from functools import partial
+from typing import IO, TYPE_CHECKING
 
 from irconv.ir.bundle import STATE, Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact
-from irconv.report.plain import ENDLESS, plain
 from irconv.report.summary import Row, Totals, rows, shape_text, totals
 from irconv.terminal import shown
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from irconv.report.tree import Terminal
+
 _LONGEST = 60
 """Characters of a fact that are shown; the settings of training are thousands."""
-_WIDE = 110
-"""Columns of a terminal from which on settings and multiply-adds have columns of their own."""
 
 
 def print_bundle(bundle: Bundle, console: Console | None = None) -> None:
-    """Print what is known of a model, and what is not."""
-    console = console or Console()
-    if not console.is_terminal:
-        console = Console(width=ENDLESS, file=console.file)
-    _print_source(bundle, console)
-    if bundle.graph:
-        found = rows(bundle)
-        tall = console.is_terminal
-        _print_table(_tree(found, console.width) if tall else _lines(bundle, found), console)
-        for kind, ports in (("input", bundle.graph.inputs), ("output", bundle.graph.outputs)):
-            for port in ports:
-                console.print(plain(f"{kind} {port_text(port)}"))
-        for line in totals_text(totals(bundle, found), True):
-            console.print(plain(line))
-    else:
-        _print_table(_groups(bundle), console)
-        for line in totals_text(totals(bundle), False):
-            console.print(plain(line))
-    for key, tensor in bundle.state.items():
-        size = shape_text(tensor.record.shape)
-        console.print(plain(f"kept: {key.removeprefix(STATE)} {size} {tensor.record.dtype} (optimizer state)"))
-    for omitted in bundle.omitted:
-        console.print(plain(f"left out: {omitted.name} ({omitted.reason})"))
+    """Print what is known of a model, and what is not: fitted to `console` or to the terminal, else line by line."""
+    if console is None and not _is_terminal():
+        _print(bundle, partial(_line_of, sys.stdout), None)
+        return
+    from irconv.report.tree import open_console
+
+    made = open_console(console)
+    _print(bundle, made.say if made.fits else partial(_line_of, made.file), made if made.fits else None)
 
 
-def _print_source(bundle: Bundle, console: Console) -> None:
+def _is_terminal() -> bool:
+    """Whether rich, which takes long to import, has something to do; the variables are those that it looks at."""
+    return sys.stdout.isatty() or any(os.environ.get(name) for name in ("FORCE_COLOR", "TTY_COMPATIBLE"))
+
+
+def _line_of(file: IO[str], text: str) -> None:
+    print(shown(text), file=file)
+
+
+def _print(bundle: Bundle, say: Callable[[str], None], terminal: Terminal | None) -> None:
     source = bundle.source
     made_by = " ".join(part for part in (source.framework, source.version) if part)
     files = ", ".join(file.name for file in source.files)
-    console.print(Text.assemble((shown(files), "bold"), f" from {shown(made_by)}"))
+    if terminal is not None:
+        terminal.head(files, f" from {made_by}")
+    else:
+        say(f"{files} from {made_by}")
     for fact in source.facts:
-        console.print(plain(fact_text(fact, _LONGEST)))
+        say(fact_text(fact, _LONGEST))
+    if bundle.graph:
+        found = rows(bundle)
+        if terminal is not None:
+            terminal.tree(found)
+        else:
+            _say_table(_lines(bundle, found), say)
+        for kind, ports in (("input", bundle.graph.inputs), ("output", bundle.graph.outputs)):
+            for port in ports:
+                say(f"{kind} {port_text(port)}")
+        for line in totals_text(totals(bundle, found), True):
+            say(line)
+    else:
+        _say_table(_groups(bundle), say)
+        for line in totals_text(totals(bundle), False):
+            say(line)
+    for key, tensor in bundle.state.items():
+        size = shape_text(tensor.record.shape)
+        say(f"kept: {key.removeprefix(STATE)} {size} {tensor.record.dtype} (optimizer state)")
+    for omitted in bundle.omitted:
+        say(f"left out: {omitted.name} ({omitted.reason})")
 
 
 def fact_text(fact: Fact, longest: int) -> str:
@@ -111,53 +130,10 @@ def number(what: int | str | None) -> str:
     return f"{what:,}" if isinstance(what, int) else "?" if what is None else what
 
 
-def _print_table(table: Table | Sequence[Sequence[str]], console: Console) -> None:
-    if isinstance(table, Table):
-        console.print(table)
-        return
+def _say_table(table: Sequence[Sequence[str]], say: Callable[[str], None]) -> None:
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
-        console.print(plain("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()))
-
-
-# for a terminal -----------------------------------------------------------------------------------------------------
-
-
-def _tree(found: Iterable[Row], width: int) -> Table:
-    """The layers in their order, below the modules they lie in."""
-    wide = width >= _WIDE
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    table.add_column("layer", overflow="fold", ratio=3)
-    table.add_column("type", overflow="fold")
-    if wide:
-        table.add_column("settings", overflow="fold", ratio=3)
-    table.add_column("output", overflow="fold")
-    table.add_column("parameters", justify="right")
-    if wide:
-        table.add_column("multiply-adds", justify="right")
-    table.add_column("connected to", overflow="fold", ratio=2)
-    before: tuple[str, ...] = ()
-    for row in found:
-        modules = row.path[:-1]
-        common = _common(modules, before)
-        if common < len(modules):
-            table.add_row(Text("  " * common + shown(".".join(modules[common:])), style="bold"))
-        before = row.path if row.type else modules
-        cells: list[Text | str] = [Text("  " * len(modules) + shown(row.path[-1])), plain(row.type)]
-        cells += [plain(settings_text(row))] if wide else []
-        cells += [plain(_results(row)), _counted(row)]
-        cells += [number(row.multiply_adds) if row.multiply_adds != 0 else ""] if wide else []
-        table.add_row(*cells, plain(", ".join(row.sources)))
-    return table
-
-
-def _common(modules: Sequence[str], before: Sequence[str]) -> int:
-    count = 0
-    for one, other in zip(modules, before, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+        say("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 # for a pipe ---------------------------------------------------------------------------------------------------------
@@ -176,7 +152,7 @@ def _line(bundle: Bundle, row: Row) -> Sequence[str]:
         weights.append(f"{role} {shape_text(record.shape)} {record.letters}".rstrip())
     work = number(row.multiply_adds) if row.multiply_adds != 0 else "0"
     sources = ", ".join(row.sources) or "-"
-    cells = (row.layer, row.type, _results(row), _counted(row) or "0", work, sources, ", ".join(weights) or "-")
+    cells = (row.layer, row.type, results(row), counted(row) or "0", work, sources, ", ".join(weights) or "-")
     return [shown(cell) for cell in (*cells, settings_text(row) or "-")]
 
 
@@ -185,11 +161,13 @@ def settings_text(row: Row) -> str:
     return "as before" if row.again else ", ".join(f"{name} {text}" for name, text in row.settings.items())
 
 
-def _results(row: Row) -> str:
+def results(row: Row) -> str:
+    """The shapes of what a layer gives."""
     return ", ".join(shape_text(result.shape) for result in row.results)
 
 
-def _counted(row: Row) -> str:
+def counted(row: Row) -> str:
+    """How many numbers it has."""
     return f"{row.parameters + row.others:,}" if row.parameters or row.others else ""
 
 

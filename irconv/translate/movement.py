@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from irconv.codec import NativeWeight
 from irconv.ir.layers.base import Layer
-from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Flatten, Identity, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import Shape, static
@@ -16,6 +15,8 @@ def moved(weight: NativeWeight, layer: Layer, shape: Shape) -> NativeWeight | No
 
     A Reshape counts where it splits and joins axes; one that cuts across them does not.
     """
+    from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
+
     if isinstance(layer, Identity):
         return weight
     if isinstance(layer, Transpose):

@@ -10,7 +10,6 @@ from irconv.ir.bundle import operand_types
 from irconv.ir.dtypes import FLOATS
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer, LiteralOperand, ValueType
-from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.tensor_ops import Constant
 from irconv.layout import permutation
 
@@ -23,6 +22,8 @@ def cast_inputs(importer: Importer, use: NativeUse, precision: Precision, where:
 
     Numbers take the floating type of the values beside them; whole ones among integers alone take theirs.
     """
+    from irconv.ir.layers.comparisons import Cast
+
     kinds = {value: importer.types[value].dtype for value in use.inputs if value}
     beside = {kind for value, kind in kinds.items() if kind in FLOATS and value not in importer.numbers}
     wanted = precision.inputs or (beside.pop() if len(beside) == 1 else "")
@@ -53,6 +54,8 @@ def cast_weights(
     importer: Importer, use: NativeUse, draft: Draft, layer: Layer, casts: tuple[str, ...], where: str
 ) -> Layer:
     """The layer without the operands that it takes in another type; their values become inputs of its nodes."""
+    from irconv.ir.layers.comparisons import Cast
+
     kept, computed = dict(layer.operands), importer.computed.setdefault(use.layer, {})
     for role, operand in layer.operands.items():
         kind = operand.dtype if isinstance(operand, LiteralOperand) else draft.mapped[role].weight.data.dtype
@@ -72,6 +75,8 @@ def cast_weights(
 
 def cast_results(importer: Importer, use: NativeUse, draft: Draft, layer: Layer, wanted: str) -> None:
     """The draft with a Cast last for every floating result of another type."""
+    from irconv.ir.layers.comparisons import Cast
+
     slots = [f"x{i}" for i in range(len(use.inputs))] if layer.VARIADIC else list(layer.SLOTS)
     given = dict(zip(slots, draft.given, strict=False))
     for slot, layers in draft.before.items():

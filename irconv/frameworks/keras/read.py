@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
@@ -17,7 +17,7 @@ from irconv.frameworks.keras.inner import inner
 from irconv.frameworks.keras.matching import Archive, by_name
 from irconv.frameworks.keras.normalise import check_model, normalise
 from irconv.frameworks.keras.own import named_apart
-from irconv.frameworks.keras.placing import EXPANSIONS
+from irconv.frameworks.keras.placing import expansion
 from irconv.frameworks.keras.state import variable_shapes
 from irconv.frameworks.keras.table import OF_SIZES, TABLE
 from irconv.frameworks.keras.training_alone import training_facts
@@ -37,8 +37,16 @@ _BACKENDS = get_args(Backend)
 _OLD_BACKENDS = ("theano", "cntk")
 """Those that Keras 2.4 gave up."""
 
-#: The names that mean Keras' own class wherever they stand.
-_KNOWN = {*KINDS, *EXPANSIONS, *(native.removeprefix("ops.") for native in TABLE.natives)}
+
+class _Known(Container[str]):
+    """The names that mean Keras' own class wherever they stand, and those of packages."""
+
+    def __init__(self) -> None:
+        self.names = {*KINDS, *(native.removeprefix("ops.") for native in TABLE.natives)}
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and (name in self.names or expansion(name) is not None)
+
 
 #: Datasets that are no weights, by a part of their path, and what they are.
 _NO_WEIGHTS = {
@@ -107,7 +115,7 @@ def _spelt(path: Path, options: ReadOptions) -> _Spelt | Bundle:
     major = _major(path, file)
     if major > 1:
         refuse_unused(options, ("dim_ordering",), f"layers of Keras {major} say their data_format")
-    named_apart(file.config, _KNOWN)
+    named_apart(file.config, _Known())
     check_model(file.config, str(path))
     ragged = spelling.says_ragged(file.config)
     facts = Facts(str(path), backend.value, major, file.version, ragged, options.input_shape)

@@ -7,7 +7,6 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
 from irconv.ir.layers.formula import Formula
-from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.ranges import Positive, written_out
 from irconv.ir.layers.tensor_ops import Identity, Mul, Reduce
@@ -66,6 +65,8 @@ class _AdaptivePool(Layer):
     def _uneven(self, axis: int, bins: _Bins, rank: int) -> list[_Op]:
         """Each bin gathered in full, the last element of a short one again and again, and reduced. In a mean the copies
         of an element share its weight, so that an infinite one counts as it should."""
+        from irconv.ir.layers.indexing import Gather
+
         longest = max(end - start for start, end in bins)
         places = [[min(start + i, end - 1) for i in range(longest)] for start, end in bins]
         gather: _Op = Gather(axis=axis), (places, "int64")

@@ -12,7 +12,6 @@ import numpy as np
 from irconv.ir.known import Comparison, compared, floor_quotient, numeric, quotient, remainder
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, Pointwise, ValueType
 from irconv.ir.layers.comparisons import And, Binary, Equal, Less, NotEqual, Where, combined
-from irconv.ir.layers.elementwise import Atan, Round, Sign
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.ranges import Axis
 from irconv.ir.layers.tensor_ops import Add, Mul
@@ -59,6 +58,8 @@ class FloorDiv(Binary):
         return floor_quotient(left, right)
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Round
+
         f = Formula(self, given)
         whole = f(Sub(), "x0", f(Mod(sign="divisor"), "x0", "x1"))
         if not _is_float(given["x0"].dtype):
@@ -85,6 +86,8 @@ class Mod(Binary):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """ONNX has the sign of the divisor for integers only."""
+        from irconv.ir.layers.elementwise import Sign
+
         if self.sign == "dividend" or not _is_float(given["x0"].dtype):
             return None
         f = Formula(self, given)
@@ -109,6 +112,8 @@ class Atan2(Binary):
     type: Literal["Atan2"] = "Atan2"
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Atan, Sign
+
         f = Formula(self, given)
         zero = f.number(0.0)
         half_turn = f(Where(), f(Less(), "x0", zero), f.number(-pi), f.number(pi))

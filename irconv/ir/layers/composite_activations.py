@@ -9,14 +9,10 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from irconv.ir.layers.activations import Clip, Relu, Sigmoid, Softmax, Softplus, Tanh
-from irconv.ir.layers.arithmetic import CumSum, Div, Sub
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Decomposition, Layer, ValueType
 from irconv.ir.layers.comparisons import Cast, Equal, Greater, Less, Unary, Where
-from irconv.ir.layers.elementwise import Neg, Sqrt, Square
 from irconv.ir.layers.formula import Formula
-from irconv.ir.layers.indexing import Sort
 from irconv.ir.layers.ranges import Axis
-from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Mul, Reduce
 from irconv.ir.shapes import Size
 
@@ -40,6 +36,8 @@ class TanhShrink(Unary):
     type: Literal["TanhShrink"] = "TanhShrink"
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.arithmetic import Sub
+
         f = Formula(self, given)
         return f.ends(Sub(), "x", f(Tanh(), "x"))
 
@@ -50,6 +48,8 @@ class LogSigmoid(Unary):
     type: Literal["LogSigmoid"] = "LogSigmoid"
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Neg
+
         f = Formula(self, given)
         return f.ends(Neg(), f(Softplus(), f(Neg(), "x")))
 
@@ -64,6 +64,8 @@ class ScaledSoftplus(Unary):
     beta: float
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.arithmetic import Div
+
         f = Formula(self, given)
         beta = f.number(self.beta)
         return f.ends(Div(), f(Softplus(), f(Mul(), "x", beta)), beta)
@@ -76,6 +78,8 @@ class Squareplus(Unary):
     b: float
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Sqrt, Square
+
         f = Formula(self, given)
         root = f(Sqrt(), f(Add(), f(Square(), "x"), f.number(self.b)))
         return f.ends(Mul(), f(Add(), "x", root), f.number(0.5))
@@ -88,6 +92,8 @@ class SparsePlus(Unary):
     type: Literal["SparsePlus"] = "SparsePlus"
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Square
+
         f = Formula(self, given)
         one = f.number(1.0)
         bend = f(Mul(), f(Square(), f(Add(), f(Clip(low=-1.0, high=1.0), "x"), one)), f.number(0.25))
@@ -138,6 +144,8 @@ class Glu(_AlongAxis):
         return {"y": ValueType(x.dtype, (*x.shape[: self.axis], half, *x.shape[self.axis + 1 :]))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.slicing import Slice
+
         f = Formula(self, given)
         half = Size.of(given["x"].shape[self.axis]).floor_divide(2)
         middle, end = half.dimension, (half * 2).dimension
@@ -158,6 +166,8 @@ class Crelu(_AlongAxis):
         return {"y": ValueType(x.dtype, (*x.shape[: self.axis], doubled, *x.shape[self.axis + 1 :]))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Neg
+
         f = Formula(self, given)
         return f.ends(Concat(axis=self.axis), f(Relu(), "x"), f(Relu(), f(Neg(), "x")))
 
@@ -169,6 +179,8 @@ class Softmin(_AlongAxis):
     axis: Axis
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.elementwise import Neg
+
         f = Formula(self, given)
         return f.ends(Softmax(axis=self.axis), f(Neg(), "x"))
 
@@ -187,6 +199,9 @@ class Sparsemax(_AlongAxis):
     tau_of: Literal["simplex", "keras"]
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.arithmetic import CumSum, Div, Sub
+        from irconv.ir.layers.indexing import Sort
+
         f = Formula(self, given)
         dtype, one = given["x"].dtype, f.number(1.0)
         running = CumSum(axis=self.axis, exclusive=False, reverse=False)

@@ -13,9 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from irconv.ir.known import numeric
-from irconv.ir.layers.arithmetic import Mod
 from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, Step, ValueType
-from irconv.ir.layers.elementwise import Neg
 from irconv.ir.layers.ranges import Axis, Count
 from irconv.ir.layers.shape_ops import without_axis
 from irconv.ir.layers.tensor_ops import Add, Mul, Reshape, constant
@@ -93,6 +91,8 @@ class GatherND(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """The places of the axes that are named counted as one axis, along which slices are gathered."""
+        from irconv.ir.layers.arithmetic import Mod
+
         x, indices = given["x"], given["indices"]
         depth = _place_length(x, indices.shape, self.batch_axes)
         sizes = static(x.shape[:depth])
@@ -188,6 +188,8 @@ class TopK(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """The smallest elements are the largest of the negated ones."""
+        from irconv.ir.layers.elementwise import Neg
+
         if self.largest or given["x"].dtype.startswith(("uint", "bool")):
             return None
         best = self.model_copy(update={"largest": True, "operands": {}})

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-from irconv.ir.layers.activations import Clip
-from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.base import (
     AxisBehaviour,
     Barrier,
@@ -24,7 +22,6 @@ from irconv.ir.layers.base import (
     Step,
     ValueType,
 )
-from irconv.ir.layers.elementwise import Sqrt, Square
 from irconv.ir.layers.formula import Formula
 from irconv.ir.layers.ranges import Axes, Epsilon, Positive
 from irconv.ir.layers.tensor_ops import Add, Identity, Mul, Reduce, Reshape, Transpose
@@ -71,6 +68,8 @@ class BatchNorm(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """The arithmetic of `std` and `inv_std`; with `variance` it is simple."""
+        from irconv.ir.layers.arithmetic import Div, Sub
+
         if "variance" in given:
             return None
         f, rank = Formula(self, given), len(given["x"].shape)
@@ -112,6 +111,9 @@ class LayerNorm(Layer):
         return OnChannels(LayerNorm(axes=(rank - 1,), epsilon=self.epsilon), {})
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.arithmetic import Div, Sub
+        from irconv.ir.layers.elementwise import Sqrt, Square
+
         f = Formula(self, given)
         mean = Reduce(op="mean", axes=tuple(sorted(self.axes)), keepdims=True)
         centred = f(Sub(), "x", f(mean, "x"))
@@ -148,6 +150,9 @@ class RMSNorm(Layer):
         return OnChannels(RMSNorm(axes=(rank - 1,), epsilon=self.epsilon), {})
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.arithmetic import Div
+        from irconv.ir.layers.elementwise import Sqrt, Square
+
         f = Formula(self, given)
         mean = f(Reduce(op="mean", axes=tuple(sorted(self.axes)), keepdims=True), f(Square(), "x"))
         spread = f(Sqrt(), f(Add(), mean, f.number(self.epsilon)))
@@ -237,6 +242,10 @@ class Standardization(Layer):
         return {"y": given["x"]}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.activations import Clip
+        from irconv.ir.layers.arithmetic import Div, Sub
+        from irconv.ir.layers.elementwise import Sqrt
+
         f, rank = Formula(self, given), len(given["x"].shape)
         mean = f.along("mean", (1,), rank)
         std = f(Clip(low=self.epsilon, high=None), f(Sqrt(), f.along("variance", (1,), rank)))

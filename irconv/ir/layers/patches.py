@@ -8,10 +8,8 @@ from typing import ClassVar, Literal
 
 from irconv.ir.layers.base import Decomposition, Layer, Parameter, ValueType
 from irconv.ir.layers.formula import Formula
-from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.matrix import Einsum
 from irconv.ir.layers.ranges import Positive, written_out
-from irconv.ir.layers.slicing import Slice, Stack
 from irconv.ir.layers.tensor_ops import Add, Pad, Reshape, Transpose
 from irconv.ir.layers.window import Padding, explicit_padding, padding_to_compute, window_outputs
 from irconv.ir.shapes import Dimension, Size, size_product
@@ -47,6 +45,8 @@ class Unfold(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         """Axis by axis, a strided slice for each place in the window."""
+        from irconv.ir.layers.slicing import Slice, Stack
+
         x = given["x"]
         window = (x.shape[2:], self.kernel, self.stride, self.dilation)
         pads = padding_to_compute(self.padding, *window) or explicit_padding(self.padding, *window)
@@ -180,6 +180,8 @@ class SpaceToDepth(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """The channels of one mode are those of the other in another order."""
+        from irconv.ir.layers.indexing import Gather
+
         channels, area = given["x"].shape[1], self.block**2
         if self.mode == "DCR":
             return None

@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from math import inf, prod
 from typing import ClassVar, Literal
 
-from irconv.ir.layers.arithmetic import Div, Mod, Pow
 from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
-from irconv.ir.layers.elementwise import Abs
 from irconv.ir.layers.formula import Formula
-from irconv.ir.layers.indexing import ScatterElements
 from irconv.ir.layers.ranges import Positive, PositiveNumber
-from irconv.ir.layers.shape_ops import Full, SizeOf
 from irconv.ir.layers.tensor_ops import Mul, Pad, Reduce, Reshape, constant
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding, padding_to_compute, window_outputs
-from irconv.ir.shapes import Dimension, Shape, size_product, static
+from irconv.ir.shapes import Dimension, Shape, Size, size_product, static
 
 
 def _pool_outputs(layer: Layer, shape: Shape) -> Shape:
@@ -87,9 +83,16 @@ class AveragePool(Layer):
         x = given["x"]
         return {"y": ValueType(x.dtype, (*x.shape[:2], *_pool_outputs(self, x.shape)))}
 
+    def multiply_adds(self, given: Mapping[str, ValueType]) -> Size | None:
+        """None: elements are added, and sums divided."""
+        return Size.of(0)
+
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """For targets that do not know the padding's rule: a Pad that computes it from sizes that are not known. The
         padding is left out of the mean by dividing by the mean of as many ones."""
+        from irconv.ir.layers.arithmetic import Div
+        from irconv.ir.layers.shape_ops import Full
+
         x, ones = given["x"], (1,) * len(self.kernel)
         pads = padding_to_compute(self.padding, x.shape[2:], self.kernel, self.stride, ones)
         if not pads:
@@ -130,6 +133,9 @@ class MaxPoolWithIndices(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
         """An index into the tensor modulo the elements of a plane is one into the plane."""
+        from irconv.ir.layers.arithmetic import Mod
+        from irconv.ir.layers.shape_ops import SizeOf
+
         if self.counted == "tensor":
             return None
         sizes = given["x"].shape[2:]
@@ -170,6 +176,9 @@ class MaxUnpool(Layer):
         return {"y": ValueType(x.dtype, (*x.shape[:2], *self.output_size))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.indexing import ScatterElements
+        from irconv.ir.layers.shape_ops import Full
+
         x = given["x"]
         flat = Reshape(shape=(*x.shape[:2], size_product(x.shape[2:]).dimension))
         wide = (*x.shape[:2], size_product(self.output_size).dimension)
@@ -253,6 +262,8 @@ class LpPool(Layer):
         return {"y": ValueType(x.dtype, (*x.shape[:2], *_pool_outputs(self, x.shape)))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+        from irconv.ir.layers.arithmetic import Pow
+
         f = Formula(self, given)
         if self.formula == "absolute":
             pads = padding_to_compute(self.padding, given["x"].shape[2:], self.kernel, self.stride, self.dilation)
@@ -284,6 +295,9 @@ class GlobalLpPool(Layer):
         return {"y": ValueType(x.dtype, (*x.shape[:2], *(1,) * (len(x.shape) - 2)))}
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.arithmetic import Pow
+        from irconv.ir.layers.elementwise import Abs
+
         axes = tuple(range(2, len(given["x"].shape)))
         f = Formula(self, given)
         if self.p in (1, 2):

@@ -18,7 +18,6 @@ from irconv.ir.layers.base import (
     Step,
     ValueType,
 )
-from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.ranges import Axes, Axis, NotZero, Positive, written_out
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze, without_axis
 from irconv.ir.layers.tensor_ops import Concat, Constant
@@ -164,6 +163,8 @@ class Select(Layer):
         return {"y": np.asarray(known["x"].take(self.index, self.axis))} if "x" in known else None
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
+        from irconv.ir.layers.indexing import Gather
+
         size = given["x"].shape[self.axis]
         # not every gather counts from the end: TensorFlow's raises an error on a processor
         place = self.index + size if self.index < 0 and isinstance(size, int) else self.index
