@@ -69,9 +69,9 @@ def _renamed(bundle: Bundle, names: Sequence[str]) -> Bundle:
 
 def _with_every_result(bundle: Bundle, graph: Graph) -> Graph:
     """The graph with a name for each result of a layer that gives any number of them: frameworks count them."""
-    short = [node for node in graph.nodes if bundle.layers[node.layer].VARIADIC_RESULTS]
-    if not short:
+    if not any(layer.VARIADIC_RESULTS for layer in bundle.layers.values()):
         return graph
+    short = [node for node in graph.nodes if bundle.layers[node.layer].VARIADIC_RESULTS]
     types = infer_types(bundle, graph)
     changed: dict[int, Node] = {}
     for node in short:
