@@ -36,6 +36,8 @@ def run(bundle: Bundle, supported: Collection[str] | Supports, split: Split = by
 
 _Above: TypeAlias = tuple[tuple[str, Mapping[str, object], Mapping[str, ValueType]], ...]
 """The layers that one is a part of, from the outermost: type, settings, types of inputs and operands."""
+_DEEPEST = 64
+"""More than any layer is made of layers of layers."""
 
 
 class _Decomposition:
@@ -67,7 +69,9 @@ class _Decomposition:
             types |= {value: results[slot] for slot, value in node.outputs.items()}
             steps = self._steps(node, layer, given)
             same = (layer.type, layer.settings() if steps is not None else {}, given)
-            if steps is not None and same not in above:  # else it is a part of itself, which the table will refuse
+            if (
+                steps is not None and same not in above and len(above) < _DEEPEST
+            ):  # else it is a part of itself, which the table will refuse
                 name, prefix = self._name(node, steps), self._prefix(node, steps)
                 made = [self._node(node, layer, step, f"{name}.{i}", prefix) for i, step in enumerate(steps)]
                 waiting += ((part, (*above, same)) for part in reversed(made))
