@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from irconv.codec import NativeModel
 from irconv.containers.hdf5 import Folder
-from irconv.containers.hdf5_write import texts
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import FLOATS
 from irconv.ir.optimizer import state_of, structure_of
@@ -26,6 +25,8 @@ def state_folder(bundle: Bundle, name: str, weights: Folder) -> Folder | None:
         return None
     root = Folder(f"/{name}")
     if name == "optimizer_weights":
+        from irconv.containers.hdf5_write import texts  # which imports the library, and reading has no need of it
+
         root.attributes.update(texts("weight_names", [path.removeprefix(f"{name}/") for path in state]))
     for path, data in state.items():
         *groups, last = path.removeprefix(f"{name}/").split("/")
