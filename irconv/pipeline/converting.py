@@ -10,7 +10,6 @@ from irconv.containers.watch import keeping
 from irconv.errors import Problems
 from irconv.options import ReadOptions, WriteOptions, refuse_unused
 from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
-from irconv.pipeline.judging import probed
 from irconv.pipeline.reading import edits, read_file, read_model
 from irconv.pipeline.writing import write_stored
 from irconv.pipeline.written import Written
@@ -43,7 +42,11 @@ def convert_file(
     assert found is not None, "else a problem has been raised"
     if problems:  # said once more, with all that stands in the way of writing
         return write_stored(found, reader.graphs, writer, destination, writing, None, sources, None)
-    bundle = probed(path, found, reader, reading, writing)
+    bundle = found
+    if writing.probe or writing.probe_input or writing.probe_output:
+        from irconv.pipeline.judging import probed
+
+        bundle = probed(path, found, reader, reading, writing)
     judging = None
     if verify:
         from irconv.verification.conversion import judge

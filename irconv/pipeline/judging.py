@@ -47,8 +47,6 @@ def side(path: Path, options: ReadOptions) -> Given:
 
 def probed(path: Path, bundle: Bundle, reader: Reader, reading: ReadOptions, writing: WriteOptions) -> Bundle:
     """The bundle with the probe that is asked for. Raises what `irconv.verification.probing` raises."""
-    if not (writing.probe or writing.probe_input or writing.probe_output):
-        return bundle
     from irconv.verification import probing
     from irconv.verification.given import read_given
     from irconv.verification.sides import Given

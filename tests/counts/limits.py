@@ -68,29 +68,28 @@ class Starts:
 CORE = frozenset(
     {"click", "numpy", "pydantic", "pydantic_core", "annotated_types", "typing_extensions", "typing_inspection"}
 )
-_TABLES = frozenset({"rich"})
 _ONNX = frozenset({"onnx", "google", "ml_dtypes"})
 _HDF5 = frozenset({"h5py", "cython_runtime"})
 
 #: (suffix read, suffix written), or (suffix read, "") for `inspect`. The process is the one of the HDF5 library.
-#: `inspect` has a module each for sums, for settings in words and for its tables; a bundle's README has a numpy
+#: `inspect` has a module each for sums and for settings in words; a bundle's README has a numpy
 #: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
 #: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module
 #: for each package of layers that it knows.
 STARTS = {
-    (".irconv", ""): Starts(110, _TABLES),
-    (".keras", ""): Starts(220, _TABLES, processes=1),
-    (".h5", ""): Starts(220, _TABLES, processes=1),
-    (".pt", ""): Starts(110, _TABLES),  # commands are modules, and files are recognised without their reader
-    (".safetensors", ""): Starts(110, _TABLES),
-    (".irconv", ".irconv"): Starts(120),
+    (".irconv", ""): Starts(90),
+    (".keras", ""): Starts(190, processes=1),
+    (".h5", ""): Starts(190, processes=1),
+    (".pt", ""): Starts(95),
+    (".safetensors", ""): Starts(95),
+    (".irconv", ".irconv"): Starts(110),
     (".irconv", ".onnx"): Starts(170, _ONNX),
-    (".irconv", ".py"): Starts(190),
-    (".irconv", ".h5"): Starts(230, _HDF5),
-    (".h5", ".irconv"): Starts(230, processes=1),
-    (".h5", ".onnx"): Starts(250, _ONNX, processes=1),
-    (".h5", ".py"): Starts(260, processes=1),
+    (".irconv", ".py"): Starts(200),
+    (".irconv", ".h5"): Starts(250, _HDF5),
+    (".h5", ".irconv"): Starts(210, processes=1),
+    (".h5", ".onnx"): Starts(220, _ONNX, processes=1),
+    (".h5", ".py"): Starts(250, processes=1),
     (".h5", ".keras"): Starts(250, _HDF5, processes=1),
-    (".pt", ".safetensors"): Starts(105),
-    (".safetensors", ".pt"): Starts(105),
+    (".pt", ".safetensors"): Starts(90),
+    (".safetensors", ".pt"): Starts(90),
 }

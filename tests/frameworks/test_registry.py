@@ -38,6 +38,9 @@ ASKED: dict[str, Any] = {
     "plugins": (Path("p.py"),),
     "key": "a",
     "ema": True,
+    "keep_optimizer": True,
+    "keep_opaque": True,
+    "opaque_shape": ("a=N,1",),
     "input_shape": ("N,1",),
     "module_map": ("A=Flatten",),
     "module": "a.py:A",
@@ -168,7 +171,10 @@ def test_what_a_writer_does_not_honour_is_refused_before_the_source_is_read(
 def test_an_option_is_said_as_it_was_given() -> None:
     options = ReadOptions(module_map=("A=Flatten", "B=ReLU"), key="state", ema=True)
     lines = rejection(lambda: irconv.read(H5, options), UnusedOption).splitlines()
-    honoured = "--backend, --dim-ordering, --arch, --submodel, --input-shape, --until, --replace, --plugin"
+    honoured = (
+        "--backend, --dim-ordering, --arch, --submodel, --input-shape, --keep-optimizer, --keep-opaque, "
+        "--opaque-shape, --until, --replace, --plugin"
+    )
     reason = (
         f"has no effect: what is read as keras has no use for it. Leave it out; what has an effect here: {honoured}."
     )

@@ -25,7 +25,7 @@ def state_folder(bundle: Bundle, name: str, weights: Folder) -> Folder | None:
         return None
     root = Folder(f"/{name}")
     if name == "optimizer_weights":
-        from irconv.containers.hdf5_write import texts  # it needs h5py, and readers ask this module for shapes alone
+        from irconv.containers.hdf5_write import texts  # which imports the library, and reading has no need of it
 
         root.attributes.update(texts("weight_names", [path.removeprefix(f"{name}/") for path in state]))
     for path, data in state.items():
