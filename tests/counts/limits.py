@@ -84,8 +84,8 @@ STARTS = {
     (".safetensors", ""): Starts(95),
     (".irconv", ".irconv"): Starts(110),
     (".irconv", ".onnx"): Starts(170, _ONNX),
-    (".irconv", ".py"): Starts(200),
-    (".irconv", ".h5"): Starts(250, _HDF5),
+    (".irconv", ".py"): Starts(200),  # rows, codecs and the importer are rooms of several files each
+    (".irconv", ".h5"): Starts(250, _HDF5),  # the same
     (".h5", ".irconv"): Starts(210, processes=1),
     (".h5", ".onnx"): Starts(220, _ONNX, processes=1),
     (".h5", ".py"): Starts(250, processes=1),
