@@ -5,7 +5,7 @@ between the two: operators send no masks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.masks import PASSING, PASSING_IN_KERAS_3
@@ -68,6 +68,7 @@ def _cut(model: Outline, layer: Outlined, call: Call, value: Value) -> None:
 def _replaced(argument: Argument, value: Value, other: Value) -> Argument:
     if isinstance(argument, Value):
         return other if argument == value else argument
-    if isinstance(argument, Sequence) and not isinstance(argument, str):
-        return type(argument)([_replaced(part, value, other) for part in argument])
+    if isinstance(argument, list | tuple):
+        parts = [_replaced(part, value, other) for part in argument]
+        return tuple(parts) if isinstance(argument, tuple) else parts
     return argument

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from functools import cache, partial
+from typing import Any, TypeAlias
 
 from irconv.codec import SizeOf
 from irconv.frameworks.keras import masks
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.composites import recurrent
 from irconv.frameworks.keras.composites.fused import refuse_keywords
+
+Recipe: TypeAlias = Callable[[], Value | None]
 
 #: The most results that any Bidirectional has: two sequences, and two states of each direction.
 _MOST = 6
@@ -118,13 +121,14 @@ def _send(builder: Builder, layer: KerasLayer, call: KerasCall, values: Outputs,
     sent = own if asks and own is not None else given
     for value in values:
         if asks and sent is given and isinstance(given, masks.OfSteps):
-            builder.masks[value] = lambda of=given, value=value: _any_of(builder, layer, of(), value)
+            builder.masks[value] = partial(_any_of, builder, layer, given, value)
         elif sent is not None:
             builder.masks[value] = sent
 
 
-def _any_of(builder: Builder, layer: KerasLayer, mask: Value | None, value: Value) -> Value | None:
+def _any_of(builder: Builder, layer: KerasLayer, of: masks.OfSteps, value: Value) -> Value | None:
     """Whether anything of a step is left."""
+    mask = of()
     if mask is None:
         return None
     return masks.operator(builder, layer.name, "Any", f"{value}.mask", (mask,), axis=-1, keepdims=False)
@@ -161,11 +165,12 @@ def _each_step(builder: Builder, layer: KerasLayer, call: KerasCall) -> KerasCal
         builder.problem(layer.name, f"is called on {len(call.inputs)} values, and irconv reads one")
     steps = (_merged_steps(builder, layer, "steps", call.inputs[0], f"{value}.steps"),)
     if of_steps and given is not None and not builder.fixed_batch:
-        builder.masks[steps[0]] = lambda: _mask_of_steps(builder, layer, given(), value)
+        builder.masks[steps[0]] = cache(partial(_mask_of_steps, builder, layer, given, value))
     return KerasCall(call.index, steps, {}, steps)
 
 
-def _mask_of_steps(builder: Builder, layer: KerasLayer, mask: Value | None, value: Value) -> Value | None:
+def _mask_of_steps(builder: Builder, layer: KerasLayer, of: Recipe, value: Value) -> Value | None:
+    mask = of()
     return mask and _merged_steps(builder, layer, "steps.mask", mask, f"{value}.steps.mask")
 
 
@@ -209,7 +214,7 @@ def _mask_again(
         mask = inner()
         return mask and _split_steps(builder, layer, call, mask, Value(f"{value}.mask"))
 
-    return masks.OfSteps(recipe)
+    return masks.OfSteps(cache(recipe))
 
 
 EXPANSIONS = {"Bidirectional": _bidirectional, "TimeDistributed": _time_distributed}
