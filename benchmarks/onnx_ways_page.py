@@ -64,8 +64,8 @@ def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
 def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## PyTorch's networks through its two exporters\n"
     yield "Beside the exported program (`.pt2`), norms folded on all sides (`--fold-bn`). *statements*: of all"
-    yield "`forward` in `m.py`, from the program, the TorchScript exporter (opset 17) and the dynamo exporter. *weights*:"
-    yield "the largest difference of any weight from its counterpart, beside its largest element; first of the"
+    yield "`forward` in `m.py`, from the program, TorchScript's exporter (opset 17) and the dynamo exporter; *weights*"
+    yield "is the largest difference of any weight from its counterpart, beside its largest element; first of the"
     yield "program's, then between the two exporters. *error*: of all three, beside PyTorch's own numbers.\n"
     yield "| network | more by TorchScript | less | more by dynamo | less | statements | weights | error |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
