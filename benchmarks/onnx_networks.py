@@ -154,7 +154,6 @@ def _bert() -> Any:
 
 
 NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
-    "ResNet with bottlenecks": _resnet,
     "ViT": _vit,
     "BERT": _bert,
     "BiLSTM": lambda: (BiLSTM(), (torch.randint(0, 50, (2, 7)),)),
@@ -163,6 +162,7 @@ NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
     "shuffles": lambda: (Shuffles(), (torch.randn(2, 6, 8, 10),)),
     "MobileNetV3": lambda: (_vision().mobilenet_v3_small(num_classes=10), (torch.randn(2, 3, 64, 64),)),
     "ConvNeXt": _convnext,
+    "ResNet with bottlenecks": _resnet,
     "UNet": lambda: (UNet(), (torch.randn(2, 3, 20, 28),)),
 }
 """Name -> the network with what it is given."""
@@ -182,8 +182,8 @@ def export(name: str, folder: Path) -> None:
     program = torch.export.export(module, given)
     program.example_inputs = None
     torch.export.save(program, folder / f"{name}.pt2")
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(module, given, str(folder / f"{name}.script.onnx"), dynamo=False, opset_version=17)
-            torch.onnx.export(module, given, str(folder / f"{name}.dynamo.onnx"), dynamo=True, external_data=False)
+    quiet = contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO())
+    with quiet[0], quiet[1], warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module, given, str(folder / f"{name}.script.onnx"), dynamo=False, opset_version=17)
+        torch.onnx.export(module, given, str(folder / f"{name}.dynamo.onnx"), dynamo=True, external_data=False)

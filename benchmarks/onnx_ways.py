@@ -118,15 +118,16 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
         found["statements"][way] = statements(folder / "emitted.py")
     for a, b in (*_PAIRS, ("script", "dynamo")):
         more, less = layers(folded[b]) - layers(folded[a]), layers(folded[a]) - layers(folded[b])
-        weights = [_nearest(array, stored(folded[b])) for array in stored(folded[a]).values() if array.size > 1]
+        there = [*stored(folded[b]).values()]
+        weights = [_nearest(array, there) for array in stored(folded[a]).values() if array.size > 1]
         found["pairs"][f"{a} {b}"] = {"more": dict(more), "less": dict(less), "weights": weights}
     return found
 
 
-def _nearest(array: Any, others: dict[str, Any]) -> float:
+def _nearest(array: Any, others: list[Any]) -> float:
     """How far the nearest array of the same shape is, beside the largest element."""
     scale = max(float(np.abs(array).max()), 1e-30)
-    same = [other for other in others.values() if other.shape == array.shape and other.dtype == array.dtype]
+    same = [other for other in others if other.shape == array.shape and other.dtype == array.dtype]
     return min((float(np.abs(array - other).max()) / scale for other in same), default=1.0)
 
 

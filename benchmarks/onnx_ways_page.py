@@ -8,9 +8,9 @@ from typing import Any
 
 _HEAD = """# Networks by way of ONNX
 
-Printed by `python -m benchmarks.onnx_ways`: what irconv reads from a network's own file, beside what it reads of the same
-network from ONNX. Types of layers are counted at every place where a layer is called, without those that only training
-needs and without identities; arithmetic is raised to layers on both sides.
+Printed by `python -m benchmarks.onnx_ways`: what irconv reads from a network's own file, beside what it reads of the
+same network from ONNX. Types of layers are counted at every place where a layer is called, without those that only
+training needs and without identities; arithmetic is raised to layers on both sides.
 """
 
 
@@ -63,10 +63,10 @@ def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
 
 def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## PyTorch's networks through its two exporters\n"
-    yield "Beside the exported program (`.pt2`), norms folded on all sides (`--fold-bn`). *statements*: of all `forward` in"
-    yield "`m.py`, from the program, from the TorchScript exporter (opset 17) and from the dynamo exporter. *weights*: the"
-    yield "largest difference of any weight from its counterpart, beside its largest element; first of the program's, then"
-    yield "between the two exporters. *error*: of all three, beside PyTorch's own numbers.\n"
+    yield "Beside the exported program (`.pt2`), norms folded on all sides (`--fold-bn`). *statements*: of all"
+    yield "`forward` in `m.py`, from the program, TorchScript's exporter (opset 17) and the dynamo exporter; *weights*"
+    yield "is the largest difference of any weight from its counterpart, beside its largest element; first of the"
+    yield "program's, then between the two exporters. *error*: of all three, beside PyTorch's own numbers.\n"
     yield "| network | more by TorchScript | less | more by dynamo | less | statements | weights | error |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name, row in rows.items():

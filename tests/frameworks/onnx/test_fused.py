@@ -77,6 +77,16 @@ FUSED: dict[str, tuple[Any, dict[str, Array], dict[str, Array]]] = {
         {"x": X},
         {"k": numbers(9, 5)},
     ),
+    "a product with the batch turned, too": (
+        _fused("FusedMatMul", ["x", "k"], transBatchA=1, transBatchB=1, transB=1, alpha=0.5),
+        {"x": numbers(5, 2, 3, 4)},
+        {"k": numbers(6, 2, 3, 4, seed=1)},
+    ),
+    "a product of turned features with a turned batch": (
+        _fused("FusedMatMul", ["x", "k"], transBatchA=1, transA=1),
+        {"x": numbers(5, 2, 4)},
+        {"k": numbers(2, 5, 3, seed=1)},
+    ),
     "attention with a mask of ones and zeros": (
         _fused("Attention", ["x", "k", "b", "m"], num_heads=3),
         {"x": X, "m": np.array([[1, 1, 1, 0, 0], [0, 1, 1, 1, 1]], np.int32)},

@@ -44,12 +44,14 @@ def _quick_gelu(reader: ModelReader, op: Op) -> None:
 
 
 def _fused_product(reader: ModelReader, op: Op) -> None:
-    """``alpha A B`` with the last two axes of A and B turned where the attributes say so."""
-    if op.attribute("transBatchA") or op.attribute("transBatchB"):
-        raise Refused(op.where, "turns the axes of the batch, too, which irconv does not read")
+    """``alpha A B``, where the attributes say so with the first axis of a side behind those of the batch, and then with
+    its last two axes turned."""
     sides = [op.given(0), op.given(1)]
     for i, side in enumerate(("A", "B")):
         rank = len(reader.shape(sides[i]))
+        if op.attribute(f"transBatch{side}") and rank > 2:
+            order = (*range(1, rank - 1), 0, rank - 1)
+            sides[i] = reader.place(op, Transpose(permutation=order), f"batch{side}", x=sides[i])
         if op.attribute(f"trans{side}") and rank > 1:
             order = (*range(rank - 2), rank - 1, rank - 2)
             sides[i] = reader.place(op, Transpose(permutation=order), f"turned{side}", x=sides[i])
