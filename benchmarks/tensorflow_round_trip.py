@@ -3,7 +3,7 @@
 A folder holds one model: its ``case.json`` names the file (``entry``), inputs and outputs. Each is read, archived as a
 bundle, and written again as what it was. Printed are the variables that came back bit for bit under their names, those
 that the bundle says it left out, and the transposes of the graph before and after; ends with 1 where a variable is
-amiss, or channels are moved that were not.
+amiss, or there are transposes that were not.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ class Trip:
     @property
     def good(self) -> bool:
         """Whether nothing was lost or changed, and no transpose added."""
-        return not self.lost and self.turned[1] <= self.turned[0]
+        more = self.transposes[1] > self.transposes[0] or self.turned[1] > self.turned[0]
+        return not self.lost and not more
 
 
 def tried(path: Path, folder: Path, options: ReadOptions | None = None) -> Trip:
@@ -111,7 +112,7 @@ def _transposes(graph: GraphDef | None) -> tuple[int, int]:
     if graph is None:
         return 0, 0
     nodes = [*graph.nodes, *(node for function in graph.functions.values() for node in function.nodes)]
-    known = _constants(graph)
+    known = {node.name: node.attrs["value"] for node in nodes if node.op == "Const"}
     found = [node for node in nodes if node.op == "Transpose" and not _TRAINING.search(node.name)]
     orders = [known[name].numpy().tolist() for node in found if (name := node.inputs[1].split(":")[0]) in known]
     return len(found), sum(order in _CHANNELS for order in orders)

@@ -26,6 +26,8 @@ _ELEMENTWISE = {
     f"ops.{kind}" for kind in ("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Maximum", "Minimum", "Power")
 }
 _LETTERS = "hijklm"
+_SPREAD = "nopqrstu"
+"""Letters for axes that an ellipsis would stand for."""
 
 
 def give_layers(model: Outline, trained: Sequence[tuple[LazyTensor, str]]) -> None:
@@ -116,7 +118,13 @@ class _Maker:
     def _scale(self, layer: Outlined, constant: LazyTensor, value: Value, axes: tuple[int, ...]) -> None:
         letters = _LETTERS[: len(axes) - 1] + "c"
         equation = f"...{letters},{letters}->...{letters}"
-        layer.config = {"equation": equation, "output_shape": list(axes), "bias_axes": None, "activation": "linear"}
+        sizes: list[int | None] = list(axes)
+        whole = self.types[value].shape
+        if len(whole) > len(axes) + 2:  # Keras takes the axes of an ellipsis in reverse order where it infers shapes
+            spread = _SPREAD[: len(whole) - len(axes)]
+            equation = f"{spread}{letters},{letters}->{spread}{letters}"
+            sizes = [size if isinstance(size, int) else None for size in whole[1:]]
+        layer.config = {"equation": equation, "output_shape": sizes, "bias_axes": None, "activation": "linear"}
         same = axes == tuple(constant.shape)
         self._become(layer, "EinsumDense", constant if same else LazyTensor.of(constant.numpy().reshape(axes)), value)
 
