@@ -49,7 +49,7 @@ class Size:
             return Size.of(dimension.item())
         if isinstance(dimension, Size):
             return dimension
-        if isinstance(dimension, float) and not dimension.is_integer():
+        if isinstance(dimension, float) and dimension % 1:
             raise ValueError(f"{dimension} is not a dimension, which is a whole number")
         return _parse(dimension) if isinstance(dimension, str) else Size({(): int(dimension)})
 
