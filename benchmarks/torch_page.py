@@ -53,7 +53,24 @@ def page(known: dict[str, Any]) -> str:
     head = ["| from and to | " + " | ".join(words) + " |", "| --- | --- | --- | --- | --- |", *summary]
     table = ["| network | parameters | " + " | ".join(totals) + " |", "| --- | --- | " + "--- | " * len(totals), *rows]
     table[1] = table[1].rstrip()
-    return "\n".join([_ABOUT, *head, "", *table, "", "## What is not right", "", *(unlike or ["Nothing."]), ""])
+    lines = [_ABOUT, *head, "", *table, "", "## What is not right", "", *(unlike or ["Nothing."]), "", *_returns(known)]
+    return "\n".join(lines)
+
+
+_RETURNED = """## State dicts after a way there and back
+
+`.pt2` to ONNX, or to Keras with `--merge`, and from there to PyTorch source: how many tensors of the program's state
+dict came back under their own key, bit for bit, but for `num_batches_tracked`. The rest is listed by name. What no
+output needs (the pooler of a BERT whose states are read) is in none of the files; tables that are looked up by
+constants, and what is computed of parameters alone, `--merge` computes.
+
+| network | by way of | equal | missing | more | unequal |
+| --- | --- | --- | --- | --- | --- |"""
+
+
+def _returns(known: dict[str, Any]) -> list[str]:
+    rows = [row for found in known.values() for row in found.get("returns", {}).values()]
+    return [*_RETURNED.splitlines(), *rows, ""] if rows else []
 
 
 def _cell(found: dict[str, Any], entry: str, target: str) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Networks of torchvision, timm and transformers, from PyTorch's files to ONNX, PyTorch source, Keras and TensorFlow.
 
-    python -m benchmarks.torch_zoo FOLDER [--only REGEX] [--targets onnx,py,keras,pb] [--page docs/zoo.md]
+    python -m benchmarks.torch_zoo FOLDER [--only REGEX] [--targets onnx,py,keras,pb] [--returns] [--page docs/zoo.md]
 
 Builds each network of `torch_networks` with random weights and statistics, exports and traces it (kept in FOLDER for
 the next run), converts both files, and compares what onnxruntime, PyTorch, Keras and TensorFlow compute of what was
@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import torch_returns
 from benchmarks.keras_config import transposing
 from benchmarks.torch_page import TARGETS, outcome, page
 
@@ -288,6 +289,7 @@ def main() -> None:
     parser.add_argument("--targets", default=",".join(TARGETS))
     parser.add_argument("--entries", default=",".join(ENTRIES))
     parser.add_argument("--again", default="", help="only networks of which this was found, such as wrong")
+    parser.add_argument("--returns", action="store_true", help="and state dicts after a way through ONNX and Keras")
     parser.add_argument("--page", type=Path, help="where to write the table of all that was found")
     options = parser.parse_args()
     place = options.folder / "found.json"
@@ -295,6 +297,8 @@ def main() -> None:
         start = time.time()
         folder = options.folder / re.sub(r"\W+", "-", name)
         found = measure(name, folder, tuple(options.entries.split(",")), tuple(options.targets.split(",")))
+        if options.returns and "unbuilt" not in found:
+            found["returns"] = {by: torch_returns.row(folder / "model.pt2", by) for by in ("onnx", "keras")}
         known = _known(place)
         known[name] = _merged(known.get(name, {}), found)
         options.folder.mkdir(parents=True, exist_ok=True)

@@ -49,6 +49,8 @@ class Size:
             return Size.of(dimension.item())
         if isinstance(dimension, Size):
             return dimension
+        if isinstance(dimension, float) and dimension % 1:
+            raise ValueError(f"{dimension} is not a dimension, which is a whole number")
         return _parse(dimension) if isinstance(dimension, str) else Size({(): int(dimension)})
 
     @property

@@ -183,11 +183,14 @@ class Function:
     def _places(self, ports: Sequence[Port]) -> dict[str, str]:
         """Where each unknown size of the inputs can be read."""
         found: dict[str, str] = {}
+        derived: dict[str, str] = {}
         for port in ports:
             for axis, size in enumerate(port.shape):
                 if isinstance(size, str):
-                    found.setdefault(str(Size.of(size)), f"{self.known[port.value].text}.shape[{axis}]")
-        return found
+                    text = f"{self.known[port.value].text}.shape[{axis}]"
+                    found.setdefault(str(Size.of(size)), text)
+                    derived |= _solved(Size.of(size), text)
+        return {**derived, **found}
 
     def _size(self, size: str) -> str:
         if size not in self.sizes:
@@ -239,6 +242,18 @@ class Function:
         if variable in variables() or variable in self.sizes.values():
             return False
         return variable not in self.holder or self.last.get(self.holder[variable], -1) <= index
+
+
+def _solved(size: Size, text: str) -> dict[str, str]:
+    """The symbol of which a size is a multiple and a number more, as Python of the size; empty where it is not."""
+    rest, factors = size.terms.get((), 0), {monomial: factor for monomial, factor in size.terms.items() if monomial}
+    if len(factors) != 1:
+        return {}
+    ((monomial, factor),) = factors.items()
+    if len(monomial) != 1 or not monomial[0].isidentifier() or factor < 1:
+        return {}
+    moved = f"({text} {'-' if rest > 0 else '+'} {abs(rest)})" if rest else text
+    return {monomial[0]: f"{moved} // {factor}" if factor > 1 else moved}
 
 
 def argument_names(ports: Sequence[Port]) -> list[str]:

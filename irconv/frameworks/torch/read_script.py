@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,13 +79,12 @@ def _followed(
         weight.view.check(f"{path}: {name}")
         names.setdefault(weight.view.identity(), name)
     follower = Follower(script, Ops(reader, names))
-    given = []
     for port in inputs:
         reader.values[port.name] = reader.importer.input(port)
-        given.append(Tensor(port.name))
+    given = {port.name: Tensor(port.name) for port in inputs}
     outputs: list[Port] = []
     with reader.importer.reading(path.name, ()):
-        for result in _tensors(follower.call(Module(script.root, ""), "forward", given, {}), path):
+        for result in _tensors(follower.call(Module(script.root, ""), "forward", [], given), path):
             masks.settle(reader, result.name, path.name)
             value = reader.value(result)
             outputs.append(Port(name=result.name, value=value, dtype="", shape=(), axes="", source_axes=""))
@@ -99,9 +99,11 @@ def _followed(
 
 def _inputs(script: Script, options: ReadOptions, path: Path) -> tuple[list[Port], list[Fact], list[str]]:
     """The inputs, in the shapes that the user says, or of the tensors that a trace was made with; and the names of
-    those whose shapes nobody says."""
+    those whose shapes nobody says. An argument with a default is an input only where the user gives it a shape."""
     arguments = definition(script, script.root, "forward", path.name).args
     names = [argument.arg for argument in arguments.args[1:]]
+    count = len(arguments.defaults)
+    defaults = dict(zip(names[len(names) - count :], map(ast.unparse, arguments.defaults), strict=True))
     said: dict[str, tuple[tuple[int | str, ...], str]] = {}
     for place, text in enumerate(options.input_shape):
         shape_text, _, dtype = text.partition(":")
@@ -114,6 +116,10 @@ def _inputs(script: Script, options: ReadOptions, path: Path) -> tuple[list[Port
     for place, name in enumerate(names):
         sample = script.samples[place] if place < len(script.samples) else None
         sample = sample if isinstance(sample, PickledTensor) else None
+        if name not in said and sample is None and name in defaults:
+            evidence = "its default; --input-shape makes it an input"
+            facts.append(Fact(name=f"argument {name}", value=defaults[name], evidence=evidence))
+            continue
         if name not in said and sample is None:
             unknown.append(name)
         shape, dtype = said.get(name, (sample.view.shape if sample else (), ""))

@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tests.frameworks.torch.aten_accumulating import ACCUMULATING
+
 Case = tuple[Callable[..., Any], tuple[Tensor, ...]]
 
 
@@ -316,7 +318,7 @@ SELECTING: dict[str, Case] = {
     "moved bits": (lambda a: ((a - 3) << 2) + ((a - 3) >> 1), (N,)),
 }
 
-CASES = {**LOGIC, **PICKING, **SELECTING, **SHAPES, **FORMULAS, **WINDOWS}
+CASES = {**LOGIC, **PICKING, **ACCUMULATING, **SELECTING, **SHAPES, **FORMULAS, **WINDOWS}
 
 
 def _written(a: Tensor) -> Tensor:

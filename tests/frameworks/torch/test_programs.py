@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import torch
 
 import irconv
 from irconv.errors import Refused
-from tests.helpers import rejection
+from irconv.frameworks.torch.aten.expressions import expression
+from tests.helpers import import_file, rejection
 from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
 
 FILES = golden_files("torch-programs", "*.pt2")
@@ -53,3 +57,40 @@ def test_what_works_as_in_training_is_refused_with_its_module() -> None:
     assert "(batch_norm.default in b): normalises by the statistics of the batch" in rejection(
         lambda: irconv.read(file), Refused
     )
+
+
+class Folded(torch.nn.Module):
+    """Sizes that are sums, products and quotients of an open one."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        halves = x.reshape(x.shape[0], x.shape[1] // 2, -1)
+        return torch.cat([halves, halves.flip(1)], 1).reshape(x.shape[0] * 2, -1)
+
+
+def test_open_sizes_of_a_program_are_those_that_it_calculates_with(tmp_path: Path) -> None:
+    x = torch.arange(24.0).reshape(2, 6, 2)
+    sizes = {"x": {0: torch.export.Dim("batch"), 1: 2 * torch.export.Dim("half", min=2)}}
+    torch.export.save(torch.export.export(Folded(), (x,), dynamic_shapes=sizes), tmp_path / "m.pt2")
+    bundle = irconv.read(tmp_path / "m.pt2")
+    assert bundle.graph is not None
+    batch, double, features = bundle.graph.inputs[0].shape
+    assert isinstance(batch, str)
+    assert (str(double)[:2], features) == ("2*", 2)
+    assert bundle.graph.outputs[0].shape[0] == f"2*{batch}"
+    irconv.write(bundle, tmp_path / "m.py")
+    other = torch.randn(3, 8, 2)
+    assert torch.equal(import_file(tmp_path / "m.py").load()(other), Folded()(other))
+
+
+def test_sizes_are_read_as_sympy_spells_them() -> None:
+    n = "Symbol('s7', positive=True, integer=True)"
+    assert expression(f"Mul(Integer(2), {n})") == "2*s7"
+    assert expression(f"Add(FloorDiv({n}, Integer(2)), Integer(-1))") == "(s7)//2 - 1"
+    assert expression(f"Pow({n}, Integer(2))") == "s7*s7"
+    assert expression(f"Mul(Rational(1, 2), {n})") == "(s7)//2"
+    assert expression("Mod(Integer(7), Integer(4))") == 3
+    assert expression("s7//2") == "(s7)//2"
+    with pytest.raises(ValueError, match=r"Max\(Integer\(1\), .* is no size that irconv calculates with"):
+        expression(f"Max(Integer(1), {n})")
+    with pytest.raises(ValueError, match="is no size that irconv calculates with"):
+        expression("__import__('os').system('true')")

@@ -16,7 +16,7 @@ from irconv.errors import DamagedFile, IrconvError, MissingFact, Refused
 from irconv.frameworks.torch.script.archive import python_heads
 from irconv.frameworks.torch.script.signatures import SIGNATURES
 from irconv.options import ReadOptions
-from tests.helpers import rejection
+from tests.helpers import import_file, rejection
 from tests.helpers_cases import FIXTURES, GoldenFile, golden_files
 
 SCRIPTS = FIXTURES / "torch-scripts"
@@ -242,3 +242,37 @@ def test_the_overloads_are_pytorchs_own() -> None:
             assert [argument.by_name for argument in signature.arguments] == [a.kwarg_only for a in schema.arguments]
             listed = len(schema.returns) == 1 and "List" in str(schema.returns[0].type)
             assert signature.results == (None if listed else len(schema.returns))
+
+
+class Enlarged(nn.Module):
+    """An image enlarged by a factor that the size is multiplied with, and by a number that has a default."""
+
+    def __init__(self, factor: float) -> None:
+        super().__init__()
+        self.factor = factor
+
+    def forward(self, x: Tensor, scale: float = 3.0) -> Tensor:
+        return scale * nn.functional.interpolate(
+            x, scale_factor=self.factor, mode="bilinear", recompute_scale_factor=True, align_corners=False
+        )
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_sizes_times_a_fraction_are_rounded_and_arguments_have_their_defaults(tmp_path: Path) -> None:
+    torch.jit.script(Enlarged(1.5)).save(str(tmp_path / "m.pt"))
+    bundle = irconv.read(tmp_path / "m.pt", ReadOptions(input_shape=("N,2,H,5",)))
+    assert bundle.graph is not None
+    assert [port.name for port in bundle.graph.inputs] == ["x"]
+    assert bundle.graph.outputs[0].shape == ("N", 2, "(3*H)//2", 7)
+    assert ("argument scale", "3.0") in [(fact.name, fact.value) for fact in bundle.source.facts]
+    irconv.write(bundle, tmp_path / "m.py")
+    x = torch.randn(2, 2, 7, 5)
+    torch.testing.assert_close(import_file(tmp_path / "m.py").load()(x), Enlarged(1.5)(x))
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated:DeprecationWarning")
+def test_a_size_times_a_number_that_floats_do_not_hold_is_refused(tmp_path: Path) -> None:
+    torch.jit.script(Enlarged(1.3)).save(str(tmp_path / "m.pt"))
+    options = ReadOptions(input_shape=("N,2,H,5",))
+    reason = rejection(lambda: irconv.read(tmp_path / "m.pt", options), Refused)
+    assert "a size is calculated with 1.3, which is no whole number" in reason

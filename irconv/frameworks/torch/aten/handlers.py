@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irconv.frameworks.torch.aten import (
+    accumulating,
     algebra,
     attention,
     cells,
@@ -25,8 +26,8 @@ from irconv.frameworks.torch.aten.program import Handler
 from irconv.ir.shapes import Size
 
 FAMILIES = (
-    *(elementwise, logic, formulas, algebra, shapes, picking, selecting, making, windows, attention, encoder),
-    *(recurrent, cells, writes),
+    *(elementwise, logic, formulas, algebra, shapes, picking, accumulating, selecting, making, windows),
+    *(attention, encoder, recurrent, cells, writes),
 )
 """The modules of rules; where two have one for an overload, the later one's holds."""
 HANDLERS: Mapping[str, Handler] = {op: rule for family in FAMILIES for op, rule in family.HANDLERS.items()}

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from irconv.errors import Refused
+from irconv.frameworks.torch.aten import accumulating
 from irconv.frameworks.torch.aten.elementwise import axes_of
 from irconv.frameworks.torch.aten.masks import choose
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
@@ -162,9 +163,9 @@ def _scattered(combination: Combination) -> Handler:
     def read(reader: ProgramReader, call: Call) -> None:
         how, word = combination, call.get("reduce")
         if word is not None:
-            if word not in _COMBINED or not call.get("include_self", True):
-                raise Refused(call.where, f"combines by {word}, without what is there, which irconv does not read")
-            how = _COMBINED[word]
+            if word != "mean" and word not in _COMBINED:
+                raise Refused(call.where, f"combines by {word}, which irconv does not read")
+            how = _COMBINED.get(word, "add")
         shape = reader.shape(call.arguments["self"])
         dtype = reader.type_of(call.arguments["self"]).dtype
         axis, indices = call.arguments["dim"] % len(shape), reader.value(call.arguments["index"])
@@ -180,8 +181,12 @@ def _scattered(combination: Combination) -> Handler:
         else:
             number = bool(given) if dtype == "bool" else float(given) if "float" in dtype else int(given)
             updates = reader.place(call, Full(shape=wanted, value=number, dtype=dtype), "updates")
-        layer = ScatterElements(axis=axis, reduction=how)
-        reader.place(call, layer, x=reader.value(call.arguments["self"]), indices=indices, updates=updates)
+        value, whole = reader.value(call.arguments["self"]), bool(call.get("include_self", True))
+        if word == "mean":
+            accumulating.mean(reader, call, axis, value, indices, updates, whole)
+            return
+        value = value if whole else accumulating.start(reader, call, how, axis, value, indices)
+        reader.place(call, ScatterElements(axis=axis, reduction=how), x=value, indices=indices, updates=updates)
 
     return read
 
@@ -193,10 +198,10 @@ def _put_along(combination: Combination) -> Handler:
         dtype, shape = reader.type_of(call.arguments["self"])
         axis, index = call.arguments["dim"] % len(shape), reader.value(call.arguments["index"])
         count = reader.importer.type_of(index).shape
-        if len(count) != 1 or call.get("alpha", 1) != 1:
-            raise Refused(call.where, f"puts slices at indices of shape {count}, scaled by {call.get('alpha', 1)}")
+        if len(count) != 1:
+            raise Refused(call.where, f"puts slices at indices of shape {count}")
         if "source" in call.arguments:
-            updates = reader.value(call.arguments["source"])
+            updates = accumulating.scaled(reader, call, reader.value(call.arguments["source"]))
         else:
             number = float(call.arguments["value"]) if "float" in dtype else int(call.arguments["value"])
             full = Full(shape=(*shape[:axis], *count, *shape[axis + 1 :]), value=number, dtype=dtype)

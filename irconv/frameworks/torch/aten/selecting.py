@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import pi
 from typing import Any
 
-import numpy as np
-
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.elementwise import axes_of
 from irconv.frameworks.torch.aten.formulas import Sum, formula
@@ -240,20 +238,6 @@ def _rolled_flat(reader: ProgramReader, call: Call) -> None:
     reader.place(call, Reshape(shape=shape), x=rolled)
 
 
-def _on_diagonal(reader: ProgramReader, call: Call) -> None:
-    """``diag_embed``: the last axis becomes the diagonal of the last two."""
-    shape = reader.shape(call.arguments["self"])
-    size, rank = shape[-1], len(shape) + 1
-    axes = [axis % rank for axis in (call.get("dim1", -2), call.get("dim2", -1))]
-    if call.get("offset", 0) or axes != [rank - 2, rank - 1] or not isinstance(size, int):
-        raise Refused(call.where, "puts elements beside the diagonal, or on that of other axes than the last two")
-    value = reader.value(call.arguments["self"])
-    kind = reader.importer.type_of(value).dtype
-    there = reader.importer.constant(f"{call.outputs[0]}/diagonal", np.eye(size, dtype=bool))
-    rows = reader.place(call, Unsqueeze(axes=(rank - 1,)), "rows", x=value)
-    reader.place(call, Where(), condition=there, x0=rows, x1=reader.number(call, 0, kind, "zero"))
-
-
 def _taken_flat(reader: ProgramReader, call: Call) -> None:
     """``take``: by places in all elements as one."""
     flat = _flat(reader, call, reader.value(call.arguments["self"]), "flat")
@@ -287,6 +271,5 @@ HANDLERS: dict[str, Handler] = {
     "column_stack.default": _beside(2, 1),
     "rot90.default": _turned,
     "roll.default": _rolled_flat,
-    "diag_embed.default": _on_diagonal,
     "take.default": _taken_flat,
 }

@@ -279,9 +279,10 @@ def _shuffled_channels(reader: ProgramReader, call: Call) -> None:
 
 
 def _cut_at(reader: ProgramReader, call: Call) -> None:
-    """``tensor_split``: at places, or into pieces of which the first are longer by one."""
+    """``tensor_split``: at places, or into pieces of which the first are longer by one; ``hsplit`` and the like."""
     shape = reader.shape(call.arguments["self"])
-    axis = call.get("dim", 0) % len(shape)
+    usual = {"v": 0, "h": min(1, len(shape) - 1), "d": 2}.get(call.op[0], 0)
+    axis = call.get("dim", usual) % len(shape)
     whole, places = shape[axis], call.get("indices")
     if not isinstance(whole, int):
         raise Refused(call.where, f"cuts an axis of {whole} into pieces")
@@ -326,6 +327,11 @@ def _size(reader: ProgramReader, call: Call) -> None:
     reader.sizes[call.outputs[0]] = Size.of(shape[call.arguments["dim"] % len(shape)]).dimension
 
 
+def _count(reader: ProgramReader, call: Call) -> None:
+    """How many elements there are."""
+    reader.sizes[call.outputs[0]] = size_product(reader.shape(call.arguments["self"])).dimension
+
+
 HANDLERS: dict[str, Handler] = {
     "view.default": _reshaped("size"),
     "_unsafe_view.default": _reshaped("size"),
@@ -347,6 +353,7 @@ HANDLERS: dict[str, Handler] = {
     "split.sizes": _chunks,
     "unbind.int": _unbound,
     "expand.default": _expanded,
+    "broadcast_to.default": _expanded,
     "repeat.default": _repeated,
     "embedding.default": _looked_up,
     "pad.default": _padded,
@@ -357,6 +364,7 @@ HANDLERS: dict[str, Handler] = {
     "pixel_shuffle.default": _shuffled,
     "pixel_unshuffle.default": _unshuffled,
     "sym_size.int": _size,
+    "sym_numel.default": _count,
     "expand_as.default": _like("expand"),
     **dict.fromkeys(("view_as.default", "reshape_as.default"), _like("shape")),
     **dict.fromkeys(TURNS, _transposed),
@@ -365,6 +373,7 @@ HANDLERS: dict[str, Handler] = {
     "repeat_interleave.self_int": _doubled,
     **dict.fromkeys(("channel_shuffle.default", "native_channel_shuffle.default"), _shuffled_channels),
     **dict.fromkeys(("tensor_split.sections", "tensor_split.indices"), _cut_at),
+    **dict.fromkeys((f"{way}split.{form}" for way in "hvd" for form in ("int", "array")), _cut_at),
     "broadcast_tensors.default": _broadcast,
     "diagonal.default": _diagonal,
     "unsafe_chunk.default": _chunks,

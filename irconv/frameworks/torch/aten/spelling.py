@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from irconv.ir.shapes import Dimension, Size
+from irconv.frameworks.torch.aten.expressions import expression
+from irconv.ir.shapes import Dimension
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ def dimension(size: Mapping[str, Any]) -> Dimension:
     """A size, as a number or an expression."""
     if "as_int" in size:
         return int(size["as_int"])
-    return Size.of(str(size["as_expr"]["expr_str"])).dimension
+    return expression(str(size["as_expr"]["expr_str"]))
 
 
 def module_of(node: Mapping[str, Any]) -> str:

@@ -164,7 +164,10 @@ _VIEWS: Mapping[str, PutBack] = {
     "slice.Tensor": _sliced,
     "narrow.default": _sliced,
     "unbind.int": _unbound,
+    **dict.fromkeys((f"{way}split.{form}" for way in "hvd" for form in ("int", "array")), _scattered),
+    **dict.fromkeys((f"atleast_{count}d.default" for count in (1, 2, 3)), _scattered),
     "expand.default": _spread,
+    "broadcast_to.default": _spread,
     "expand_as.default": _spread,
     **dict.fromkeys(("unfold.default", "diagonal.default"), _scattered),
 }

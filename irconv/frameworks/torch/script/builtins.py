@@ -13,10 +13,47 @@ from irconv.ir.shapes import Size
 def _arithmetic(of_numbers: Callable[[Any, Any], Any], of_sizes: Callable[[Size, Any], Size]) -> Callable[..., Any]:
     def compute(a: Any, b: Any) -> Any:
         if isinstance(a, Size) or isinstance(b, Size):
-            return plain(of_sizes(a if isinstance(a, Size) else Size.of(a), b))
+            first, second = _whole(a), _whole(b)
+            return plain(of_sizes(first if isinstance(first, Size) else Size.of(first), second))
         return of_numbers(a, b)
 
     return compute
+
+
+def _whole(value: Any) -> Any:
+    """What sizes are calculated with: sizes and whole numbers. Raises `ValueError` for another number."""
+    if isinstance(value, float) and not value.is_integer():
+        raise ValueError(f"a size is calculated with {value}, which is no whole number")
+    return int(value) if isinstance(value, float) else value
+
+
+@dataclass(frozen=True)
+class Share:
+    """A size times a fraction, of which only what is whole is a size again."""
+
+    size: Size
+    divisor: int
+
+    def rounded(self) -> Size | int:
+        """Rounded down."""
+        return plain(self.size.floor_divide(self.divisor))
+
+
+def _product(a: Any, b: Any) -> Any:
+    """A size times a number that floats hold exactly may be rounded later."""
+    size, factor = (a, b) if isinstance(a, Size) else (b, a)
+    if isinstance(size, Size) and isinstance(factor, float) and not factor.is_integer():
+        above, below = factor.as_integer_ratio()
+        if below <= _LARGEST_DIVISOR and above > 0:
+            return Share(size * above, below)
+    return _arithmetic(lambda x, y: x * y, lambda x, y: x * y)(a, b)
+
+
+def _floor(a: Any) -> Any:
+    return a if isinstance(a, Size) else a.rounded() if isinstance(a, Share) else int(a // 1)
+
+
+_LARGEST_DIVISOR = 64
 
 
 def plain(size: Size) -> Size | int:
@@ -88,7 +125,7 @@ def _kept_within(a: Any, low: Any = None, high: Any = None) -> Any:
 FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "add": _sum,
     "sub": lambda a, b, alpha=1: _arithmetic(lambda x, y: x - y, lambda x, y: x - y)(a, b * alpha),
-    "mul": _arithmetic(lambda a, b: a * b, lambda a, b: a * b),
+    "mul": _product,
     "div": _quotient,
     "floordiv": _arithmetic(lambda a, b: a // b, lambda a, b: a.floor_divide(int(b))),
     "floor_divide": _arithmetic(lambda a, b: a // b, lambda a, b: a.floor_divide(int(b))),
@@ -114,7 +151,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "list": list,
     "format": lambda text, *values: str(text).format(*values),
     "warn": lambda *_: None,
-    "Int": lambda a: a if isinstance(a, Size) else int(a),
+    "Int": lambda a: a if isinstance(a, Size) else a.rounded() if isinstance(a, Share) else int(a),
     "Float": float,
     "Bool": bool,
     "FloatImplicit": float,
@@ -122,7 +159,7 @@ FUNCTIONS: Mapping[str, Callable[..., Any]] = {
     "ScalarImplicit": lambda a: a,
     "min": min,
     "max": max,
-    "floor": lambda a: a if isinstance(a, Size) else int(a // 1),
+    "floor": _floor,
     "is_grad_enabled": lambda: True,
     "is_scripting": lambda: True,
     "device": lambda *_: None,

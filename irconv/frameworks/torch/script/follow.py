@@ -16,7 +16,7 @@ from irconv.containers.pickle import Instance
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.script.archive import Script
-from irconv.frameworks.torch.script.builtins import FUNCTIONS, PRIMITIVES, Undecided
+from irconv.frameworks.torch.script.builtins import FUNCTIONS, PRIMITIVES, Share, Undecided
 from irconv.frameworks.torch.script.ops import Ops
 from irconv.ir.shapes import Size
 
@@ -240,7 +240,10 @@ class Follower:
             value = self.ops.number(value)
         if value is None or kind == "isinstance":
             raise Refused(self._where(path), f"makes {kind} of a tensor's value, which is not known")
-        return value if isinstance(value, Size) else {"int": int, "float": float, "bool": bool}.get(kind, str)(value)
+        if isinstance(value, Share) and kind == "int":
+            return value.rounded()
+        whole = {"int": int, "float": float, "bool": bool}.get(kind, str)
+        return value if isinstance(value, Size | Share) else whole(value)
 
     def _named(self, dotted: str, given: list[Any], named: dict[str, Any], path: str, hint: str) -> Any:
         home, _, name = dotted.rpartition(".")

@@ -134,7 +134,7 @@ class Ops:
             return len(arguments["tensors"])
         if op in ("nonzero_numpy.default", "where.default"):
             return len(self.reader.shape(arguments.get("self", arguments.get("condition"))))
-        if op.startswith("tensor_split"):
+        if op.startswith(("tensor_split", "hsplit", "vsplit", "dsplit")):
             return int(arguments.get("sections") or len(arguments["indices"]) + 1)
         shape = self.reader.shape(arguments["self"])
         axis = arguments.get("dim", 0)
