@@ -548,7 +548,7 @@ def test_check_as_json_lists_the_problems(bundle: Path) -> None:
 
 
 def test_check_of_something_else_is_refused() -> None:
-    reason = f"{CNN.model}: expected a bundle: a folder with manifest.json, or its zip.\n"
+    reason = f"{CNN.model}: expected a bundle: a folder with manifest.json, or its zip. irconv convert makes one of any model.\n"
     assert run("check", CNN.model) == Outcome(3, "", reason)
 
 

@@ -108,10 +108,18 @@ def _channels(network: Network, unit: int) -> int:
                 continue
             found = network.units[giver]
             if found.family == KERNEL:
-                return found.core[1 if found.kind == "ConvTranspose" else 0]
+                return _width(found)
             if found.family == NORM and _channels(network, giver):
                 return found.core[0]
     return 0
+
+
+def _width(unit: Unit) -> int:
+    """The channels that a convolution makes; of one whose kernel is computed its bias says it, or nothing does."""
+    if len(unit.core) > 1:
+        return unit.core[1 if unit.kind == "ConvTranspose" else 0]
+    bias = unit.parts.get("bias")
+    return bias.shape[0] if bias is not None and bias.shape else 0
 
 
 def _is_turned(network: Network, unit: int) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from irconv.containers.names import file_names
 from irconv.containers.outputs import check_free, whole_output
-from irconv.errors import DamagedFile, MissingFact, UnknownFormat
+from irconv.errors import DamagedFile, MissingFact, NoSuchFile, UnknownFormat
 from irconv.layout import Array
 
 
@@ -64,6 +64,8 @@ def _write_npz(file: BinaryIO, results: Mapping[str, Array]) -> None:
 def _read(path: Path) -> Array:
     try:
         found = np.load(path, allow_pickle=False, mmap_mode="r")
+    except FileNotFoundError as error:
+        raise NoSuchFile(str(path), "there is no such file") from error
     except (OSError, ValueError, EOFError) as error:
         raise DamagedFile(str(path), f"expected a .npy file of numbers, got {error}") from error
     if not isinstance(found, np.ndarray):

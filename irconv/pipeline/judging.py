@@ -72,7 +72,8 @@ def unsound(path: Path, runtime: Literal["onnxruntime", "numpy"] | None, probe: 
 
     must_exist(path)
     if not kind.recognises(path):
-        raise UnknownFormat(str(path), "expected a bundle: a folder with manifest.json, or its zip")
+        what = "expected a bundle: a folder with manifest.json, or its zip"
+        raise UnknownFormat(str(path), what, "irconv convert makes one of any model.")
     problems, bundle = Problems(), None
     with problems.collect():
         digest_problems(path).raise_any()
