@@ -548,7 +548,8 @@ def test_check_as_json_lists_the_problems(bundle: Path) -> None:
 
 
 def test_check_of_something_else_is_refused() -> None:
-    reason = f"{CNN.model}: expected a bundle: a folder with manifest.json, or its zip. irconv convert makes one of any model.\n"
+    why = "expected a bundle: a folder with manifest.json, or its zip. irconv convert makes one of any model."
+    reason = f"{CNN.model}: {why}\n"
     assert run("check", CNN.model) == Outcome(3, "", reason)
 
 
