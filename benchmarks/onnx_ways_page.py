@@ -28,7 +28,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _applications(rows: Mapping[str, Any]) -> Iterator[str]:
     same = sum(row["outcome"] == "same" for row in rows.values())
     yield "## `keras.applications` through the ONNX that irconv writes\n"
-    yield f"Random weights, images of 64 x 64 (75 x 75 where that is the least): the same in {same} of the {len(rows)} run.\n"
+    size = "images of 64 x 64 (75 x 75 where that is the least)"
+    yield f"Random weights, {size}: the same in {same} of the {len(rows)} run.\n"
     yield "| architecture | layers | more by ONNX | less by ONNX | weights bit for bit |"
     yield "| --- | --- | --- | --- | --- |"
     for name, row in rows.items():
