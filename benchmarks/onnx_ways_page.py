@@ -28,7 +28,8 @@ def _listed(counts: Mapping[str, int]) -> str:
 def _applications(rows: Mapping[str, Any]) -> Iterator[str]:
     same = sum(row["outcome"] == "same" for row in rows.values())
     yield "## `keras.applications` through the ONNX that irconv writes\n"
-    yield f"Random weights, images of 64 x 64 (75 x 75 where that is the least): the same in {same} of {len(rows)}.\n"
+    size = "images of 64 x 64 (75 x 75 where that is the least)"
+    yield f"Random weights, {size}: the same in {same} of the {len(rows)} run.\n"
     yield "| architecture | layers | more by ONNX | less by ONNX | weights bit for bit |"
     yield "| --- | --- | --- | --- | --- |"
     for name, row in rows.items():
@@ -43,7 +44,7 @@ def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
     outcomes = Counter(row["outcome"] for row in rows.values() if row["outcome"] != "unread")
     yield "## Keras' golden files through the ONNX that irconv writes\n"
     others = f"{outcomes['differs']} others, {outcomes['refused']} ONNX cannot say"
-    yield f"{outcomes['same']} of {outcomes.total()} models have the same layers, {others}."
+    yield f"{outcomes['same']} of {outcomes.total()} models that were run have the same layers, {others}."
     yield "ONNX has no op for some layers of Keras, which are written as arithmetic: these are what differs, by type.\n"
     lost: Counter[str] = Counter()
     for row in rows.values():

@@ -101,13 +101,16 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
 
         def raised(bundle: Bundle) -> Bundle:
             bundle = recompose.run(bundle)
-            if not bundle.source.version.startswith("pytorch"):  # which keeps what projects apart from its attention
-                bundle = attention.run(bundle)
-            return products.run(bundle)
+            if source.framework == "tensorflow" or (of_onnx and not source.version.startswith("pytorch")):
+                bundle = attention.run(bundle)  # PyTorch keeps what projects apart from its attention
+            return bundle if source.framework == "tensorflow" else products.run(bundle)
 
+        source, of_onnx = bundle.source, bundle.source.framework == "onnx"
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose
-        bundle = remove_identity.left_over(channels_last.run(raised(bundle)))
-        bundle = stacked(raised(bundle))
+        bundle = raised(remove_identity.left_over(channels_last.run(raised(bundle))))
+        if not of_onnx:
+            return bundle
+        bundle = remove_identity.left_over(stacked(bundle))
         return calls_again.run(bundle) if names_of(bundle) is None else bundle  # keys of a state dict are kept each
     return channels_last.run(bundle)
 
