@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 
 from hypothesis import HealthCheck, settings
@@ -11,6 +13,10 @@ settings.register_profile(
     "house", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("house")
+
+# Hundreds of tests start interpreters of their own, which would otherwise compile all of irconv again each time.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell starts what it runs in the background with Ctrl-C ignored, nohup with the end of the terminal, and all
 # children inherit that: the suite would then test another program than the one that people interrupt.
