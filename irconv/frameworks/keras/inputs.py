@@ -15,7 +15,10 @@ def input_port(builder: Builder, name: str, config: Mapping[str, Any]) -> Port:
     if config.get("sparse") or config.get("ragged"):
         builder.problem(name, "expected a dense input, got a sparse or ragged one")
     sizes = config.get("batch_shape")  # Keras 3; of a single number it is empty
-    sizes = config["batch_input_shape"] if sizes is None else sizes  # Keras 1 and 2
+    sizes = config.get("batch_input_shape") if sizes is None else sizes  # Keras 1 and 2
+    if sizes is None:
+        builder.problem(name, "expected a shape of this input, of which the file says nothing")
+        sizes = []
     if wrong := [size for size in sizes if size is not None and type(size) is not int]:
         builder.problem(name, f"expected sizes that are whole numbers, got {str(wrong)[:80]!r}")
         sizes = [size if type(size) is int else None for size in sizes]

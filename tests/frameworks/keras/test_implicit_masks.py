@@ -6,6 +6,7 @@ Real Keras 3 makes the models and judges the files; Keras 2.3.1 itself gave the 
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -120,3 +121,25 @@ def test_what_spectral_normalization_wraps_is_written_for_keras(tmp_path: Path) 
     irconv.convert(tmp_path / "source.keras", tmp_path / "m.keras")
     model = keras.models.load_model(tmp_path / "m.keras", compile=False)
     assert error([np.asarray(model.predict_on_batch(x))], [wanted]) < GOLDEN_ERROR
+
+
+def test_an_embedding_of_which_spectral_normalization_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    saved(tmp_path / "source.keras", words(), L.SpectralNormalization(L.Embedding(9, 4)))
+    with pytest.raises(
+        Refused, match="Keras casts what that makes to the integers that it is given, and nothing is left"
+    ):
+        irconv.read(tmp_path / "source.keras")
+
+
+def test_an_input_without_a_shape_is_refused_by_name(tmp_path: Path) -> None:
+    saved(tmp_path / "source.keras", sequence(), L.Dense(2))
+    with zipfile.ZipFile(tmp_path / "source.keras") as source, zipfile.ZipFile(tmp_path / "m.keras", "w") as changed:
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "config.json":
+                described = json.loads(content)
+                del described["config"]["layers"][0]["config"]["batch_shape"]
+                content = json.dumps(described).encode()
+            changed.writestr(name, content)
+    with pytest.raises(Refused, match="expected a shape of this input, of which the file says nothing"):
+        irconv.read(tmp_path / "m.keras")

@@ -90,6 +90,9 @@ def _dot(builder: Builder, layer: KerasLayer) -> list[Outputs]:
 def _spectral(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """The layer it wraps, whose kernel in the file is divided already; the other weight is of training alone."""
     refuse_keywords(builder, layer)
+    if layer.config["layer"].get("class_name") == "Embedding":
+        what = "wraps an Embedding: Keras casts what that makes to the integers that it is given, and nothing is left"
+        builder.problem(layer.name, what, "Export the model without the wrapper.")
     calls = tuple(replace(call, keywords={}) for call in layer.calls)
     made = builder.add(builder.sublayer(layer, layer.config["layer"], "layer", calls))
     found = layer.tensors.get("vector_u") or layer.tensors.get("sn_u")  # Keras 3, Keras 2
