@@ -175,7 +175,9 @@ def _said(weight: NativeWeight) -> str:
 def _argument(place: Path, setting: str, taken: Mapping[str, Any]) -> str:
     if setting not in taken:
         return setting
-    base = argument = "_".join([*(part for part in place[-2:] if not part.isdigit()), setting])
+    words = (re.sub(r"\W", "_", part) for part in place[-2:] if not part.isdigit())
+    base = "_".join([*words, setting])
+    base = argument = base if base.isidentifier() else f"_{base}"
     number = 1
     while argument in taken:
         number += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
@@ -19,6 +20,8 @@ LAYER_NORM = "F.layer_norm"
 _REVERSE = "_reverse"
 _COUNTER = "num_batches_tracked"
 _MOST_NUMBERS = 64
+_ADDED = re.compile(r"[A-Za-z0-9_]*[A-Za-z][A-Za-z0-9_]*(-[A-Za-z0-9_]+)+|[0-9][0-9_]*[A-Za-z][A-Za-z0-9_]*")
+"""Names that ``add_module`` takes and no attribute can have."""
 _MOST_EMPTY = 16
 """Numbers that a list may leave out, beside one for each that it has: what has none there is ``nn.Identity``."""
 
@@ -207,7 +210,7 @@ def _apart(
     is), none within a layer that is a submodule but where they are its own tensors."""
     every = [*wanted.values(), *loose.values()]
     containers = {path[:i] for path in every for i in range(1, len(path))}
-    words = _words(every)
+    words = _words(every, {*containers, *wanted.values()})
     kept: dict[str, Path] = {}
     used: set[Path] = set()
     for name, path in wanted.items():
@@ -233,9 +236,9 @@ def _is_container(path: Path, wanted: Mapping[str, Path]) -> bool:
     return any(other[: len(path)] == path and len(other) > len(path) for other in wanted.values())
 
 
-def _words(paths: list[Path]) -> dict[Path, Path]:
+def _words(paths: list[Path], modules: Container[Path]) -> dict[Path, Path]:
     """Every path and each of its beginnings in words that a class can have; numbers where all beside one are numbers
-    and few are left out."""
+    and few are left out. Modules that were added under a name which is no word (``block1-0``) keep it."""
     children: dict[Path, dict[str, None]] = {}
     for path in paths:
         for i in range(len(path)):
@@ -247,7 +250,9 @@ def _words(paths: list[Path]) -> dict[Path, Path]:
         if numbered and max(map(int, names)) < 2 * len(names) + _MOST_EMPTY:
             words = {name: name for name in names}
         else:
-            words = ATTRIBUTES.identifiers({name: name for name in names})
+            added = {name for name in names if (*parent, name) in modules and _ADDED.fullmatch(name)}
+            words = ATTRIBUTES.identifiers({name: name for name in names if name not in added})
+            words |= {name: name for name in added}
         for name in names:
             found[(*parent, name)] = (*found[parent], words[name])
     return found

@@ -55,10 +55,14 @@ def attributes(module: Module) -> dict[str, str]:
 def access(place: Path) -> str:
     """A place within a module as Python.
 
-    >>> access(("layers", "0", "norm"))
-    'layers[0].norm'
+    >>> access(("layers", "0", "norm")), access(("block1", "block1-0"))
+    ('layers[0].norm', 'block1.get_submodule("block1-0")')
     """
-    return "".join(f"[{name}]" if name.isdigit() else f".{name}" for name in place).lstrip(".")
+    return "".join(f"[{name}]" if name.isdigit() else f".{_member(name)}" for name in place).lstrip(".")
+
+
+def _member(name: str) -> str:
+    return name if name.isidentifier() else f"get_submodule({quoted(name)})"
 
 
 class Texts:
@@ -72,7 +76,8 @@ class Texts:
         module = found.instances[0]
         lines: list[str] = []
         for name, child in module.children.items():
-            lines.append(f"self.{name} = {self._made(found, child, (name,))}")
+            made = self._made(found, child, (name,))
+            lines.append(f"self.{name} = {made}" if name.isidentifier() else f"self.add_module({quoted(name)}, {made})")
         for name, key in module.tensors.items():
             if not (module is self.tree.root and name in self.ties):
                 lines.append(self._tensor(found, name, key))

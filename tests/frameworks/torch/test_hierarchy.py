@@ -153,6 +153,32 @@ def test_modules_of_any_name_keep_it(name: str, tmp_path: Path) -> None:
     written(Named(), (ROWS,), tmp_path)
 
 
+class Added(nn.Sequential):
+    """Modules under names that no attribute can have, as RegNet's are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for place, (taken, given) in enumerate(((4, 5), (5, 3))):
+            self.add_module(f"block1-{place}", nn.Sequential(nn.Linear(taken, given), nn.Tanh()))
+        self.add_module("3x3", nn.Linear(3, 2))
+
+
+@pytest.mark.parametrize("traced", [False, True])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::torch.jit.TracerWarning")
+def test_modules_whose_names_are_no_words_are_added_under_them(traced: bool, tmp_path: Path) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.trunk = Added()
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.relu(self.trunk(x))
+
+    text = written(Net(), (torch.randn(2, 4),), tmp_path, traced)
+    assert traced or 'return self.get_submodule("3x3")' in text
+    assert traced or 'self.add_module("3x3", nn.Linear(3, 2))' in text
+
+
 def test_free_sizes_are_read_where_they_are_used(tmp_path: Path) -> None:
     class Heads(nn.Module):
         def __init__(self) -> None:
