@@ -6,7 +6,8 @@ These work on native layers, so that they help with exactly those that irconv ca
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
@@ -127,6 +128,16 @@ def _codecs(path: Path) -> Mapping[str, Sequence[Codec]]:
     return _run_once(path, path.stat().st_mtime_ns if path.is_file() else 0)
 
 
+@contextmanager
+def nothing_beside() -> Iterator[None]:
+    """Python keeps no bytecode of what is imported inside the block: nothing appears beside a user's own file."""
+    before, sys.dont_write_bytecode = sys.dont_write_bytecode, True
+    try:
+        yield
+    finally:
+        sys.dont_write_bytecode = before
+
+
 @cache
 def _run_once(path: Path, changed: int) -> Mapping[str, Sequence[Codec]]:
     spec = spec_from_file_location(f"{PLUGIN}{path.stem}", path) if path.suffix == ".py" else None
@@ -135,7 +146,8 @@ def _run_once(path: Path, changed: int) -> Mapping[str, Sequence[Codec]]:
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module  # where pydantic looks up the types that a class names
     try:
-        spec.loader.exec_module(module)
+        with nothing_beside():
+            spec.loader.exec_module(module)
     except (Exception, SystemExit) as error:  # whatever a file may do when it is run
         line = error.lineno if isinstance(error, SyntaxError) else None
         place = f"{path}, line {line}" if line else plugin_place(error) or str(path)

@@ -30,7 +30,7 @@ def cut(model: Outline) -> None:
     masked = [(layer, call) for layer, call in makers if call.keywords.get("mask") is not None]
     for layer, call in reversed(masked):
         for value in call.outputs[:2]:
-            if len(model.types[value].shape) > 2 and _is_obeyed(model, value):
+            if value in model.types and len(model.types[value].shape) > 2 and _is_obeyed(model, value):
                 _cut(model, layer, call, value)
 
 

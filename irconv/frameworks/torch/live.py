@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from irconv.edits import nothing_beside
 from irconv.errors import MissingFact, Refused
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def _run(path: Path) -> Any:
     assert spec.loader is not None, "a path that ends in .py has a loader"
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    with _searched(path.resolve().parent):
+    with _searched(path.resolve().parent), nothing_beside():
         spec.loader.exec_module(module)
     return module
 

@@ -37,3 +37,16 @@ def test_what_follows_an_operator_obeys_no_mask(end: str, tmp_path: Path) -> Non
     irconv.convert(tmp_path / "source.keras", tmp_path / "m.keras", io="native")
     made = keras.models.load_model(tmp_path / "m.keras", compile=False)
     assert error([np.asarray(made([x, mask]))], [np.asarray(model([x, mask]))]) < GOLDEN_ERROR
+
+
+def test_states_alone_of_a_masked_layer_are_written(tmp_path: Path) -> None:
+    keras.utils.set_random_seed(6)
+    random = np.random.default_rng(6)
+    x, mask = random.standard_normal((3, 6, 4)).astype(np.float32), random.random((3, 6)) > 0.5
+    inputs = keras.Input((6, 4)), keras.Input((6,), dtype="bool")
+    _, hidden, carried = L.LSTM(3, return_state=True)(inputs[0], mask=inputs[1])
+    model = keras.Model(inputs, L.Dense(2)(L.Concatenate()([hidden * 2.0, carried])))
+    model.save(tmp_path / "source.keras")
+    irconv.convert(tmp_path / "source.keras", tmp_path / "m.keras", io="native")
+    made = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    assert error([np.asarray(made([x, mask]))], [np.asarray(model([x, mask]))]) < GOLDEN_ERROR

@@ -48,8 +48,8 @@ REFUSED: dict[str, tuple[int, str]] = {
     "Unique": (1, "TensorFlow has no layer for it"),
 }
 GOLDEN_REFUSED = {
-    "ops_images": "layer resize_3 (Resize): can only be written with exclude_outside=False, got True.",
-    "resizing_antialias": "layer resizing (Resize): can only be written with exclude_outside=False, got True.",
+    "ops_images": "layer resize_4 (Resize): can only be written with cubic_coefficient=None, got -0.5.",
+    "resizing_antialias": "layer resizing_1 (Resize): can only be written with cubic_coefficient=None, got -0.5.",
 }
 
 
