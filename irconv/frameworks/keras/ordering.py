@@ -71,7 +71,11 @@ class _Walk:
     def _parents(self, node: _Node) -> list[_Node]:
         layer: Outlined = self.model.layers[node[0]]
         call = layer.calls[node[1]]
-        return [self.makers[value] for value in values_in([*call.arguments, *call.keywords.values()])]
+        taken = list(values_in([*call.arguments, *call.keywords.values()]))
+        if made := [value for value in taken if value not in self.makers]:
+            what = f"takes {made[0]}, a constant; what a layer of Keras takes is made by another, of the model's inputs"
+            raise Refused(f"layer {layer.name} ({layer.kind})", what)
+        return [self.makers[value] for value in taken]
 
     def depths(self) -> dict[int, int]:
         """Layer -> its depth."""

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, Parameter, ValueType
 from irconv.ir.layers.ranges import Count
+from irconv.ir.shapes import may_agree
 
 
 class Scan(Layer):
@@ -38,6 +39,10 @@ class Scan(Layer):
         ports, steps = self.body.inputs, given["scanned0"].shape[1]
         if len(ports) != self.carried + self.scanned or len(self.body.outputs) < self.carried:
             raise ValueError(f"a body of {len(ports)} inputs does not carry {self.carried} and scan {self.scanned}")
+        for i, port in enumerate(ports[self.carried :]):
+            shape = given[f"scanned{i}"].shape
+            if len(shape) != len(port.shape) + 1 or not may_agree(shape[1:2], (steps,)):
+                raise ValueError(f"the body takes {port.shape} of each of {steps} steps, got {shape}")
         results: dict[str, ValueType] = {}
         for i, (before, after) in enumerate(zip(ports[: self.carried], self.body.outputs, strict=False)):
             value = results[f"carried{i}"] = given[f"carried{i}"]

@@ -74,7 +74,7 @@ class DequantizeLinear(Layer):
 
     PARAMETERS: ClassVar[Mapping[str, Parameter]] = _SCALE
     BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
-    ALIKE: ClassVar[tuple[str, ...] | None] = ()
+    ALIKE: ClassVar[tuple[str, ...] | None] = ("x zero_point",)
 
     type: Literal["DequantizeLinear"] = "DequantizeLinear"
     axis: Axis | None

@@ -152,3 +152,15 @@ def test_every_value_between_inputs_and_outputs_has_its_type_and_shape(tmp_path:
     for info in inferred.graph.value_info:
         for ours, theirs in zip(said[info.name].shape.dim, info.type.tensor_type.shape.dim, strict=True):
             assert not (ours.dim_value and theirs.dim_value) or ours.dim_value == theirs.dim_value
+
+
+@pytest.mark.parametrize("name", ["running/model.ckpt.meta", "recurrent/both.pb"])
+def test_a_recurrent_layer_with_lengths_may_go_through_onnx_again_and_again(name: str, tmp_path: Path) -> None:
+    source = Path("fixtures/tensorflow") / name
+    previous = irconv.read(source)
+    for turn in range(3):
+        irconv.write(previous, tmp_path / f"m{turn}.onnx")
+        onnx.checker.check_model(onnx.load(tmp_path / f"m{turn}.onnx"), full_check=True)
+        previous = irconv.read(tmp_path / f"m{turn}.onnx")
+    assert previous.graph is not None
+    assert any("lengths" in node.inputs for node in previous.graph.nodes)

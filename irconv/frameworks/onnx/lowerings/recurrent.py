@@ -58,6 +58,8 @@ class _Lowered:
     layers: dict[str, Layer]
     tensors: dict[str, Tensor]
     nodes: list[Node] = field(default_factory=list)
+    made: set[str] = field(default_factory=set)
+    """The values that were added."""
 
     def fits(self, node: Node, layer: RNN | GRU | LSTM) -> bool:
         """Whether onnxruntime has all settings of a layer, and numbers for its weights."""
@@ -76,23 +78,26 @@ class _Lowered:
         name, value = f"{node.layer}.onnx", next(iter(node.outputs.values()))
         if name not in self.layers:
             self.layers[name] = self._op(name, layer)
-        inputs = {"x": self._add(node, Transpose(permutation=(1, 0, 2)), node.inputs["x"], f"{value}.x")}
+        inputs = {"x": self._add(node, Transpose(permutation=(1, 0, 2)), node.inputs["x"], self._free(f"{value}.x"))}
         if "lengths" in node.inputs:
-            inputs["lengths"] = self._add(node, Cast(dtype="int32"), node.inputs["lengths"], f"{value}.lengths")
+            free = self._free(f"{value}.lengths")
+            inputs["lengths"] = self._add(node, Cast(dtype="int32"), node.inputs["lengths"], free)
         for slot in ("initial_h", "initial_c"):
             if slot in node.inputs:
-                inputs[slot] = self._add(node, Unsqueeze(axes=(0,)), node.inputs[slot], f"{value}.{slot}")
-        made = {slot: f"{result}.onnx" for slot, result in node.outputs.items()}
+                free = self._free(f"{value}.{slot}")
+                inputs[slot] = self._add(node, Unsqueeze(axes=(0,)), node.inputs[slot], free)
+        made = {slot: self._free(f"{result}.onnx") for slot, result in node.outputs.items()}
         self.nodes.append(Node(layer=name, scope=node.scope, inputs=inputs, outputs=made))
         for slot, result in node.outputs.items():
             if slot != "y":
                 self._state(node, slot, made[slot], result)
                 continue
-            flat = self._add(node, Squeeze(axes=(1,)), made[slot], f"{result}.flat")
-            turned = layer.reverse and layer.order == "processing"
-            batched = self._add(node, Transpose(permutation=(1, 0, 2)), flat, f"{result}.turned" if turned else result)
-            if turned:
-                self._add(node, Flip(axes=(1,)), batched, result)
+            flat = self._add(node, Squeeze(axes=(1,)), made[slot], self._free(f"{result}.flat"))
+            if not (layer.reverse and layer.order == "processing"):
+                self._add(node, Transpose(permutation=(1, 0, 2)), flat, result)
+                continue
+            turned = self._add(node, Transpose(permutation=(1, 0, 2)), flat, self._free(f"{result}.turned"))
+            self._add(node, Flip(axes=(1,)), turned, result)
 
     def _state(self, node: Node, slot: str, made: str, result: str) -> None:
         """A last state; onnxruntime gives zeros for a sequence of no steps, which keeps the one it starts with."""
@@ -100,16 +105,25 @@ class _Lowered:
         if start is None or lengths is None:
             self._add(node, Squeeze(axes=(0,)), made, result)
             return
-        after = self._add(node, Squeeze(axes=(0,)), made, f"{result}.after")
-        some = self._add(node, Cast(dtype="bool"), lengths, f"{result}.some")
-        column = self._add(node, Unsqueeze(axes=(1,)), some, f"{result}.column")
+        after = self._add(node, Squeeze(axes=(0,)), made, self._free(f"{result}.after"))
+        some = self._add(node, Cast(dtype="bool"), lengths, self._free(f"{result}.some"))
+        column = self._add(node, Unsqueeze(axes=(1,)), some, self._free(f"{result}.column"))
         self._put(node, Where(), result, condition=column, x0=after, x1=start)
+
+    def _free(self, name: str) -> str:
+        """A name that no value has: a graph of ONNX that irconv wrote may have all that are given here."""
+        while name in self.types or name in self.made:
+            name += "_"
+        self.made.add(name)
+        return name
 
     def _add(self, node: Node, layer: Layer, value: str, result: str) -> str:
         return self._put(node, layer, result, x=value)
 
     def _put(self, node: Node, layer: Layer, result: str, /, **inputs: str) -> str:
         name = f"{result}.{layer.type.lower()}"
+        while name in self.layers:
+            name += "_"
         self.layers[name] = layer
         self.nodes.append(Node(layer=name, scope=node.scope, inputs=inputs, outputs={"y": result}))
         return result

@@ -94,6 +94,7 @@ class ModelReader:
         model = self.file.model
         self.opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
         self.functions = {(f.domain, f.name): f for f in model.functions}
+        self.own = frozenset(name for node in model.graph.node for name in node.output)
         self.facts.append(Fact(name="opset", value=str(self.opsets.get("", 1)), evidence="opset_import"))
         self.scoped, self.kept, evidence = named(model)
         if self.kept.tensors:
@@ -280,7 +281,7 @@ class ModelReader:
 
     def place(self, op: Op, layer: Layer, suffix: str = "", **inputs: str) -> str:
         """A layer as part of a node, the last of them without a suffix; its one result. Absent inputs are left out."""
-        name = f"{op.outputs[0] or op.name}/{suffix}" if suffix else op.outputs[0]
+        name = self.free(f"{op.outputs[0] or op.name}/{suffix}") if suffix else op.outputs[0]
         if not suffix:
             layer = layer.model_copy(update={"origin": self.origin(op)})
         given = {slot: value for slot, value in inputs.items() if value}
@@ -300,7 +301,13 @@ class ModelReader:
     def constant(self, op: Op, array: Any, suffix: str, dtype: str = "") -> str:
         """Numbers as a value."""
         array = np.asarray(array, numpy_dtype(dtype)) if dtype else np.asarray(array)
-        return self.importer.constant(f"{op.outputs[0]}/{suffix}", array)
+        return self.importer.constant(self.free(f"{op.outputs[0]}/{suffix}"), array)
+
+    def free(self, name: str) -> str:
+        """The name of a value that is added, or one like it that the file has not: files of irconv's own may."""
+        while name in self.own:
+            name += "_"
+        return name
 
     def stored(self, name: str, message: Any, where: str) -> str:
         """A TensorProto as a value."""

@@ -67,7 +67,7 @@ class _Reading:
         if op.given(7):
             inputs |= self._peepholes(direction)
         slots = ["y", "h", "c"] if op.type == "LSTM" else ["y", "h"]
-        names = {slot: f"{op.name}/{direction}/{slot}" for slot in slots}
+        names = {slot: reader.free(f"{op.name}/{direction}/{slot}") for slot in slots}
         name = f"{op.name}/{direction}" if self.directions == 2 else op.name
         layer = layer.model_copy(update={"origin": reader.origin(op)})
         reader.importer.place(layer, inputs, list(names.values()), name=name, where=op.where)
@@ -81,9 +81,11 @@ class _Reading:
         parts = []
         turn = Transpose(permutation=(1, 0, 2))
         if slot == "y" and not first:
-            values = [reader.importer.place(turn, {"x": v}, [f"{v}/steps"], where=op.where)[0] for v in values]
+            values = [
+                reader.importer.place(turn, {"x": v}, [reader.free(f"{v}/steps")], where=op.where)[0] for v in values
+            ]
         for direction, value in enumerate(values):
-            last = result if len(values) == 1 else f"{result}/{direction}"
+            last = result if len(values) == 1 else reader.free(f"{result}/{direction}")
             parts.append(reader.importer.place(Unsqueeze(axes=(axis,)), {"x": value}, [last], where=op.where)[0])
         if len(parts) > 1:
             inputs = {f"x{i}": part for i, part in enumerate(parts)}

@@ -219,7 +219,10 @@ def _cast(reader: ProgramReader, call: Call) -> None:
 
 
 def _same(reader: ProgramReader, call: Call) -> None:
-    reader.gives(call, reader.value(next(iter(call.arguments.values()))))
+    first = next(iter(call.arguments.values()), None)
+    if first is None:
+        raise ValueError("expected an argument")
+    reader.gives(call, reader.value(first))
 
 
 def _nothing(reader: ProgramReader, call: Call) -> None:
