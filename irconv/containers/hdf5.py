@@ -23,8 +23,8 @@ from irconv.containers.hdf5_process import LibraryFailed, Limits, ask
 from irconv.containers.watch import note, once
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
-from irconv.ir.tensors import LazyTensor, Source, take_box
-from irconv.layout import Array, Box
+from irconv.ir.tensors import AtOnce, LazyTensor, Source
+from irconv.layout import Array
 
 LIMITS = Limits()
 _SMALL = 2**20
@@ -113,7 +113,7 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class _Chunked:
+class _Chunked(AtOnce):
     """A dataset that only the HDF5 library can unpack; read whole, once."""
 
     place: _Place
@@ -132,10 +132,6 @@ class _Chunked:
         except LibraryFailed as error:
             raise DamagedFile(f"{self.place.path}: dataset {self.name}", f"cannot be unpacked: {error}") from error
         return np.frombuffer(data, stored).reshape(self.shape)
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
 
 
 def _folder(found: dict[str, Any], place: _Place, file: SourceFile, name: str, lenient: bool) -> Folder:

@@ -78,6 +78,18 @@ def take_box(array: Array, box: Box) -> Array:
     return np.asarray(array[tuple(slice(*r) for r in box)])
 
 
+class AtOnce:
+    """The base of sources that are read or computed whole, when the first of them is wanted, and kept."""
+
+    @cached_property
+    def _whole(self) -> Array:
+        raise NotImplementedError
+
+    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
+        """See `Source.read`."""
+        return take_box(self._whole.reshape(atoms), box)
+
+
 @dataclass(frozen=True)
 class CutOut:
     """A source that is one of `count` equal pieces of a tensor along its first axis; pieces of length 1 lose it."""

@@ -27,8 +27,8 @@ from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.manifest import made_fact
-from irconv.ir.tensors import LazyTensor, take_box
-from irconv.layout import Array, Box, customary
+from irconv.ir.tensors import AtOnce, LazyTensor
+from irconv.layout import Array, customary
 from irconv.log import timed
 from irconv.passes import unused
 
@@ -36,7 +36,7 @@ _FLAG = "--fold-bn"
 
 
 @dataclass(frozen=True)
-class _Scaled:
+class _Scaled(AtOnce):
     """A kernel times a factor for each output. A `irconv.ir.tensors.Source`."""
 
     kernel: LazyTensor
@@ -50,10 +50,6 @@ class _Scaled:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.kernel.shape
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
 
     @cached_property
     def _whole(self) -> Array:

@@ -15,15 +15,15 @@ from irconv.ir.bundle import Bundle, made
 from irconv.ir.layers.activations import HardSigmoid, Sigmoid
 from irconv.ir.layers.base import Layer, StoredOperand
 from irconv.ir.layers.recurrent import GRU
-from irconv.ir.tensors import LazyTensor, take_box
-from irconv.layout import Array, Box
+from irconv.ir.tensors import AtOnce, LazyTensor
+from irconv.layout import Array
 from irconv.log import timed
 
 _HALF = 0.5
 
 
 @dataclass(frozen=True)
-class WithNegated:
+class WithNegated(AtOnce):
     """A tensor whose rows from `start` to `stop` are negated. A `irconv.ir.tensors.Source`."""
 
     tensor: LazyTensor
@@ -37,10 +37,6 @@ class WithNegated:
     @property
     def shape(self) -> tuple[int, ...]:
         return self.tensor.shape
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
 
     @cached_property
     def _whole(self) -> Array:

@@ -22,14 +22,14 @@ from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Concat, Constant
 from irconv.ir.shapes import static
-from irconv.ir.tensors import LazyTensor, take_box
+from irconv.ir.tensors import AtOnce, LazyTensor
 from irconv.layout import Array, Box
 from irconv.log import timed
 from irconv.passes import bodies
 
 
 @dataclass(frozen=True)
-class CastTo:
+class CastTo(AtOnce):
     """A tensor as another element type. A `irconv.ir.tensors.Source`."""
 
     tensor: LazyTensor
@@ -39,17 +39,13 @@ class CastTo:
     def shape(self) -> tuple[int, ...]:
         return self.tensor.shape
 
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
-
     @cached_property
     def _whole(self) -> Array:
         return self.tensor.numpy().astype(numpy_dtype(self.dtype))
 
 
 @dataclass(frozen=True)
-class Joined:
+class Joined(AtOnce):
     """Tensors joined along an axis. A `irconv.ir.tensors.Source`."""
 
     parts: tuple[LazyTensor, ...]
@@ -65,17 +61,13 @@ class Joined:
         sizes[self.axis] = sum(part.shape[self.axis] for part in self.parts)
         return tuple(sizes)
 
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
-
     @cached_property
     def _whole(self) -> Array:
         return np.concatenate([part.numpy() for part in self.parts], self.axis)
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(AtOnce):
     """A result of a layer that cuts or turns a tensor. A `irconv.ir.tensors.Source`."""
 
     layer: Layer
@@ -86,10 +78,6 @@ class Part:
     @property
     def dtype(self) -> str:
         return self.tensor.dtype
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
 
     @cached_property
     def _whole(self) -> Array:

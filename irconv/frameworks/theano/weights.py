@@ -16,8 +16,8 @@ from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.theano.architecture import Architecture, Place
 from irconv.frameworks.theano.arrays import Arrays, Stored
 from irconv.ir.manifest import LayoutStep
-from irconv.ir.tensors import LazyTensor, take_box
-from irconv.layout import Array, Box, relayout
+from irconv.ir.tensors import AtOnce, LazyTensor
+from irconv.layout import Array, relayout
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Used:
 
 
 @dataclass(frozen=True)
-class Joined:
+class Joined(AtOnce):
     """Arrays side by side along the last axis: the gates of a recurrent layer. A `irconv.ir.tensors.Source`."""
 
     parts: tuple[LazyTensor, ...]
@@ -53,10 +53,6 @@ class Joined:
     def shape(self) -> tuple[int, ...]:
         """The shape of all parts together."""
         return (*self.parts[0].shape[:-1], sum(part.shape[-1] for part in self.parts))
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)
 
     @cached_property
     def _whole(self) -> Array:

@@ -12,8 +12,8 @@ import numpy as np
 from irconv.errors import DamagedFile
 from irconv.frameworks.torch.pickles_tensors import PickledTensor
 from irconv.ir.dtypes import numpy_dtype
-from irconv.ir.tensors import LazyTensor, take_box
-from irconv.layout import Array, Box
+from irconv.ir.tensors import AtOnce, LazyTensor
+from irconv.layout import Array
 
 _MOST_PAIRED = 2048
 
@@ -64,7 +64,7 @@ class Chunked:
 
 
 @dataclass(frozen=True)
-class _Joined:
+class _Joined(AtOnce):
     """See `irconv.ir.tensors.Source`."""
 
     of: Chunked
@@ -87,7 +87,3 @@ class _Joined:
             box = tuple(slice(o, o + n) for o, n in zip(chunk.offsets, chunk.sizes, strict=True))
             whole[box] = part.numpy()
         return whole
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)

@@ -12,8 +12,8 @@ import numpy as np
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import ELEMENT_TYPES, item_size, numpy_dtype
-from irconv.ir.tensors import LazyTensor, take_box
-from irconv.layout import Array, Box, relayout
+from irconv.ir.tensors import AtOnce, LazyTensor
+from irconv.layout import Array, relayout
 
 _SMALL_VIEW = 64 * 2**20
 """Bytes up to which a view may show its storage's elements several times over."""
@@ -137,7 +137,7 @@ class View:
 
 
 @dataclass(frozen=True)
-class _Strided:
+class _Strided(AtOnce):
     """A view whose elements do not lie side by side, or are negated: the bytes it spans are read whole."""
 
     file: SourceFile
@@ -165,7 +165,3 @@ class _Strided:
         whole = np.lib.stride_tricks.as_strided(flat, self.view.shape, strides).astype(dtype)
         whole = whole.conj() if self.view.conjugated else whole
         return np.ascontiguousarray(-whole if self.view.negated else whole)
-
-    def read(self, atoms: tuple[int, ...], box: Box) -> Array:
-        """See `irconv.ir.tensors.Source.read`."""
-        return take_box(self._whole.reshape(atoms), box)

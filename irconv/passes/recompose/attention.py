@@ -21,17 +21,22 @@ from irconv.passes.recompose.matcher import Made, Match, Operand, Rule, Var, Wor
 
 BARRED = -1e8
 """A score from here on leaves a key out, whatever the others are."""
-_TURNED, _KEYS_TURNED, _LAST_TURNED = (0, 2, 1, 3), (0, 2, 3, 1), (0, 1, 3, 2)
+TURNED, KEYS_TURNED, LAST_TURNED = (0, 2, 1, 3), (0, 2, 3, 1), (0, 1, 3, 2)
 _SCORES, _SUMS = "BTNH,BSNH->BNTS", "BNTS,BSNH->BTNH"
 _KERNELS = {slot: f"(heads {'value' if slot == 'value' else 'head'}_dim) {slot}" for slot in ("query", "key", "value")}
 
 
 def run(bundle: Bundle) -> Bundle:
     """The same function with a `MultiHeadAttention` in the place of each that is written out."""
+    return behind_softmax(bundle, "Linear", _RULE)
+
+
+def behind_softmax(bundle: Bundle, root: str, rule: Rule) -> Bundle:
+    """The same function with what a rule finds from layers of the type `root`, where there is a softmax at all."""
     if bundle.graph is None or not any(layer.type == "Softmax" for layer in bundle.layers.values()):
         return bundle
     work = Work.of(bundle)
-    return unused.run(work.bundle()) if work.apply({"Linear": [_RULE]}) else bundle
+    return unused.run(work.bundle()) if work.apply({root: [rule]}) else bundle
 
 
 @dataclass
@@ -117,9 +122,9 @@ class Walk:
         found = self.einsum(value, _SUMS)
         if found is not None:
             return found
-        joined = self.turned(value, _TURNED)
+        joined = self.turned(value, TURNED)
         pair = None if joined is None else self.product(joined)
-        values = None if pair is None else self.turned(pair[1], _TURNED)
+        values = None if pair is None else self.turned(pair[1], TURNED)
         return None if pair is None or values is None else (pair[0], values)
 
     def scores(self, value: str) -> tuple[str, str] | None:
@@ -131,12 +136,12 @@ class Walk:
         pair = self.product(value)
         if pair is None:
             return None
-        queries = self.turned(self.unscaled(pair[0]), _TURNED)
+        queries = self.turned(self.unscaled(pair[0]), TURNED)
         right = self.unscaled(pair[1])
-        keys = self.turned(right, _KEYS_TURNED)
+        keys = self.turned(right, KEYS_TURNED)
         if keys is None:
-            last = self.turned(right, _LAST_TURNED)
-            keys = None if last is None else self.turned(self.unscaled(last), _TURNED)
+            last = self.turned(right, LAST_TURNED)
+            keys = None if last is None else self.turned(self.unscaled(last), TURNED)
         return None if queries is None or keys is None else (self.unscaled(queries), self.unscaled(keys))
 
     def projected(self, value: str, slot: str) -> _Projected | None:

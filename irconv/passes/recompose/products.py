@@ -17,19 +17,13 @@ from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
 from irconv.ir.shapes import size_product
-from irconv.passes import unused
-from irconv.passes.recompose.attention import BARRED, Walk
+from irconv.passes.recompose.attention import BARRED, KEYS_TURNED, LAST_TURNED, TURNED, Walk, behind_softmax
 from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Work, op
-
-_TURNED, _KEYS_TURNED, _LAST_TURNED = (0, 2, 1, 3), (0, 2, 3, 1), (0, 1, 3, 2)
 
 
 def run(bundle: Bundle) -> Bundle:
     """The same function with a `ScaledDotProductAttention` in the place of each that is written out."""
-    if bundle.graph is None or not any(layer.type == "Softmax" for layer in bundle.layers.values()):
-        return bundle
-    work = Work.of(bundle)
-    return unused.run(work.bundle()) if work.apply({"MatMul": [_RULE]}) else bundle
+    return behind_softmax(bundle, "MatMul", _RULE)
 
 
 @dataclass
@@ -60,10 +54,10 @@ def _scores(walk: _Scaled, value: str) -> _Scores | None:
     if pair is None:
         return None
     query, right = walk.unscaled(pair[0]), walk.unscaled(pair[1])
-    key = walk.turned(right, _KEYS_TURNED)
+    key = walk.turned(right, KEYS_TURNED)
     if key is not None:
-        return _Scores(query, walk.unscaled(key), (Transpose(permutation=_TURNED),))
-    key = walk.turned(right, _LAST_TURNED)
+        return _Scores(query, walk.unscaled(key), (Transpose(permutation=TURNED),))
+    key = walk.turned(right, LAST_TURNED)
     if key is not None:
         return _Scores(query, walk.unscaled(key))
     return _merged(walk, query, right)
