@@ -20,6 +20,7 @@ from irconv.ir.layers.control import Scan
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.slicing import Select
 from irconv.ir.layers.tensor_ops import Constant
+from irconv.ir.manifest import Omitted
 from irconv.layout import Array
 from irconv.log import timed
 from irconv.passes import unused
@@ -31,6 +32,7 @@ _MOVES = frozenset(
 """Layers whose results are elements of their first input, wherever they stand."""
 _STATES = ("initial_h", "initial_c")
 _MOST = 1 << 16
+_REASON = "a first state of zeros, which the layer starts from without it"
 
 
 @timed
@@ -54,7 +56,11 @@ def run(bundle: Bundle) -> Bundle:
         nodes.append(node.model_copy(update={"inputs": given}))
     if tuple(nodes) == graph.nodes:
         return bundle
-    return unused.run(replace(bundle, graph=graph.model_copy(update={"nodes": tuple(nodes)})))
+    done = unused.run(replace(bundle, graph=graph.model_copy(update={"nodes": tuple(nodes)})))
+    gone = [bundle.tensors[key].record for key in bundle.tensors.keys() - done.tensors.keys()]
+    named = sorted(record.source.name for record in gone if record.source and record.role == "parameter")
+    omitted = tuple(Omitted(name=name, reason=_REASON) for name in named)
+    return replace(done, omitted=(*done.omitted, *omitted))
 
 
 def _zeros(bundle: Bundle, makers: Mapping[str, Node], value: str) -> bool:

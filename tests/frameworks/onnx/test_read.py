@@ -108,3 +108,19 @@ def _save(path: Path, weight: TensorProto) -> None:
     y = helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", weight.dims[1]])
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [x], [y], [weight])
     path.write_bytes(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]).SerializeToString())
+
+
+def test_a_stored_first_state_of_zeros_is_listed_as_left_out(tmp_path: Path) -> None:
+    random = np.random.default_rng(3)
+    shapes = {"W": (1, 15, 4), "R": (1, 15, 5), "B": (1, 30)}
+    stored = {name: random.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()}
+    stored["h0"] = np.zeros((1, 3, 5), np.float32)
+    node = onnx.helper.make_node("GRU", ["x", "W", "R", "B", "", "h0"], ["y"], hidden_size=5, linear_before_reset=1)
+    ports = [onnx.helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [7, 3, 4]), ("y", [7, 1, 3, 5]))]
+    weights = [onnx.numpy_helper.from_array(array, name) for name, array in stored.items()]
+    graph = onnx.helper.make_graph([node], "g", ports[:1], ports[1:], weights)
+    onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)]), tmp_path / "m.onnx")
+    bundle = irconv.read(tmp_path / "m.onnx")
+    assert [(left.name, left.reason) for left in bundle.omitted] == [
+        ("h0", "a first state of zeros, which the layer starts from without it")
+    ]
