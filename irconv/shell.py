@@ -27,6 +27,7 @@ import click
 
 from irconv import __version__
 from irconv.boundary import within
+from irconv.containers.own_process import without_threads
 from irconv.errors import Fault, IrconvError
 from irconv.terminal import shown, shown_json
 
@@ -38,6 +39,8 @@ _KILLED = 128  # and the number of the signal, as shells say it
 _RARELY = (20_000, 50, 50)
 """When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
 fifth of the time of converting it. A process of one command may do without; a library may not say so."""
+_RUNS = ("verify", "probe", "probe_input")
+"""The options with which a command runs a model in numpy."""
 _TRACEBACK = f"{__name__}.traceback"
 _STREAMS = f"{__name__}.streams"
 """Stdout and stderr themselves, where a command's own are shut."""
@@ -282,10 +285,12 @@ def _common() -> list[click.Option]:
 
 
 class Command(Once):
-    """A command with the options that every command has, and `examples`, lines that a test runs."""
+    """A command with the options that every command has, and `examples`, lines that a test runs; it `runs` models
+    always, or where an option of `_RUNS` says so."""
 
-    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: str = "", runs: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.runs = runs
         self.examples = [line.strip() for line in examples.strip().splitlines()]
         self.params += _common()
 
@@ -318,6 +323,8 @@ class Command(Once):
         quiet, verbose = ctx.meta.get(_QUIET), ctx.meta.get(_VERBOSE)
         if quiet and verbose:
             raise click.UsageError("-q and -v exclude each other.", ctx)
+        if not self.runs and not any(ctx.params.get(name) for name in _RUNS):
+            without_threads()
         with ExitStack() as stack:
             ctx.meta[_STREAMS] = sys.stdout, sys.stderr
             if verbose:
