@@ -6,7 +6,6 @@ Every command has ``--json``, ``-q``, ``-v`` and ``--traceback``, and examples b
 from __future__ import annotations
 
 import difflib
-import gc
 import io
 import json
 import os
@@ -36,9 +35,6 @@ USAGE = 2
 REFUSED = 3
 FAULT = 70  # EX_SOFTWARE of sysexits.h
 _KILLED = 128  # and the number of the signal, as shells say it
-_RARELY = (20_000, 50, 50)
-"""When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
-fifth of the time of converting it. A process of one command may do without; a library may not say so."""
 _RUNS = ("verify", "probe", "probe_input")
 """The options with which a command runs a model in numpy."""
 _TRACEBACK = f"{__name__}.traceback"
@@ -188,7 +184,6 @@ class Group(click.Group):
         **extra: Any,
     ) -> Any:
         """The command line; with ``--json`` wrong usage is a document, too."""
-        gc.set_threshold(*_RARELY)
         args = list(sys.argv[1:] if args is None else args)
         with _heard():
             if "--json" not in args or not standalone_mode:
