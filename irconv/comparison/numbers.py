@@ -10,8 +10,8 @@ import numpy as np
 
 from irconv.comparison.stream import Pairing, Piece
 from irconv.ir.dtypes import item_size, numpy_dtype
-from irconv.ir.tiles import tiles
 from irconv.layout import Array, equal_turned
+from irconv.tiles import tiles
 
 _TURNED_BYTES = 16 * 2**20
 """Bytes of each of two tensors in different layouts that are in memory together: the larger, the longer the runs that

@@ -6,10 +6,12 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -17,14 +19,18 @@ from irconv.containers.watch import note
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Sink
-from irconv.ir.tiles import runs
 from irconv.layout import Array, Box
+from irconv.tiles import runs
 
 MEMORY_BUDGET = 128 * 2**20
 """Bytes of tensor data that writing holds in memory at a time, whatever the size of the model."""
 
 _SMALL, _TOGETHER, _MANY = 1 << 15, 1 << 18, 1 << 9
 """Bytes of a job that is done together with others, and how many bytes and jobs are together."""
+
+_RUNS = Lock()
+"""Held while many short runs are read or written: the interpreter runs one thread at a time, and two that call the
+system in turn wake each other at every call, which takes longer than the call."""
 
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
@@ -67,10 +73,11 @@ class SourceFile:
         Raises `DamagedFile` where the file ends before.
         """
         length, descriptor, base = len(buffer) // len(offsets), self._descriptor, self._start
-        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
-            run = buffer[start : start + length]
-            if os.preadv(descriptor, [run], base + offset) != length:
-                self.read_into(run, offset)
+        with _RUNS if len(offsets) > 1 else nullcontext():
+            for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
+                run = buffer[start : start + length]
+                if os.preadv(descriptor, [run], base + offset) != length:
+                    self.read_into(run, offset)
 
     def place(self, start: int, count: int) -> tuple[int, int] | None:
         """The open file and where these bytes begin in it, for the system to copy; None where they have to be read."""
@@ -143,10 +150,11 @@ class OutputFile:
         """See `irconv.ir.tensors.Sink.write_runs`."""
         view, descriptor = data.reshape(-1).view(np.uint8).data, self._descriptor
         length = len(view) // len(offsets)
-        for start, offset in zip(range(0, len(view), length), offsets, strict=True):
-            run = view[start : start + length]
-            if os.pwrite(descriptor, run, offset) != length:
-                self.write_bytes(run, offset)
+        with _RUNS if len(offsets) > 1 else nullcontext():
+            for start, offset in zip(range(0, len(view), length), offsets, strict=True):
+                run = view[start : start + length]
+                if os.pwrite(descriptor, run, offset) != length:
+                    self.write_bytes(run, offset)
 
     def write_bytes(self, data: memoryview | bytes, offset: int) -> None:
         """Write bytes at a position."""
@@ -180,7 +188,7 @@ class OutputFile:
 def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None) -> None:
     """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes."""
     workers = min(8, os.cpu_count() or 1)
-    tile_bytes = MEMORY_BUDGET // (3 * workers)
+    tile_bytes = MEMORY_BUDGET // (2 * workers)
     total = sum(tensor.nbytes for tensor, _ in placed)
     done = 0
     jobs = _together(job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))

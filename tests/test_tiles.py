@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irconv.ir.tiles import runs, tiles
+from irconv.tiles import runs, tiles
 
 
 @st.composite
