@@ -56,7 +56,7 @@ def declare() -> None:
 
 
 def without_threads() -> None:
-    """Import numpy without the threads of its linear algebra, in the command's own process; for what multiplies no matrices.
+    """Import numpy without the threads of its linear algebra, in the command's own process where it runs no model.
 
     OpenBLAS starts a thread for every processor as soon as it is loaded, and each waits for work by asking for it over
     and over: of a command that reads and writes files that is a fifth of all that it takes.

@@ -18,7 +18,6 @@ from irconv.ir.dtypes import PAIRS, item_size, logical_name, numpy_dtype
 from irconv.layout import Array, Box, Relayout
 from irconv.tiles import bands, runs, tiles
 
-
 _BAND = 2**22
 """Bytes of a tile that are turned and written at a time: they are still in the cache when they are written."""
 
@@ -250,7 +249,8 @@ class LazyTensor:
     def jobs(self, sink: Sink, offset: int, tile_bytes: int) -> Iterator[tuple[int, Callable[[], None]]]:
         """The writing of this tensor at `offset` of `sink`, cut into independent jobs: (bytes, what to call).
 
-        Each job takes memory for a tile and a small part of one. Changes that could not be composed are made on the whole array.
+        Each job takes memory for a tile and a small part of one. Changes that could not be composed are made on the
+        whole array.
         """
         if prod(self.shape) == 0:
             return
