@@ -180,8 +180,7 @@ class OutputFile:
         return True
 
     def close(self) -> None:
-        """Flush to the disk and close."""
-        os.fsync(self._descriptor)
+        """Close; what is an output is flushed to the disk before it goes to its place."""
         os.close(self._descriptor)
 
 
@@ -192,6 +191,11 @@ def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], pr
     total = sum(tensor.nbytes for tensor, _ in placed)
     done = 0
     jobs = _together(job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))
+    if len(placed) == 1 and total < _SMALL:
+        _each([job for _, job in jobs])
+        if progress:
+            progress(total, total)
+        return
     with ThreadPoolExecutor(workers) as pool:
         waiting: dict[Future[None], int] = {}
         for nbytes, job in jobs:
