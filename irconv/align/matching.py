@@ -127,6 +127,14 @@ def _as_matrix(unit: Unit) -> tuple[Unit, ...]:
     return (replace(unit, family=MATRIX, parts={**unit.parts, "kernel": flat}, kind=""),)
 
 
+def window_of(unit: Unit) -> int | None:
+    """How many places the window of a convolution has that is read as a matrix; None for a matrix."""
+    for step in unit.parts["kernel"].steps if "kernel" in unit.parts else ():
+        if step.source.startswith("out in k0"):
+            return prod(size for name, size in step.sizes.items() if name != "in")
+    return None
+
+
 def _decide(
     partition: Partition, source: Network, target: Network, items: tuple[Items, Items] | None
 ) -> dict[int, list[int]]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from irconv.align.axes import Axes
 from irconv.ir.manifest import LayoutStep
 
 KERNEL, MATRIX, NORM, CONSTANT = "kernel", "matrix", "norm", "constant"
@@ -114,6 +115,8 @@ class Edge:
     """The pools and paddings on the way."""
     steps: tuple[Step, ...] = field(default=(), compare=False)
     """What else on the way has settings that both sides have words for."""
+    axes: Axes | None = field(default=None, compare=False)
+    """What the axes of the value are of those of the layer that made it, where that is known."""
 
 
 @dataclass(frozen=True)

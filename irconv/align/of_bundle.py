@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
+from irconv.align.axes import Axes
 from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit, Window
 from irconv.align.norms import taker
 from irconv.align.settings import label_of, plain
 from irconv.align.skeleton import Skeleton, without_units
+from irconv.align.views import axes_of
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node as Use
@@ -85,6 +87,21 @@ class _Made:
 
     def add(self, node: Use) -> None:
         layer = self.bundle.layers[node.layer]
+        self._place(node, layer)
+        self.skeleton.axes |= self._axes(node, layer)
+
+    def _axes(self, node: Use, layer: Layer) -> dict[str, Axes | None]:
+        """What is known of the axes of a node's results."""
+        taken = [value for value in node.inputs.values() if value in self.skeleton.values]
+        outputs = list(node.outputs.values())
+        if not all(value in self.types for value in (*taken, *outputs)):
+            return {}
+        given = [self.skeleton.axes.get(value) for value in taken]
+        first = self.types[taken[0]].shape if taken else ()
+        found = axes_of(layer, given, first, [self.types[value].shape for value in outputs])
+        return dict(zip(outputs, found, strict=True))
+
+    def _place(self, node: Use, layer: Layer) -> None:
         parts = self._parts(layer)
         inputs, outputs = list(node.inputs.values()), list(node.outputs.values())
         exact = f"{layer.type} {layer.settings()}"

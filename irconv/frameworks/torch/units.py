@@ -57,8 +57,9 @@ def network_from(shapes: Shapes) -> Network:
     return Network(tuple(units), stored=_stored(list(shapes), units))
 
 
-def units_of(shapes: Shapes, kinds: Mapping[str, str] | None = None) -> list[Unit]:
-    """The units of a state dict in its order; `kinds` gives the type of the IR for modules whose class is known."""
+def units_of(shapes: Shapes, kinds: Mapping[str, str] | None = None, whole: bool = False) -> list[Unit]:
+    """The units of a state dict in its order; `kinds` gives the type of the IR for modules whose class is known. Query,
+    key and value in one matrix are cut apart by its name, unless they are to stay `whole`."""
     groups: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in shapes.items():
         scope, _, local = name.rpartition(".")
@@ -66,7 +67,7 @@ def units_of(shapes: Shapes, kinds: Mapping[str, str] | None = None) -> list[Uni
     units: list[Unit] = []
     for scope, members in groups.items():
         units += _of_group(scope, members, (kinds or {}).get(scope, ""))
-    return tagged(units)
+    return tagged(units, whole)
 
 
 def _of_group(scope: str, members: Mapping[str, tuple[int, ...]], kind: str) -> list[Unit]:
