@@ -26,9 +26,8 @@ def prepared(bundle: Bundle, writer: Writer, options: WriteOptions) -> Bundle:
         bundle = unroll_scans.run(bundle)
     if options.merge:
         from irconv.ir.kept import noted
-        from irconv.passes import fold_constants
 
-        bundle = noted(bundle, merged_groups(fold_constants.run(bundle, _evaluate), _evaluate))
+        bundle = noted(bundle, merged(bundle))
     else:
         refuse_unmerged(bundle)
     if options.fold_bn:
@@ -43,6 +42,13 @@ def prepared(bundle: Bundle, writer: Writer, options: WriteOptions) -> Bundle:
 
         bundle = boundary.to_source_axes(bundle)
     return bundle
+
+
+def merged(bundle: Bundle) -> Bundle:
+    """The model with every weight computed that it keeps in parts. Raises `Refused` for what is not known."""
+    from irconv.passes import fold_constants
+
+    return merged_groups(fold_constants.run(bundle, _evaluate), _evaluate)
 
 
 def _evaluate(part: Bundle) -> Mapping[str, Array]:

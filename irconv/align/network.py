@@ -18,6 +18,9 @@ KERNEL, MATRIX, NORM, CONSTANT = "kernel", "matrix", "norm", "constant"
 """Families that several types of layers share: a file without a graph does not tell Conv from ConvTranspose (`KERNEL`),
 Linear from Embedding (`MATRIX`), or BatchNorm from the other norms (`NORM`). Other families are types of the IR."""
 
+REVERSE = "reverse"
+"""The tag of a recurrent layer that goes from the last step to the first."""
+
 CORE: Mapping[str, tuple[str, ...]] = {
     KERNEL: ("kernel",),
     MATRIX: ("kernel", "table"),

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import cached_property
 
 from irconv.align.axes import Axes
-from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit, Window
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE, Network, Part, Unit, Window
 from irconv.align.norms import taker
 from irconv.align.settings import label_of, plain
 from irconv.align.skeleton import Skeleton, without_units
@@ -22,6 +22,7 @@ from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import explicit_padding
+from irconv.ir.manifest import LayoutStep
 
 FAMILIES: Mapping[str, str] = {
     "Conv": KERNEL,
@@ -107,7 +108,7 @@ class _Made:
         exact = f"{layer.type} {layer.settings()}"
         if layer.type in ("MultiHeadAttention", "GroupedQueryAttention") and parts:
             self._attention(node, layer, parts, exact)
-        elif layer.type in ("DotProductAttention", "AdditiveAttention"):
+        elif layer.type in ("ScaledDotProductAttention", "DotProductAttention", "AdditiveAttention"):
             query, key, value = (node.inputs[slot] for slot in ("query", "key", "value"))
             self.skeleton.attention(query, key, value, outputs[0], exact, layer.settings())
         elif layer.type == "Constant":
@@ -144,7 +145,8 @@ class _Made:
         found = self.known.setdefault((name, ""), len(self.units))
         if found == len(self.units):
             family = FAMILIES.get(layer.type, layer.type)
-            self.units.append(Unit(name, family, parts, layer.type, "", plain(layer, None)))
+            tag = REVERSE if getattr(layer, "reverse", False) else ""
+            self.units.append(Unit(name, family, parts, layer.type, tag, plain(layer, None)))
         return found
 
     def _rank(self, value: str) -> int | None:
@@ -205,8 +207,17 @@ class _Made:
             if isinstance(operand, StoredOperand):
                 record = self.bundle.tensors[operand.tensor].record
                 if record.role != "constant" or layer.type != "Constant":
-                    found[role] = Part(operand.tensor, record.shape)
+                    found[role] = _slope(operand.tensor, record.shape) if role == "slope" else Part(operand.tensor, record.shape)
         return found
+
+
+def _slope(name: str, shape: tuple[int, ...]) -> Part:
+    """One slope for each channel, which some files give the spatial axes of one place, too."""
+    if len(shape) < 2 or set(shape[1:]) != {1}:
+        return Part(name, shape)
+    axes = " ".join(f"s{axis}" for axis in range(1, len(shape)))
+    sizes = {f"s{axis}": 1 for axis in range(1, len(shape))}
+    return Part(name, shape[:1], (LayoutStep(source=f"c {axes}", target=f"(c {axes})", orders={}, sizes=sizes),))
 
 
 def _common(kind: str) -> str:

@@ -111,8 +111,10 @@ class Skeleton:
     ) -> None:
         """A weighted average of values: the product of queries and keys, which has the settings, and that of it and the
         values."""
-        self.join("matmul", (query, key), (f"{output}/scores",), exact, settings)
-        self.join("matmul", (f"{output}/scores", value), (output,), exact)
+        scores = f"{output}/scores"
+        self.join("matmul", (query, key), (scores,), exact, settings)
+        self.pass_through("softmax", scores, (f"{output}/shares",), "softmax")
+        self.join("matmul", (f"{output}/shares", value), (output,), exact)
 
     def alias(self, output: str, other: str) -> None:
         """A second name for a value."""

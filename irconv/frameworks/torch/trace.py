@@ -61,6 +61,7 @@ _KINDS = {
     **{f"InstanceNorm{rank}d": "InstanceNorm" for rank in (1, 2, 3)},
     **{name: name for name in ("Linear", "Embedding", "EmbeddingBag", "LayerNorm", "GroupNorm", "RMSNorm")},
     "SyncBatchNorm": "BatchNorm",
+    "PReLU": "PRelu",
 }
 """Classes of ``torch.nn`` -> types of the IR."""
 
