@@ -10,6 +10,7 @@ from irconv.adoption.folding import folded
 from irconv.adoption.mapfile import Told
 from irconv.adoption.placing import Wanted, place
 from irconv.adoption.result import Adoption
+from irconv.adoption.ties import tied
 from irconv.adoption.weights import Weights
 from irconv.align import Alignment, align
 from irconv.align.fused import alike
@@ -29,6 +30,7 @@ class Aligned:
 
 def aligned(source: Weights, target: Weights, told: Told) -> Aligned:
     """The alignment of two sides. Raises `MissingFact` for names of the user's that neither has."""
+    source = tied(source, target.network)
     given, wanted = alike(source.network, target.network)
     network, folds = folded(given, wanted)
     fixed = mapfile.fixed(told, network, wanted)

@@ -8,7 +8,6 @@ from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.preparing import merged
 
-_LAYERS = ("WeightNorm", "SpectralNorm")
 _NAMES = re.compile(r"(^|\.)parametrizations\.|\w_(g|orig)$")
 
 
@@ -28,6 +27,6 @@ def whole(source: Bundle, target: Bundle | None, names: list[str]) -> Bundle:
 
 def _in_parts(bundle: Bundle) -> bool:
     if bundle.graph is not None:
-        return any(layer.type in _LAYERS for layer in bundle.layers.values())
+        return any("kernel" in node.inputs for node in bundle.graph.nodes)
     names = (f"{group.name}.{local}" for group in bundle.groups for local in group.tensors)
     return bundle.source.framework == "torch" and any(_NAMES.search(name) for name in names)

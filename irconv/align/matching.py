@@ -21,7 +21,7 @@ from irconv.align.evidence import (
     by_order,
 )
 from irconv.align.graphs import Items
-from irconv.align.network import KERNEL, MATRIX, NORM, REVERSE, Network, Unit
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE, Network, Unit
 from irconv.align.partition import Partition
 from irconv.align.symmetry import settle
 from irconv.ir.manifest import LayoutStep
@@ -108,7 +108,7 @@ def _read_as(network: Network, other: Network) -> Network:
     there = {unit.label for unit in other.units} | {u.label for units in other.alternatives.values() for u in units}
     units = list(network.units)
     for index, unit in enumerate(network.units):
-        others = (*_as_matrix(unit), *_as_slope(unit), *_as_rows(unit))
+        others = (*_as_matrix(unit), *_as_slope(unit), *_as_rows(unit), *_as_table(unit))
         readings = (unit, *network.alternatives.get(index, ()), *others)
         fitting = [reading for reading in readings if reading.label in there]
         units[index] = fitting[0] if fitting else unit
@@ -134,6 +134,13 @@ def _as_slope(unit: Unit) -> tuple[Unit, ...]:
     if unit.family != NORM or unit.kind or unit.parts.keys() != {"gamma"}:
         return ()
     return (replace(unit, family="PRelu", parts={"slope": unit.parts["gamma"]}),)
+
+
+def _as_table(unit: Unit) -> tuple[Unit, ...]:
+    """A constant of a graph as the whole of a table, of which an exporter has looked up every row."""
+    if unit.family != CONSTANT or unit.kind != "Constant" or len(unit.core) != 2:
+        return ()
+    return (replace(unit, family=MATRIX, parts={"table": unit.parts["value"]}, kind="Embedding"),)
 
 
 def _as_rows(unit: Unit) -> tuple[Unit, ...]:

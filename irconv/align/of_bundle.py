@@ -84,6 +84,8 @@ class _Made:
         self.bundle = bundle
         self.units: list[Unit] = []
         self.known: dict[tuple[str, str], int] = {}
+        self.owners: dict[str, int] = {}
+        self.of_layer: dict[str, list[int]] = {}
         self.skeleton = Skeleton()
 
     def add(self, node: Use) -> None:
@@ -113,10 +115,12 @@ class _Made:
             self.skeleton.attention(query, key, value, outputs[0], exact, layer.settings())
         elif layer.type == "Constant":
             if parts:
-                self.skeleton.constant(outputs[0], self._unit(node.layer, layer, parts))
+                self.skeleton.constant(outputs[0], self._units(node.layer, layer, parts)[0])
         elif parts:
             window = self._window(node, layer)
-            self.skeleton.unit(self._unit(node.layer, layer, parts), inputs[:1], outputs[0], exact, window)
+            for unit in self._units(node.layer, layer, parts):
+                self.skeleton.unit(unit, inputs[:1], outputs[0], exact, window)
+                inputs = outputs[:1]
             for output in outputs[1:]:
                 self.skeleton.alias(outputs[0], output)
         elif len(inputs) == 1:
@@ -140,6 +144,24 @@ class _Made:
             self.skeleton.unit(units[tag], [node.inputs.get(slot, node.inputs["query"])], f"{y}/{tag}")
         self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", f"{y}/attended", exact, layer.settings())
         self.skeleton.unit(units["o"], [f"{y}/attended"], y)
+
+    def _units(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> list[int]:
+        """The units of a layer. A parameter that another layer has, too, is that one's unit; what is left stands alone."""
+        if name in self.of_layer:
+            return self.of_layer[name]
+        shared = [self.owners[part.name] for part in parts.values() if part.name in self.owners]
+        rest = {role: part for role, part in parts.items() if part.name not in self.owners}
+        if shared:
+            found = list(dict.fromkeys(shared))
+            for role, part in rest.items():
+                self.units.append(Unit(f"{name}.{role}", CONSTANT, {"value": part}, "Constant"))
+                found.append(len(self.units) - 1)
+        else:
+            found = [self._unit(name, layer, parts)]
+        for part in rest.values():
+            self.owners[part.name] = found[-1]
+        self.of_layer[name] = found
+        return found
 
     def _unit(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> int:
         found = self.known.setdefault((name, ""), len(self.units))

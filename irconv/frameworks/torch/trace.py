@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from irconv.align.network import Network, Unit, Window
+from irconv.align.network import REVERSE, Network, Unit, Window
 from irconv.align.skeleton import Skeleton
 from irconv.frameworks.torch.live import import_torch
 from irconv.frameworks.torch.settings import of_call, of_module
@@ -189,8 +189,14 @@ class _Trace:
         units = dict.fromkeys(index for name in used for index in self.of_parameter[name])
         names = [self._name(tensor) for tensor in outputs]
         axes = of_layer(name, self.skeleton.axes.get(data[0]) if data else None, outputs[0])
-        for index in units:  # several are the layers and directions of one recurrent module
-            self.skeleton.unit(index, data[:1], names[0], exact, window)
+        for index, back in _directions(list(units), self.units):  # several are the parts of one recurrent module
+            if back is None:
+                self.skeleton.unit(index, data[:1], names[0], exact, window)
+            else:
+                both = f"{names[0]}/{index}", f"{names[0]}/{back}"
+                for unit, value in zip((index, back), both, strict=True):
+                    self.skeleton.unit(unit, data[:1], value, exact, window)
+                self.skeleton.join("concat", both, names[:1], exact)
             data = names[:1]
         self.skeleton.axes[names[0]] = axes
         for other in names[1:]:
@@ -268,6 +274,14 @@ class _Trace:
         if isinstance(value, list | tuple):
             return "(" + ", ".join(map(self._arguments, value)) + ")"
         return repr(value) if isinstance(value, str | int | float | bool | slice | None) else type(value).__name__
+
+
+def _directions(indices: Sequence[int], units: Sequence[Unit]) -> Iterator[tuple[int, int | None]]:
+    """The units that one call computes one after the other, each with that of the other direction beside it."""
+    for number, index in enumerate(indices):
+        after = indices[number + 1] if number + 1 < len(indices) else None
+        if units[index].tag != REVERSE:
+            yield index, after if after is not None and units[after].tag == REVERSE else None
 
 
 def _common(name: str) -> str:
