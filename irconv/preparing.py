@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from irconv.errors import IrconvError
-from irconv.frameworks import Writer, merged_groups, refuse_unmerged
+from irconv.frameworks import Writer, refuse_unmerged
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import made_fact
 from irconv.layout import Array
+from irconv.merging import merged
 from irconv.options import WriteOptions
 
 _ELEMENTS = {"f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}
@@ -42,19 +42,6 @@ def prepared(bundle: Bundle, writer: Writer, options: WriteOptions) -> Bundle:
 
         bundle = boundary.to_source_axes(bundle)
     return bundle
-
-
-def merged(bundle: Bundle) -> Bundle:
-    """The model with every weight computed that it keeps in parts. Raises `Refused` for what is not known."""
-    from irconv.passes import fold_constants
-
-    return merged_groups(fold_constants.run(bundle, _evaluate), _evaluate)
-
-
-def _evaluate(part: Bundle) -> Mapping[str, Array]:
-    from irconv.execute import execute
-
-    return execute(part, {}, "numpy")
 
 
 def _in_type(bundle: Bundle, dtype: str) -> Bundle:

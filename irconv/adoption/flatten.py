@@ -150,7 +150,9 @@ def _refuse_unsaid(alignment: Alignment, s: int, t: int, known: Sequence[Atom] |
             raise MissingFact(f"layer {name}", what, f"Say the sizes: --flatten {name}=HEIGHTxWIDTHx{channels}.")
     elif not last and known and len({atom.label for atom in known}) > 1 and source.has_graph != target.has_graph:
         if _turns(source, s) or _turns(target, t):
-            what = "one side turns the axes of what it flattens, and the other's weights alone do not say whether it does"
+            what = (
+                "one side turns the axes of what it flattens, and the other's weights alone do not say whether it does"
+            )
             raise MissingFact(f"target {target.units[t].name}", what, "Both sides must have a graph.")
     elif source.has_graph and target.has_graph and _is_turned(source, s) != _is_turned(target, t):
         what = "one side turns the axes of an image before it is flattened, the other does not"

@@ -111,7 +111,9 @@ def _refuse_open(alignment: Alignment, problems: Problems) -> None:
         problems.add(subject, f"could be {listed} of the source: {choice.why}", _TOLD + unrun)
 
 
-def _refuse_rest(source: Weights, alignment: Alignment, partial: bool, apart: Collection[int], problems: Problems) -> None:
+def _refuse_rest(
+    source: Weights, alignment: Alignment, partial: bool, apart: Collection[int], problems: Problems
+) -> None:
     """What one side has and the other lacks; some of it is never left out, as what remains would compute something
     else."""
     remedy = "With --partial it stays as it is."

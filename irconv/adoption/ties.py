@@ -19,7 +19,9 @@ def tied(source: Weights, target: Network) -> Weights:
     there = Counter(unit.label for unit in network.units)
     here = Counter(unit.label for unit in target.units)
     alone = [i for i, unit in enumerate(network.units) if unit.family == MATRIX and len(unit.parts) == 1]
-    scarce = [i for i in alone if network.has_graph and 0 < here[network.units[i].label] < there[network.units[i].label]]
+    scarce = [
+        i for i in alone if network.has_graph and 0 < here[network.units[i].label] < there[network.units[i].label]
+    ]
     same: dict[int, int] = {}
     for number, index in enumerate(scarce):
         first = next((i for i in scarce[:number] if i not in same and _equal(source, i, index)), None)
@@ -40,7 +42,8 @@ def _as_one(network: Network, same: Mapping[int, int]) -> Network:
     kept = [index for index in range(len(network.units)) if index not in same]
     place = {index: number for number, index in enumerate(kept)}
     nodes = tuple(
-        node if node.unit is None else replace(node, unit=place[same.get(node.unit, node.unit)]) for node in network.nodes
+        node if node.unit is None else replace(node, unit=place[same.get(node.unit, node.unit)])
+        for node in network.nodes
     )
     alternatives = {place[i]: units for i, units in network.alternatives.items() if i in place}
     units = tuple(network.units[index] for index in kept)

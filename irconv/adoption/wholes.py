@@ -1,4 +1,4 @@
-"""Weights that the source keeps in parts (weight norm, spectral norm, pruning masks) whole, where the target has them so."""
+"""Weights that the source keeps in parts (weight norm, spectral norm, pruning masks), where the target has them whole."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
-from irconv.preparing import merged
+from irconv.merging import merged
 
 _NAMES = re.compile(r"(^|\.)parametrizations\.|\w_(g|orig)$")
 

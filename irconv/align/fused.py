@@ -26,7 +26,9 @@ def _fused(network: Network) -> dict[int, int]:
     for index, unit in enumerate(network.units):
         pieces = [edge.axes.piece if edge.axes else None for _, edge in _takers(network, index)]
         counts = {piece[1] for piece in pieces if piece}
-        whole = unit.core and all(edge.axes.channels == unit.core[0] for _, edge in _takers(network, index) if edge.axes)
+        whole = unit.core and all(
+            edge.axes.channels == unit.core[0] for _, edge in _takers(network, index) if edge.axes
+        )
         if unit.family == MATRIX and whole and None not in pieces and len(counts) == 1 and counts != {1}:
             found[index] = counts.pop()
     return found
@@ -36,9 +38,7 @@ def _takers(network: Network, unit: int) -> list[Taken]:
     return [taker for node in network.uses.get(unit, ()) for taker in network.takers[node]]
 
 
-def _wanted(
-    network: Network, fused: Mapping[int, int], other: Network, theirs: Mapping[int, int]
-) -> dict[int, int]:
+def _wanted(network: Network, fused: Mapping[int, int], other: Network, theirs: Mapping[int, int]) -> dict[int, int]:
     """The units that are to be cut: the other side has theirs in pieces, or cuts its own of this size, too."""
     labels = {unit.label for unit in other.units}
     both = {other.units[index].label for index in theirs}

@@ -229,7 +229,9 @@ class _Made:
             if isinstance(operand, StoredOperand):
                 record = self.bundle.tensors[operand.tensor].record
                 if record.role != "constant" or layer.type != "Constant":
-                    found[role] = _slope(operand.tensor, record.shape) if role == "slope" else Part(operand.tensor, record.shape)
+                    found[role] = (
+                        _slope(operand.tensor, record.shape) if role == "slope" else Part(operand.tensor, record.shape)
+                    )
         return found
 
 

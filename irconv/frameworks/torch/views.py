@@ -80,6 +80,7 @@ def _views(func: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Te
 def _seen(given: Axes, view: Tensor) -> Axes | None:
     """The axes of a view of a tensor whose strides name its axes."""
     base = view._base
+    assert base is not None, "it is a view"
     axis_of = {stride: axis for axis, stride in enumerate(base.stride())}
     order = [axis_of.get(stride) for stride in view.stride()]
     sizes = {axis: size for axis, size in zip(order, view.shape, strict=True) if axis is not None}
