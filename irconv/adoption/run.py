@@ -15,6 +15,7 @@ from irconv.adoption.result import Adoption
 from irconv.adoption.sides import BundleTarget, source_of
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged
+from irconv.adoption.wholes import whole
 from irconv.errors import Refused, UnusedOption
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
@@ -65,6 +66,7 @@ def sides(
     files = tuple(Path(side) for side in (source, *_files(target), options.map) if isinstance(side, str | Path))
     bundle, used = (source, False) if isinstance(source, Bundle) else _read_source(source, reading, read)
     side = _target(target, bundle, reading.input_shape, used, read)
+    bundle = whole(bundle, side.bundle if isinstance(side, BundleTarget) else None, side.names)
     told = mapfile.read(options.map, options.rename)
     return Sides(bundle, side, aligned(source_of(bundle, reading.ema), side.weights, told), files)
 

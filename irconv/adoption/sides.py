@@ -128,6 +128,11 @@ class BundleTarget:
         kept = tuple(name for name in weights.tensors if name not in parts)
         return BundleTarget(bundle, weights, Wanted(dtypes, kept), path)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its tensors."""
+        return list(self.weights.tensors)
+
     def check_shapes(self, shapes: Sequence[str]) -> None:
         """Refuse shapes of inputs (``--input-shape``) that are not those the file says, or that it has no use for."""
         ports = self.bundle.graph.inputs if self.bundle.graph else ()
