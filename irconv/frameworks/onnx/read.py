@@ -7,6 +7,7 @@ from pathlib import Path
 
 from irconv.containers import onnx_model
 from irconv.containers.onnx_model import OnnxFile
+from irconv.frameworks.onnx.reading import noted
 from irconv.frameworks.onnx.reading.baked import Baked
 from irconv.frameworks.onnx.reading.model import ModelReader
 from irconv.ir.bundle import Bundle
@@ -26,7 +27,8 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     files = tuple(SourceFile(name=part.name, size=part.stat().st_size, sha256="") for part in paths)
     version = f"{file.model.producer_name} {file.model.producer_version}".strip()
     source = SourceRecord(framework="onnx", version=version, files=files, facts=tuple(reader.facts))
-    return replace(reader.importer.bundle(source, outputs), paths=paths)
+    bundle = replace(reader.importer.bundle(source, outputs), paths=paths)
+    return noted.run(bundle, file, reader.values)
 
 
 def _read(file: OnnxFile, options: ReadOptions) -> tuple[ModelReader, list[Port]]:

@@ -13,7 +13,8 @@ from irconv.containers import protobuf
 from irconv.containers.files import OutputFile, Progress, write_tensors
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks.onnx.lower import lower
+from irconv.frameworks.onnx.lower import lower, prepared
+from irconv.frameworks.onnx import noted
 from irconv.frameworks.onnx.nodes import inner_values, nodes, value_info
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE
@@ -79,7 +80,8 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
             "holds weights without a graph, and an ONNX model needs one",
             bundle.graph_remedy("Write .irconv or .safetensors, or read the model's own file."),
         )
-    lowered = lower(bundle, execution)
+    ready = prepared(bundle)
+    lowered = lower(ready, execution)
     native = encode(lowered, TABLE)
     needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])
     if opset is not None and opset < needed:
@@ -106,6 +108,8 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
     if (keys := names_of(lowered)) is not None:
         text = _kept(lowered, native, renamed, {**keys, **_of_loops(bundle, lowered)}).text()
         model.metadata_props.append(StringStringEntryProto(key=KEY, value=text))
+    if notes := noted.text(ready, lowered, native, renamed):
+        model.metadata_props.append(StringStringEntryProto(key=noted.KEY, value=notes))
     return model, initializers
 
 
@@ -169,6 +173,12 @@ def _values(model: NativeModel) -> set[str]:
     """The names of values, bodies included: weights share one space of names with them."""
     named = {port.value for port in model.inputs} | {value for use in model.uses for value in use.outputs if value}
     return named.union(*(_values(body) for body in model.bodies.values()))
+
+
+def with_headers(model: Any, initializers: Mapping[str, LazyTensor]) -> Any:
+    """The model with its weights named, and none of their elements."""
+    model.graph.initializer.extend(_header(name, tensor) for name, tensor in initializers.items())
+    return model
 
 
 def _header(name: str, tensor: LazyTensor) -> Any:
