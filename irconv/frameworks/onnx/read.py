@@ -28,7 +28,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     version = f"{file.model.producer_name} {file.model.producer_version}".strip()
     source = SourceRecord(framework="onnx", version=version, files=files, facts=tuple(reader.facts))
     bundle = replace(reader.importer.bundle(source, outputs), paths=paths)
-    return noted.run(bundle, file, reader.values)
+    return noted.run(bundle, file, reader.notes, reader.values)
 
 
 def _read(file: OnnxFile, options: ReadOptions) -> tuple[ModelReader, list[Port]]:

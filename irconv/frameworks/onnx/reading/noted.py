@@ -8,7 +8,7 @@ setting and bit by bit, do they become the one that is noted.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,21 +21,23 @@ from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
 from irconv.ir.layers import parse_layer
-from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType, symbols_in
 from irconv.ir.layers.control import Scan
 from irconv.ir.manifest import SourceRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import customary
 from irconv.log import timed
 from irconv.options import ReadOptions
-from irconv.passes import unused
+from irconv.passes import bodies, unused
 
 _LONGEST = 1 << 20
 """Characters of a note, and the largest whole number in one, as settings may ask for so much memory."""
 
 
 @dataclass(frozen=True)
-class _Note:
+class Note:
+    """What a file says that some of its nodes are."""
+
     layer: Layer
     """Without its operands."""
     name: str
@@ -44,11 +46,23 @@ class _Note:
     outputs: Mapping[str, str]
 
 
+def of(model: Any) -> tuple[Sequence[Note], frozenset[str]]:
+    """The notes of a model that can be read, for anybody can write some, and the tensors that are weights by them."""
+    said = next((entry.value for entry in model.metadata_props if entry.key == KEY), "")
+    try:
+        found = json.loads(said) if said else {}
+    except (ValueError, RecursionError):
+        found = {}
+    layers, weights = (found.get(part) if isinstance(found, dict) else None for part in ("layers", "weights"))
+    notes = list(_parsed(layers if isinstance(layers, list) else []))
+    named = [said for note in notes for said in note.operands.values()]
+    named += weights if isinstance(weights, list) else []
+    return notes, frozenset(name for name in named if isinstance(name, str))
+
+
 @timed
-def run(bundle: Bundle, file: OnnxFile, values: Mapping[str, str]) -> Bundle:
+def run(bundle: Bundle, file: OnnxFile, notes: Sequence[Note], values: Mapping[str, str]) -> Bundle:
     """The bundle with the layers that are noted where they are proved; `values`: names in the file -> in the graph."""
-    said = next((entry.value for entry in file.model.metadata_props if entry.key == KEY), "")
-    notes = list(_parsed(said))
     if not notes or bundle.graph is None:
         return bundle
     proof = _Proof.of(bundle, file, values)
@@ -57,13 +71,8 @@ def run(bundle: Bundle, file: OnnxFile, values: Mapping[str, str]) -> Bundle:
     return proof.bundle() if proof.changed else bundle
 
 
-def _parsed(said: str) -> Iterator[_Note]:
-    """The notes that can be read; anybody can write some."""
-    try:
-        found = json.loads(said) if said else []
-    except (ValueError, RecursionError):
-        return
-    for entry in found if isinstance(found, list) else ():
+def _parsed(found: list[Any]) -> Iterator[Note]:
+    for entry in found:
         if not isinstance(entry, dict) or len(json.dumps(entry)) > _LONGEST or _is_large(entry):
             continue
         parts = [entry.get(part) for part in ("operands", "inputs", "outputs")]
@@ -76,7 +85,7 @@ def _parsed(said: str) -> Iterator[_Note]:
             layer = parse_layer(entry.get("layer"))
         except (ValueError, RecursionError):
             continue
-        yield _Note(layer, entry["name"], operands, inputs, outputs)
+        yield Note(layer, entry["name"], operands, inputs, outputs)
 
 
 def _is_large(value: Any) -> bool:
@@ -124,36 +133,44 @@ class _Proof:
         graph = self.graph.model_copy(update={"nodes": tuple(self.nodes)})
         return unused.run(replace(self.source, layers=self.layers, tensors=self.tensors, graph=graph))
 
-    def attempt(self, note: _Note) -> None:
+    def attempt(self, note: Note) -> None:
         """Put a noted layer in its place, where it is one."""
         inputs = {slot: self.values.get(name, name) for slot, name in note.inputs.items()}
         outputs = {slot: self.values.get(name, name) for slot, name in note.outputs.items()}
-        roots = [self.makers.get(value) for value in outputs.values()]
-        if any(root is None for root in roots) or not set(inputs.values()) <= self.types.keys():
-            return
-        found = {id(root): root for root in roots if root is not None}
-        place = self._place(list(found.values()), set(outputs.values()), set(inputs.values()))
-        if place is None:
-            return
-        for operands, tensors in self._operands(note):
+        there = [self.makers[value] for value in outputs.values() if value in self.makers]
+        if not there or not set(inputs.values()) <= self.types.keys():
+            return  # results that nothing takes need not be there
+        node = Node(layer=note.name, scope=there[0].scope, inputs=inputs, outputs=outputs)
+        nodes = self._replaced(node)
+        for operands, tensors in self._operands(note) if nodes is not None else ():
             layer = note.layer.model_copy(update={"operands": operands}) if operands else note.layer
-            node = Node(layer=note.name, scope=self.nodes[place].scope, inputs=inputs, outputs=outputs)
-            if self._is_proved(node, layer, tensors):
-                self._put(node, layer, tensors, list(found.values()), place)
+            if nodes is not None and self._is_proved(node, layer, tensors):
+                self._put(node, layer, tensors, nodes)
                 return
 
-    def _place(self, roots: list[Node], outputs: set[str], inputs: set[str]) -> int | None:
-        """Where in the graph the layer can stand: behind its inputs and before whatever takes its results."""
-        own = {value for root in roots for value in root.outputs.values()} - outputs
-        if own & {port.value for port in self.graph.outputs}:
+    def _replaced(self, node: Node) -> list[Node] | None:
+        """The nodes with one in the place of those that make its results, and of all that only these needed; None where
+        there is no such place."""
+        roots = {id(self.makers[value]) for value in node.outputs.values() if value in self.makers}
+        place = min(index for index, one in enumerate(self.nodes) if id(one) in roots)
+        late = {value for one in self.nodes[place:] for value in one.outputs.values()}
+        if late & set(node.inputs.values()):
             return None
-        place = min(index for index, node in enumerate(self.nodes) if any(node is root for root in roots))
-        late = {value for node in self.nodes[place:] for value in node.outputs.values()}
-        if late & inputs or any(own & set(node.inputs.values()) for node in self.nodes[place:]):
-            return None
-        return place
+        nodes = [*self.nodes[:place], node, *(one for one in self.nodes[place:] if id(one) not in roots)]
+        wanted, kept = {port.value for port in self.graph.outputs}, list[Node]()
+        for one in reversed(nodes):
+            # what makes a size (`Layer.MAKES`) may be needed by no value
+            if wanted & set(one.outputs.values()) or self._makes_sizes(one):
+                wanted |= set(one.inputs.values())
+                kept.append(one)
+        made = {value for one in kept for value in one.outputs.values()} | {port.value for port in self.graph.inputs}
+        return list(reversed(kept)) if wanted <= made else None
 
-    def _operands(self, note: _Note) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
+    def _makes_sizes(self, node: Node) -> bool:
+        layer = self.layers.get(node.layer)
+        return layer is not None and bool(layer.MAKES)
+
+    def _operands(self, note: Note) -> Iterator[tuple[dict[str, Any], dict[str, Tensor]]]:
         """The operands of a noted layer, as the file has them: each tensor in every layout that a layer has it in."""
         found: list[tuple[dict[str, Any], dict[str, Tensor]]] = [({}, {})]
         for role, said in note.operands.items():
@@ -192,9 +209,12 @@ class _Proof:
         own = {"layer": layer} | {f"constant{i}": self.layers[one.layer] for i, one in enumerate(constants)}
         nodes = [one.model_copy(update={"layer": f"constant{i}"}) for i, one in enumerate(constants)]
         nodes.append(node.model_copy(update={"layer": "layer"}))
+        taken = [self._port(value) for value in given if value not in numbers]
+        if symbols_in(layer, layer.SIZES):  # which some input of the graph has
+            taken += [port for port in self.graph.inputs if port.value not in given]
         graph = Graph(
-            inputs=tuple(self._port(value) for value in given if value not in numbers),
-            outputs=tuple(self._port(value) for value in node.outputs.values()),
+            inputs=tuple(taken),
+            outputs=tuple(self._port(value) for value in node.outputs.values() if value in self.makers),
             nodes=tuple(nodes),
         )
         alone = Bundle(SourceRecord(framework="", version="", files=(), facts=()), own, graph, known)
@@ -216,16 +236,18 @@ class _Proof:
         dtype, shape = self.types[value]
         return Port(name=value, value=value, dtype=dtype, shape=shape, axes="", source_axes="")
 
-    def _put(self, node: Node, layer: Layer, tensors: Mapping[str, Tensor], roots: list[Node], place: int) -> None:
+    def _put(self, node: Node, layer: Layer, tensors: Mapping[str, Tensor], nodes: list[Node]) -> None:
+        others = self.graph.model_copy(update={"nodes": tuple(one for one in nodes if one is not node)})
+        used = set(bodies.used(self.layers, others))
         name, number = node.layer, 1
-        while self.layers.get(name, layer) != layer:
+        while name in used and self.layers[name] != layer:
             number += 1
             name = f"{node.layer}_{number}"
-        node = node.model_copy(update={"layer": name})
+        named = node.model_copy(update={"layer": name})
         self.layers[name] = layer
         self.tensors |= tensors
-        self.nodes[place:] = [node, *(one for one in self.nodes[place:] if all(one is not root for root in roots))]
-        self.makers |= dict.fromkeys(node.outputs.values(), node)
+        self.nodes = [named if one is node else one for one in nodes]
+        self.makers = {value: one for one in self.nodes for value in one.outputs.values()}
         self.changed = True
 
 
