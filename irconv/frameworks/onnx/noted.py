@@ -16,7 +16,6 @@ from irconv.ir.layers import MODULES
 from irconv.ir.layers.base import Layer, LiteralOperand
 from irconv.ir.layers.control import Opaque, Scan
 from irconv.ir.layers.tensor_ops import Constant
-from irconv.ir.tensors import LazyTensor
 from irconv.translate import NativeModel
 
 KEY = "irconv_layers"
@@ -24,18 +23,13 @@ _NEVER = (Constant, Opaque, Scan)
 
 
 def text(before: Bundle, lowered: Bundle, model: NativeModel, initializers: Mapping[str, str]) -> str:
-    """The notes as JSON, of all layers that became others on the way to ONNX, and of weights that a reader would take
-    for constants; empty where there is none of both."""
+    """The notes as JSON, of all layers that became others on the way to ONNX; empty where there is none."""
     assert before.graph is not None, "only graphs are written"
     weights: dict[str, str] = {}
     constants: dict[str, str] = {}
-    unusual: dict[str, None] = {}
     for name, native in model.layers.items():
         for slot, weight in native.tensors.items():
-            initializer = initializers[f"{name}.{slot}"]
-            weights.setdefault(weight.path, initializer)
-            if weight.role == "parameter" and not weight.literal and not is_weight(weight.data):
-                unusual[initializer] = None
+            weights.setdefault(weight.path, initializers[f"{name}.{slot}"])
     for use in model.uses:
         if model.layers[use.layer].type == "Constant":
             constants[use.outputs[0]] = initializers[f"{use.layer}.value"]
@@ -45,14 +39,7 @@ def text(before: Bundle, lowered: Bundle, model: NativeModel, initializers: Mapp
         if _is_other(before.layers[node.layer], lowered.layers.get(node.layer))
         for note in _note(node, before.layers[node.layer], weights, constants)
     ]
-    parts = {"layers": found, "weights": list(unusual)}
-    said = {name: part for name, part in parts.items() if part}
-    return json.dumps(said, ensure_ascii=False, separators=(",", ":")) if said else ""
-
-
-def is_weight(tensor: LazyTensor) -> bool:
-    """Whether a tensor of a file that says no more is taken for a weight: several floating numbers."""
-    return "float" in tensor.dtype and len(tensor.shape) > 0
+    return json.dumps(found, ensure_ascii=False, separators=(",", ":")) if found else ""
 
 
 def _is_other(layer: Layer, written: Layer | None) -> bool:

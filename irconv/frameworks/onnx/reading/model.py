@@ -15,7 +15,6 @@ from irconv.codec import Native, NativeWeight
 from irconv.containers import budget
 from irconv.containers.onnx_model import NARROW, OnnxFile
 from irconv.errors import DamagedFile, MissingFact, Refused
-from irconv.frameworks.onnx.noted import is_weight
 from irconv.frameworks.onnx.reading import noted
 from irconv.frameworks.onnx.scopes import named
 from irconv.frameworks.onnx.table import TABLE
@@ -98,7 +97,8 @@ class ModelReader:
         self.functions = {(f.domain, f.name): f for f in model.functions}
         self.own = frozenset(name for node in model.graph.node for name in node.output)
         self.facts.append(Fact(name="opset", value=str(self.opsets.get("", 1)), evidence="opset_import"))
-        self.notes, self.weights = noted.of(model)
+        self.notes = noted.of(model)
+        self.weights = noted.weights(self.notes)
         self.scoped, self.kept, evidence = named(model)
         if self.kept.tensors:
             self.facts.append(self.kept.fact(evidence))
@@ -324,7 +324,7 @@ class ModelReader:
         if name in self.kept.constants:
             return self.importer.weight(name, NativeWeight(name, tensor, role="constant"))
         own = name in self.kept.tensors or name in self.weights
-        if own or is_weight(tensor):
+        if own or ("float" in tensor.dtype and len(tensor.shape) > 0):
             return self.importer.weight(name, NativeWeight(name, tensor))
         return self.importer.weight(name, NativeWeight(name, tensor, literal=True, role="constant"))
 

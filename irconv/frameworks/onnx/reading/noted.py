@@ -46,18 +46,19 @@ class Note:
     outputs: Mapping[str, str]
 
 
-def of(model: Any) -> tuple[Sequence[Note], frozenset[str]]:
-    """The notes of a model that can be read, for anybody can write some, and the tensors that are weights by them."""
+def of(model: Any) -> Sequence[Note]:
+    """The notes of a model that can be read; anybody can write some."""
     said = next((entry.value for entry in model.metadata_props if entry.key == KEY), "")
     try:
-        found = json.loads(said) if said else {}
+        found = json.loads(said) if said else []
     except (ValueError, RecursionError):
-        found = {}
-    layers, weights = (found.get(part) if isinstance(found, dict) else None for part in ("layers", "weights"))
-    notes = list(_parsed(layers if isinstance(layers, list) else []))
-    named = [said for note in notes for said in note.operands.values()]
-    named += weights if isinstance(weights, list) else []
-    return notes, frozenset(name for name in named if isinstance(name, str))
+        return []
+    return list(_parsed(found if isinstance(found, list) else []))
+
+
+def weights(notes: Sequence[Note]) -> frozenset[str]:
+    """The tensors that the layers have, by their names."""
+    return frozenset(said for note in notes for said in note.operands.values() if isinstance(said, str))
 
 
 @timed
