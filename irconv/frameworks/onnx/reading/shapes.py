@@ -204,6 +204,8 @@ def _gather(reader: ModelReader, op: Op) -> None:
     rank = len(reader.shape(table))
     axis, weight = axis_of(op, op.attributes["axis"], rank), reader.importer.stored(table)
     looked_up = weight is not None and weight.role == "parameter" and reader.importer.known(indices) is None
+    if weight is not None and weight.path in reader.kept.tensors:  # a layer's own, though its rows may be known
+        looked_up = len(reader.shape(indices)) > 0
     if looked_up and rank == 2 and axis == 0:
         reader.place(op, Embedding(padding_index=None), table=table, x=indices)
     elif reader.importer.known(table) is None and (index := _index(reader, indices)) is not None:
