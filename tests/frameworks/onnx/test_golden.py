@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 import irconv
+from irconv.frameworks.onnx import noted
 from tests.helpers import GOLDEN, ONE_OF_EACH, Case, error, in_onnxruntime, limit, name_of, read_case, turned
 
 

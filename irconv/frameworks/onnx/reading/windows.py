@@ -9,6 +9,7 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import resizing
 from irconv.frameworks.onnx.reading.computed import Steps, is_computed
+from irconv.frameworks.onnx.reading.baked import Baked
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Mod, Sub
@@ -281,6 +282,9 @@ def _resize(reader: ModelReader, op: Op) -> None:
             op.where, f"keeps proportions by {op.attribute('keep_aspect_ratio_policy')}, which irconv does not"
         )
     sizes, scales = _asked(reader, op, rank)
+    for wanted, here in zip((sizes or ())[:2], shape, strict=False):
+        if isinstance(wanted, int) and isinstance(here, str) and here.isidentifier():
+            raise Baked(here, wanted, op.where)
     if any(number != 1 for number in (scales or ())[:2]) or any(
         wanted != here for wanted, here in zip((sizes or ())[:2], shape, strict=False)
     ):
