@@ -117,9 +117,8 @@ def _slice(reader: ModelReader, op: Op) -> None:
     steps = tuple(steps) if steps is not None else (1,) * len(starts)
     each = list(zip(starts, ends, axes, steps, strict=True))
     for start, end, axis, step in each:
-        if isinstance(shape[axis], str) and (_is_beyond(start, step) or _is_beyond(end, -step)) and step in (1, -1):
-            if not (step < 0 and _is_beyond(start, 1)) and not (step > 0 and _is_beyond(end, 1)):
-                raise Refused(op.where, f"cuts nothing out of axis {axis}, from {start} to {end}")
+        if _is_beyond(start, 1 if step > 0 else -1) or _is_beyond(end, -1 if step > 0 else 1):
+            raise Refused(op.where, f"cuts nothing out of axis {axis}, from {start} to {end}")
     starts = tuple(_start(start, shape[axis], step) for start, _, axis, step in each)
     ends = tuple(_end(end, shape[axis], step) for _, end, axis, step in each)
     reader.place(op, Slice(axes=axes, starts=starts, ends=ends, steps=steps), x=op.given(0))
