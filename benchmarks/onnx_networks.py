@@ -104,6 +104,60 @@ class UNet(nn.Module):
         return self.out(self.back(torch.cat([a, self.up(self.deep(self.pool(a)))], 1))).softmax(1)
 
 
+class Causal(nn.Module):
+    """Words of a language model: a causal mask, tied weights of words, and a norm behind each sum."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.places = nn.Embedding(40, 24), nn.Parameter(torch.zeros(1, 16, 24))
+        self.norm, self.qkv, self.out = nn.LayerNorm(24), nn.Linear(24, 72), nn.Linear(24, 24)
+        self.wide, self.narrow, self.last = nn.Linear(24, 48), nn.Linear(48, 24), nn.LayerNorm(24)
+
+    def forward(self, ids: Any) -> Any:
+        x = self.words(ids) + self.places[:, : ids.shape[1]]
+        n, t, c = x.shape
+        q, k, v = (part.view(n, t, 3, c // 3).transpose(1, 2) for part in self.qkv(self.norm(x)).chunk(3, -1))
+        y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + self.out(y.transpose(1, 2).reshape(n, t, c))
+        x = x + self.narrow(nn.functional.gelu(self.wide(x), approximate="tanh"))
+        return nn.functional.linear(self.last(x), self.words.weight)
+
+
+class Waves(nn.Module):
+    """Sound: strided and dilated convolutions along time, gated, and a GRU behind them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = nn.Conv1d(1, 8, 9, stride=4, padding=4)
+        self.gates = nn.ModuleList(nn.Conv1d(8, 16, 3, padding=2**i, dilation=2**i) for i in range(3))
+        self.norm, self.gru, self.head = nn.BatchNorm1d(8), nn.GRU(8, 6, batch_first=True), nn.Linear(6, 3)
+
+    def forward(self, x: Any) -> Any:
+        x = nn.functional.elu(self.norm(self.front(x)))
+        for gate in self.gates:
+            x = x + nn.functional.glu(gate(x), 1)
+        y, _ = self.gru(x.transpose(1, 2))
+        return self.head(y[:, -1]).log_softmax(-1)
+
+
+class Pyramid(nn.Module):
+    """Maps of several sizes added from the deepest on, as detectors have them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = (nn.Conv2d(i, o, 3, stride=2, padding=1) for i, o in ((3, 8), (8, 12), (12, 16)))
+        self.sides = nn.ModuleList(nn.Conv2d(i, 8, 1) for i in (8, 12, 16))
+        self.act, self.head = nn.Hardswish(), nn.Conv2d(8, 6, 3, padding=1)
+
+    def forward(self, x: Any) -> Any:
+        a = self.act(self.a(x))
+        b = self.act(self.b(a))
+        c = self.sides[2](self.act(self.c(b)))
+        b = self.sides[1](b) + nn.functional.interpolate(c, scale_factor=2.0)
+        a = self.sides[0](a) + nn.functional.interpolate(b, scale_factor=2.0)
+        return [self.head(y).flatten(2).sigmoid() for y in (a, b, c)]
+
+
 class Bert(nn.Module):
     """BERT of transformers, small, with a mask."""
 
@@ -147,6 +201,20 @@ def _convnext() -> Any:
     return found.ConvNeXt(blocks, num_classes=7), (torch.randn(2, 3, 32, 32),)
 
 
+def _swin() -> Any:
+    found = _vision().swin_transformer
+    made = found.SwinTransformer([2, 2], 12, [1, 1], [2, 2], [4, 4], num_classes=5)
+    return made, (torch.randn(2, 3, 32, 32),)
+
+
+def _small(name: str, size: int = 64) -> Any:
+    return getattr(_vision(), name)(num_classes=10), (torch.randn(2, 3, size, size),)
+
+
+def _densenet() -> Any:
+    return _vision().densenet.DenseNet(8, (2, 2), 12, num_classes=5), (torch.randn(2, 3, 64, 64),)
+
+
 def _bert() -> Any:
     mask = torch.ones(2, 7, dtype=torch.int64)
     mask[1, 5:] = 0
@@ -164,6 +232,16 @@ NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
     "ConvNeXt": _convnext,
     "ResNet with bottlenecks": _resnet,
     "UNet": lambda: (UNet(), (torch.randn(2, 3, 20, 28),)),
+    "language model": lambda: (Causal(), (torch.randint(0, 40, (2, 9)),)),
+    "sound": lambda: (Waves(), (torch.randn(2, 1, 96),)),
+    "pyramid": lambda: (Pyramid(), (torch.randn(2, 3, 32, 48),)),
+    "Swin": _swin,
+    "DenseNet": _densenet,
+    "SqueezeNet": lambda: _small("squeezenet1_1"),
+    "ShuffleNetV2": lambda: _small("shufflenet_v2_x0_5"),
+    "MNASNet": lambda: _small("mnasnet0_5"),
+    "RegNet": lambda: _small("regnet_y_400mf"),
+    "EfficientNet": lambda: _small("efficientnet_b0"),
 }
 """Name -> the network with what it is given."""
 

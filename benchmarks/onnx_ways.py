@@ -1,10 +1,11 @@
 """Networks by way of ONNX, beside what comes straight from their own files: layers, weights, statements.
 
-    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters] [--only REGEX] [--page PAGE]
+    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters,both] [--only REGEX] [--page PAGE]
 
 *applications*: `keras.applications` with random weights at their smallest sizes, as ``.keras``, through the ONNX that
 irconv writes. *golden*: the Keras files of the suite, the same way. *exporters*: networks of `onnx_networks` as an
-exported program, and through both of PyTorch's exporters (needs onnxscript and torchvision). What was found stands in
+exported program, and through both of PyTorch's exporters (needs onnxscript and torchvision). *both*: folders of
+``--networks``, each of one network as ONNX and as a program or a script of PyTorch's. What was found stands in
 ``FOLDER/ways.json``, so that a second run takes up where the first was stopped; ``--page`` makes the tables of it.
 """
 
@@ -30,12 +31,12 @@ from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.base import StoredOperand
 from irconv.options import WriteOptions
-from irconv.passes import fold_norms, recompose, remove_identity
+from irconv.passes import fold_norms, recompose, remove_identity, stored_operands
 
 _ROOT = Path(__file__).parent.parent
 _LARGE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 75}
 _PAIRS = (("program", "script"), ("program", "dynamo"))
-_CLOSE = 1e-6
+_OWN = ("model.pt2", "scripted.pt", "traced.pt")
 
 
 def plain(bundle: Bundle) -> Bundle:
@@ -46,7 +47,9 @@ def plain(bundle: Bundle) -> Bundle:
 def layers(bundle: Bundle) -> Counter[str]:
     """How many layers of each type there are."""
     assert bundle.graph is not None
-    return Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
+    types = Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
+    del types["Identity"]  # what gives an input, or one value twice, as a result
+    return types
 
 
 def stored(bundle: Bundle) -> dict[str, Any]:
@@ -66,16 +69,18 @@ def through(source: Path, folder: Path) -> dict[str, Any]:
     if straight.graph is None:
         return {"outcome": "unread"}
     try:
-        irconv.write(straight, there, WriteOptions(force=True))
+        told = irconv.write(straight, there, WriteOptions(force=True)).told
     except IrconvError as error:
         return {"outcome": "refused", "why": str(error).splitlines()[0][:160]}
     back = irconv.read(there)
-    a, b = plain(straight), plain(back)
+    merged = any(fact.name == "weights" for fact in told)
+    a, b = plain(stored_operands.run(straight) if merged else straight), plain(back)
     wanted, got = ([_digest(array) for array in stored(bundle).values()] for bundle in (a, b))
     return {
         "outcome": "same" if layers(a) == layers(b) else "differs",
         "more": dict(layers(b) - layers(a)),
         "less": dict(layers(a) - layers(b)),
+        "told": merged,
         "weights": [sum(digest in set(got) for digest in wanted), len(wanted)],
     }
 
@@ -113,7 +118,7 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
         outputs = irconv.run(bundle, given)
         pairs = zip(outputs.values(), wanted, strict=True)
         found["error"][way] = max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1)) for a, b in pairs)
-        folded[way] = plain(fold_norms.run(bundle) if "BatchNorm" in layers(bundle) else bundle)
+        folded[way] = without_norms(bundle)
         irconv.write(folded[way], folder / "emitted.py", WriteOptions(force=True))
         found["statements"][way] = statements(folder / "emitted.py")
     for a, b in (*_PAIRS, ("script", "dynamo")):
@@ -122,6 +127,37 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
         weights = [_nearest(array, there) for array in stored(folded[a]).values() if array.size > 1]
         found["pairs"][f"{a} {b}"] = {"more": dict(more), "less": dict(less), "weights": weights}
     return found
+
+
+def without_norms(bundle: Bundle) -> Bundle:
+    """What is `plain`, with its norms folded, as exporters fold them."""
+    return plain(fold_norms.run(bundle) if "BatchNorm" in layers(bundle) else bundle)
+
+
+def beside(own: Path, files: list[Path]) -> dict[str, Any]:
+    """A network from its own file, and from ONNX files of it."""
+    try:
+        straight = layers(without_norms(irconv.read(own)))
+    except IrconvError as error:
+        return {"own": own.name, "why": str(error).splitlines()[0][:160], "files": {}}
+    found: dict[str, Any] = {}
+    for file in files:
+        try:
+            there = layers(without_norms(irconv.read(file)))
+        except IrconvError as error:
+            found[file.name] = {"why": str(error).splitlines()[0][:160]}
+            continue
+        found[file.name] = {"more": dict(there - straight), "less": dict(straight - there)}
+    return {"own": own.name, "files": found}
+
+
+def pairs(networks: Path) -> Iterator[tuple[str, Path, list[Path]]]:
+    """The networks in a folder of folders that are there in both ways."""
+    for folder in sorted(path for path in networks.iterdir() if path.is_dir()):
+        own = [folder / name for name in _OWN if (folder / name).exists()]
+        files = sorted(folder.glob("*.onnx"))
+        if own and files:
+            yield folder.name, own[0], files
 
 
 def _nearest(array: Any, others: list[Any]) -> float:
@@ -138,7 +174,7 @@ def statements(path: Path) -> int:
     return sum(isinstance(n, ast.stmt) for forward in forwards for part in forward.body for n in ast.walk(part))
 
 
-def jobs(part: str, folder: Path) -> Iterator[tuple[str, Any]]:
+def jobs(part: str, folder: Path, networks: Path | None) -> Iterator[tuple[str, Any]]:
     """The names of a part, and what to do for each."""
     if part == "applications":
         for name in applications():
@@ -147,6 +183,9 @@ def jobs(part: str, folder: Path) -> Iterator[tuple[str, Any]]:
         sources = [*(_ROOT / "fixtures" / "keras").glob("*/model.*"), *(_ROOT / "fixtures" / "keras_files").glob("*/*")]
         for source in sorted(source for source in sources if source.suffix in (".h5", ".keras")):
             yield f"{source.parent.name}/{source.name}", lambda source=source: through(source, folder)
+    elif part == "both":
+        for name, own, files in pairs(networks) if networks is not None else ():
+            yield name, lambda own=own, files=files: beside(own, files)
     else:
         from benchmarks.onnx_networks import NETWORKS
 
@@ -175,7 +214,8 @@ def _built(name: str, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--part", default="applications,golden,exporters")
+    parser.add_argument("--part", default="applications,golden,exporters,both")
+    parser.add_argument("--networks", type=Path, help="for the part both")
     parser.add_argument("--only", default="")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--build", help=argparse.SUPPRESS)
@@ -188,7 +228,7 @@ def main() -> None:
     found = json.loads(kept.read_text()) if kept.exists() else {}
     for part in options.part.split(","):
         rows = found.setdefault(part, {})
-        for name, job in jobs(part, options.folder):
+        for name, job in jobs(part, options.folder, options.networks):
             if name in rows or not re.search(options.only, name):
                 continue
             rows[name] = job()

@@ -81,6 +81,7 @@ class Made(list[Path]):
         ports: tuple[tuple[Port, ...], ...] = (),
         lost: tuple[Fact, ...] = (),
         optimizer: bool = False,
+        merged: tuple[Fact, ...] = (),
     ) -> None:
         super().__init__(files)
         self.dialect = dialect
@@ -91,6 +92,8 @@ class Made(list[Path]):
         """What training did and the files do not say, beside what `Writer.trains` leaves out."""
         self.optimizer = optimizer
         """Whether the state of the optimizer is in the files."""
+        self.merged = merged
+        """What the files hold otherwise than the bundle, though it computes the same."""
 
 
 @dataclass(frozen=True)

@@ -61,9 +61,10 @@ def made_fact(name: str, value: str, how: str) -> Fact:
     return Fact(name=name, value=value, evidence=_MADE + how)
 
 
-def baked_fact(symbol: str, size: int, where: str) -> Fact:
-    """A size that the file leaves open where it says shapes, and that a node takes as one number alone."""
-    return Fact(name=symbol, value=str(size), evidence=f"{_BAKED}{where} takes no other size")
+def baked_fact(symbol: str, size: int, where: str, but: str = "") -> Fact:
+    """A size that the file leaves open where it says shapes, and that a node takes as one number alone, `but` for
+    another."""
+    return Fact(name=symbol, value=str(size), evidence=f"{_BAKED}{where} takes no other size{but}")
 
 
 TRAINING = "training_alone"

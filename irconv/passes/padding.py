@@ -164,7 +164,8 @@ class _Padding:
 
 
 def _window_factors(sizes: tuple[int, ...], layer: AveragePool, padding: ExplicitPadding) -> npt.NDArray[np.float32]:
-    """Window size over the number of elements inside the input, for each window; shape (1, 1, \\*outputs)."""
+    """The elements of each window that a pool counts behind the padding, over those inside the input; what lies beyond
+    the padding, where the last windows may end, it counts not. Shape (1, 1, \\*outputs)."""
     factor = np.ones((), np.float64)
     counts = window_outputs(sizes, layer.kernel, layer.stride, (1,) * len(sizes), padding, layer.ceil_mode)
     written_out(float(prod(static(counts) or ())), f"the number of elements in each window of {sizes}")
@@ -172,5 +173,6 @@ def _window_factors(sizes: tuple[int, ...], layer: AveragePool, padding: Explici
         (outputs,) = window_outputs((size,), (kernel,), (stride,), (1,), ((before, after),), layer.ceil_mode)
         starts = np.arange(int(outputs)) * stride - before
         inside = np.minimum(starts + kernel, size) - np.maximum(starts, 0)
-        factor = np.multiply.outer(factor, inside)
-    return (prod(layer.kernel) / factor).astype(np.float32)[None, None]
+        counted = np.minimum(starts + kernel, size + after) - starts
+        factor = np.multiply.outer(factor, counted / inside)
+    return factor.astype(np.float32)[None, None]

@@ -67,7 +67,7 @@ def write_model(
     inputs, outputs = ports
     dialect = f" in the dialect {made.dialect}" if made.dialect else ""
     told("%s: written as %s%s, in %.0f ms", path, writer.name, dialect, 1000 * (perf_counter() - begin))
-    facts = (*bundle.source.to_tell(), *_lost(bundle, writer, made))
+    facts = (*bundle.source.to_tell(), *_lost(bundle, writer, made), *made.merged)
     return Written(writer.name, tuple(made), inputs, outputs, made.dialect, facts, checked=reports)
 
 

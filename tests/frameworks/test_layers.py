@@ -13,6 +13,7 @@ import irconv
 from irconv.codec import Codec
 from irconv.frameworks.keras.table import TABLE as KERAS
 from irconv.frameworks.onnx.lower import lower as lower_for_onnx
+from irconv.frameworks.onnx.lower import prepared
 from irconv.frameworks.onnx.table import TABLE as ONNX
 from irconv.frameworks.torch.lower import lower as lower_for_torch
 from irconv.frameworks.torch.table import TABLE as TORCH
@@ -329,7 +330,7 @@ def test_padding_that_pytorch_computes_at_run_time_is_tensorflows(name: str, tmp
 
 def natives(bundle: Bundle) -> set[str]:
     """The native types a bundle is written with, by both writers that have tables."""
-    found = (encode(lower_for_onnx(bundle), ONNX), encode(lower_for_torch(bundle), TORCH))
+    found = (encode(lower_for_onnx(prepared(bundle)), ONNX), encode(lower_for_torch(bundle), TORCH))
     return {layer.type for model in found for layer in model.layers.values()}
 
 

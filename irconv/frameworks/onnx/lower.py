@@ -27,12 +27,17 @@ from irconv.passes import (
 )
 
 
+def prepared(bundle: Bundle) -> Bundle:
+    """The same layers, but for identities, casts of weights, and numbers of bfloat16, which few ops take (Conv from
+    opset 22)."""
+    return widen.run(remove_identity.run(stored_operands.run(bundle)))
+
+
 def lower(bundle: Bundle, execution: bool = False) -> Bundle:
-    """The same function in types, operands and paddings that the table can write.
+    """What is `prepared` in types, operands and paddings that the table can write.
 
     With `execution`, in ops that onnx's reference evaluator runs right, too: recurrent layers become Scans.
     """
-    bundle = widen.run(remove_identity.run(stored_operands.run(bundle)))  # few ops take bfloat16, Conv from opset 22
     if not execution:
         bundle = bodies.everywhere(bundle, recurrent.run)
     bundle = decompose.run(bundle, _has, _split)

@@ -40,9 +40,12 @@ def named(model: Any) -> tuple[Scoped | None, Kept, str]:
         return None, Kept(), ""
     names = {tensor.name for tensor in model.graph.initializer}
     tensors: dict[str, tuple[str, ...]] = {name: (name,) for name in names if _is_key(name)}
-    for name, keys in _from_scopes(model.graph, names - tensors.keys()):
-        tensors.setdefault(name, keys)
-    return _exported, Kept(tensors), "names of the file, which PyTorch exported"
+    tensors |= {name: (key,) for name, key in _of_norms(model.graph) if key not in names}
+    turned: dict[str, tuple[int, ...]] = {}
+    for name, keys, order in _from_scopes(model.graph, names - tensors.keys()):
+        if tensors.setdefault(name, keys) is keys and order:
+            turned[name] = order
+    return _exported, Kept(tensors, turned), "names of the file, which PyTorch exported"
 
 
 def _own(node: Any) -> str:
@@ -82,8 +85,17 @@ def _is_key(name: str) -> bool:
     return all(part.isidentifier() or part.isdigit() for part in name.split(".")) and not name.startswith("val_")
 
 
-def _from_scopes(graph: Any, unnamed: set[str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """The keys of tensors that the exporter turned or put together, by the modules of the nodes that take them."""
+def _of_norms(graph: Any) -> Iterator[tuple[str, str]]:
+    """The biases that convolutions have of the norms behind them, which torch.export's calls ``conv.weight_bias``."""
+    for node in graph.node:
+        kernel, bias = [*node.input[1:3], "", ""][:2]
+        if node.op_type in ("Conv", "ConvTranspose") and kernel.endswith("weight") and bias == f"{kernel}_bias":
+            yield bias, f"{kernel.removesuffix('weight')}bias"
+
+
+def _from_scopes(graph: Any, unnamed: set[str]) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:
+    """The keys of tensors that the exporter turned or put together, by the modules of the nodes that take them, and how
+    their axes lie in the file where it turned them: a Linear is a MatMul by its matrix turned."""
     layers: dict[str, int] = {}
     for node in graph.node:
         scope = _exported(node).replace("/", ".")
@@ -97,7 +109,8 @@ def _from_scopes(graph: Any, unnamed: set[str]) -> Iterator[tuple[str, tuple[str
             slots.append((*_of_loop(scope, "bias_ih", number, both), *_of_loop(scope, "bias_hh", number, both)))
         else:
             slots = [(f"{scope}.{slot}",) for slot in _SLOTS.get(node.op_type, ())]
-        yield from ((name, keys) for name, keys in zip(given, slots, strict=False) if name in unnamed)
+        order = (1, 0) if node.op_type == "MatMul" else ()
+        yield from ((name, keys, order) for name, keys in zip(given, slots, strict=False) if name in unnamed)
 
 
 def _of_loop(scope: str, word: str, number: int, both: bool) -> Iterator[str]:

@@ -13,7 +13,9 @@ from irconv.containers import protobuf
 from irconv.containers.files import OutputFile, Progress, write_tensors
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks.onnx.lower import lower
+from irconv.frameworks.onnx.lower import lower, prepared
+from irconv.frameworks import Made
+from irconv.frameworks.onnx import noted
 from irconv.frameworks.onnx.nodes import inner_values, nodes, value_info
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE
@@ -21,6 +23,7 @@ from irconv.frameworks.onnx.table.rows import LOWEST_OPSET
 from irconv.ir.bundle import Bundle
 from irconv.ir.kept import KEY, Kept, Names, axes_of, left_of, names_of
 from irconv.ir.layers.base import StoredOperand
+from irconv.ir.manifest import Fact
 from irconv.ir.tensors import LazyTensor
 from irconv.options import WriteOptions
 from irconv.translate import NativeModel, encode
@@ -32,6 +35,8 @@ _GRAPH, _INITIALIZER, _RAW_DATA = (
 )  # field numbers of ModelProto.graph, GraphProto.initializer, TensorProto.raw_data
 _PROTOBUF_LIMIT = 2**31 - 2**20
 _SMALL = 1024
+_NAMED = 3
+"""Weights that are told by name, where there are more."""
 _ALIGNMENT = 4096  # of external data, so that runtimes can map it
 _ROLES = {"W": ("kernel",), "R": ("recurrent_kernel",), "B": ("bias_input", "bias_recurrent")}
 """The operands of ONNX's recurrent ops -> those of the IR that they are made of."""
@@ -41,13 +46,28 @@ _IR_VERSION = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10, 23: 11, 24: 12, 25: 13, 26: 
 
 def write(
     bundle: Bundle, output: Output, destination: Path, options: WriteOptions, progress: Progress | None = None
-) -> list[Path]:
+) -> Made:
     """Write the model; returns the files made, data first.
 
     Raises `Refused` naming every layer ONNX cannot express.
     """
-    model, initializers = build(bundle, options.opset)
-    return write_model(model, initializers, output, destination, progress)
+    ready = prepared(bundle)
+    model, initializers = build(bundle, options.opset, ready=ready)
+    files = write_model(model, initializers, output, destination, progress)
+    return Made(files, merged=_merged(bundle, ready))
+
+
+def _merged(bundle: Bundle, ready: Bundle) -> tuple[Fact, ...]:
+    """The weights that the file has only as the model takes them: in another element type, or put together."""
+    made = {key: tensor for key, tensor in ready.tensors.items() if tensor.record.source is None}
+    parameters = {k for k, t in bundle.tensors.items() if t.record.role == "parameter" and t.record.source is not None}
+    gone = sorted(key for key in parameters if key in made or key not in ready.tensors)
+    if not gone:
+        return ()
+    kinds = sorted({tensor.dtype for tensor in made.values()})
+    named = ", ".join(gone[:_NAMED]) + (", ..." if len(gone) > _NAMED else "")
+    evidence = f"written as the model computes with them, in {' and '.join(kinds)}: {named}"
+    return (Fact(name="weights", value=str(len(gone)), evidence=evidence),)
 
 
 def write_model(
@@ -71,15 +91,18 @@ def to_bytes(bundle: Bundle, execution: bool = False) -> bytes:
     return protobuf.join(_with_data(*build(bundle, None, execution)))
 
 
-def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[Any, dict[str, LazyTensor]]:
-    """The model without its weights, and the weights by initializer name."""
+def build(
+    bundle: Bundle, opset: int | None, execution: bool = False, ready: Bundle | None = None
+) -> tuple[Any, dict[str, LazyTensor]]:
+    """The model without its weights, and the weights by initializer name; `ready`: the bundle as it is `prepared`."""
     if bundle.graph is None:
         raise Refused(
             _name(bundle),
             "holds weights without a graph, and an ONNX model needs one",
             bundle.graph_remedy("Write .irconv or .safetensors, or read the model's own file."),
         )
-    lowered = lower(bundle, execution)
+    ready = ready or prepared(bundle)
+    lowered = lower(ready, execution)
     native = encode(lowered, TABLE)
     needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])
     if opset is not None and opset < needed:
@@ -106,6 +129,8 @@ def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[A
     if (keys := names_of(lowered)) is not None:
         text = _kept(lowered, native, renamed, {**keys, **_of_loops(bundle, lowered)}).text()
         model.metadata_props.append(StringStringEntryProto(key=KEY, value=text))
+    if notes := noted.text(ready, lowered, native, renamed):
+        model.metadata_props.append(StringStringEntryProto(key=noted.KEY, value=notes))
     return model, initializers
 
 
@@ -169,6 +194,12 @@ def _values(model: NativeModel) -> set[str]:
     """The names of values, bodies included: weights share one space of names with them."""
     named = {port.value for port in model.inputs} | {value for use in model.uses for value in use.outputs if value}
     return named.union(*(_values(body) for body in model.bodies.values()))
+
+
+def with_headers(model: Any, initializers: Mapping[str, LazyTensor]) -> Any:
+    """The model with its weights named, and none of their elements."""
+    model.graph.initializer.extend(_header(name, tensor) for name, tensor in initializers.items())
+    return model
 
 
 def _header(name: str, tensor: LazyTensor) -> Any:

@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from irconv.ir.bundle import Bundle
 from irconv.log import timed
 from irconv.passes import bodies, remove_identity, unused
-from irconv.passes.recompose import directions, one_row, recurrence, stacks, states, unrolled
+from irconv.passes.recompose import directions, one_row, pieces, recurrence, stacks, states, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
 from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
@@ -51,7 +51,8 @@ def run(bundle: Bundle) -> Bundle:
         bundle = recurrence.run(
             states.ends(bodies.inside(_by_rules(bundle, _BY_ROOT), lambda body: _by_rules(body, _IN_LOOPS)))
         )
-    return directions.run(states.run(stacks.run(unrolled.run(_by_rules(bundle, _BY_ROOT)))))
+    bundle = states.run(stacks.run(unrolled.run(_by_rules(bundle, _BY_ROOT))))
+    return pieces.run(directions.run(bundle))
 
 
 def _by_rules(bundle: Bundle, rules: Mapping[str, Sequence[Rule]]) -> Bundle:

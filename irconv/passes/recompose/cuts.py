@@ -29,6 +29,14 @@ def _last(match: Match) -> Made | None:
     return Made(Select(axis=taken["axis"], index=-1), {"x": match.values["x"]})
 
 
+def _backwards(match: Match) -> Made | None:
+    """All of some axes, the last first."""
+    cut = match.settings("cut")
+    if set(cut["starts"]) | set(cut["ends"]) != {None} or set(cut["steps"]) != {-1}:
+        return None
+    return Made(Flip(axes=cut["axes"]), {"x": match.values["x"]})
+
+
 def _same(match: Match) -> Made | None:
     """An axis of length 1 that is put in and taken out again."""
     if match.settings("in")["axes"] != match.settings("out")["axes"]:
@@ -77,6 +85,7 @@ CUTS = [
     Rule("turn and back", op("Transpose", op("Transpose", X, name="first"), name="back"), _back),
     Rule("join between turns", op("Transpose", op("Concat", *_PAIR, name="join"), name="back"), _joined),
     Rule("index behind a turn", op("Select", op("Transpose", X, name="turn"), name="taken"), _turned),
+    Rule("whole axes backwards", op("Slice", X, name="cut"), _backwards),
     Rule("index of the last", op("Select", op("Slice", X, name="cut"), name="taken"), _last),
     Rule(
         "axis in and out around a flip",

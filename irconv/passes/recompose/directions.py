@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
@@ -18,15 +19,19 @@ def run(bundle: Bundle) -> Bundle:
     """The same function; a sequence is turned only where no layer can read it backwards."""
     if bundle.graph is None or not any(isinstance(layer, LSTM | GRU | RNN) for layer in bundle.layers.values()):
         return bundle
+    return _changed(_changed(bundle, _Graph.leave), _Graph.turn)
+
+
+def _changed(bundle: Bundle, change: Callable[[_Graph, int, Node, LSTM | GRU | RNN], None]) -> Bundle:
+    """The bundle with a change tried at each recurrent layer that is used once."""
+    assert bundle.graph is not None, "only graphs have layers"
     work = _Graph(bundle, bundle.graph)
+    uses = Counter(node.layer for node in work.nodes)
     for place, node in enumerate(work.nodes):
         layer = work.layers[node.layer]
-        uses = sum(other.layer == node.layer for other in work.nodes)
-        if isinstance(layer, LSTM | GRU | RNN) and uses == 1 and not layer.reverse:
-            work.turn(place, node, layer)
-    if not work.renamed:
-        return bundle
-    return unused.run(work.bundle())
+        if isinstance(layer, LSTM | GRU | RNN) and uses[node.layer] == 1:
+            change(work, place, node, layer)
+    return unused.run(work.bundle()) if work.renamed else bundle
 
 
 class _Graph:
@@ -48,6 +53,8 @@ class _Graph:
 
     def turn(self, place: int, node: Node, layer: LSTM | GRU | RNN) -> None:
         """Let a layer read backwards where what it takes is turned around."""
+        if layer.reverse:
+            return
         x, lengths = node.inputs["x"], node.inputs.get("lengths")
         users = [n for n in self.nodes if node.outputs.get("y") in n.inputs.values()]
         shown = any(port.value == node.outputs.get("y") for port in self.graph.outputs)
@@ -67,6 +74,18 @@ class _Graph:
         self.renamed[x] = x
         if every:
             self.renamed |= {value: node.outputs["y"] for n in turned for value in n.outputs.values()}
+
+    def leave(self, place: int, node: Node, layer: LSTM | GRU | RNN) -> None:
+        """Let a layer that reads backwards give its results in that order, where all that takes them turns them."""
+        y = node.outputs.get("y")
+        if not layer.reverse or layer.order != "time" or "lengths" in node.inputs:
+            return
+        users = [n for n in self.nodes if y in n.inputs.values()]
+        if y is None or not users or any(port.value == y for port in self.graph.outputs):
+            return
+        if all(self._turns(n, None) for n in users):
+            self.layers[node.layer] = layer.model_copy(update={"order": "processing"})
+            self.renamed |= {value: y for n in users for value in n.outputs.values()}
 
     def _before(self, value: str, lengths: str | None) -> str | None:
         """What is turned around, along its second axis, to a value."""

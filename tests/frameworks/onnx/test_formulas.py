@@ -11,8 +11,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 import irconv
+from irconv.errors import Refused
 from irconv.layout import Array
-from tests.helpers import numbers
+from tests.helpers import in_torch, numbers
 
 
 def _given(path: Path, node: Any, opset: int, given: dict[str, Array], held: dict[str, Array]) -> list[Array]:
@@ -142,6 +143,82 @@ def test_a_transposed_convolution_is_cut_to_the_size_that_is_asked_for(rule: str
     _close(found, wanted)
 
 
+@pytest.mark.parametrize("rule", ["SAME_UPPER", "SAME_LOWER"])
+def test_what_a_transposed_convolution_adds_is_cut_by_its_rule_with_the_rest(rule: str, tmp_path: Path) -> None:
+    x, kernel, more = numbers(2, 3, 5, 6), numbers(3, 4, 3, 4, seed=1), (1, 2)
+    whole = torch.nn.functional.conv_transpose2d(torch.tensor(x).double(), torch.tensor(kernel).double(), stride=3)
+    wanted = torch.nn.functional.pad(whole, (0, more[1], 0, more[0])).numpy()
+    for axis, size in ((2, 15), (3, 18)):
+        cut = wanted.shape[axis] - size
+        before = cut // 2 if rule == "SAME_UPPER" else cut - cut // 2
+        wanted = wanted.take(range(before, before + size), axis)
+    said: dict[str, Any] = {"auto_pad": rule, "strides": [3, 3], "output_padding": more}
+    node = helper.make_node("ConvTranspose", ["x", "k"], ["y"], **said)
+    (found,) = _given(tmp_path / "m.onnx", node, 11, {"x": x}, {"k": kernel})
+    _close(found, wanted)
+    irconv.convert(tmp_path / "m.onnx", tmp_path / "m.py")
+    _close(in_torch(tmp_path / "m.py", [x])[0], wanted)
+
+
+@pytest.mark.parametrize("counted", [0, 1])
+def test_a_pool_divides_its_last_windows_by_what_they_count(counted: int, tmp_path: Path) -> None:
+    x, pads, kernel = numbers(2, 3, 6, 7), ((1, 1), (0, 1)), (3, 2)
+    wanted = np.zeros((2, 3, 4, 4))
+    for i in range(4):
+        for j in range(4):
+            rows, columns = (
+                (max(at * 2 - before, 0), min(at * 2 - before + k, size), min(at * 2 - before + k, size + after))
+                for at, (before, after), k, size in zip((i, j), pads, kernel, (6, 7), strict=True)
+            )
+            total = x[:, :, rows[0] : rows[1], columns[0] : columns[1]].astype(np.float64).sum((2, 3))
+            whole = (rows[2] - (i * 2 - 1)) * (columns[2] - j * 2)
+            inside = (rows[1] - rows[0]) * (columns[1] - columns[0])
+            wanted[:, :, i, j] = total / (whole if counted else inside)
+    said: dict[str, Any] = {"pads": [1, 0, 1, 1], "strides": [2, 2], "ceil_mode": 1, "count_include_pad": counted}
+    node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=kernel, **said)
+    (found,) = _given(tmp_path / "m.onnx", node, 19, {"x": x}, {})
+    _close(found, wanted)
+    irconv.convert(tmp_path / "m.onnx", tmp_path / "m.py")
+    _close(in_torch(tmp_path / "m.py", [x])[0], wanted)
+
+
+@pytest.mark.parametrize(("old", "new"), [("bilinear", "bilinear"), ("bicubic", "bicubic"), ("nearest", "nearest")])
+def test_rules_of_grid_samples_have_the_names_of_their_opset(old: str, new: str, tmp_path: Path) -> None:
+    x, grid = numbers(2, 3, 5, 6), np.clip(numbers(2, 4, 4, 2, seed=1), -0.9, 0.9)
+    node = helper.make_node("GridSample", ["x", "grid"], ["y"], mode=old, align_corners=1)
+    (found,) = _given(tmp_path / "m.onnx", node, 16, {"x": x, "grid": grid}, {})
+    given = torch.tensor(x), torch.tensor(grid)
+    _close(found, torch.nn.functional.grid_sample(*given, mode=new, align_corners=True).numpy())
+
+
+_CUTS = {  # start, end and step along an axis of 5, and what numpy gives
+    "backwards": (-1, -(2**63) + 1, -1, slice(None, None, -1)),
+    "backwards from behind": (2**40, -(2**40), -1, slice(None, None, -1)),
+    "backwards in part": (3, 0, -1, slice(3, 0, -1)),
+    "every second": (-100, 100, 2, slice(None, None, 2)),
+    "all": (0, 2**63 - 1, 1, slice(None)),
+}
+
+
+@pytest.mark.parametrize("cut", _CUTS)
+def test_bounds_may_lie_beyond_an_axis(cut: str, tmp_path: Path) -> None:
+    start, end, step, wanted = _CUTS[cut]
+    x, held = numbers(2, 3, 5), {"a": start, "b": end, "axis": 2, "step": step}
+    node = helper.make_node("Slice", ["x", *held], ["y"])
+    arrays = {name: np.array([value], np.int64) for name, value in held.items()}
+    (found,) = _given(tmp_path / "m.onnx", node, 13, {"x": x}, arrays)
+    _close(found, x[:, :, wanted])
+
+
+@pytest.mark.parametrize(("start", "end", "step"), [(2**40, 2**41, 1), (0, -(2**40), 1), (-(2**40), 0, -1)])
+def test_a_cut_of_nothing_is_refused(start: int, end: int, step: int, tmp_path: Path) -> None:
+    held = {"a": start, "b": end, "axis": 2, "step": step}
+    arrays = {name: np.array([value], np.int64) for name, value in held.items()}
+    node = helper.make_node("Slice", ["x", *held], ["y"])
+    with pytest.raises(Refused, match=rf"cuts nothing out of axis 2, from {start} to {end}"):
+        _given(tmp_path / "m.onnx", node, 13, {"x": numbers(2, 3, 5)}, arrays)
+
+
 def _sigmoid(x: Any) -> Any:
     return 1 / (1 + np.exp(-x))
 
@@ -197,3 +274,60 @@ def test_a_size_that_one_node_takes_alone_is_told(tmp_path: Path) -> None:
     (told,) = bundle.source.to_tell()
     assert (told.name, told.value) == ("N", "2")
     assert told.evidence == "baked in: m.onnx: node y (Reshape) takes no other size"
+
+
+_BAKED: dict[str, tuple[Any, dict[str, Any], str, str]] = {
+    "Concat": (
+        helper.make_node("Concat", ["x", "c"], ["y"], axis=1),
+        {"c": np.ones((2, 3, 5, 4), np.float32)},
+        "N: 2, H: 5",
+        "takes no other size",
+    ),
+    "Split": (
+        helper.make_node("Split", ["x", "s"], ["y", "z"], axis=0),
+        {"s": np.array([1, 1], np.int64)},
+        "N: 2",
+        "takes no other size",
+    ),
+    "Resize": (
+        helper.make_node("Resize", ["x", "", "", "s"], ["y"], mode="nearest"),
+        {"s": np.array([2, 3, 8, 8], np.int64)},
+        "N: 2",
+        "takes no other size",
+    ),
+    "Add": (
+        helper.make_node("Add", ["x", "c"], ["y"]),
+        {"c": np.ones((2, 3, 5, 4), np.float32)},
+        "H: 5, N: 2",
+        "takes no other size but 1",
+    ),
+    "Expand": (
+        helper.make_node("Expand", ["x", "s"], ["y"]),
+        {"s": np.array([2, 3, 1, 4], np.int64)},
+        "N: 2",
+        "takes no other size but 1",
+    ),
+    "MatMul": (
+        helper.make_node("MatMul", ["x", "c"], ["y"]),
+        {"c": np.ones((2, 3, 4, 5), np.float32)},
+        "N: 2",
+        "takes no other size but 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("op", _BAKED)
+def test_sizes_that_meet_a_number_are_told(op: str, tmp_path: Path) -> None:
+    node, held, wanted, why = _BAKED[op]
+    ins = [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "H", 4])]
+    outs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in node.output]
+    graph = helper.make_graph([node], "g", ins, outs, [numpy_helper.from_array(a, name) for name, a in held.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    bundle = irconv.read(tmp_path / "m.onnx")
+    assert bundle.graph is not None
+    told = bundle.source.to_tell()
+    assert ", ".join(f"{fact.name}: {fact.value}" for fact in told) == wanted
+    assert {fact.evidence for fact in told} == {f"baked in: m.onnx: node y ({op}) {why}"}
+    alone = why == "takes no other size"  # what may be 1, too, stays open
+    assert all((fact.name in bundle.graph.inputs[0].shape) != alone for fact in told)

@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
+from irconv.ir.bundle import Bundle
+from irconv.ir.inference import infer_types
+from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.convolution import Linear
+from irconv.ir.layers.matrix import MatMul
+from irconv.ir.layers.shape_ops import Expand
+from irconv.ir.layers.slicing import Split
+from irconv.ir.layers.tensor_ops import Concat
+from irconv.ir.manifest import Fact, baked_fact
 from irconv.ir.shapes import Dimension, Shape, Size, quotient, size_product
 
 
@@ -39,3 +50,63 @@ def _solved(size: Size) -> tuple[str, int] | None:
     if len(rest) != 1 or quotient(rest[0]) is not None or -b % a or -b // a < 1:
         return None
     return rest[0], -b // a
+
+
+def check_model(bundle: Bundle, file: str) -> tuple[Fact, ...]:
+    """What is to be told of open sizes of the inputs that a layer takes as one number, or as 1, which it broadcasts.
+
+    Raises `Baked` for one that a layer takes as one number alone.
+    """
+    graph = bundle.graph
+    assert graph is not None, "models of ONNX are graphs"
+    opened = {size for port in graph.inputs for size in port.shape if isinstance(size, str)}
+    if not opened:
+        return ()
+    types, found = infer_types(bundle), dict[str, Fact]()
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        given = {slot: types[value] for slot, value in node.inputs.items()} | bundle.operand_types(layer)
+        named = (layer.origin.name, layer.origin.type) if layer.origin is not None else (node.layer, layer.type)
+        where = f"{file}: node {named[0]} ({named[1]})"
+        for symbol, size in _alone(layer, given):
+            if symbol in opened:
+                raise Baked(symbol, size, where)
+        for symbol, size in _broadcast(layer, given):
+            if symbol in opened:
+                found.setdefault(symbol, baked_fact(symbol, size, where, " but 1"))
+    return tuple(found.values())
+
+
+def _alone(layer: Layer, given: Mapping[str, ValueType]) -> Iterator[tuple[str, int]]:
+    """Symbols, and the one number that a layer takes for each."""
+    wanted: list[tuple[Size, int]] = []
+    if isinstance(layer, Concat):
+        shapes = [value.shape for value in given.values()]
+        for axis, sizes in enumerate(zip(*shapes, strict=True)):
+            numbers = {size for size in sizes if isinstance(size, int)}
+            if axis != layer.axis and len(numbers) == 1:
+                wanted += [(Size.of(size), min(numbers)) for size in sizes if isinstance(size, str)]
+    elif isinstance(layer, Split):
+        sizes = [size for size in layer.sizes if isinstance(size, int)]
+        if len(sizes) == len(layer.sizes):
+            wanted.append((Size.of(given["x"].shape[layer.axis]), sum(sizes)))
+    elif isinstance(layer, Linear) and isinstance(size := given["kernel"].shape[1], int):
+        wanted.append((Size.of(given["x"].shape[-1]), size))
+    for size, number in wanted:
+        if (solved := _solved(size - number)) is not None:
+            yield solved
+
+
+def _broadcast(layer: Layer, given: Mapping[str, ValueType]) -> Iterator[tuple[str, int]]:
+    """Symbols that meet a number other than 1 where sizes of 1 are broadcast."""
+    groups = [list(group) for group in layer.together(given)]
+    if isinstance(layer, Expand):
+        groups.append([given["x"].shape, layer.shape])
+    if isinstance(layer, MatMul):
+        groups.append([value.shape[:-2] for value in given.values()])
+    for shapes in groups:
+        for position in range(1, max(map(len, shapes), default=0) + 1):
+            sizes = [shape[-position] for shape in shapes if len(shape) >= position]
+            numbers = [size for size in sizes if isinstance(size, int) and size != 1]
+            if numbers:
+                yield from ((size, numbers[0]) for size in sizes if isinstance(size, str))

@@ -12,7 +12,7 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import shortest_float32
-from irconv.ir.layers.activations import Gelu, Silu
+from irconv.ir.layers.activations import Clip, Gelu, Silu
 from irconv.ir.layers.comparisons import Cast, Equal
 from irconv.ir.layers.composite_activations import Swish
 from irconv.ir.layers.embedding import Embedding
@@ -65,7 +65,11 @@ def _fused_product(reader: ModelReader, op: Op) -> None:
 def _activated(reader: ModelReader, op: Op, value: str, parameters: dict[str, float]) -> None:
     """The last part of a fused op: the activation that it names, or nothing."""
     name = op.attribute("activation", "")
-    if name:
+    if name == "Clip":  # whose bounds are inputs, not attributes, from opset 11 on
+        if parameters.keys() != {"min", "max"}:
+            raise Refused(op.where, f"expected two bounds of its Clip, got {parameters}")
+        reader.place(op, Clip(low=parameters["min"], high=parameters["max"]), x=value)
+    elif name:
         reader.standard(op, name, (value,), op.outputs, parameters)
     else:
         reader.gives(op, value)

@@ -15,6 +15,7 @@ from irconv.codec import Native, NativeWeight
 from irconv.containers import budget
 from irconv.containers.onnx_model import NARROW, OnnxFile
 from irconv.errors import DamagedFile, MissingFact, Refused
+from irconv.frameworks.onnx.reading import noted
 from irconv.frameworks.onnx.scopes import named
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.dtypes import logical_name, numpy_dtype
@@ -96,6 +97,8 @@ class ModelReader:
         self.functions = {(f.domain, f.name): f for f in model.functions}
         self.own = frozenset(name for node in model.graph.node for name in node.output)
         self.facts.append(Fact(name="opset", value=str(self.opsets.get("", 1)), evidence="opset_import"))
+        self.notes = noted.of(model)
+        self.weights = noted.weights(self.notes)
         self.scoped, self.kept, evidence = named(model)
         if self.kept.tensors:
             self.facts.append(self.kept.fact(evidence))
@@ -317,10 +320,11 @@ class ModelReader:
 
     def weight(self, name: str, tensor: LazyTensor) -> str:
         """A tensor of the file as a value: a weight where it holds several floating numbers, or was one of a state
-        dict, else a constant."""
+        dict or of a layer, else a constant."""
         if name in self.kept.constants:
             return self.importer.weight(name, NativeWeight(name, tensor, role="constant"))
-        if name in self.kept.tensors or ("float" in tensor.dtype and len(tensor.shape) > 0):
+        own = name in self.kept.tensors or name in self.weights
+        if own or ("float" in tensor.dtype and len(tensor.shape) > 0):
             return self.importer.weight(name, NativeWeight(name, tensor))
         return self.importer.weight(name, NativeWeight(name, tensor, literal=True, role="constant"))
 

@@ -12,7 +12,7 @@ from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.recurrent_base import UNDROPPED
-from irconv.ir.layers.shape_ops import Unsqueeze
+from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Select, Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
@@ -175,6 +175,8 @@ class _Reading:
         """What belongs to one direction, without that axis."""
         reader, op = self.reader, self.op
         if self.directions == 1:
+            if name.startswith("initial"):
+                return reader.place(op, Squeeze(axes=(axis,)), f"{name}{direction}/alone", x=value)
             shape = tuple(size for i, size in enumerate(reader.shape(value)) if i != axis)
             return reader.place(op, Reshape(shape=shape), f"{name}{direction}/alone", x=value)
         piece = reader.importer.piece(value, f"{op.name}/{name}{direction}/piece", 2, direction) if axis == 0 else None

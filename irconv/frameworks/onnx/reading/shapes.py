@@ -115,13 +115,13 @@ def _slice(reader: ModelReader, op: Op) -> None:
     steps: Any = None if op.version < 10 else reader.numbers(op, 4)
     axes = tuple(axis_of(op, axis, len(shape)) for axis in (axes if axes is not None else range(len(starts))))
     steps = tuple(steps) if steps is not None else (1,) * len(starts)
-    layer = Slice(
-        axes=axes,
-        starts=tuple(map(_bound, starts)),
-        ends=tuple(_end(end, shape[axis]) for end, axis in zip(ends, axes, strict=True)),
-        steps=steps,
-    )
-    reader.place(op, layer, x=op.given(0))
+    each = list(zip(starts, ends, axes, steps, strict=True))
+    for start, end, axis, step in each:
+        if _is_beyond(start, 1 if step > 0 else -1) or _is_beyond(end, -1 if step > 0 else 1):
+            raise Refused(op.where, f"cuts nothing out of axis {axis}, from {start} to {end}")
+    starts = tuple(_start(start, shape[axis], step) for start, _, axis, step in each)
+    ends = tuple(_end(end, shape[axis], step) for _, end, axis, step in each)
+    reader.place(op, Slice(axes=axes, starts=starts, ends=ends, steps=steps), x=op.given(0))
 
 
 def _is_computed(reader: ModelReader, op: Op, shape: Shape) -> bool:
@@ -158,12 +158,25 @@ def _is_open(reader: ModelReader, op: Op, index: int, place: int) -> bool:
     return bool(number == 0 if index == 1 else number >= _OPEN)
 
 
-def _bound(number: Dimension) -> Dimension | None:
-    return None if isinstance(number, int) and abs(number) >= _OPEN else number
+def _start(number: Dimension, size: Dimension, step: int) -> Dimension | None:
+    """Where a cut begins; None for the first element that a step takes, of any size."""
+    if step < 0:
+        last = isinstance(number, int) and isinstance(size, int) and number >= size - 1
+        return None if last or number == -1 or _is_beyond(number, 1) else number
+    return None if _is_beyond(number, -1) else number
 
 
-def _end(number: Dimension, size: Dimension) -> Dimension | None:
-    return None if number == size and isinstance(size, str) else _bound(number)
+def _end(number: Dimension, size: Dimension, step: int) -> Dimension | None:
+    """Where a cut ends; None behind the last element that a step takes, of any size."""
+    if step < 0:
+        first = isinstance(number, int) and isinstance(size, int) and number < -size
+        return None if first or _is_beyond(number, -1) else number
+    return None if (number == size and isinstance(size, str)) or _is_beyond(number, 1) else number
+
+
+def _is_beyond(number: Dimension, sign: int) -> bool:
+    """Whether a bound lies beyond every axis, on this side."""
+    return isinstance(number, int) and number * sign >= _OPEN
 
 
 def _split(reader: ModelReader, op: Op) -> None:
@@ -194,6 +207,8 @@ def _gather(reader: ModelReader, op: Op) -> None:
     rank = len(reader.shape(table))
     axis, weight = axis_of(op, op.attributes["axis"], rank), reader.importer.stored(table)
     looked_up = weight is not None and weight.role == "parameter" and reader.importer.known(indices) is None
+    if weight is not None and weight.path in reader.kept.tensors:  # a layer's own, though its rows may be known
+        looked_up = len(reader.shape(indices)) > 0
     if looked_up and rank == 2 and axis == 0:
         reader.place(op, Embedding(padding_index=None), table=table, x=indices)
     elif reader.importer.known(table) is None and (index := _index(reader, indices)) is not None:

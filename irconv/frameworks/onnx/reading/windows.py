@@ -9,6 +9,7 @@ import numpy as np
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import resizing
 from irconv.frameworks.onnx.reading.computed import Steps, is_computed
+from irconv.frameworks.onnx.reading.baked import Baked
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Mod, Sub
@@ -73,8 +74,10 @@ def _transposed(reader: ModelReader, op: Op) -> None:
         # with a wanted size the larger half of what is cut off comes first, unless the rule is SAME_UPPER
         padding = "same_lower"
     output_size = None if size is None else tuple(size[-spatial:])
-    if isinstance(padding, str):
-        more = (0,) * spatial
+    if isinstance(padding, str) and size is not None and any(more):
+        raise Refused(op.where, f"adds {more} to its output and wants {output_size} of it, which irconv does not read")
+    if isinstance(padding, str) and any(more):
+        padding = _pads_of_rule(reader, op, padding, more)
     layer = ConvTranspose(
         stride=of_axes(op, "strides", spatial),
         dilation=of_axes(op, "dilations", spatial),
@@ -84,6 +87,24 @@ def _transposed(reader: ModelReader, op: Op) -> None:
         output_size=output_size,
     )
     reader.place(op, layer, x=op.given(0), kernel=op.given(1), bias=op.given(2))
+
+
+def _pads_of_rule(reader: ModelReader, op: Op, rule: str, more: tuple[int, ...]) -> Padding:
+    """What a rule cuts off of an output that is longer by so much: all of that, and the stride times the input is left."""
+    pads = []
+    kernel, strides = reader.shape(op.given(1))[2:], of_axes(op, "strides", len(more))
+    for size, stride, dilation, extra in zip(kernel, strides, of_axes(op, "dilations", len(more)), more, strict=True):
+        total = (size - 1) * dilation + 1 - stride + extra if isinstance(size, int) else -1
+        if total < 0:
+            raise Refused(op.where, f"wants a longer output than its kernel of {size} makes by a stride of {stride}")
+        pads.append((total // 2, total - total // 2) if rule == "same_upper" else (total - total // 2, total // 2))
+    return tuple(pads)
+
+
+def _grid_sample(reader: ModelReader, op: Op) -> None:
+    """Before opset 20 the rules have other names."""
+    mode = op.attribute("mode")
+    reader.add(op, mode={"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode) if op.version < 20 else mode)
 
 
 def _max_pool(reader: ModelReader, op: Op) -> None:
@@ -281,6 +302,9 @@ def _resize(reader: ModelReader, op: Op) -> None:
             op.where, f"keeps proportions by {op.attribute('keep_aspect_ratio_policy')}, which irconv does not"
         )
     sizes, scales = _asked(reader, op, rank)
+    for wanted, here in zip((sizes or ())[:2], shape, strict=False):
+        if isinstance(wanted, int) and isinstance(here, str) and here.isidentifier():
+            raise Baked(here, wanted, op.where)
     if any(number != 1 for number in (scales or ())[:2]) or any(
         wanted != here for wanted, here in zip((sizes or ())[:2], shape, strict=False)
     ):
@@ -339,6 +363,7 @@ HANDLERS: dict[str, Handler] = {
     "GroupNormalization": _group_norm,
     "LRN": _response_norm,
     "LpNormalization": _unit_norm,
+    "GridSample": _grid_sample,
     "Resize": _resize,
     "Upsample": _resize,
 }

@@ -54,7 +54,7 @@ def _said(layer: ConvTranspose, crops: tuple[tuple[int, int], ...]) -> tuple[Con
         longer = before - after
         both = before if 0 <= longer < max(stride, dilation) else max(min(before, after), 0)
         padding.append((both, both))
-        more.append(longer if both == before and longer > 0 else 0)
+        more.append(longer if both == before and longer > 0 else max(both - after, 0))
         ends.append((before - both, after - both + more[-1]))
     update = {"padding": tuple(padding), "output_padding": tuple(more), "output_size": None}
     return layer.model_copy(update=update), ends
