@@ -13,6 +13,7 @@ from irconv.containers import protobuf
 from irconv.containers.files import OutputFile, Progress, write_tensors
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
+from irconv.frameworks import graphless
 from irconv.frameworks.onnx.lower import lower
 from irconv.frameworks.onnx.nodes import inner_values, nodes, value_info
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
@@ -74,11 +75,7 @@ def to_bytes(bundle: Bundle, execution: bool = False) -> bytes:
 def build(bundle: Bundle, opset: int | None, execution: bool = False) -> tuple[Any, dict[str, LazyTensor]]:
     """The model without its weights, and the weights by initializer name."""
     if bundle.graph is None:
-        raise Refused(
-            _name(bundle),
-            "holds weights without a graph, and an ONNX model needs one",
-            bundle.graph_remedy("Write .irconv or .safetensors, or read the model's own file."),
-        )
+        raise graphless.refused(bundle, "and an ONNX model needs one")
     lowered = lower(bundle, execution)
     native = encode(lowered, TABLE)
     needed = max([LOWEST_OPSET, *(layer.since for layer in native.layers.values())])
