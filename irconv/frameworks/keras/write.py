@@ -16,7 +16,7 @@ from irconv.containers.files import Progress
 from irconv.containers.hdf5 import Folder
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks import Made
+from irconv.frameworks import Made, graphless
 from irconv.frameworks.keras import implicit_masks, joins, stray_masks, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
@@ -142,8 +142,7 @@ def _marked(root: Folder, bundle: Bundle) -> Folder:
 def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outline, _Ports]:
     """The model as layers of a dialect, named and nested, and its ports. Raises `Refused`."""
     if bundle.graph is None:
-        remedy = bundle.graph_remedy("Read the model itself.")
-        raise Refused("model", "holds weights without a graph, and a Keras model needs one", remedy)
+        raise graphless.refused(bundle, "and a Keras model needs one")
     bundle = bundle if names_of(bundle) is None else calls_again.run(bundle)
     masked = implicit_masks.run(bundle) if not dialect.operators else implicit_masks.Implicit(bundle, frozenset())
     lowered = lower(masked.bundle, dialect)

@@ -12,6 +12,7 @@ from irconv import edits
 from irconv.containers.exported_program import Program
 from irconv.containers.pickle import Instance
 from irconv.errors import MissingFact, Problems, Refused
+from irconv.frameworks.torch import random_slopes
 from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.aliases import Aliases
 from irconv.frameworks.torch.aten.program import ProgramReader
@@ -101,7 +102,7 @@ def _followed(
     used = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
     rest = [name for name, weight in weights.items() if names[weight.view.identity()] not in used]
     unread = [Omitted(name=name, reason="inference does not read it") for name in rest]
-    return replace(bundle, paths=(path,), omitted=(*bundle.omitted, *unread))
+    return random_slopes.told(replace(bundle, paths=(path,), omitted=(*bundle.omitted, *unread)))
 
 
 def _inputs(script: Script, options: ReadOptions, path: Path) -> tuple[list[Port], list[Fact], list[str]]:
