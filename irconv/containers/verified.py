@@ -143,8 +143,8 @@ class VerifiedFile(SourceFile):
 
 
 def block_size(size: int) -> int:
-    """Bytes that one digest is of, where there are so many in all: small ones in a small file, so that a change is found
-    close to where it is.
+    """Bytes that one digest is of, where there are so many in all: small ones in a small file, so that a change is
+    found close to where it is.
 
     >>> block_size(24_000), block_size(250_000_000)
     (4096, 1048576)
