@@ -122,6 +122,9 @@ def _numbers(found: Statistics) -> Iterator[str]:
     if not found.elements:
         yield "no numbers: it is empty"
         return
+    if not found.counts:
+        yield f"{found.elements:,} numbers, none of them finite"
+        return
     yield (
         f"min {found.low:.6g}, max {found.high:.6g}, mean {found.mean:.6g}, "
         f"standard deviation {found.deviation:.6g}, L2 {found.norm:.6g}"
