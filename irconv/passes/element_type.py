@@ -112,7 +112,7 @@ def _cast(tensor: Tensor, dtype: str, clip: bool) -> Tensor:
         made = LazyTensor.of(_clipped(data.numpy(), dtype))
     else:
         made = LazyTensor(_Rounded(data.source, dtype), data.changes)
-    return Tensor(tensor.record.model_copy(update={"dtype": dtype}), made)
+    return Tensor(replace(tensor.record, dtype=dtype), made)
 
 
 def _clipped(array: Array, dtype: str) -> Array:

@@ -29,7 +29,6 @@ from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.layout import Array
 from irconv.options import ReadOptions
 
-
 _STATE = ("slot", "counter", "average")
 """What a training goes on from, besides its weights."""
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import resizing
-from irconv.frameworks.onnx.reading.computed import Steps, is_computed
 from irconv.frameworks.onnx.reading.baked import Baked
+from irconv.frameworks.onnx.reading.computed import Steps, is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Mod, Sub
