@@ -12,6 +12,7 @@ from functools import partial
 from math import prod
 from pathlib import Path
 from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 
@@ -36,6 +37,10 @@ Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
 
 
+Named: TypeAlias = Path | str | tuple[Path, str]
+"""What a file is called in messages; a part of one by the file and its own name."""
+
+
 class SourceFile:
     """A file, or a region of one, opened for positioned reads from many threads.
 
@@ -46,7 +51,7 @@ class SourceFile:
     """CRC-32 of all of it, where the container says so and reading checks it."""
 
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
-        self._named: Path | str = path
+        self._named: Named = path
         self._start = start
         self._descriptor = os.open(path, os.O_RDONLY)
         status = os.fstat(self._descriptor)
@@ -61,7 +66,8 @@ class SourceFile:
     @property
     def path(self) -> Path:
         """Where it is; of a part of a file, with the name of the part."""
-        return Path(self._named)  # not kept: a file may have a hundred thousand parts
+        named = self._named  # put together when it is asked for: a file may have a hundred thousand parts
+        return Path(f"{named[0]}: {named[1]}" if isinstance(named, tuple) else named)
 
     def __del__(self) -> None:
         if (descriptor := getattr(self, "_descriptor", None)) is not None:
@@ -95,7 +101,7 @@ class SourceFile:
             done += count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileBytes:
     """A C-ordered array stored contiguously in a file."""
 

@@ -196,7 +196,7 @@ def cut(whole: LazyTensor, count: int) -> list[LazyTensor]:
     return [LazyTensor(CutOut(whole, index, count)) for index in range(count)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LazyTensor:
     """A tensor that has not been read yet.
 
@@ -217,7 +217,7 @@ class LazyTensor:
         """Logical element type."""
         return self.source.dtype
 
-    @cached_property
+    @property
     def shape(self) -> tuple[int, ...]:
         """Shape after all changes."""
         return self.changes[-1].shape if self.changes else tuple(self.source.shape)
