@@ -67,10 +67,10 @@ def _of_nodes(alignment: Alignment, target: Node, source: Node) -> Iterator[Diff
             continue
         yield from _of_windows(mine, other, _windows(edge, target), _windows(same[0], source))
         yield from _of_steps(mine, other, edge, same[0])
-        for setting, words in (("activations before it", _activations), ("arithmetic before it", _arithmetic)):
+        for setting, words in (("the activation before it", _activations), ("the arithmetic before it", _arithmetic)):
             wanted, got = words(same[0]), words(edge)
             if wanted != got and not (set(wanted) | set(got)) & _SPELT_APART:
-                yield Difference(mine, other, setting, ", ".join(wanted) or "nothing", ", ".join(got) or "nothing")
+                yield Difference(mine, other, setting, ", ".join(wanted) or "none", ", ".join(got) or "none")
 
 
 def _of_steps(mine: str, other: str, target: Edge, source: Edge) -> Iterator[Difference]:
