@@ -2,6 +2,8 @@
 # make test   every extra at exact pins, the whole suite
 # make test-portable   the same suite while the libraries play an x86-64 processor of 2008
 PYTHON ?= python3
+# a Python that TensorFlow 2.15 runs on (3.9 to 3.11)
+KERAS2_PYTHON ?= python3.11
 PIP_FLAGS = --quiet --disable-pip-version-check
 
 # No AVX, no FMA, no oneDNN in TensorFlow: what passes only on newer processors fails with these. In order: TensorFlow,
@@ -9,7 +11,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips fleet fleet-bench clean test-legacy onnx-suite
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips fleet fleet-bench clean test-legacy test-keras2 onnx-suite
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -48,6 +50,10 @@ test-legacy: .venv/installed
 	.venv/bin/python -m tests.legacy.tf1_networks
 	.venv/bin/python -m tests.legacy.keras_models
 
+# from_keras and to_keras in TensorFlow 2.15's Keras 2, in an environment of its own
+test-keras2: .venv-keras2/installed
+	.venv-keras2/bin/python -m tests.legacy.keras2_live
+
 # every architecture of keras.applications, and many random graphs: minutes, not part of the suite
 zoo: .venv/installed
 	.venv/bin/python -m benchmarks.architectures
@@ -63,8 +69,6 @@ zoo-torch: .venv-zoo/installed
 	.venv-zoo/bin/python -m benchmarks.torch_zoo build/zoo --page docs/zoo.md
 
 # models of third-party Keras packages, built by the packages: most of an hour and 6 GB in build/packages; writes docs/packages.md.
-# KERAS2_PYTHON is a Python that TensorFlow 2.15 runs on (3.9 to 3.11)
-KERAS2_PYTHON ?= python3.11
 zoo-packages: .venv/installed .venv-packages/installed
 	.venv/bin/python -m benchmarks.packages --write --keras2 .venv-packages/bin/python \
 		--packages2 $(CURDIR)/.venv-packages/keras2 --packages3 $(CURDIR)/.venv-packages/keras3
@@ -94,7 +98,7 @@ fleet-bench: .venv-fleet/installed
 	.venv-fleet/bin/python -m benchmarks.fleet build/fleet
 
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site .venv-fleet
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site .venv-fleet .venv-keras2
 	rm -rf build/fleet build/bench build/zoo build/packages build/flips build/site
 
 .venv/installed: pyproject.toml requirements/test.txt
@@ -122,6 +126,13 @@ clean:
 		--requirement requirements/packages-keras2.txt
 	.venv/bin/pip install $(PIP_FLAGS) --no-deps --upgrade --target .venv-packages/keras3 \
 		--requirement requirements/packages-keras3.txt
+	touch $@
+
+# TensorFlow 2.15 wants an older ml_dtypes than irconv names; that of TensorFlow does for what is tested there
+.venv-keras2/installed: pyproject.toml requirements/keras2.txt
+	$(KERAS2_PYTHON) -m venv .venv-keras2
+	.venv-keras2/bin/pip install $(PIP_FLAGS) --requirement requirements/keras2.txt
+	.venv-keras2/bin/pip install $(PIP_FLAGS) --no-deps --editable .
 	touch $@
 
 .venv-fleet/installed: pyproject.toml requirements/fleet.txt

@@ -69,12 +69,12 @@ def _of_nodes(alignment: Alignment, target: Node, source: Node) -> Iterator[Diff
         here, there = _windows(edge, target), _windows(same[0], source)
         yield from _of_windows(mine, other, *_without_matrices(alignment, target, here, source, there))
         yield from _of_steps(mine, other, edge, same[0])
-        for setting, words in (("activations before it", _activations), ("arithmetic before it", _arithmetic)):
+        for setting, words in (("the activation before it", _activations), ("the arithmetic before it", _arithmetic)):
             if words is _arithmetic and (_scores(alignment.source, same[0]) or _scores(alignment.target, edge)):
                 continue  # the scale is among the settings
             wanted, got = words(same[0]), words(edge)
             if wanted != got and not (set(wanted) | set(got)) & _SPELT_APART:
-                yield Difference(mine, other, setting, ", ".join(wanted) or "nothing", ", ".join(got) or "nothing")
+                yield Difference(mine, other, setting, ", ".join(wanted) or "none", ", ".join(got) or "none")
 
 
 def _of_steps(mine: str, other: str, target: Edge, source: Edge) -> Iterator[Difference]:

@@ -27,4 +27,4 @@ def upgrade(bundle: str, output: str, force: bool, as_json: bool) -> None:
     before, after = api.upgrade(bundle, output, force)
     if as_json:
         print_json({"files": [output], "before": before, "after": after})
-    say(f"wrote {output}: format {after}, {before} before")
+    say(f"wrote {output}: format {after}, {'as' if before == after else before} before")

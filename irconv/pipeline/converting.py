@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers.files import Progress
 from irconv.containers.outputs import check_free
 from irconv.containers.watch import keeping
 from irconv.errors import Problems
+from irconv.ir.manifest import Fact
 from irconv.options import ReadOptions, WriteOptions, refuse_unused
 from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
 from irconv.pipeline.reading import edits, read_file, read_model
@@ -43,10 +45,12 @@ def convert_file(
     if problems:  # said once more, with all that stands in the way of writing
         return write_stored(found, reader.graphs, writer, destination, writing, None, sources, None)
     bundle = found
+    said: tuple[Fact, ...] = ()
     if writing.probe or writing.probe_input or writing.probe_output:
-        from irconv.pipeline.judging import probed
+        from irconv.pipeline.judging import probe_fact, probed
 
         bundle = probed(path, found, reader, reading, writing)
+        said = (probe_fact(bundle),)
     judging = None
     if verify:
         from irconv.verification.conversion import judge
@@ -54,4 +58,5 @@ def convert_file(
 
         given = Given(path, bundle, reader=reader.name, options=reading, edited=edits(reading))
         judging = judge(given, destination, writer, lambda path: read_file(path, ReadOptions()))
-    return write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
+    written = write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
+    return replace(written, told=(*written.told, *said))

@@ -13,6 +13,7 @@ from irconv.errors import BundleInvalid, IrconvError, MissingFact, Problem, Prob
 from irconv.frameworks import Reader, readers
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
+from irconv.ir.manifest import Fact
 from irconv.layout import Array
 from irconv.options import ReadOptions, WriteOptions, given, unused
 from irconv.pipeline.choice import beyond_reader, existing, must_exist, reader_of, refuse
@@ -61,6 +62,19 @@ def probed(path: Path, bundle: Bundle, reader: Reader, reading: ReadOptions, wri
         return replace(bundle, probe=probing.stated(bundle, inputs, read_given(writing.probe_output)))
     given = Given(path, bundle, reader=reader.name, options=reading, edited=edits(reading))
     return replace(bundle, probe=probing.recorded(given, inputs))
+
+
+def probe_fact(bundle: Bundle) -> Fact:
+    """Whose predictions the probe of a bundle keeps."""
+    from irconv.verification import probing
+
+    assert bundle.probe is not None, "it has just been made"
+    record = bundle.probe.record
+    if record.runtime == probing.GIVEN:
+        return Fact(name="probe", value=record.runtime, evidence="inputs and outputs were given, nothing was run")
+    framework = bundle.source.framework
+    evidence = f"as irconv reads it; {framework} itself did not run it" if record.as_read else "which ran the source"
+    return Fact(name="probe", value=record.runtime, evidence=evidence)
 
 
 def unsound(path: Path, runtime: Literal["onnxruntime", "numpy"] | None, probe: bool) -> list[Problem]:

@@ -23,7 +23,7 @@ from irconv.verification.process import Processes
 from irconv.verification.sides import Given, opened
 from irconv.verification.slots import native_slots
 
-_GIVEN = "given"
+GIVEN = "given"
 
 
 def recorded(source: Given, inputs: Inputs | None) -> Probed:
@@ -64,8 +64,8 @@ def stated(bundle: Bundle, inputs: Inputs, outputs: Inputs) -> Probed:
     slots = native_slots(bundle.graph)
     taken, made = (given_feed(one, said, {}).arrays for one, said in zip(slots, (inputs, outputs), strict=True))
     allowed = tolerance(_least(made), 0.0)
-    _look(_GIVEN, made)
-    return _kept(_record(bundle, _GIVEN, False, _GIVEN, allowed), taken, made)
+    _look(GIVEN, made)
+    return _kept(_record(bundle, GIVEN, False, GIVEN, allowed), taken, made)
 
 
 def problems(bundle: Bundle, runtime: Literal["onnxruntime", "numpy"] | None = None) -> list[Problem]:
@@ -80,7 +80,7 @@ def problems(bundle: Bundle, runtime: Literal["onnxruntime", "numpy"] | None = N
         if not apart.relative <= record.tolerance:
             what = f"differs by {apart.relative:.1e} of the largest value; {power(record.tolerance)} is allowed"
             where = f"probe: output {name}"
-            by = "the predictions that were given" if record.runtime == _GIVEN else f"what {record.runtime} predicted"
+            by = "the predictions that were given" if record.runtime == GIVEN else f"what {record.runtime} predicted"
             found.append(Problem(where, f"{what}, against {by} on the inputs {record.feed}"))
     return found
 

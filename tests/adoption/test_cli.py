@@ -49,7 +49,7 @@ def test_the_table_says_where_each_parameter_is_from_and_how_sure_that_is(tmp_pa
     assert rows[-1] == ["wrote", str(out)]
     assert result.stderr.splitlines() == [
         "by its settings the target is another function than the source:",
-        "  output 0: activations before it is nothing, but softmax in the source",
+        "  output 0: the activation before it is none, but softmax in the source",
     ]
 
 
@@ -58,7 +58,7 @@ def test_json_is_one_document_and_nothing_else_on_stdout(tmp_path: Path) -> None
     document = json.loads(result.stdout)
     assert document.keys() == {"placed", "untouched", "kept", "left", "differences", "notes", "files"}
     assert document["placed"][0]["sources"] == ["conv2d_1.kernel"]
-    assert document["differences"][0]["setting"] == "activations before it"
+    assert document["differences"][0]["setting"] == "the activation before it"
     assert document["files"] == [str(tmp_path / "out.pt")]
 
 

@@ -107,6 +107,12 @@ def _fleet(path: Path) -> None:
     shutil.copy(_MODEL / "model.h5", path / "lenet.h5")
 
 
+def _checkpoint(path: Path) -> None:
+    """What TensorFlow 1.15 saved of a training, which is several files."""
+    for file in (FIXTURES / "tensorflow" / "trained").glob("adam.ckpt.*"):
+        shutil.copy(file, path.with_name(file.name))
+
+
 Maker: TypeAlias = Callable[[Path], None]
 
 _TWO = FIXTURES / "keras" / "keras2.3.1-two_inputs_two_outputs"
@@ -162,6 +168,10 @@ OF_PAGE: Mapping[str, Mapping[str, Maker]] = {
     "docs/batch.md": {
         "models": _fleet,
         "plan.csv": lambda path: path.write_text(_PLAN) and None,
+    },
+    "docs/tensorflow.md": {
+        "saved_model": _copy(FIXTURES / "tensorflow" / "graphs" / "saved"),
+        "adam.ckpt": _checkpoint,
     },
     "docs/torch.md": {
         "net.py": lambda path: _source(path, _NET),

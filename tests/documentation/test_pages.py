@@ -100,6 +100,24 @@ def test_what_a_page_tells_to_type_does_what_it_says(
             OF_PAGE[page]["arch.json"](Path("arch.json"))
 
 
+def test_the_number_of_commands_and_blocks_of_python_that_run_is_the_one_that_is_stated() -> None:
+    run = [step for page in PAGES for step in steps(page)]
+    said = re.search(r"(\d+) command lines and (\d+) blocks", (ROOT / "CONTRIBUTING.md").read_text())
+    assert said is not None
+    commands, blocks = sum(not step.python for step in run), sum(step.python for step in run)
+    assert (int(said[1]), int(said[2])) == (commands, blocks)
+
+
+def test_no_command_stands_where_nothing_runs_it() -> None:
+    """But for those that need a cluster, or a store of somebody's."""
+    for page in PAGES:
+        for block in _BLOCK.finditer((ROOT / page).read_text()):
+            assert block["language"] in (None, "", "python", "json", "text"), f"{page}: {block['language']}"
+            if block["language"] in ("text", "json"):
+                lines = [line for line in block["fenced"].splitlines() if line.startswith("irconv ")]
+                assert all("://" in line for line in lines), f"{page}: {lines}"
+
+
 def test_every_make_target_that_a_page_names_exists() -> None:
     rules = (ROOT / "Makefile").read_text()
     targets = {name for names in _TARGETS.findall(rules) for name in names.split()}
@@ -110,5 +128,14 @@ def test_every_make_target_that_a_page_names_exists() -> None:
 
 def test_every_link_between_pages_leads_somewhere() -> None:
     for page in (*PAGES, "CONTRIBUTING.md"):
-        for target in re.findall(r"\]\((?!https?:)([^)#\s]+)", (ROOT / page).read_text()):
-            assert ((ROOT / page).parent / target).exists(), f"{page}: {target}"
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)", (ROOT / page).read_text()):
+            file = (ROOT / page).parent / target if target else ROOT / page
+            assert file.exists(), f"{page}: {target}"
+            if anchor:
+                headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+                assert anchor in {_slug(heading) for heading in headings}, f"{page}: {target}#{anchor}"
+
+
+def _slug(heading: str) -> str:
+    """What GitHub and mkdocs call a heading in a link."""
+    return re.sub(r"[ -]+", "-", re.sub(r"[^\w -]", "", heading.lower())).strip("-")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from irconv.ir.tensors import LazyTensor
 from irconv.options import ReadOptions, WriteOptions
 from irconv.verification.probing import problems, recorded
 from irconv.verification.sides import Given
-from tests.helpers import lenet, rejection, sealed
+from tests.helpers import ROOT, lenet, rejection, sealed
 
 OLD = ("keras2.2.4-lenet4-h5", "keras2.2.4th-lenet4-h5", "tf1.15-lenet4-h5")
 NEW = lenet("tf2.15-lenet5-h5").model
@@ -48,6 +49,26 @@ def test_a_probe_is_recorded_in_the_sources_own_framework(tmp_path: Path) -> Non
     assert irconv.check(tmp_path / "m.irconv.zip") == []
     (x,) = bundle.probe.inputs().values()
     assert x.shape[1:] == (1, 28, 28)
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "said"),
+    [
+        (NEW, WriteOptions(probe=True), r"keras 3\S+ \(which ran the source\)"),
+        (lenet(OLD[0]).model, given(OLD[0]), r"given \(inputs and outputs were given, nothing was run\)"),
+        (
+            ROOT / "fixtures" / "bundles" / "1.0-dense_2d.irconv",
+            WriteOptions(probe=True),
+            r"\w+ [\d.]+ \(as irconv reads it; keras itself did not run it\)",
+        ),
+    ],
+)
+def test_whose_predictions_a_probe_keeps_is_told(
+    source: Path, options: WriteOptions, said: str, tmp_path: Path
+) -> None:
+    written = irconv.convert(source, tmp_path / "m.irconv", write_options=options)
+    (fact,) = (fact for fact in written.told if fact.name == "probe")
+    assert re.fullmatch(said, f"{fact.value} ({fact.evidence})")
 
 
 def test_a_changed_weight_is_found_by_the_probe_where_digests_were_made_anew(tmp_path: Path) -> None:

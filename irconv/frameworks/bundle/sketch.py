@@ -93,7 +93,7 @@ def program(bundle: Bundle) -> list[str] | tuple[str, ...]:
         return tuple(sorted(missing))
     if wide:
         return tuple(sorted(f"{dtype} numbers" for dtype in wide))
-    return list(_lines(lowered, lowered.graph, known))
+    return list(_lines(lowered, lowered.graph, types))
 
 
 def _types(bundle: Bundle, graph: Graph) -> set[str]:
@@ -115,9 +115,8 @@ _HERE = {"bfloat16": "float32"}
 _HELD = frozenset(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"])
 
 
-def _lines(bundle: Bundle, graph: Graph, known: set[str]) -> Iterator[str]:
-    called = _types(bundle, graph)
-    waiting, needed = [name for name in called if name in known], set()
+def _lines(bundle: Bundle, graph: Graph, called: set[str]) -> Iterator[str]:
+    waiting, needed = list(called), set[str]()
     while waiting:
         name = waiting.pop()
         if name not in needed:

@@ -29,11 +29,14 @@ class Scan(OpRun):
         in_axes = attributes.get("scan_input_axes") or [0] * num_scan_inputs
         backwards = attributes.get("scan_input_directions") or [0] * num_scan_inputs
         length = scanned[0].shape[in_axes[0]]
+        bindings = (
+            {"bindings": attributes["bindings"]} if attributes.get("bindings") else {}
+        )  # older versions take none
         for step in range(length):
             places = [length - 1 - step if back else step for back in backwards]
             slices = [x.take(i, axis) for x, i, axis in zip(scanned, places, in_axes, strict=True)]
             inputs = {**(context or {}), **dict(zip(names, [*states, *slices], strict=True))}
-            outputs = self._run_body(inputs, bindings=attributes.get("bindings"))
+            outputs = self._run_body(inputs, **bindings)
             states = list(outputs[:count])
             for pieces, piece in zip(stacked, outputs[count:], strict=True):
                 pieces.append(piece)
