@@ -241,6 +241,5 @@ def test_norms_whose_vectors_are_computed_come_back_as_arithmetic() -> None:
     torch.manual_seed(4)
     module, given = Computes().eval(), (torch.randn(2, 3, 6, 6), torch.randn(6))
     made = irconv.to_torch(irconv.from_torch(module, given))
-    assert sum(value.numel() for value in made.parameters()) == sum(value.numel() for value in module.parameters())
     with torch.no_grad():
         assert far(module(*given), [value.numpy() for value in made(*given)]) < 2e-6
