@@ -124,7 +124,7 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
     for a, b in (*_PAIRS, ("script", "dynamo")):
         more, less = layers(folded[b]) - layers(folded[a]), layers(folded[a]) - layers(folded[b])
         there = [*stored(folded[b]).values()]
-        weights = [_nearest(array, there) for array in stored(folded[a]).values() if array.size > 1]
+        weights = [nearest(array, there) for array in stored(folded[a]).values() if array.size > 1]
         found["pairs"][f"{a} {b}"] = {"more": dict(more), "less": dict(less), "weights": weights}
     return found
 
@@ -160,7 +160,7 @@ def pairs(networks: Path) -> Iterator[tuple[str, Path, list[Path]]]:
             yield folder.name, own[0], files
 
 
-def _nearest(array: Any, others: list[Any]) -> float:
+def nearest(array: Any, others: list[Any]) -> float:
     """How far the nearest array of the same shape is, beside the largest element."""
     scale = max(float(np.abs(array).max()), 1e-30)
     same = [other for other in others if other.shape == array.shape and other.dtype == array.dtype]

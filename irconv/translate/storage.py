@@ -79,6 +79,8 @@ def few(weight: NativeWeight) -> bool:
 
 
 def _writable(weight: NativeWeight) -> bool:
-    """Whether a manifest can hold the numbers, which JSON has no infinities for."""
+    """Whether a manifest can hold the numbers: JSON has no infinities, and lists of no rows no columns."""
     kind = weight.data.dtype
+    if 0 in weight.data.shape[:-1]:
+        return False
     return not kind.startswith(("float", "bfloat")) or bool(np.isfinite(weight.data.numpy().astype(np.float64)).all())

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from irconv.codec import Table
 from irconv.frameworks.torch.lowerings import convolution, last_axis, recurrent
+from irconv.frameworks.torch.lowerings.norms import apart, computed_vectors
 from irconv.frameworks.torch.lowerings.unsigned import computed_wider, wider
 from irconv.frameworks.torch.table import TABLE
 from irconv.frameworks.torch.table.recurrence import MODULES_OF_RECURRENCE
@@ -47,8 +48,10 @@ def lower(bundle: Bundle) -> Bundle:
 
 
 def _has(layer: Layer, given: Mapping[str, ValueType]) -> bool:
-    return TABLE.has(layer, given) and not computed_wider(layer, given)
+    return TABLE.has(layer, given) and not computed_wider(layer, given) and not computed_vectors(layer, given)
 
 
 def _split(layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
+    if computed_vectors(layer, given):
+        return apart(layer, given)
     return wider(layer, given) if computed_wider(layer, given) else decompose.by_class(layer, given)

@@ -10,6 +10,7 @@ import logging
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +84,7 @@ def _given_shapes(exported: Any) -> list[Sequence[Any]]:
 def _shapes(ports: Sequence[Port], sizes: Sequence[int]) -> list[list[int]]:
     """A shape for each input: every symbol has one size."""
     given: dict[str, int] = {}
-    first, others = sizes[0], iter(sizes[1:] * (1 + sum(len(port.shape) for port in ports)))
+    first, others = sizes[0], cycle(sizes[1:])
     for port in ports:
         for axis, size in enumerate(port.shape):
             for symbol in sorted(symbols(size)):

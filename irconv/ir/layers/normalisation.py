@@ -78,7 +78,7 @@ class BatchNorm(Layer):
             y = f(Mul(), y, f.along("inv_std", (1,), rank))
         else:
             y = f(Div(), y, f(Add(), f.along("std", (1,), rank), f.number(self.epsilon)))
-        return _affine(f, given, y, (1,), rank)
+        return affine(f, given, y, (1,), rank)
 
 
 class LayerNorm(Layer):
@@ -118,7 +118,7 @@ class LayerNorm(Layer):
         mean = Reduce(op="mean", axes=tuple(sorted(self.axes)), keepdims=True)
         centred = f(Sub(), "x", f(mean, "x"))
         spread = f(Sqrt(), f(Add(), f(mean, f(Square(), centred)), f.number(self.epsilon)))
-        return _affine(f, given, f(Div(), centred, spread), self.axes, len(given["x"].shape))
+        return affine(f, given, f(Div(), centred, spread), self.axes, len(given["x"].shape))
 
 
 class RMSNorm(Layer):
@@ -156,7 +156,7 @@ class RMSNorm(Layer):
         f = Formula(self, given)
         mean = f(Reduce(op="mean", axes=tuple(sorted(self.axes)), keepdims=True), f(Square(), "x"))
         spread = f(Sqrt(), f(Add(), mean, f.number(self.epsilon)))
-        return _affine(f, given, f(Div(), "x", spread), self.axes, len(given["x"].shape))
+        return affine(f, given, f(Div(), "x", spread), self.axes, len(given["x"].shape))
 
 
 class GroupNorm(Layer):
@@ -192,7 +192,7 @@ class GroupNorm(Layer):
         rest = (size_product(shape[2:]) * Size.of(shape[1]).floor_divide(self.groups)).dimension
         grouped = f(Reshape(shape=(shape[0], self.groups, rest)), "x")
         y = f(Reshape(shape=shape), f(InstanceNorm(epsilon=self.epsilon), grouped))
-        return _affine(f, given, y, (1,), len(shape))
+        return affine(f, given, y, (1,), len(shape))
 
 
 class InstanceNorm(Layer):
@@ -272,7 +272,7 @@ class ChannelAffine(Layer):
 
     def decompose(self, given: Mapping[str, ValueType]) -> Decomposition:
         f, rank = Formula(self, given), len(given["x"].shape)
-        return _affine(f, given, "x", (1,), rank, ("scale", "shift"))
+        return affine(f, given, "x", (1,), rank, ("scale", "shift"))
 
 
 def _check_channels(given: Mapping[str, ValueType], *roles: str) -> None:
@@ -291,7 +291,7 @@ def _check_normalised(given: Mapping[str, ValueType], axes: Sequence[int]) -> No
             raise ValueError(f"{role} of shape {given[role].shape} does not fit axes {axes} of {given['x'].shape}")
 
 
-def _affine(
+def affine(
     f: Formula,
     given: Mapping[str, ValueType],
     value: str,

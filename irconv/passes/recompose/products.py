@@ -20,7 +20,7 @@ from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
-from irconv.ir.shapes import size_product
+from irconv.ir.shapes import Dimension, size_product
 from irconv.passes.recompose.attention import BARRED, KEYS_TURNED, LAST_TURNED, TURNED, Walk, behind_softmax
 from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Work, op
 
@@ -148,6 +148,12 @@ def _weights(walk: _Scaled, value: str) -> tuple[Node | None, bool]:
     return walk.node(where.inputs["x1"], "Softmax"), True
 
 
+def _exact(scale: float, width: Dimension) -> float:
+    """The root of the width below one, where a scale is that but for the rounding of its own two roots."""
+    usual = width**-0.5 if isinstance(width, int) else scale
+    return usual if abs(scale - usual) < _ROUNDED * usual else scale
+
+
 def _attention(match: Match) -> Made | None:
     work, out = match.work, match.nodes["out"]
     walk = _Scaled(work)
@@ -162,7 +168,7 @@ def _attention(match: Match) -> Made | None:
     if zeroed and not exact:
         return None
     layer = ScaledDotProductAttention(
-        scale=float(shortest_float32(walk.scale)),
+        scale=_exact(float(shortest_float32(walk.scale)), work.types[scores.query].shape[-1]),
         softcap=None,
         causal="none",
         fully_masked="zero" if zeroed else "nan" if exact else "average",
@@ -189,4 +195,6 @@ def _fits(match: Match, layer: ScaledDotProductAttention, inputs: Mapping[str, s
         return False
 
 
+_ROUNDED = 4 * 2.0**-24
+"""Twice the rounding of two float32 numbers and of their product."""
 _RULE = Rule("attention between heads", op("MatMul", Var("weights"), Var("values"), name="out"), _attention)

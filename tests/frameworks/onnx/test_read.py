@@ -124,3 +124,28 @@ def test_a_stored_first_state_of_zeros_is_listed_as_left_out(tmp_path: Path) -> 
     assert [(left.name, left.reason) for left in bundle.omitted] == [
         ("h0", "a first state of zeros, which the layer starts from without it")
     ]
+
+
+def test_constants_without_rows_keep_their_columns(tmp_path: Path) -> None:
+    """What exporters leave of a slice that is empty: nothing is turned, and nothing is put into its place."""
+    wide = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 3]) for name in ("x", "y")]
+    held = [
+        ("rows", np.zeros((0, 8), np.float32)),
+        ("places", np.zeros((0, 2), np.int64)),
+        ("row", np.zeros((0,), np.float32)),
+    ]
+    nodes = [
+        helper.make_node("Transpose", ["rows"], ["turned"], perm=[1, 0]),
+        helper.make_node("ReduceSum", ["turned"], ["nothing"], keepdims=0),
+        helper.make_node("ScatterND", ["x", "places", "row"], ["same"]),
+        helper.make_node("Add", ["same", "nothing"], ["y"]),
+    ]
+    stored = [numpy_helper.from_array(array, name) for name, array in held]
+    graph = helper.make_graph(nodes, "g", wide[:1], wide[1:], stored)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    path = tmp_path / "m.onnx"
+    onnx.save(model, path)
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    (wanted,) = onnxruntime.InferenceSession(path.read_bytes()).run(None, {"x": x})
+    (got,) = irconv.run(irconv.read(path), [x]).values()
+    assert np.array_equal(got, wanted)

@@ -214,3 +214,32 @@ def test_a_module_in_half_precision_keeps_its_bits() -> None:
     again = irconv.to_torch(bundle)
     found: dict[str, Tensor] = again.state_dict()
     assert all(torch.equal(tensor, found[key]) for key, tensor in module.state_dict().items())
+
+
+class Computes(nn.Module):
+    """Norms whose vectors are computed, and a kernel whose rows are normalised (NFNet)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kernel, self.gain = nn.Parameter(torch.randn(6, 3, 3, 3)), nn.Parameter(torch.rand(6) + 0.5)
+
+    def forward(self, x: Tensor, g: Tensor) -> tuple[Tensor, ...]:
+        norm = nn.functional
+        rows = norm.batch_norm(self.kernel.view(1, 6, -1), None, None, self.gain * 0.3, training=True)
+        y = norm.conv2d(x, rows.view_as(self.kernel))
+        batch = norm.batch_norm(y, y.mean((0, 2, 3)), g.square() + 1, g, -g)
+        flat = y.mean(1)
+        return (
+            batch,
+            norm.instance_norm(y, weight=g),
+            norm.group_norm(y, 2, g, g * 2),
+            norm.layer_norm(flat, (4,), g[:4]),
+        )
+
+
+def test_norms_whose_vectors_are_computed_come_back_as_arithmetic() -> None:
+    torch.manual_seed(4)
+    module, given = Computes().eval(), (torch.randn(2, 3, 6, 6), torch.randn(6))
+    made = irconv.to_torch(irconv.from_torch(module, given))
+    with torch.no_grad():
+        assert far(module(*given), [value.numpy() for value in made(*given)]) < 2e-6

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, Tensor
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Reshape
 from irconv.ir.shapes import product

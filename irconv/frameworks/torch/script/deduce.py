@@ -90,7 +90,11 @@ def _stepped(
     plain = [port.model_copy(update={"dtype": "float32"}) if port.name in unknown else port for port in ports]
     found: list[Port] | None = None
     for sizes in product(steps, channels):
-        ranks = _ranks(plain, unknown, lambda asked, sizes=sizes: attempt(_with_sizes(asked, unknown, sizes)))
+
+        def held(asked: Sequence[Port], sizes: tuple[int, int] = sizes) -> Bundle:
+            return attempt(_with_sizes(asked, unknown, sizes))
+
+        ranks = _ranks(plain, unknown, held)
         if ranks is None:
             continue
         if found is not None:
