@@ -13,9 +13,9 @@ from irconv.containers import protobuf
 from irconv.containers.files import OutputFile, Progress, write_tensors
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks.onnx.lower import lower, prepared
 from irconv.frameworks import Made
 from irconv.frameworks.onnx import noted
+from irconv.frameworks.onnx.lower import lower, prepared
 from irconv.frameworks.onnx.nodes import inner_values, nodes, value_info
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.frameworks.onnx.table import TABLE

@@ -108,6 +108,4 @@ def _replaced(bundle: Bundle, layers: dict[str, Layer], changed: Mapping[int, Se
     if not changed:
         return bundle
     nodes = [new for node in bundle.graph.nodes for new in changed.get(id(node), [node])]
-    return unused.run(
-        replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)}))
-    )
+    return unused.run(replace(bundle, layers=layers, graph=bundle.graph.model_copy(update={"nodes": tuple(nodes)})))

@@ -8,8 +8,8 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import resizing
-from irconv.frameworks.onnx.reading.computed import Steps, is_computed
 from irconv.frameworks.onnx.reading.baked import Baked
+from irconv.frameworks.onnx.reading.computed import Steps, is_computed
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers.arithmetic import Div, FloorDiv, Mod, Sub
@@ -90,7 +90,7 @@ def _transposed(reader: ModelReader, op: Op) -> None:
 
 
 def _pads_of_rule(reader: ModelReader, op: Op, rule: str, more: tuple[int, ...]) -> Padding:
-    """What a rule cuts off of an output that is longer by so much: all of that, and the stride times the input is left."""
+    """What a rule cuts off of an output that is longer by so much: the stride times the input is left."""
     pads = []
     kernel, strides = reader.shape(op.given(1))[2:], of_axes(op, "strides", len(more))
     for size, stride, dilation, extra in zip(kernel, strides, of_axes(op, "dilations", len(more)), more, strict=True):
