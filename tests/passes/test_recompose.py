@@ -14,6 +14,7 @@ from irconv.ir.layers.activations import Relu, Sigmoid
 from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.elementwise import Erf, Rsqrt, Sqrt, Square
+from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
 from irconv.ir.tensors import LazyTensor
@@ -182,3 +183,19 @@ def test_whole_axes_backwards_are_flipped() -> None:
 def test_part_of_an_axis_backwards_stays_a_cut() -> None:
     f = Graph()
     assert recomposed(f, _cut(f, 3, None, step=-1)) == ["Slice"]
+
+
+def _strided(places: list[int]) -> list[str]:
+    f = Graph((2, 3, 1, 1))
+    at = f.importer.constant("at", np.array(places, np.int64).reshape(2, -1, 1, 1))
+    flat = f(Reshape(shape=(6,)), "x")
+    return recomposed(f, f(Add(), f(Gather(axis=0), flat, at), f.number(1.0)), shape=(2, 3, 1, 1))
+
+
+def test_places_that_are_all_in_order_are_the_value_itself() -> None:
+    assert "Gather" not in _strided([0, 1, 2, 3, 4, 5])
+
+
+def test_places_in_another_order_are_gathered() -> None:
+    assert "Gather" in _strided([1, 0, 2, 3, 4, 5])
+    assert "Gather" in _strided([0, 1, 2, 3])
