@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from irconv.cli import main
+import atexit
+import gc
+
 from irconv.containers.own_process import declare
+
+_RARELY = (200_000, 50, 50)
+"""When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
+fifth of the time of converting it. A process of one command may do without; a library may not say so."""
 
 
 def run() -> None:
     """The command, in a process of its own."""
+    gc.set_threshold(*_RARELY)
+    atexit.register(gc.freeze)  # what is there at the end goes with the process: no need to look through it once more
     declare()
+    from irconv.cli import main
+
     main()
 
 

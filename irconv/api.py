@@ -249,12 +249,13 @@ def run(
     inputs that do not fit, and `DamagedFile` where a file of the model has changed since it was read.
     """
     from irconv.execute import execute
+    from irconv.frameworks import graphless
     from irconv.pipeline.judging import in_order
 
     bundle = _given(model, keywords.reading(options, facts))
     if bundle.graph is None:
         remedy = bundle.graph_remedy("Read the model's own file.")
-        raise MissingFact("model", "holds weights without a graph, which cannot be run", remedy)
+        raise MissingFact(graphless.file_names(bundle), "holds weights without a graph, which cannot be run", remedy)
     if io == "source":
         from irconv.passes import boundary
 

@@ -36,6 +36,7 @@ from irconv.axes import (
     permutation,
     regrouped,
 )
+from irconv.tiles import Box, tiles
 
 __all__ = [
     "Array",
@@ -57,14 +58,12 @@ __all__ = [
 ]
 
 Array: TypeAlias = npt.NDArray[Any]
-Box: TypeAlias = tuple[tuple[int, int], ...]
-"""A half-open range for each axis."""
-
 #: Named axis -> (order of its members where it comes from, order where it goes): ``{"gate": ("ifco", "iofc")}``.
 Orders: TypeAlias = Mapping[str, tuple[str, str]]
 
 _PARTS = re.compile(r"\[[^\[\]]*\]")
-_BLOCK = 128  # side of the square blocks in which a transposed copy is made; two of them stay within the cache
+#: Bytes of a transposed copy that is made in one go, of a block of a larger one, and between the rows of its buffer.
+_UNBLOCKED, _BLOCK, _APART = 2**16, 2**18, 64
 
 
 def turned(array: Array, order: Sequence[int]) -> Array:
@@ -286,23 +285,26 @@ def equal_turned(array: Array, order: Sequence[int], other: Array) -> bool:
 
 
 def _copy_blocked(view: Array) -> Array:
-    """A C-ordered copy of a view, block by block: copying a large transposed view in one go misses the cache at every
-    element (measured: 3.35 s against 0.80 s for a 411 MB matrix)."""
+    """A C-ordered copy of a view, block by block, each by way of a buffer in the order of the source.
+
+    Copying a large transposed view in one go misses the cache at every element. So do its blocks where rows lie a power
+    of two apart, as the cache has few places for what is so far apart: the rows of the buffer are longer than the
+    block's (measured, of a matrix with rows of 16 KiB: 28 ns an element in one go, 2 by blocks of 32 x 32, 0.7 so).
+    """
     if view.flags.c_contiguous:
         return view
     out = np.empty(view.shape, view.dtype)
+    order = sorted(range(view.ndim), key=lambda axis: -abs(view.strides[axis]))
     moved = [axis for axis in range(view.ndim) if view.shape[axis] > 1]
-    if not moved or view.nbytes <= _BLOCK * _BLOCK * view.itemsize:
+    back = [order.index(axis) for axis in range(view.ndim)]
+    if view.nbytes <= _UNBLOCKED or [axis for axis in order if axis in moved] == moved:
         out[...] = view
         return out
-    inner = moved[-1]
-    closest = min(moved, key=lambda axis: abs(view.strides[axis]))
-    if closest == inner:
-        out[...] = view
-        return out
-    for i in range(0, view.shape[inner], _BLOCK):
-        for j in range(0, view.shape[closest], _BLOCK):
-            cut = [slice(None)] * view.ndim
-            cut[inner], cut[closest] = slice(i, i + _BLOCK), slice(j, j + _BLOCK)
-            out[tuple(cut)] = view[tuple(cut)]
+    for box in tiles(view.shape, back, (None,) * view.ndim, _BLOCK // view.itemsize):
+        cut = tuple(slice(*range_) for range_ in box)
+        block = view[cut].transpose(order)
+        held = np.empty((*block.shape[:-1], block.shape[-1] + _APART // view.itemsize), view.dtype)
+        held = held[..., : block.shape[-1]]
+        held[...] = block
+        out[cut] = held.transpose(back)
     return out

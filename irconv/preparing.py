@@ -3,16 +3,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from irconv.errors import IrconvError
-from irconv.frameworks import Writer, merged_groups, refuse_unmerged
+from irconv.frameworks import Writer, refuse_unmerged
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import made_fact
 from irconv.layout import Array
+from irconv.merging import merged
 from irconv.options import WriteOptions
 
 _ELEMENTS = {"f16": "float16", "bf16": "bfloat16", "f32": "float32", "f64": "float64"}
@@ -26,9 +26,8 @@ def prepared(bundle: Bundle, writer: Writer, options: WriteOptions) -> Bundle:
         bundle = unroll_scans.run(bundle)
     if options.merge:
         from irconv.ir.kept import noted
-        from irconv.passes import fold_constants
 
-        bundle = noted(bundle, merged_groups(fold_constants.run(bundle, _evaluate), _evaluate))
+        bundle = noted(bundle, merged(bundle))
     else:
         refuse_unmerged(bundle)
     if options.fold_bn:
@@ -43,12 +42,6 @@ def prepared(bundle: Bundle, writer: Writer, options: WriteOptions) -> Bundle:
 
         bundle = boundary.to_source_axes(bundle)
     return bundle
-
-
-def _evaluate(part: Bundle) -> Mapping[str, Array]:
-    from irconv.execute import execute
-
-    return execute(part, {}, "numpy")
 
 
 def _in_type(bundle: Bundle, dtype: str) -> Bundle:

@@ -6,7 +6,6 @@ Every command has ``--json``, ``-q``, ``-v`` and ``--traceback``, and examples b
 from __future__ import annotations
 
 import difflib
-import gc
 import io
 import json
 import os
@@ -27,6 +26,7 @@ import click
 
 from irconv import __version__
 from irconv.boundary import within
+from irconv.containers.own_process import without_threads
 from irconv.errors import Fault, IrconvError
 from irconv.terminal import shown, shown_json
 
@@ -35,9 +35,8 @@ USAGE = 2
 REFUSED = 3
 FAULT = 70  # EX_SOFTWARE of sysexits.h
 _KILLED = 128  # and the number of the signal, as shells say it
-_RARELY = (20_000, 50, 50)
-"""When Python looks for circles of objects. A large graph is millions of objects without a circle, and looking takes a
-fifth of the time of converting it. A process of one command may do without; a library may not say so."""
+_RUNS = ("verify", "probe", "probe_input")
+"""The options with which a command runs a model in numpy."""
 _TRACEBACK = f"{__name__}.traceback"
 _STREAMS = f"{__name__}.streams"
 """Stdout and stderr themselves, where a command's own are shut."""
@@ -185,7 +184,6 @@ class Group(click.Group):
         **extra: Any,
     ) -> Any:
         """The command line; with ``--json`` wrong usage is a document, too."""
-        gc.set_threshold(*_RARELY)
         args = list(sys.argv[1:] if args is None else args)
         with _heard():
             if "--json" not in args or not standalone_mode:
@@ -282,10 +280,12 @@ def _common() -> list[click.Option]:
 
 
 class Command(Once):
-    """A command with the options that every command has, and `examples`, lines that a test runs."""
+    """A command with the options that every command has, and `examples`, lines that a test runs; it `runs` models
+    always, or where an option of `_RUNS` says so."""
 
-    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, examples: str = "", runs: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.runs = runs
         self.examples = [line.strip() for line in examples.strip().splitlines()]
         self.params += _common()
 
@@ -318,6 +318,8 @@ class Command(Once):
         quiet, verbose = ctx.meta.get(_QUIET), ctx.meta.get(_VERBOSE)
         if quiet and verbose:
             raise click.UsageError("-q and -v exclude each other.", ctx)
+        if not self.runs and not any(ctx.params.get(name) for name in _RUNS):
+            without_threads()
         with ExitStack() as stack:
             ctx.meta[_STREAMS] = sys.stdout, sys.stderr
             if verbose:

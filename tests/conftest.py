@@ -18,6 +18,11 @@ settings.load_profile("house")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Models are small and the suite has a process for each processor: threads of theirs would only wait in each other's way.
+# Before numpy, PyTorch or TensorFlow are imported, which look once.
+for _threads in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
+    os.environ.setdefault(f"{_threads}_THREADS", "1")
+
 # A shell starts what it runs in the background with Ctrl-C ignored, nohup with the end of the terminal, and all
 # children inherit that: the suite would then test another program than the one that people interrupt.
 if threading.current_thread() is threading.main_thread():

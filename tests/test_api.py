@@ -102,7 +102,7 @@ def test_any_batch_size_is_run() -> None:
         ),
         (
             lambda: irconv.run(read_case(lenet("keras2.2.4-lenet4-weights-h5")), []),
-            "model: holds weights without a graph, which cannot be run. Read the model's own file.",
+            "weights.h5: holds weights without a graph, which cannot be run. Read the model's own file.",
         ),
     ],
 )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import prod
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -227,11 +228,21 @@ def test_a_box_is_made_from_the_part_of_the_source_it_needs(text: Words, data: s
     assert np.array_equal(got, whole[tuple(slice(*r) for r in box)])
 
 
-@pytest.mark.parametrize("shape", [(700, 300), (300, 2, 700), (257, 256, 3), (1, 70000, 2), (3, 300, 1, 300)])
+@pytest.mark.parametrize(
+    "shape", [(700, 300), (300, 2, 700), (257, 256, 3), (1, 70000, 2), (3, 300, 1, 300), (512, 1024)]
+)
 def test_large_arrays_are_copied_block_by_block_to_the_same_result(shape: tuple[int, ...]) -> None:
     axes = "abcd"[: len(shape)]
     change = relayout(" ".join(axes), " ".join(axes[::-1]), shape)
     assert np.array_equal(change.apply(counted(shape)), counted(shape).transpose())
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.float64, np.complex128, np.dtype(">f4")])
+def test_elements_of_every_width_are_copied_block_by_block(dtype: npt.DTypeLike) -> None:
+    array = (np.arange(3 * 130 * 520) % 251).reshape(3, 130, 520).astype(dtype)
+    change = relayout("a b c", "c a b", array.shape)
+    assert np.array_equal(change.apply(array), array.transpose(2, 0, 1))
+    assert np.array_equal(change.apply(array[:, ::-1]), array[:, ::-1].transpose(2, 0, 1))
 
 
 def test_gates_are_put_into_another_order() -> None:

@@ -10,8 +10,10 @@ from irconv.adoption.folding import folded
 from irconv.adoption.mapfile import Told
 from irconv.adoption.placing import Wanted, place
 from irconv.adoption.result import Adoption
+from irconv.adoption.ties import tied
 from irconv.adoption.weights import Weights
 from irconv.align import Alignment, align
+from irconv.align.fused import alike
 
 
 @dataclass(frozen=True)
@@ -28,10 +30,13 @@ class Aligned:
 
 def aligned(source: Weights, target: Weights, told: Told) -> Aligned:
     """The alignment of two sides. Raises `MissingFact` for names of the user's that neither has."""
-    network, folds = folded(source.network, target.network)
-    fixed = mapfile.fixed(told, network, target.network)
-    alignment = align(network, target.network, fixed.pairs, fixed.apart)
-    return Aligned(replace(source, network=network), target, alignment, folds, fixed.apart)
+    source = tied(source, target.network)
+    given, wanted = alike(source.network, target.network)
+    network, folds = folded(given, wanted)
+    fixed = mapfile.fixed(told, network, wanted)
+    alignment = align(network, wanted, fixed.pairs, fixed.apart)
+    sides = replace(source, network=network), replace(target, network=wanted)
+    return Aligned(*sides, alignment, folds, fixed.apart)
 
 
 def adopt(found: Aligned, wanted: Wanted, flattened: tuple[str, ...] = (), partial: bool = False) -> Adoption:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from irconv.adoption.result import Difference
 from irconv.align import Alignment, Edge, Network, Node, Unit
+from irconv.align.matching import window_of
 from irconv.align.network import Window
 
 _NO_FUNCTION = frozenset(
@@ -65,9 +66,12 @@ def _of_nodes(alignment: Alignment, target: Node, source: Node) -> Iterator[Diff
         same = [there for there in source.inputs if there.source == partner and there.port == edge.port]
         if len(same) != 1:
             continue
-        yield from _of_windows(mine, other, _windows(edge, target), _windows(same[0], source))
+        here, there = _windows(edge, target), _windows(same[0], source)
+        yield from _of_windows(mine, other, *_without_matrices(alignment, target, here, source, there))
         yield from _of_steps(mine, other, edge, same[0])
         for setting, words in (("activations before it", _activations), ("arithmetic before it", _arithmetic)):
+            if words is _arithmetic and (_scores(alignment.source, same[0]) or _scores(alignment.target, edge)):
+                continue  # the scale is among the settings
             wanted, got = words(same[0]), words(edge)
             if wanted != got and not (set(wanted) | set(got)) & _SPELT_APART:
                 yield Difference(mine, other, setting, ", ".join(wanted) or "nothing", ", ".join(got) or "nothing")
@@ -135,6 +139,30 @@ def _windows(edge: Edge, node: Node) -> list[Window]:
         pairs = zip(before.padding, window.padding, strict=False)
         found[-1] = replace(window, padding=tuple((a[0] + b[0], a[1] + b[1]) for a, b in pairs))  # type: ignore[operator]
     return found
+
+
+def _without_matrices(
+    alignment: Alignment, target: Node, here: list[Window], source: Node, there: list[Window]
+) -> tuple[list[Window], list[Window]]:
+    """The windows without that of a convolution which the other side has as a matrix."""
+    sides = ((alignment.target, target, here), (alignment.source, source, there))
+    found = [windows[:-1] if _is_matrix(network, node) else windows for network, node, windows in sides]
+    bare = [not windows or not windows[-1].kind.startswith("conv") for windows in (here, there)]
+    return (found[0], found[1]) if any(bare) else (here, there)
+
+
+def _is_matrix(network: Network, node: Node) -> bool:
+    """Whether a use of a convolution is that of a matrix: without padding, and at every place of what it takes."""
+    window = node.window
+    size = window_of(network.units[node.unit]) if node.unit is not None else None
+    if window is None or size is None or any(pad != (0, 0) for pad in window.padding):
+        return False
+    return size > 1 or set(window.stride) == {1}
+
+
+def _scores(network: Network, edge: Edge) -> bool:
+    """Whether a value is what attention makes of queries and keys, in one op with its scale and its mask."""
+    return network.nodes[edge.source].value.endswith("/scores")
 
 
 def _of_windows(mine: str, other: str, target: Sequence[Window], source: Sequence[Window]) -> Iterator[Difference]:

@@ -52,6 +52,11 @@ class ModuleTarget:
         kept = tuple(name for name in state if name not in parts and name not in ties)
         return ModuleTarget(module, Weights(network, {}), Wanted(dtypes, kept), ties, sample)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of its tensors."""
+        return [*self.wanted.dtypes, *self.wanted.kept]
+
     def filled(self, tensors: Mapping[str, LazyTensor]) -> dict[str, LazyTensor]:
         """A state dict of what was found and of what is kept, in the module's order."""
         state = self.module.state_dict()

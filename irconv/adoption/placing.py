@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import cast
 
+import numpy as np
+
 from irconv.adoption import flatten
 from irconv.adoption.differences import differences, prepares_input
 from irconv.adoption.filling import Filled, Fold, filled, with_bias
@@ -58,7 +60,7 @@ def place(
     """
     problems = Problems()
     _refuse_open(alignment, problems)
-    _refuse_rest(alignment, partial, apart, problems)
+    _refuse_rest(source, alignment, partial, apart, problems)
     turned = flatten.turned(alignment, sizes, problems)
     places = _Places()
     moved = {} if not alignment.matches else _moved_biases(alignment)
@@ -109,7 +111,9 @@ def _refuse_open(alignment: Alignment, problems: Problems) -> None:
         problems.add(subject, f"could be {listed} of the source: {choice.why}", _TOLD + unrun)
 
 
-def _refuse_rest(alignment: Alignment, partial: bool, apart: Collection[int], problems: Problems) -> None:
+def _refuse_rest(
+    source: Weights, alignment: Alignment, partial: bool, apart: Collection[int], problems: Problems
+) -> None:
     """What one side has and the other lacks; some of it is never left out, as what remains would compute something
     else."""
     remedy = "With --partial it stays as it is."
@@ -123,9 +127,16 @@ def _refuse_rest(alignment: Alignment, partial: bool, apart: Collection[int], pr
         if index in norms and lost:
             what = "the target has no norms, and this one cannot be folded into the layer before it"
             problems.add(f"source {described(unit)}", what, "A file that has the graph and the epsilons is needed.")
-        elif not partial and not prepares_input(alignment.source, index):
+        elif not partial and not prepares_input(alignment.source, index) and not _is_idle(source, alignment, index):
             what = "the target has no use for it"
             problems.add(f"source {described(unit)}", what, "With --partial it is left out.")
+
+
+def _is_idle(source: Weights, alignment: Alignment, index: int) -> bool:
+    """Whether a unit is a first state of zeros, which every recurrent layer begins with."""
+    network, unit = alignment.source, alignment.source.units[index]
+    taken = any(network.takers[node] for node in network.uses.get(index, ()))
+    return unit.kind == "Constant" and not taken and not np.any(source.canonical(unit.parts["value"]).numpy())
 
 
 def _same_kind(source: Unit, target: Unit) -> None:

@@ -13,6 +13,7 @@ from irconv.adoption.adopt import Aligned, aligned
 from irconv.adoption.adopt import adopt as placed
 from irconv.adoption.result import Adoption
 from irconv.adoption.sides import BundleTarget, source_of
+from irconv.adoption.wholes import whole
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged
 from irconv.errors import Refused, UnusedOption
@@ -65,6 +66,7 @@ def sides(
     files = tuple(Path(side) for side in (source, *_files(target), options.map) if isinstance(side, str | Path))
     bundle, used = (source, False) if isinstance(source, Bundle) else _read_source(source, reading, read)
     side = _target(target, bundle, reading.input_shape, used, read)
+    bundle = whole(bundle, side.bundle if isinstance(side, BundleTarget) else None, side.names)
     told = mapfile.read(options.map, options.rename)
     return Sides(bundle, side, aligned(source_of(bundle, reading.ema), side.weights, told), files)
 

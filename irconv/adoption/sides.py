@@ -85,9 +85,7 @@ def _chosen(bundle: Bundle, averaged: bool) -> Bundle:
         raise MissingFact(where, "holds moving averages of weights, and no others", "Give --ema to take these.")
     real = {name for name, bare in copies.items() if bare in names}
     if averaged and real:
-        groups = tuple(
-            group.model_copy(update={"name": copies[group.name]}) for group in bundle.groups if group.name in real
-        )
+        groups = tuple(replace(group, name=copies[group.name]) for group in bundle.groups if group.name in real)
     else:
         groups = tuple(group for group in bundle.groups if group.name not in real)
     return replace(bundle, groups=groups)
@@ -127,6 +125,11 @@ class BundleTarget:
         dtypes = {name: tensor.dtype for name, tensor in weights.tensors.items() if name in parts}
         kept = tuple(name for name in weights.tensors if name not in parts)
         return BundleTarget(bundle, weights, Wanted(dtypes, kept), path)
+
+    @property
+    def names(self) -> list[str]:
+        """The names of its tensors."""
+        return list(self.weights.tensors)
 
     def check_shapes(self, shapes: Sequence[str]) -> None:
         """Refuse shapes of inputs (``--input-shape``) that are not those the file says, or that it has no use for."""
@@ -169,7 +172,7 @@ class BundleTarget:
         named = [(group, f"{prefix}{group.name}".rstrip(".")) for group in self.bundle.groups]
         return replace(
             self.bundle,
-            groups=tuple(group.model_copy(update={"name": name}) for group, name in named),
+            groups=tuple(replace(group, name=name) for group, name in named),
             tensors={
                 key: Tensor(tensor.record, changed[key]) if key in changed else tensor
                 for key, tensor in self.bundle.tensors.items()

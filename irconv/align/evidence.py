@@ -12,6 +12,7 @@ FREE = "interchangeable"
 SIGNATURE = "the shapes of all its parameters"
 TYPE = "its type"
 ATTENTION = "its part in attention"
+DIRECTION = "its direction"
 SAME_NAME = "the same name"
 GRAPH_ORDER = "the order of the graph"
 NUMBERS = "the numbers in names"
@@ -40,4 +41,4 @@ def strength(why: Sequence[str]) -> str:
         return "told"
     if set(why) <= _OF_ITSELF:
         return "certain"
-    return "strong" if set(why) <= GRAPHS | _OF_ITSELF | {SAME_NAME, ATTENTION} else "fair"
+    return "strong" if set(why) <= GRAPHS | _OF_ITSELF | {SAME_NAME, ATTENTION, DIRECTION} else "fair"

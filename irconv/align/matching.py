@@ -10,6 +10,7 @@ from math import prod
 from irconv.align import graphs, orders, wording
 from irconv.align.evidence import (
     ATTENTION,
+    DIRECTION,
     SAME_NAME,
     SEQUENCE,
     SHAPE,
@@ -20,7 +21,7 @@ from irconv.align.evidence import (
     by_order,
 )
 from irconv.align.graphs import Items
-from irconv.align.network import KERNEL, MATRIX, Network, Unit
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE, Network, Unit
 from irconv.align.partition import Partition
 from irconv.align.symmetry import settle
 from irconv.ir.manifest import LayoutStep
@@ -107,7 +108,8 @@ def _read_as(network: Network, other: Network) -> Network:
     there = {unit.label for unit in other.units} | {u.label for units in other.alternatives.values() for u in units}
     units = list(network.units)
     for index, unit in enumerate(network.units):
-        readings = (unit, *network.alternatives.get(index, ()), *_as_matrix(unit))
+        others = (*_as_matrix(unit), *_as_slope(unit), *_as_rows(unit), *_as_table(unit))
+        readings = (unit, *network.alternatives.get(index, ()), *others)
         fitting = [reading for reading in readings if reading.label in there]
         units[index] = fitting[0] if fitting else unit
     return replace(network, units=tuple(units))
@@ -125,6 +127,43 @@ def _as_matrix(unit: Unit) -> tuple[Unit, ...]:
     )
     flat = replace(kernel, shape=(unit.core[0], prod(unit.core[1:])), steps=(*kernel.steps, step))
     return (replace(unit, family=MATRIX, parts={**unit.parts, "kernel": flat}, kind=""),)
+
+
+def _as_slope(unit: Unit) -> tuple[Unit, ...]:
+    """A vector without a class as the slopes of a PRelu."""
+    if unit.family != NORM or unit.kind or unit.parts.keys() != {"gamma"}:
+        return ()
+    return (replace(unit, family="PRelu", parts={"slope": unit.parts["gamma"]}),)
+
+
+def _as_table(unit: Unit) -> tuple[Unit, ...]:
+    """A constant of a graph as the whole of a table, of which an exporter has looked up every row."""
+    if unit.family != CONSTANT or unit.kind != "Constant" or len(unit.core) != 2:
+        return ()
+    return (replace(unit, family=MATRIX, parts={"table": unit.parts["value"]}, kind="Embedding"),)
+
+
+def _as_rows(unit: Unit) -> tuple[Unit, ...]:
+    """A convolution of an image of one channel, as wide as one of its axes may be, as one over a sequence: that axis has
+    the channels."""
+    if unit.family != KERNEL or unit.kind == "ConvTranspose" or len(unit.core) != 4 or unit.core[1] != 1:
+        return ()
+    kernel = unit.parts["kernel"]
+    first, last = unit.core[2:]
+    made = []
+    for words, shape in (("out one k in", (unit.core[0], last, first)), ("out one in k", (unit.core[0], first, last))):
+        step = LayoutStep(source=words, target="out (one in) k", orders={}, sizes={"one": 1, "in": shape[1]})
+        part = replace(kernel, shape=shape, steps=(*kernel.steps, step))
+        made.append(replace(unit, parts={**unit.parts, "kernel": part}))
+    return tuple(made) if first != last else ()
+
+
+def window_of(unit: Unit) -> int | None:
+    """How many places the window of a convolution has that is read as a matrix; None for a matrix."""
+    for step in unit.parts["kernel"].steps if "kernel" in unit.parts else ():
+        if step.source.startswith("out in k0"):
+            return prod(size for name, size in step.sizes.items() if name != "in")
+    return None
 
 
 def _decide(
@@ -150,6 +189,7 @@ def _decide(
         refined,
         lambda: _by_value(partition, source, target, SIGNATURE, lambda u: u.signature, True),
         lambda: _by_value(partition, source, target, TYPE, lambda u: u.kind or None, True),
+        lambda: _by_value(partition, source, target, DIRECTION, lambda u: u.tag if u.tag == REVERSE else None, False),
         lambda: _by_value(partition, source, target, ATTENTION, lambda u: u.tag or None, False),
         settled,
         lambda: wording.same_names(partition, source, target),

@@ -49,6 +49,11 @@ def attention_word(name: str) -> str:
     return _ATTENTION.get(str(rest[0]), "") if len(rest) == 1 else ""
 
 
+def goes_back(name: str) -> bool:
+    """Whether a name says that a recurrent layer goes from the last step to the first: ``backward_lstm``, ``bw``."""
+    return bool({"backward", "reverse", "bw"} & {*tokens(name)})
+
+
 @lru_cache(maxsize=65536)
 def tokens(name: str) -> tuple[Token, ...]:
     """The words and numbers of a name; a letter that counts (``5b``) is a number, too.

@@ -11,11 +11,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from irconv.align.axes import Axes
 from irconv.ir.manifest import LayoutStep
 
 KERNEL, MATRIX, NORM, CONSTANT = "kernel", "matrix", "norm", "constant"
 """Families that several types of layers share: a file without a graph does not tell Conv from ConvTranspose (`KERNEL`),
 Linear from Embedding (`MATRIX`), or BatchNorm from the other norms (`NORM`). Other families are types of the IR."""
+
+REVERSE = "reverse"
+"""The tag of a recurrent layer that goes from the last step to the first."""
 
 CORE: Mapping[str, tuple[str, ...]] = {
     KERNEL: ("kernel",),
@@ -114,6 +118,8 @@ class Edge:
     """The pools and paddings on the way."""
     steps: tuple[Step, ...] = field(default=(), compare=False)
     """What else on the way has settings that both sides have words for."""
+    axes: Axes | None = field(default=None, compare=False)
+    """What the axes of the value are of those of the layer that made it, where that is known."""
 
 
 @dataclass(frozen=True)

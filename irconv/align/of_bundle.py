@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property
 
-from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit, Window
+from irconv.align.axes import Axes
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE, Network, Part, Unit, Window
 from irconv.align.norms import taker
 from irconv.align.settings import label_of, plain
 from irconv.align.skeleton import Skeleton, without_units
+from irconv.align.views import axes_of
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node as Use
@@ -20,6 +22,7 @@ from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.layers.window import explicit_padding
+from irconv.ir.manifest import LayoutStep
 
 FAMILIES: Mapping[str, str] = {
     "Conv": KERNEL,
@@ -81,24 +84,43 @@ class _Made:
         self.bundle = bundle
         self.units: list[Unit] = []
         self.known: dict[tuple[str, str], int] = {}
+        self.owners: dict[str, int] = {}
+        self.of_layer: dict[str, list[int]] = {}
         self.skeleton = Skeleton()
 
     def add(self, node: Use) -> None:
         layer = self.bundle.layers[node.layer]
+        self._place(node, layer)
+        self.skeleton.axes |= self._axes(node, layer)
+
+    def _axes(self, node: Use, layer: Layer) -> dict[str, Axes | None]:
+        """What is known of the axes of a node's results."""
+        taken = [value for value in node.inputs.values() if value in self.skeleton.values]
+        outputs = list(node.outputs.values())
+        if not all(value in self.types for value in (*taken, *outputs)):
+            return {}
+        given = [self.skeleton.axes.get(value) for value in taken]
+        first = self.types[taken[0]].shape if taken else ()
+        found = axes_of(layer, given, first, [self.types[value].shape for value in outputs])
+        return dict(zip(outputs, found, strict=True))
+
+    def _place(self, node: Use, layer: Layer) -> None:
         parts = self._parts(layer)
         inputs, outputs = list(node.inputs.values()), list(node.outputs.values())
         exact = f"{layer.type} {layer.settings()}"
         if layer.type in ("MultiHeadAttention", "GroupedQueryAttention") and parts:
             self._attention(node, layer, parts, exact)
-        elif layer.type in ("DotProductAttention", "AdditiveAttention"):
+        elif layer.type in ("ScaledDotProductAttention", "DotProductAttention", "AdditiveAttention"):
             query, key, value = (node.inputs[slot] for slot in ("query", "key", "value"))
             self.skeleton.attention(query, key, value, outputs[0], exact, layer.settings())
         elif layer.type == "Constant":
             if parts:
-                self.skeleton.constant(outputs[0], self._unit(node.layer, layer, parts))
+                self.skeleton.constant(outputs[0], self._units(node.layer, layer, parts)[0])
         elif parts:
             window = self._window(node, layer)
-            self.skeleton.unit(self._unit(node.layer, layer, parts), inputs[:1], outputs[0], exact, window)
+            for unit in self._units(node.layer, layer, parts):
+                self.skeleton.unit(unit, inputs[:1], outputs[0], exact, window)
+                inputs = outputs[:1]
             for output in outputs[1:]:
                 self.skeleton.alias(outputs[0], output)
         elif len(inputs) == 1:
@@ -123,11 +145,30 @@ class _Made:
         self.skeleton.attention(f"{y}/q", f"{y}/k", f"{y}/v", f"{y}/attended", exact, layer.settings())
         self.skeleton.unit(units["o"], [f"{y}/attended"], y)
 
+    def _units(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> list[int]:
+        """The units of a layer. A parameter that another layer has, too, is that one's unit; what is left stands alone."""
+        if name in self.of_layer:
+            return self.of_layer[name]
+        shared = [self.owners[part.name] for part in parts.values() if part.name in self.owners]
+        rest = {role: part for role, part in parts.items() if part.name not in self.owners}
+        if shared:
+            found = list(dict.fromkeys(shared))
+            for role, part in rest.items():
+                self.units.append(Unit(f"{name}.{role}", CONSTANT, {"value": part}, "Constant"))
+                found.append(len(self.units) - 1)
+        else:
+            found = [self._unit(name, layer, parts)]
+        for part in rest.values():
+            self.owners[part.name] = found[-1]
+        self.of_layer[name] = found
+        return found
+
     def _unit(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> int:
         found = self.known.setdefault((name, ""), len(self.units))
         if found == len(self.units):
             family = FAMILIES.get(layer.type, layer.type)
-            self.units.append(Unit(name, family, parts, layer.type, "", plain(layer, None)))
+            tag = REVERSE if getattr(layer, "reverse", False) else ""
+            self.units.append(Unit(name, family, parts, layer.type, tag, plain(layer, None)))
         return found
 
     def _rank(self, value: str) -> int | None:
@@ -188,8 +229,19 @@ class _Made:
             if isinstance(operand, StoredOperand):
                 record = self.bundle.tensors[operand.tensor].record
                 if record.role != "constant" or layer.type != "Constant":
-                    found[role] = Part(operand.tensor, record.shape)
+                    found[role] = (
+                        _slope(operand.tensor, record.shape) if role == "slope" else Part(operand.tensor, record.shape)
+                    )
         return found
+
+
+def _slope(name: str, shape: tuple[int, ...]) -> Part:
+    """One slope for each channel, which some files give the spatial axes of one place, too."""
+    if len(shape) < 2 or set(shape[1:]) != {1}:
+        return Part(name, shape)
+    axes = " ".join(f"s{axis}" for axis in range(1, len(shape)))
+    sizes = {f"s{axis}": 1 for axis in range(1, len(shape))}
+    return Part(name, shape[:1], (LayoutStep(source=f"c {axes}", target=f"(c {axes})", orders={}, sizes=sizes),))
 
 
 def _common(kind: str) -> str:

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from irconv.align.axes import Axes
 from irconv.align.network import Edge, Node, Step, Window
 
 COMMUTE = frozenset({"add", "mul", "max", "min", "mean"})
@@ -34,8 +35,6 @@ class _Value:
     source: int
     trail: tuple[str, ...] = ()
     exact: tuple[str, ...] = ()
-    branch: int | None = None
-    """Which of the results of the last op with several, such as Split."""
     windows: tuple[Window, ...] = ()
     steps: tuple[Step, ...] = ()
 
@@ -46,8 +45,8 @@ class Skeleton:
 
     nodes: list[Node] = field(default_factory=list)
     values: dict[str, _Value] = field(default_factory=dict)
-    branches: dict[tuple[int, int], int] = field(default_factory=dict)
-    """(Node, which of its results) -> the node that has just this result, where a unit was cut into several."""
+    axes: dict[str, Axes | None] = field(default_factory=dict)
+    """What is known of the axes of values, see `Edge.axes`."""
 
     def input(self, value: str, number: int) -> None:
         """An input of the graph."""
@@ -62,35 +61,24 @@ class Skeleton:
         ports = ["" if len(inputs) == 1 else str(port) for port in range(len(inputs))]
         return self._place(Node("unit", self._edges(inputs, ports), unit, exact, output, window), output)
 
-    def units_of_one(self, units: Sequence[int], inputs: Sequence[str], output: str, exact: str = "") -> None:
-        """Units that one call computes together; which of its results goes where is known by `branch` later."""
-        first = self.unit(units[0], inputs, output, exact)
-        for number, unit in enumerate(units[1:], 1):
-            self.branches[first, number] = self.unit(unit, inputs, f"{output}/{number}", exact)
-
     def pass_through(
         self,
         label: str,
         taken: str,
         outputs: Sequence[str],
         exact: str,
-        branch: int | None = None,
         window: Window | None = None,
         settings: Mapping[str, object] | None = None,
     ) -> None:
-        """An op of one value without parameters. Its results are that value, on a longer trail.
-
-        `branch` says which part of a value of several parts it takes; an op with several results takes all.
-        """
+        """An op of one value without parameters. Its results are that value, on a longer trail."""
         if taken not in self.values:
             return
         value = self.values[taken]
         trail = (*value.trail, label) if label in ACTIVATIONS else value.trail
         for number, output in enumerate(outputs):
-            branch = number if len(outputs) > 1 else value.branch if branch is None else branch
             step = f"{exact}[{number}]" if len(outputs) > 1 else exact
             windows = value.windows if window is None else (*value.windows, window)
-            found = _Value(value.source, trail, (*value.exact, step), branch, windows, value.steps)
+            found = _Value(value.source, trail, (*value.exact, step), windows, value.steps)
             own = (Step(label, settings or {}),) if label in STEPS else ()
             self.values[output] = replace(found, steps=(*value.steps, *own))
 
@@ -116,21 +104,23 @@ class Skeleton:
         node = Node(label, edges, exact=exact, value=outputs[0], settings=settings or {})
         index = self._place(node, outputs[0])
         for number, output in enumerate(outputs):
-            branch = number if len(outputs) > 1 else None
-            self.values[output] = _Value(index, branch=branch, exact=(f"[{number}]",) if branch is not None else ())
+            self.values[output] = _Value(index, exact=(f"[{number}]",) if len(outputs) > 1 else ())
 
     def attention(
         self, query: str, key: str, value: str, output: str, exact: str, settings: Mapping[str, object] | None = None
     ) -> None:
         """A weighted average of values: the product of queries and keys, which has the settings, and that of it and the
         values."""
-        self.join("matmul", (query, key), (f"{output}/scores",), exact, settings)
-        self.join("matmul", (f"{output}/scores", value), (output,), exact)
+        scores = f"{output}/scores"
+        self.join("matmul", (query, key), (scores,), exact, settings)
+        self.pass_through("softmax", scores, (f"{output}/shares",), "softmax")
+        self.join("matmul", (f"{output}/shares", value), (output,), exact)
 
     def alias(self, output: str, other: str) -> None:
         """A second name for a value."""
         if output in self.values:
             self.values[other] = self.values[output]
+            self.axes[other] = self.axes.get(output)
 
     def output(self, value: str, number: int) -> None:
         """An output of the graph."""
@@ -143,8 +133,8 @@ class Skeleton:
             if name not in self.values:
                 continue
             value = self.values[name]
-            source = self.branches.get((value.source, value.branch or 0), value.source)
-            found.append(Edge(source, port, value.trail, value.exact, value.windows, value.steps))
+            axes = self.axes.get(name)
+            found.append(Edge(value.source, port, value.trail, value.exact, value.windows, value.steps, axes))
         return tuple(found)
 
     def _flattened(self, label: str, exact: str, edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
@@ -210,7 +200,7 @@ def without_units(nodes: Sequence[Node], gone: Mapping[int, int | None]) -> tupl
             else:
                 trail, exact = (*through.trail, *edge.trail), (*through.exact, *edge.exact)
                 windows, steps = (*through.windows, *edge.windows), (*through.steps, *edge.steps)
-                inputs.append(Edge(through.source, edge.port, trail, exact, windows, steps))
+                inputs.append(Edge(through.source, edge.port, trail, exact, windows, steps, edge.axes))
         if node.unit is not None and gone[node.unit] is None and inputs:
             stands[index] = inputs[0]
             kept[inputs[0].source] = replace(kept[inputs[0].source], value=node.value)

@@ -17,7 +17,7 @@ irconv check model.irconv --no-probe -q
 """
 
 
-@click.command(cls=Command, examples=_EXAMPLES)
+@click.command(cls=Command, examples=_EXAMPLES, runs=True)
 @click.argument("bundle", type=FILE)
 @click.option("--runtime", type=click.Choice(["onnxruntime", "numpy"]), help="What runs the probe, if there is one.")
 @click.option("--no-probe", "probe", is_flag=True, flag_value=False, default=True, help="Do not run the probe.")

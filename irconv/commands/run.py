@@ -19,7 +19,7 @@ irconv run model.irconv --input digit.png --output y.npy
 """
 
 
-@click.command(cls=Command, examples=_EXAMPLES)
+@click.command(cls=Command, examples=_EXAMPLES, runs=True)
 @click.argument("model", type=FILE)
 @click.option(
     "--input",

@@ -17,7 +17,7 @@ irconv verify model.h5 model.irconv --input x.npy
 """
 
 
-@click.command(cls=Command, examples=_EXAMPLES)
+@click.command(cls=Command, examples=_EXAMPLES, runs=True)
 @click.argument("a", type=FILE)
 @click.argument("b", type=FILE)
 @click.option(

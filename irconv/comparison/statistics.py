@@ -28,7 +28,7 @@ class Statistics:
     norm: float
     """The square root of the sum of ``x^2``."""
     counts: tuple[int, ...]
-    """How many lie in each of equal steps from `low` to `high`."""
+    """How many lie in each of equal steps from `low` to `high`; one step where all are the same."""
 
 
 def statistics(tensor: LazyTensor, steps: int) -> Statistics:
@@ -45,16 +45,15 @@ def statistics(tensor: LazyTensor, steps: int) -> Statistics:
     if not finite:
         return Statistics(elements, zeros, elements - finite, 0.0, 0.0, 0.0, 0.0, 0.0, ())
     mean, squares, apart = total / finite, 0.0, 0.0
-    counts = np.zeros(steps, np.int64)
-    bounds = (low, high) if low < high else (low - 0.5, high + 0.5)
+    counts = np.zeros(steps if low < high else 1, np.int64)
     for block in _blocks(tensor):
         known = block[np.isfinite(block)]
         squares += float(np.square(known).sum())
         apart += float(np.square(known - mean).sum())
-        counts += np.histogram(known, steps, bounds)[0]
+        counts += np.histogram(known, steps, (low, high))[0] if low < high else known.size
     deviation = sqrt(apart / finite)
     made = tuple(int(count) for count in counts)
-    return Statistics(elements, zeros, elements - finite, *bounds, mean, deviation, sqrt(squares), made)
+    return Statistics(elements, zeros, elements - finite, low, high, mean, deviation, sqrt(squares), made)
 
 
 def _blocks(tensor: LazyTensor) -> Iterator[Array]:

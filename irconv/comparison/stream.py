@@ -13,8 +13,8 @@ from math import prod
 import numpy as np
 
 from irconv.ir.tensors import InMemory, LazyTensor, Source
-from irconv.ir.tiles import tiles
 from irconv.layout import Array, Box, Relayout
+from irconv.tiles import tiles
 
 TILE_BYTES = 8 * 2**20
 """Bytes of each tensor that are looked at together."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from threading import Lock
 
-from irconv.containers.files import SourceFile
+from irconv.containers.files import Named, SourceFile
 from irconv.errors import DamagedFile
 
 _BLOCK = 1 << 20
+
+_LOCKS = tuple(Lock() for _ in range(61))
+"""Each for many regions, of which a file may have a hundred thousand: one is read through by one thread."""
 
 Checksum = Callable[[memoryview, int], int]
 """The checksum of some bytes, going on from that of what is before them (0 at the beginning)."""
@@ -20,13 +23,14 @@ class CheckedRegion(SourceFile):
     Reading raises `DamagedFile`, naming `where`, for bytes that have another checksum.
     """
 
-    def __init__(self, whole: SourceFile, start: int, size: int, where: str, checksum: Checksum, stated: int | None):
+    def __init__(self, whole: SourceFile, start: int, size: int, where: Named, checksum: Checksum, stated: int | None):
         """`stated` is None where the container was written without checksums."""
         self._named, self.size = where, size
         self._whole, self._start, self._compute, self._stated = whole, start, checksum, stated
-        self._lock, self._sound = Lock(), stated is None
+        self._sound = stated is None
         if start < 0 or size < 0 or start + size > whole.size:
-            raise DamagedFile(where, f"expected {size} bytes at offset {start}, but the file has {whole.size} bytes")
+            what = f"expected {size} bytes at offset {start}, but the file has {whole.size} bytes"
+            raise DamagedFile(str(self.path), what)
 
     def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
         """See `SourceFile.read_runs`."""
@@ -52,7 +56,7 @@ class CheckedRegion(SourceFile):
 
     def _check(self) -> None:
         """Read it once through, unless that has been done."""
-        with self._lock:
+        with _LOCKS[self._start % len(_LOCKS)]:
             if not self._sound:
                 self._compare(checksum_of(self._whole, self._start, self.size, self._compute))
 

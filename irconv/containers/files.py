@@ -6,10 +6,13 @@ import hashlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
+from threading import Lock
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,8 +20,8 @@ from irconv.containers.watch import note
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Sink
-from irconv.ir.tiles import runs
 from irconv.layout import Array, Box
+from irconv.tiles import runs
 
 MEMORY_BUDGET = 128 * 2**20
 """Bytes of tensor data that writing holds in memory at a time, whatever the size of the model."""
@@ -26,8 +29,16 @@ MEMORY_BUDGET = 128 * 2**20
 _SMALL, _TOGETHER, _MANY = 1 << 15, 1 << 18, 1 << 9
 """Bytes of a job that is done together with others, and how many bytes and jobs are together."""
 
+_RUNS = Lock()
+"""Held while many short runs are read or written: the interpreter runs one thread at a time, and two that call the
+system in turn wake each other at every call, which takes longer than the call."""
+
 Progress = Callable[[int, int], None]
 """Called with (bytes done, bytes in all)."""
+
+
+Named: TypeAlias = Path | str | tuple[Path, str]
+"""What a file is called in messages; a part of one by the file and its own name."""
 
 
 class SourceFile:
@@ -40,7 +51,7 @@ class SourceFile:
     """CRC-32 of all of it, where the container says so and reading checks it."""
 
     def __init__(self, path: Path, start: int = 0, size: int | None = None) -> None:
-        self._named: Path | str = path
+        self._named: Named = path
         self._start = start
         self._descriptor = os.open(path, os.O_RDONLY)
         status = os.fstat(self._descriptor)
@@ -55,7 +66,8 @@ class SourceFile:
     @property
     def path(self) -> Path:
         """Where it is; of a part of a file, with the name of the part."""
-        return Path(self._named)  # not kept: a file may have a hundred thousand parts
+        named = self._named  # put together when it is asked for: a file may have a hundred thousand parts
+        return Path(f"{named[0]}: {named[1]}" if isinstance(named, tuple) else named)
 
     def __del__(self) -> None:
         if (descriptor := getattr(self, "_descriptor", None)) is not None:
@@ -67,10 +79,11 @@ class SourceFile:
         Raises `DamagedFile` where the file ends before.
         """
         length, descriptor, base = len(buffer) // len(offsets), self._descriptor, self._start
-        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
-            run = buffer[start : start + length]
-            if os.preadv(descriptor, [run], base + offset) != length:
-                self.read_into(run, offset)
+        with _RUNS if len(offsets) > 1 else nullcontext():
+            for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
+                run = buffer[start : start + length]
+                if os.preadv(descriptor, [run], base + offset) != length:
+                    self.read_into(run, offset)
 
     def place(self, start: int, count: int) -> tuple[int, int] | None:
         """The open file and where these bytes begin in it, for the system to copy; None where they have to be read."""
@@ -88,7 +101,7 @@ class SourceFile:
             done += count
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileBytes:
     """A C-ordered array stored contiguously in a file."""
 
@@ -143,10 +156,11 @@ class OutputFile:
         """See `irconv.ir.tensors.Sink.write_runs`."""
         view, descriptor = data.reshape(-1).view(np.uint8).data, self._descriptor
         length = len(view) // len(offsets)
-        for start, offset in zip(range(0, len(view), length), offsets, strict=True):
-            run = view[start : start + length]
-            if os.pwrite(descriptor, run, offset) != length:
-                self.write_bytes(run, offset)
+        with _RUNS if len(offsets) > 1 else nullcontext():
+            for start, offset in zip(range(0, len(view), length), offsets, strict=True):
+                run = view[start : start + length]
+                if os.pwrite(descriptor, run, offset) != length:
+                    self.write_bytes(run, offset)
 
     def write_bytes(self, data: memoryview | bytes, offset: int) -> None:
         """Write bytes at a position."""
@@ -172,18 +186,22 @@ class OutputFile:
         return True
 
     def close(self) -> None:
-        """Flush to the disk and close."""
-        os.fsync(self._descriptor)
+        """Close; what is an output is flushed to the disk before it goes to its place."""
         os.close(self._descriptor)
 
 
 def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None) -> None:
     """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes."""
     workers = min(8, os.cpu_count() or 1)
-    tile_bytes = MEMORY_BUDGET // (3 * workers)
+    tile_bytes = MEMORY_BUDGET // (2 * workers)
     total = sum(tensor.nbytes for tensor, _ in placed)
     done = 0
     jobs = _together(job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))
+    if len(placed) == 1 and total < _SMALL:
+        _each([job for _, job in jobs])
+        if progress:
+            progress(total, total)
+        return
     with ThreadPoolExecutor(workers) as pool:
         waiting: dict[Future[None], int] = {}
         for nbytes, job in jobs:

@@ -32,17 +32,26 @@ _MARKS: tuple[tuple[int, bytes, str, str], ...] = (
     (257, b"ustar", "is a tar archive", "Unpack it, and give what is in it."),
 )
 _PAGES = (b"<!doctype html", b"<html", b"<?xml", b"<head")
+_OPENVINO = (b"<net ", b"<layers>")
+_KERAS = (b'"class_name"', b'"config"')
+_CORE_ML = ("is a Core ML model", "Take the model that it was made of.")
 _MODELS = (".h5", ".hdf5", ".keras", ".pt", ".pth", ".onnx", ".pb", ".safetensors", ".npz", ".pkl", ".bin", ".ckpt")
 
 
 def described(path: Path) -> tuple[str, str]:
     """What a file seems to be, and what to do about it; both empty where nothing is known."""
+    if path.suffix == ".mlpackage":
+        return _CORE_ML
     if not path.is_file():
         return "", ""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     if not head:
         return "is empty", "Fetch it again."
+    if any(mark in head for mark in _OPENVINO):
+        return "is the graph of an OpenVINO model", "Take the model that it was made of."
+    if head.lstrip()[:1] == b"{" and all(mark in head for mark in _KERAS):
+        return "is the architecture of a Keras model", "Give the file of its weights, and this one with --arch."
     if head.lstrip()[:20].lower().startswith(_PAGES):
         return "is a web page, not the file that it was to be", "Fetch it again: the download gave a page of text."
     if head[:4] == b"PK\x03\x04":
@@ -50,7 +59,9 @@ def described(path: Path) -> tuple[str, str]:
     if head.startswith((b"http://", b"https://")) and b"\n" not in head.strip():
         return "holds an address, not what is found there", "Fetch that first."
     if path.suffix == ".mlmodel":
-        return "is a Core ML model", "Take the model that it was made of."
+        return _CORE_ML
+    if path.suffix == ".caffemodel":
+        return "is a model of Caffe", "Convert it with a tool that reads Caffe, such as to ONNX."
     return next(((what, remedy) for at, mark, what, remedy in _MARKS if head[at:].startswith(mark)), ("", ""))
 
 
@@ -61,7 +72,7 @@ def _zip(path: Path) -> tuple[str, str]:
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError):
         return "is a damaged zip archive", "Fetch it again."
     if any(name.endswith("Manifest.json") and "mlpackage" in str(path) for name in names):
-        return "is a Core ML package", "Take the model that it was made of."
+        return _CORE_ML
     models = [name for name in names if name.lower().endswith(_MODELS)]
     if models:
         listed = ", ".join(models[:3]) + (", ..." if len(models) > 3 else "")

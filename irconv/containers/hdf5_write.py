@@ -25,8 +25,20 @@ _STORED_AS = {"bfloat16": "uint16"}
 
 
 def write(path: Path, root: Folder, progress: Progress | None = None) -> None:
-    """Write a new file. The same content gives the same bytes. Raises `Refused` for element types without a way, and
-    `OSError` where the disk does not take it."""
+    """Write a new file. The same content gives the same bytes. Raises as `frame`."""
+    placed = frame(path, root)
+    output = OutputFile(path, existing=True)
+    try:
+        write_tensors(output, placed, progress)
+    finally:
+        output.close()
+
+
+def frame(path: Path, root: Folder) -> list[tuple[LazyTensor, int]]:
+    """Write a new file in which the bytes of datasets are still missing: the tensors, and where in the file each goes.
+
+    Raises `Refused` for element types without a way, and `OSError` where the disk does not take it.
+    """
     placed: list[tuple[LazyTensor, int]] = []
     try:
         with h5py.File(path, "x", libver="earliest", track_order=False) as file:
@@ -38,11 +50,7 @@ def write(path: Path, root: Folder, progress: Progress | None = None) -> None:
         number = re.search(r"errno = (\d+)", str(error))
         code = int(number[1]) if number else errno.EIO
         raise OSError(code, os.strerror(code), str(path)) from error
-    output = OutputFile(path, existing=True)
-    try:
-        write_tensors(output, placed, progress)
-    finally:
-        output.close()
+    return placed
 
 
 def texts(name: str, listed: list[str]) -> dict[str, Any]:

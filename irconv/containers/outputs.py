@@ -13,6 +13,7 @@ import signal
 import stat
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +33,8 @@ _SEALED = ("manifest.json", "SHA256SUMS")
 """A folder with both is a bundle, which a file more would make unsound."""
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 _FEW = 3
+_AT_ONCE = 16
+"""Files of a folder that are flushed to the disk at a time."""
 
 
 class Sources:
@@ -288,14 +291,24 @@ def _uninterrupted() -> Iterator[None]:
 
 
 def _flush(path: Path) -> None:
-    """Make sure a file, or everything in a folder, is on the disk."""
+    """Make sure a file, or everything in a folder, is on the disk. Many files are waited for at once, as the system
+    writes what is asked for together together."""
     if not path.is_dir():
-        with path.open("rb") as opened:
-            os.fsync(opened.fileno())
+        _flush_file(path)
         return
-    for entry in path.iterdir():
-        _flush(entry)
-    _flush_folder(path)
+    folders = [path]
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        for folder in folders:  # to which its own are added
+            inside = sorted(folder.iterdir())
+            folders += [entry for entry in inside if entry.is_dir()]
+            list(pool.map(_flush_file, [entry for entry in inside if not entry.is_dir()]))
+    for folder in reversed(folders):
+        _flush_folder(folder)
+
+
+def _flush_file(path: Path) -> None:
+    with path.open("rb") as opened:
+        os.fsync(opened.fileno())
 
 
 def _flush_folder(path: Path) -> None:

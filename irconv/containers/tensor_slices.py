@@ -18,8 +18,8 @@ import numpy as np
 
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.tensors import LazyTensor, take_box
-from irconv.ir.tiles import runs
 from irconv.layout import Array, Box
+from irconv.tiles import runs
 
 Slice: TypeAlias = tuple[tuple[int, int] | None, ...]
 """Start and length on each axis; None for all of it."""

@@ -17,7 +17,9 @@ from irconv.containers.files import SourceFile
 from irconv.errors import DamagedFile
 
 BLOCK = 2**20
-"""Bytes that one digest is of, in what is written."""
+"""Bytes that one digest is of at most, in what is written."""
+_LEAST = 2**12
+_MOST_BLOCKS = 256
 
 _LOCKS = 64
 
@@ -140,14 +142,28 @@ class VerifiedFile(SourceFile):
             yield part
 
 
-def digests(path: Path, with_crc: bool) -> Digests:
+def block_size(size: int) -> int:
+    """Bytes that one digest is of, where there are so many in all: small ones in a small file, so that a change is
+    found close to where it is.
+
+    >>> block_size(24_000), block_size(250_000_000)
+    (4096, 1048576)
+    """
+    block = _LEAST
+    while block < BLOCK and size > block * _MOST_BLOCKS:
+        block *= 2
+    return min(block, BLOCK)
+
+
+def digests(path: Path, with_crc: bool, block: int | None = None) -> Digests:
     """The digests of a file, which is read once: of its blocks and of all of it on two cores at once."""
+    length = block or BLOCK
     blocks: list[str] = []
     whole, crc = hashlib.sha256(), 0
     with ThreadPoolExecutor(1) as pool, path.open("rb") as file:
-        while content := file.read(BLOCK):
+        while content := file.read(length):
             beside = pool.submit(whole.update, content)
             blocks.append(hashlib.sha256(content).hexdigest())
             crc = zlib.crc32(content, crc) if with_crc else 0
             beside.result()
-        return Digests(BLOCK, tuple(blocks), whole.hexdigest(), crc if with_crc else None)
+        return Digests(length, tuple(blocks), whole.hexdigest(), crc if with_crc else None)

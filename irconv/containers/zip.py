@@ -19,7 +19,7 @@ from typing import Any
 
 from irconv.containers.budget import text, unpacked
 from irconv.containers.checked import CheckedRegion
-from irconv.containers.files import SourceFile
+from irconv.containers.files import Named, SourceFile
 from irconv.containers.watch import once
 from irconv.errors import DamagedFile, Refused
 
@@ -32,7 +32,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)  # the first a zip can say: the same content give
 MALFORMED = (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, struct.error, EOFError, IndexError)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Member:
     """Where the bytes of a member lie in the archive, and what they are claimed to be."""
 
@@ -42,6 +42,7 @@ class Member:
     stored: int
     """Bytes that it takes in the archive."""
     deflated: bool
+    name: str
     crc: int | None
     """None where the archive was written without checksums: all of them are then 0 (PyTorch can be told so)."""
 
@@ -93,7 +94,7 @@ class Archive:
         offset = info.header_offset + _LOCAL_HEADER + name + extra
         if header[:4] != SIGNATURE or offset + info.compress_size > whole.size:
             raise DamagedFile(where, "its place in the archive is outside the file")
-        return Member(offset, info.file_size, info.compress_size, deflated, info.CRC if checked else None)
+        return Member(offset, info.file_size, info.compress_size, deflated, named, info.CRC if checked else None)
 
     def _check_overlaps(self) -> None:
         end = 0
@@ -113,7 +114,8 @@ class Archive:
 
         A deflated one is inflated whole at the first read, and kept.
         """
-        member, where = self.members[name], f"{self.path}: {name}"
+        member = self.members[name]
+        where = self.path, member.name
         return _Inflated(self.file, member, where) if member.deflated else _Stored(self.file, member, where)
 
     def content(self, name: str, limit: int) -> bytes:
@@ -188,7 +190,7 @@ class _Window(io.RawIOBase):
 class _Stored(CheckedRegion):
     """A member stored as it is. Its CRC is checked once, when the first of it is read."""
 
-    def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
+    def __init__(self, whole: SourceFile, member: Member, where: Named) -> None:
         super().__init__(whole, member.offset, member.size, where, zlib.crc32, member.crc)
         self.checksum = member.crc
 
@@ -196,7 +198,7 @@ class _Stored(CheckedRegion):
 class _Inflated(SourceFile):
     """A deflated member, inflated at the first read."""
 
-    def __init__(self, whole: SourceFile, member: Member, where: str) -> None:
+    def __init__(self, whole: SourceFile, member: Member, where: Named) -> None:
         self._named, self.size = where, member.size
         self._whole, self._member, self._lock = whole, member, Lock()
 

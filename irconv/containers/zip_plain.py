@@ -102,7 +102,7 @@ def examine(path: Path) -> tuple[dict[str, Member], Problems]:
     found = {}
     for entry in _placed(entries):
         start = entry.offset + len(_local(entry))
-        found[entry.name] = Member(start, entry.size, entry.size, deflated=False, crc=entry.crc)
+        found[entry.name] = Member(start, entry.size, entry.size, deflated=False, name=entry.name, crc=entry.crc)
     return found, problems
 
 

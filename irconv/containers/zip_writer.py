@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from os import cpu_count
 from pathlib import Path
+from typing import TypeAlias
 
 from irconv.containers.checked import checksum_of
 from irconv.containers.files import FileBytes, OutputFile, Progress, SourceFile, write_tensors
@@ -21,13 +22,39 @@ _EPOCH = 0x21  # 1980-01-01, the first day a zip can say: the same content gives
 _FULL = 0xFFFFFFFF
 _MANY = 0xFFFF
 _SMALL = 1 << 15  # bytes whose checksum takes less time than to hand them to another thread
+_BLOCK = 1 << 20  # bytes of a frame that are copied at a time
 _PADDING = 0x4246  # the id of the extra field with which PyTorch pads, too
+
+
+@dataclass(frozen=True)
+class Framed:
+    """A member whose framing a library has written to a file of its own, with room for tensors."""
+
+    frame: Path
+    placed: Sequence[tuple[LazyTensor, int]]
+    """The tensors, and where each goes."""
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the member."""
+        return max([self.frame.stat().st_size, *(offset + tensor.nbytes for tensor, offset in self.placed)])
+
+    def rest(self) -> Iterator[tuple[int, int]]:
+        """The ranges of the file that no tensor takes."""
+        end = 0
+        for tensor, offset in sorted(self.placed, key=lambda one: one[1]):
+            yield end, offset
+            end = offset + tensor.nbytes
+        yield end, self.frame.stat().st_size
+
+
+Content: TypeAlias = bytes | LazyTensor | Framed
 
 
 @dataclass(frozen=True)
 class _Member:
     name: bytes
-    content: bytes | LazyTensor
+    content: Content
     header: int
     """Where its local header begins."""
     data: int
@@ -36,7 +63,7 @@ class _Member:
 
 def write(
     path: Path,
-    members: Sequence[tuple[str, bytes | LazyTensor]],
+    members: Sequence[tuple[str, Content]],
     alignment: int,
     progress: Progress | None = None,
 ) -> None:
@@ -46,10 +73,14 @@ def write(
     try:
         placed: list[tuple[LazyTensor, int]] = []
         for member in laid:
-            if isinstance(member.content, bytes):
-                file.write_bytes(member.content, member.data)
-            else:
-                placed.append((member.content, member.data))
+            match member.content:
+                case bytes(content):
+                    file.write_bytes(content, member.data)
+                case Framed() as framed:
+                    _write_frame(file, framed, member.data)
+                    placed += [(tensor, member.data + offset) for tensor, offset in framed.placed]
+                case tensor:
+                    placed.append((tensor, member.data))
         write_tensors(file, placed, progress)
         written = SourceFile(path)
         large = [member for member in laid if member.size > _SMALL]
@@ -65,7 +96,16 @@ def write(
         file.close()
 
 
-def _lay_out(members: Sequence[tuple[str, bytes | LazyTensor]], alignment: int) -> tuple[list[_Member], int]:
+def _write_frame(file: OutputFile, framed: Framed, position: int) -> None:
+    """Copy what is no tensor's."""
+    with framed.frame.open("rb") as frame:
+        for start, stop in framed.rest():
+            frame.seek(start)
+            for begin in range(start, stop, _BLOCK):
+                file.write_bytes(frame.read(min(_BLOCK, stop - begin)), position + begin)
+
+
+def _lay_out(members: Sequence[tuple[str, Content]], alignment: int) -> tuple[list[_Member], int]:
     laid: list[_Member] = []
     position = 0
     for text, content in members:
@@ -81,9 +121,10 @@ def _lay_out(members: Sequence[tuple[str, bytes | LazyTensor]], alignment: int) 
 def _checksum(file: SourceFile, member: _Member) -> int:
     if isinstance(member.content, bytes):
         return zlib.crc32(member.content)
-    source = member.content.source
-    if isinstance(source, FileBytes) and not member.content.changes and (known := source.checksum()) is not None:
-        return known
+    if isinstance(member.content, LazyTensor) and not member.content.changes:
+        source = member.content.source
+        if isinstance(source, FileBytes) and (known := source.checksum()) is not None:
+            return known
     return checksum_of(file, member.data, member.size, zlib.crc32)
 
 

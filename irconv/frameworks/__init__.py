@@ -252,6 +252,14 @@ WRITERS = (
         options=("io",),
     ),
     Writer(
+        "torch-program",
+        (".pt2",),
+        f"{_HERE}.torch.write_program",
+        "write_program",
+        "PyTorch exported program, by the PyTorch that is installed",
+        options=("io",),
+    ),
+    Writer(
         "torch",
         (".safetensors", ".pt", ".pth"),
         f"{_HERE}.torch.state_dict",

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 from irconv.align import Network, Part, Unit, network
 from irconv.align.attention import tagged
-from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM
+from irconv.align.names import goes_back
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE
 from irconv.frameworks.conventions import Stored, conventions
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Group, LayoutStep
@@ -53,7 +54,8 @@ def _of_group(bundle: Bundle, group: Group) -> list[Unit]:
             Unit(f"{group.name}.{role}", CONSTANT, {"value": Part(part.name, shapes_of(shapes, group, part))})
             for role, part in parts.items()
         ]
-    return [Unit(group.name, family, parts, group.type or ""), *alone]
+    tag = REVERSE if family in _GATES.values() and goes_back(group.name) else ""
+    return [Unit(group.name, family, parts, group.type or "", tag), *alone]
 
 
 def shapes_of(shapes: Mapping[str, tuple[int, ...]], group: Group, part: Part) -> tuple[int, ...]:

@@ -80,8 +80,8 @@ class Tensor:
         """
         change = relayout(step.source, step.target, self.data.shape, step.orders, step.sizes)
         axes = axes or step.target.replace("~", "")
-        merged = {"shape": change.shape, "axes": axes, "letters": customary(axes, len(change.shape))}
-        record = self.record.model_copy(update={**merged, "steps": (*self.record.steps, step)})
+        letters, steps = customary(axes, len(change.shape)), (*self.record.steps, step)
+        record = replace(self.record, shape=change.shape, axes=axes, letters=letters, steps=steps)
         return Tensor(record, self.data.relayout(change))
 
     def native(self) -> LazyTensor:

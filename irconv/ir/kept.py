@@ -192,7 +192,7 @@ def without_ones(bundle: Bundle) -> Bundle:
         units = " ".join(f"u{axis}" for axis in range(len(shape) - 2))
         here, there, sizes = f"out in {units}", f"out (in {units})", dict.fromkeys(units.split(), 1)
         matrix = tensor.data.relayout(relayout(here, there, shape, None, sizes))
-        record = tensor.record.model_copy(update={"shape": matrix.shape, "axes": "out in"})
+        record = replace(tensor.record, shape=matrix.shape, axes="out in")
         step = LayoutStep(source=there, target=here, orders={}, sizes=sizes)
         tensors[key] = Tensor(record, matrix).relayout(step)
     return replace(bundle, tensors=tensors)

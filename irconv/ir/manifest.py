@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal, TypeAlias, Union
 
-from pydantic import BeforeValidator, Field, SerializeAsAny, create_model
+from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, create_model
+from pydantic.dataclasses import dataclass
+from pydantic_core import to_jsonable_python
 
 from irconv.ir.graph import Graph
 from irconv.ir.layers import MODULES, layer_class, parse_layer
@@ -14,7 +16,12 @@ from irconv.ir.layers.base import Layer, Record
 FORMAT = "1.3"
 """MAJOR.MINOR of the manifests written here. A reader refuses a newer MAJOR; a newer MINOR only adds."""
 
+Role: TypeAlias = Literal["parameter", "buffer", "constant", "optimizer"]
+"""What a tensor is to its model."""
+
 _LINE = 120
+_MANY = ConfigDict(extra="forbid", defer_build=True)
+"""Of the records of which a model may have a hundred thousand: data classes take a third of the memory of models."""
 
 
 class SourceFile(Record):
@@ -121,7 +128,8 @@ class Piece(Record):
     """The shape of the source's tensor."""
 
 
-class NativeTensor(Record):
+@dataclass(frozen=True, slots=True, config=_MANY)
+class NativeTensor:
     """How the source holds a tensor: file, unique name inside it, shape, axes in words (empty where unknown)."""
 
     file: str
@@ -135,10 +143,11 @@ class NativeTensor(Record):
     them."""
 
 
-class TensorRecord(Record):
+@dataclass(frozen=True, slots=True, config=_MANY)
+class TensorRecord:
     """What is known of a tensor besides its bytes, which stand in ``weights.safetensors`` under the same key."""
 
-    role: Literal["parameter", "buffer", "constant", "optimizer"]
+    role: Role
     trainable: bool | None
     dtype: str
     shape: tuple[int, ...]
@@ -151,6 +160,11 @@ class TensorRecord(Record):
     steps: tuple[LayoutStep, ...]
     """The changes of layout since `source`, in order; undone backwards they give the source's bytes."""
 
+    def document(self) -> dict[str, Any]:
+        """It as JSON, as the manifest has it."""
+        made: dict[str, Any] = to_jsonable_python(self)
+        return made
+
 
 class Omitted(Record):
     """A tensor of the source that is not in the bundle, and why."""
@@ -159,7 +173,8 @@ class Omitted(Record):
     reason: str
 
 
-class Group(Record):
+@dataclass(frozen=True, slots=True, config=_MANY)
+class Group:
     """Weights that belong together in a file without a graph."""
 
     name: str

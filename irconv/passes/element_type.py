@@ -24,9 +24,9 @@ from irconv.ir.inference import check_types
 from irconv.ir.layers.base import Layer, LiteralOperand
 from irconv.ir.layers.control import Scan
 from irconv.ir.tensors import LazyTensor, Source
-from irconv.ir.tiles import tiles
 from irconv.layout import Array, Box
 from irconv.log import timed
+from irconv.tiles import tiles
 
 _BLOCK = 2**20
 """Elements that are looked at together."""
@@ -112,7 +112,7 @@ def _cast(tensor: Tensor, dtype: str, clip: bool) -> Tensor:
         made = LazyTensor.of(_clipped(data.numpy(), dtype))
     else:
         made = LazyTensor(_Rounded(data.source, dtype), data.changes)
-    return Tensor(tensor.record.model_copy(update={"dtype": dtype}), made)
+    return Tensor(replace(tensor.record, dtype=dtype), made)
 
 
 def _clipped(array: Array, dtype: str) -> Array:

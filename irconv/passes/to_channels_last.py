@@ -185,8 +185,9 @@ def _undone(layer: Layer, change: OnChannels, tensors: Mapping[str, Tensor]) -> 
         data, back = tensors[operand.tensor].data, steps[-1].undo()
         data = data.relayout(relayout(back.source, back.target, data.shape, back.orders, back.sizes))
         axes = change.layer.PARAMETERS[role].axes
-        now = {"shape": data.shape, "axes": axes, "letters": customary(axes, len(data.shape)), "steps": steps[:-1]}
-        undone[operand.tensor] = Tensor(tensors[operand.tensor].record.model_copy(update=now), data)
+        record, letters = tensors[operand.tensor].record, customary(axes, len(data.shape))
+        record = replace(record, shape=data.shape, axes=axes, letters=letters, steps=steps[:-1])
+        undone[operand.tensor] = Tensor(record, data)
     return undone
 
 

@@ -33,7 +33,7 @@ def run(bundle: Bundle, lacking: str) -> Bundle:
             wide: StoredOperand | LiteralOperand = operand.model_copy(update={"dtype": "float32"})
         elif isinstance(operand, StoredOperand) and tensors[operand.tensor].record.dtype.startswith(lacking):
             tensor, key = tensors[operand.tensor], f"{operand.tensor}/float32"
-            record = tensor.record.model_copy(update={"dtype": "float32", "source": None, "steps": ()})
+            record = replace(tensor.record, dtype="float32", source=None, steps=())
             tensors[key] = replace(tensor, record=record, data=LazyTensor(CastTo(tensor.data, "float32")))
             wide = StoredOperand(tensor=key)
         else:

@@ -13,6 +13,9 @@ from irconv.ir.bundle import Bundle
 from irconv.log import told
 from irconv.options import ReadOptions, WriteOptions, flag, given, unused
 
+_FETCHED = ("http", "https", "ftp", "s3", "gs", "hf")
+"""Schemes of addresses; a path joins what stands behind them with one slash."""
+
 
 def path_of(given: object, name: str) -> Path:
     """An argument that is a path. Raises `MissingFact` for anything else."""
@@ -35,6 +38,10 @@ def existing(path: Path) -> Path:
 
 def must_exist(path: Path) -> None:
     if not path.exists():
+        scheme, _, address = path.as_posix().partition(":/")
+        if scheme.lower() in _FETCHED and not address.startswith("/"):
+            said = f"{scheme}://{address}"
+            raise NoSuchFile(said, "is an address, and irconv reads files", "Fetch it first, and give the file.")
         raise NoSuchFile(str(path), "there is no such file or folder")
     if not (path.is_file() or path.is_dir()):
         raise UnknownFormat(str(path), "expected a file or a folder, got a device, FIFO or socket")

@@ -96,14 +96,14 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
     if graphs:
         from irconv.ir.kept import names_of
         from irconv.passes import calls_again, recompose, remove_identity
-        from irconv.passes.recompose import attention, products
+        from irconv.passes.recompose import attention, products, rows
         from irconv.passes.recompose.wholes import stacked
 
         def raised(bundle: Bundle) -> Bundle:
             bundle = recompose.run(bundle)
             if source.framework == "tensorflow" or (of_onnx and not source.version.startswith("pytorch")):
-                bundle = attention.run(bundle)  # PyTorch keeps what projects apart from its attention
-            return bundle if source.framework == "tensorflow" else products.run(bundle)
+                bundle = attention.run(rows.run(bundle))  # PyTorch keeps what projects apart from its attention
+            return products.run(bundle)
 
         source, of_onnx = bundle.source, bundle.source.framework == "onnx"
         # once where the graph's own axes are, and once more for what stood on two sides of a transpose

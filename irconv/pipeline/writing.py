@@ -117,7 +117,7 @@ def _lost(bundle: Bundle, writer: Writer, made: Made) -> tuple[Fact, ...]:
     if bundle.graph is not None:
         from irconv.passes import training
 
-        own = writer.name.split("-")[0] == bundle.source.framework
+        own = writer.name.split("-")[0] == bundle.source.framework == "keras"  # PyTorch's source has no word for it
         noted = () if own else bundle.source.training()
         facts = (*noted, *training.lost(bundle, writer.trains), *made.lost, *facts)
     evidence = f"acts in training alone, and {writer.name} does not say it"

@@ -79,7 +79,7 @@ def layer_document(bundle: Bundle, name: str) -> dict[str, Any]:
     lines = list(layer_lines(bundle, name))
     layer = bundle.layers[name]
     keys = [o.tensor for o in layer.operands.values() if isinstance(o, StoredOperand)]
-    tensors = {key: bundle.tensors[key].record.model_dump(mode="json") for key in keys}
+    tensors = {key: bundle.tensors[key].record.document() for key in keys}
     return {"layer": name, **layer.model_dump(mode="json"), "tensors": tensors, "text": lines}
 
 
@@ -88,7 +88,7 @@ def tensor_document(bundle: Bundle, name: str) -> dict[str, Any]:
     key = _key(bundle, name)
     tensor = bundle.tensors[key]
     found = statistics(tensor.data, _STEPS)
-    return {"tensor": key, **tensor.record.model_dump(mode="json"), "statistics": vars(found)}
+    return {"tensor": key, **tensor.record.document(), "statistics": vars(found)}
 
 
 def _key(bundle: Bundle, name: str) -> str:
@@ -121,6 +121,9 @@ def _step(step: LayoutStep) -> str:
 def _numbers(found: Statistics) -> Iterator[str]:
     if not found.elements:
         yield "no numbers: it is empty"
+        return
+    if not found.counts:
+        yield f"{found.elements:,} numbers, none of them finite"
         return
     yield (
         f"min {found.low:.6g}, max {found.high:.6g}, mean {found.mean:.6g}, "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -26,6 +27,7 @@ _FILTERS, _CHANNELS = 12, 8
 """Filters and channels of a convolution that are shown as pictures."""
 _CELLS = 96
 _NAME, _TYPE = 21, 18
+_SEPARATOR = re.compile(r"[./]+")
 """Letters of a name and of a type that a box holds."""
 _TOOLS = (
     '<form class="tools"><input type="search" id="words" placeholder="Part of a name or type" '
@@ -117,9 +119,7 @@ def _line(points: Sequence[tuple[float, float]]) -> str:
 def _layer_box(made: Drawing, place: int, row: Row) -> str:
     title = f"{row.layer}: {row.type}"
     words = f"{row.layer} {row.type}".lower()
-    inside = _box(
-        made, place, _shortened(row.path[-1], _NAME), _shortened(row.type, _TYPE), "weights" if row.weights else ""
-    )
+    inside = _box(made, place, _fitting(row.layer), _shortened(row.type, _TYPE), "weights" if row.weights else "")
     return f'<a href="#layer-{place}" data-words="{text(words)}"><title>{text(title)}</title>{inside}</a>'
 
 
@@ -139,6 +139,13 @@ def _box(made: Drawing, place: int, name: str, kind: str, look: str) -> str:
 def _label(made: Drawing, place: int, label: str) -> str:
     x, y = made.boxes[place]
     return f'<text class="shape" x="{x + 5:.1f}" y="{y + BOX[1] / 2 + 13:.1f}">{text(_shortened(label, 24))}</text>'
+
+
+def _fitting(name: str) -> str:
+    """A name with as many of the modules that it lies in as there is room for."""
+    while len(name) > _NAME and (end := _SEPARATOR.search(name, 1)):
+        name = name[end.end() :]
+    return _shortened(name, _NAME)
 
 
 def _shortened(name: str, most: int) -> str:
@@ -207,7 +214,7 @@ def _drawn(tensor: Tensor) -> Iterator[str]:
     found = statistics(tensor.data, _BINS)
     yield _facts(_said(found))
     pictures = []
-    if found.counts and found.elements > 1:
+    if found.low < found.high:
         made = drawing("How often which numbers occur", steps(found.counts, "gap"), len(found.counts))
         pictures.append(figure(made, f"{found.low:.4g}", "log counts", f"{found.high:.4g}"))
         grid, caption = _grid(tensor)

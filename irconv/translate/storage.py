@@ -9,7 +9,7 @@ import numpy as np
 from irconv.codec import MappedTensor, NativeWeight
 from irconv.ir.bundle import Tensor
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
-from irconv.ir.manifest import NativeTensor, Piece, TensorRecord
+from irconv.ir.manifest import NativeTensor, Piece, Role, TensorRecord
 from irconv.layout import customary
 
 LITERAL = 64
@@ -34,7 +34,7 @@ class Storage:
         axes = found.native_axes if steps else parameter.axes
         if weight.steps:
             axes = weight.steps[0].source
-        role_of = "constant" if weight.role == "constant" else "buffer" if parameter.buffer else "parameter"
+        role_of: Role = "constant" if weight.role == "constant" else "buffer" if parameter.buffer else "parameter"
         record = TensorRecord(
             role=role_of,
             trainable=False if parameter.buffer else weight.trainable,
@@ -50,9 +50,7 @@ class Storage:
             tensor = tensor.relayout(step)
         if weight.steps and not found.steps:
             letters = customary(parameter.axes, len(tensor.data.shape))
-            tensor = replace(
-                tensor, record=tensor.record.model_copy(update={"axes": parameter.axes, "letters": letters})
-            )
+            tensor = replace(tensor, record=replace(tensor.record, axes=parameter.axes, letters=letters))
         key = self._keys.setdefault((weight.path, found.piece or weight.piece, tensor.data.changes), f"{name}.{role}")
         self.tensors.setdefault(key, tensor)
         return StoredOperand(tensor=key)

@@ -198,6 +198,8 @@ class Values:
         else:
             self.types[value] = self.outer.types[value]
             self.captured.append(value)
+            if known is not None:
+                self._known[value] = known
         return True
 
     def _given(self, value: str) -> Given | None:

@@ -25,6 +25,7 @@ _RUN = {
     "keras": "keras",
     "keras-h5": "keras",
     "torch-source": "",
+    "torch-program": "torch-program",
     "huggingface": "",
     "theano": "",
     "theano-h5": "",

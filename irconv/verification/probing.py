@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+import numpy as np
+
 from irconv import __version__
-from irconv.errors import Disagreement, Problem
+from irconv.errors import Disagreement, MissingFact, Problem
 from irconv.execute import execute
 from irconv.ir.bundle import Bundle, Probed
 from irconv.ir.dtypes import logical_name
@@ -49,6 +51,7 @@ def recorded(source: Given, inputs: Inputs | None) -> Probed:
         for wanted, got, own, slot in zip(run.predicted, run.got, axes, b.outputs, strict=True)
     ]
     record = _record(bundle, a.runtime, not a.own, run.feed.name, worst)
+    _look(source.name, outputs)
     return _kept(record, run.taken, outputs)
 
 
@@ -61,6 +64,7 @@ def stated(bundle: Bundle, inputs: Inputs, outputs: Inputs) -> Probed:
     slots = native_slots(bundle.graph)
     taken, made = (given_feed(one, said, {}).arrays for one, said in zip(slots, (inputs, outputs), strict=True))
     allowed = tolerance(_least(made), 0.0)
+    _look(_GIVEN, made)
     return _kept(_record(bundle, _GIVEN, False, _GIVEN, allowed), taken, made)
 
 
@@ -92,6 +96,16 @@ def _record(bundle: Bundle, runtime: str, as_read: bool, feed: str, allowed: flo
         outputs={port.name: f"output{place}" for place, port in enumerate(bundle.graph.outputs)},
         tolerance=allowed,
     )
+
+
+def _look(where: str, outputs: Sequence[Array]) -> None:
+    """Refuse predictions in which no number is finite: whatever becomes of the weights, they stay what they are."""
+    kinds = [array for array in outputs if array.dtype.kind in "fc" or array.dtype.name == "bfloat16"]
+    if kinds and len(kinds) == len(outputs) and not any(np.isfinite(array).any() for array in kinds):
+        what = "a probe of it proves nothing: every number that it predicts is NaN or infinite"
+        raise MissingFact(
+            f"{where}: --probe", what, "Give --probe-input with inputs that it was made for, or no probe."
+        )
 
 
 def _kept(record: Probe, inputs: Sequence[Array], outputs: Sequence[Array]) -> Probed:

@@ -62,7 +62,7 @@ def with_tensor(bundle: Bundle, key: str, change: Callable[[Array], Any]) -> Bun
     """The bundle with one tensor changed."""
     tensor = bundle.tensors[key]
     data = LazyTensor.of(np.ascontiguousarray(change(tensor.data.numpy().copy())))
-    record = tensor.record.model_copy(update={"shape": data.shape, "dtype": data.dtype})
+    record = replace(tensor.record, shape=data.shape, dtype=data.dtype)
     return replace(bundle, tensors={**bundle.tensors, key: Tensor(record, data)})
 
 

@@ -130,3 +130,24 @@ def test_the_library_works_in_a_fork_of_the_command_where_that_is_safe(before: s
     path = tmp_path / "m.h5"
     shutil.copy(Path("fixtures/lenet") / "keras2.3.1-lenet4-h5" / "model.h5", path)
     assert said(path, before) == f"{kind} ['model_weights']\n"
+
+
+_THREADS = """
+import os, sys
+from irconv.containers import own_process
+if sys.argv[1] == "own":
+    own_process.declare()
+own_process.without_threads()
+import numpy
+print(len(os.listdir("/proc/self/task")), "OPENBLAS_NUM_THREADS" in os.environ)
+"""
+
+
+@LINUX
+@pytest.mark.parametrize(("whose", "threads"), [("own", 1), ("another", os.cpu_count())])
+def test_numpy_starts_no_threads_in_the_command_alone(whose: str, threads: int) -> None:
+    environment = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    done = subprocess.run(
+        [sys.executable, "-c", _THREADS, whose], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(threads), "False"]

@@ -153,6 +153,13 @@ def test_a_file_without_bytes_is_proved_by_no_digest(tmp_path: Path) -> None:
     assert digests(tmp_path / "x", False) == Digests(verified.BLOCK, (), hashlib.sha256().hexdigest(), None)
 
 
+@pytest.mark.parametrize(
+    ("size", "block"), [(0, 4096), (1, 4096), (2**20, 4096), (2**20 + 1, 8192), (2**28, 2**20), (2**40, 2**20)]
+)
+def test_a_small_file_has_small_blocks_so_that_a_change_is_found_close_to_where_it_is(size: int, block: int) -> None:
+    assert verified.block_size(size) == block
+
+
 def test_the_digests_of_a_file_are_those_of_its_blocks(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (whole.parent / "y").write_bytes(CONTENT)
     monkeypatch.setattr(verified, "BLOCK", 64)

@@ -126,6 +126,17 @@ def test_written_members_are_aligned_and_sound(tmp_path: Path) -> None:
     assert all(member.offset % 64 == 0 for member in Archive(tmp_path / "x.zip").members.values())
 
 
+def test_a_file_whose_framing_a_library_wrote_takes_its_tensors_in_the_archive(tmp_path: Path) -> None:
+    first, second = numbers(37, 53), numbers(300, 500)
+    frame = tmp_path / "frame"
+    frame.write_bytes(b"head" + bytes(first.nbytes) + b"between" + bytes(second.nbytes) + b"tail")
+    placed = [(LazyTensor.of(second), 11 + first.nbytes), (LazyTensor.of(first), 4)]
+    zip_writer.write(tmp_path / "x.zip", [("a", b"abc"), ("b", zip_writer.Framed(frame, placed))], 8)
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.read("b") == b"head" + first.tobytes() + b"between" + second.tobytes() + b"tail"
+
+
 def test_writing_twice_gives_the_same_bytes(tmp_path: Path) -> None:
     for name in ("x", "y"):
         zip_writer.write(tmp_path / name, [("a", LazyTensor.of(np.arange(5)))], 64)

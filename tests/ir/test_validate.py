@@ -53,7 +53,7 @@ def with_provenance(shape: tuple[int, ...], *steps: LayoutStep) -> Bundle:
     bundle = sound()
     kernel = bundle.tensors["fc.kernel"]
     native = NativeTensor(file="m", name="k", shape=shape, axes="")
-    record = kernel.record.model_copy(update={"source": native, "steps": steps})
+    record = replace(kernel.record, source=native, steps=steps)
     return replace(bundle, tensors={**bundle.tensors, "fc.kernel": replace(kernel, record=record)})
 
 

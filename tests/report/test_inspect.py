@@ -14,7 +14,9 @@ from rich.console import Console
 
 import irconv
 from irconv.cli import main
+from irconv.comparison.statistics import statistics
 from irconv.ir.layers import MODULES, layer_class
+from irconv.ir.tensors import LazyTensor
 from irconv.report.inspect import print_bundle
 from irconv.report.settings import settings
 from irconv.report.summary import rows, totals
@@ -139,6 +141,18 @@ def test_one_tensor_is_shown_with_its_history_and_its_numbers() -> None:
         assert out.count("#") > 100
     document = json.loads(ran("inspect", LENET, "--tensor", "dense.kernel", "--json"))
     assert sum(document["statistics"]["counts"]) == array.size
+
+
+def test_a_tensor_of_one_number_everywhere_has_that_number_as_its_least_and_its_largest() -> None:
+    found = statistics(LazyTensor.of(np.zeros(256, np.float32)), 8)
+    assert (found.low, found.high, found.zeros, found.counts) == (0.0, 0.0, 256, (256,))
+    found = statistics(LazyTensor.of(np.full((2, 4), 0.75)), 8)
+    assert (found.low, found.high, found.deviation, found.counts) == (0.75, 0.75, 0.0, (8,))
+
+
+def test_a_tensor_without_a_finite_number_is_said_to_have_none(tmp_path: Path) -> None:
+    np.savez(tmp_path / "w.npz", a=np.full(5, np.nan))
+    assert "5 numbers, none of them finite" in ran("inspect", tmp_path / "w.npz", "--tensor", "a")
 
 
 def test_a_name_that_is_none_is_refused_with_those_near_it() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 import irconv
 from irconv.errors import MissingFact, OutputFailed
-from irconv.report import graph_layout
+from irconv.report import graph_layout, model_page
 from irconv.report.model_page import page, write_page
 from tests.helpers import ROOT, lenet, rejection
 
@@ -79,6 +79,20 @@ def test_names_are_text(name: str) -> None:
 
 
 @drawn
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("conv2d_1.activation", "conv2d_1.activation"),
+        ("transformer_layer_0/self_attention/softmax", "softmax"),
+        ("encoder.layers.0.linear1", "layers.0.linear1"),
+        ("./a" + "b" * 40, "a" + "b" * 9 + "\N{HORIZONTAL ELLIPSIS}" + "b" * 10),
+        ("." * 30, ""),
+    ],
+)
+def test_a_box_shows_as_much_of_a_name_as_there_is_room_for(name: str, shown: str) -> None:
+    assert model_page._fitting(name) == shown
+
+
 def test_boxes_do_not_overlap_and_lines_go_down() -> None:
     edges = [(0, 1), (1, 2), (2, 3), (0, 3), (3, 4), (1, 4), (5, 6)]
     made = graph_layout.laid_out(8, edges)

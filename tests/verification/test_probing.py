@@ -75,6 +75,21 @@ def test_a_source_that_predicts_otherwise_than_irconv_reads_it_gets_no_probe() -
     assert "predicts something else than irconv has read: output dense_2 differs by" in text
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_predictions_without_a_finite_number_are_no_probe(wrong: float, tmp_path: Path) -> None:
+    folder = lenet(OLD[0]).model.parent
+    np.save(tmp_path / "y.npy", np.full_like(np.load(folder / "y_0.npy"), wrong))
+    options = WriteOptions(probe_input=(str(folder / "x_0.npy"),), probe_output=(str(tmp_path / "y.npy"),))
+    text = rejection(
+        lambda: irconv.convert(folder / "model.h5", tmp_path / "m.irconv", write_options=options), MissingFact
+    )
+    assert text == (
+        "given: --probe: a probe of it proves nothing: every number that it predicts is NaN or infinite. "
+        "Give --probe-input with inputs that it was made for, or no probe."
+    )
+    assert not (tmp_path / "m.irconv").exists()
+
+
 def test_a_bundle_without_a_probe_has_nothing_to_run() -> None:
     assert problems(irconv.read(NEW)) == []
 

@@ -10,14 +10,16 @@ import ast
 import builtins
 import inspect
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from irconv.errors import IrconvError
-from irconv.frameworks.bundle.sketches import arrays, functions, recurrent, windows
+from irconv.frameworks.bundle.sketches import arrays, functions, grids, picking, recurrent, windows
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer, LiteralOperand
+from irconv.ir.layers.control import Scan
 from irconv.ir.shapes import symbols
 from irconv.passes import decompose
 from irconv.python_source.literals import Code, literal, quoted
@@ -49,7 +51,9 @@ _WORDS = Words(frozenset({"w", "np", "json", "read", "model", "x", "product", "e
 @cache
 def _sources() -> Mapping[str, str]:
     """The functions of `sketches` by name, without the types of their arguments."""
-    parsed = [ast.parse(inspect.getsource(module)) for module in (windows, arrays, functions, recurrent)]
+    parsed = [
+        ast.parse(inspect.getsource(module)) for module in (windows, arrays, functions, recurrent, picking, grids)
+    ]
     nodes = [node for tree in parsed for node in tree.body if isinstance(node, ast.FunctionDef)]
     return {node.name: _bare(node) for node in nodes}
 
@@ -83,7 +87,7 @@ def program(bundle: Bundle) -> list[str] | tuple[str, ...]:
     except IrconvError:
         return tuple(sorted({bundle.layers[node.layer].type for node in bundle.graph.nodes} - known))
     assert lowered.graph is not None, "it had one"
-    types = {lowered.layers[node.layer].type for node in lowered.graph.nodes}
+    types = _types(lowered, lowered.graph)
     wide = {tensor.record.dtype for tensor in lowered.tensors.values()} - _HELD
     if missing := types - known:
         return tuple(sorted(missing))
@@ -92,14 +96,27 @@ def program(bundle: Bundle) -> list[str] | tuple[str, ...]:
     return list(_lines(lowered, lowered.graph, known))
 
 
+def _types(bundle: Bundle, graph: Graph) -> set[str]:
+    """The types of all layers that run: of the nodes, in the bodies of loops, and those that are settings."""
+    found: set[str] = set()
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        found.add(layer.type)
+        for what in layer.settings().values():
+            if isinstance(what, Layer):
+                found.add(what.type)
+            elif isinstance(what, Graph):
+                found |= _types(bundle, what)
+    return found
+
+
+_HERE = {"bfloat16": "float32"}
+"""What numpy has not is held as what it has."""
 _HELD = frozenset(["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"])
 
 
 def _lines(bundle: Bundle, graph: Graph, known: set[str]) -> Iterator[str]:
-    called = {bundle.layers[node.layer].type for node in graph.nodes}
-    called |= {
-        one.type for layer in bundle.layers.values() for one in layer.settings().values() if isinstance(one, Layer)
-    }
+    called = _types(bundle, graph)
     waiting, needed = [name for name in called if name in known], set()
     while waiting:
         name = waiting.pop()
@@ -122,51 +139,104 @@ def _lines(bundle: Bundle, graph: Graph, known: set[str]) -> Iterator[str]:
     yield from _model(bundle, graph)
 
 
+@dataclass(frozen=True)
+class _Names:
+    """Identifiers of the values of one graph, and of the sizes that inputs have."""
+
+    values: Mapping[str, str]
+    sizes: Mapping[str, str]
+    bodies: Mapping[str, _Body]
+    """The body of each loop, by its node."""
+
+
+@dataclass(frozen=True)
+class _Body:
+    function: str
+    names: _Names
+
+
 def _model(bundle: Bundle, graph: Graph) -> Iterator[str]:
     """The function `model`: the weights and the inputs in, the outputs by name out."""
-    values = [port.value for port in graph.inputs] + [v for node in graph.nodes for v in node.outputs.values()]
     sizes = sorted({symbol for port in graph.inputs for size in port.shape for symbol in symbols(size)})
-    wanted = {("value", value): value for value in values} | {("size", one): one.lower() for one in sizes}
     taken = {*_sources(), *vars(builtins)}
-    names = _WORDS.identifiers(wanted, taken)  # type: ignore[arg-type]
-    named = {value: names["value", value] for value in values}  # type: ignore[index]
-    yield f"def model(w, {', '.join(named[port.value] for port in graph.inputs)}):"
+    of_size = _WORDS.identifiers({one: one.lower() for one in sizes}, taken)
+    names = _names(bundle, graph, of_size, taken | set(of_size.values()))
+    yield f"def model(w, {', '.join(names.values[port.value] for port in graph.inputs)}):"
     for symbol in sizes:
         place = next(
             ((port, axis) for port in graph.inputs for axis, size in enumerate(port.shape) if size == symbol), None
         )
         if place is not None:
-            yield f"    {names['size', symbol]} = {named[place[0].value]}.shape[{place[1]}]"  # type: ignore[index]
-    for node in graph.nodes:
-        call = _call(node, bundle.layers[node.layer], named, lambda s: names["size", s])  # type: ignore[index]
-        made = [named[value] for value in node.outputs.values()]
-        yield from (f"    {line}" for line in wrapped(f"{_targets(bundle, node, made)} = {call}", 4))
-    outputs = ", ".join(f"{_name(port.name)}: {named[port.value]}" for port in graph.outputs)
+            yield f"    {names.sizes[symbol]} = {names.values[place[0].value]}.shape[{place[1]}]"
+    yield from _statements(bundle, graph, names, 4)
+    outputs = ", ".join(f"{_name(port.name)}: {names.values[port.value]}" for port in graph.outputs)
     yield from (f"    {line}" for line in wrapped(f"return {{{outputs}}}", 4))
 
 
-def _targets(bundle: Bundle, node: Node, made: list[str]) -> str:
+def _names(bundle: Bundle, graph: Graph, sizes: Mapping[str, str], taken: set[str]) -> _Names:
+    """Names that no other graph of the model has."""
+    values = [port.value for port in graph.inputs] + [v for node in graph.nodes for v in node.outputs.values()]
+    found = _WORDS.identifiers({value: value for value in values}, taken)
+    taken |= set(found.values())
+    bodies = {}
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        if isinstance(layer, Scan):
+            (function,) = _WORDS.identifiers({node.layer: f"step of {node.layer}"}, taken).values()
+            taken.add(function)
+            first = next(iter(node.outputs.values()))
+            bodies[first] = _Body(function, _names(bundle, layer.body, sizes, taken))
+    return _Names(found, sizes, bodies)
+
+
+def _statements(bundle: Bundle, graph: Graph, names: _Names, indent: int) -> Iterator[str]:
+    """A line or more for each node."""
+    room = " " * indent
+    for node in graph.nodes:
+        layer = bundle.layers[node.layer]
+        body = names.bodies.get(next(iter(node.outputs.values()), ""))
+        if body is not None and isinstance(layer, Scan):
+            given = ", ".join(body.names.values[port.value] for port in layer.body.inputs)
+            made = ", ".join(body.names.values[port.value] for port in layer.body.outputs)
+            yield from ("", f"{room}def {body.function}({given}):")
+            yield from _statements(bundle, layer.body, body.names, indent + 4)
+            yield from (f"{room}    return ({made},)", "")
+        call = _call(node, layer, names)
+        targets = _targets(layer, node, [names.values[value] for value in node.outputs.values()])
+        yield from (f"{room}{line}" for line in wrapped(f"{targets} = {call}", indent))
+
+
+def _targets(layer: Layer, node: Node, made: list[str]) -> str:
     """What the results are assigned to: those that nobody takes are there, too, where a function gives several."""
-    layer = bundle.layers[node.layer]
-    if layer.VARIADIC_RESULTS:
-        return ", ".join(made) + ("," if len(made) == 1 else "")
-    results = list(layer.RESULTS)
-    if len(results) == 1:
-        return made[0]
     by_slot = dict(zip(node.outputs, made, strict=True))
-    return ", ".join(by_slot.get(slot, "_") for slot in results)
+    if isinstance(layer, Scan):
+        stacked = len(layer.body.outputs) - layer.carried
+        results = [f"carried{place}" for place in range(layer.carried)]
+        results += [f"stacked{place}" for place in range(stacked)]
+    elif layer.VARIADIC_RESULTS:
+        return ", ".join(made) + ("," if len(made) == 1 else "")
+    else:
+        results = list(layer.RESULTS)
+        if len(results) == 1:
+            return made[0]
+    return ", ".join(by_slot.get(slot, "_") for slot in results) + ("," if len(results) == 1 else "")
 
 
-def _call(node: Node, layer: Layer, named: Mapping[str, str], size: Any) -> str:
-    given: dict[str, str] = {slot: named[value] for slot, value in node.inputs.items()}
+def _call(node: Node, layer: Layer, names: _Names) -> str:
+    given: dict[str, str] = {slot: names.values[value] for slot, value in node.inputs.items()}
     for role, operand in layer.operands.items():
         if isinstance(operand, LiteralOperand):
-            given[role] = f"np.array({literal(operand.literal)}, {quoted(operand.dtype)})"
+            given[role] = f"np.array({literal(operand.literal)}, {quoted(_HERE.get(operand.dtype, operand.dtype))})"
         else:
             given[role] = f"w[{_name(operand.tensor)}]"
     variadic = [given.pop(slot) for slot in list(given) if layer.VARIADIC]
     arguments = [*variadic, *(f"{role}={text}" for role, text in given.items())]
-    arguments += [f"{name}={_setting(what, name in layer.SIZES, size)}" for name, what in layer.settings().items()]
+    for name, what in layer.settings().items():
+        if isinstance(what, Graph):
+            text = names.bodies[next(iter(node.outputs.values()))].function
+        else:
+            text = _setting(what, name in layer.SIZES, names.sizes.__getitem__)
+        arguments.append(f"{name}={text}")
     return f"{layer.type}({', '.join(arguments)})"
 
 

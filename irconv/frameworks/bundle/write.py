@@ -9,7 +9,7 @@ from pathlib import Path
 from irconv.containers import safetensors, zip_plain
 from irconv.containers.files import Progress, sha256
 from irconv.containers.outputs import Output
-from irconv.containers.verified import Digests, digests
+from irconv.containers.verified import Digests, block_size, digests
 from irconv.frameworks.bundle.digests import (
     BLOCKS,
     MANIFEST,
@@ -54,8 +54,10 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped
     if tensors := {**bundle.tensors, **bundle.state}:
         data = {key: as_pairs(tensor.data) for key, tensor in tensors.items()}
         safetensors.write_sharded(folder.joinpath, "weights", data, SHARD_BYTES, progress)
-        proofs = {path.name: digests(path, zipped) for path in sorted(folder.iterdir()) if is_weights(path.name)}
-        sized = {name: ((folder / name).stat().st_size, proof) for name, proof in proofs.items()}
+        sizes = {path: path.stat().st_size for path in sorted(folder.iterdir()) if is_weights(path.name)}
+        block = block_size(sum(sizes.values()))
+        proofs = {path.name: digests(path, zipped, block) for path in sizes}
+        sized = {path.name: (size, proofs[path.name]) for path, size in sizes.items()}
         (folder / BLOCKS).write_text(blocks_text(sized), encoding="utf-8")
     if bundle.probe is not None:
         safetensors.write(folder / PROBE, bundle.probe.data)

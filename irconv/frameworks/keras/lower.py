@@ -201,7 +201,7 @@ def _with_one_bias(bundle: Bundle) -> Bundle:
             total = total.reshape(-1)
         key = f"{name}.bias"
         record = given[0].record if given else made(LazyTensor.of(total), trainable=True, axes="(gate unit)").record
-        tensors[key] = Tensor(record.model_copy(update={"source": None, "steps": ()}), LazyTensor.of(total))
+        tensors[key] = Tensor(replace(record, source=None, steps=()), LazyTensor.of(total))
         operands = {role: operand for role, operand in layer.operands.items() if role not in stored}
         update: dict[str, object] = {"operands": {**operands, "bias_input": StoredOperand(tensor=key)}}
         layers[name] = layer.model_copy(update=update | ({"forget_bias": 0.0} if isinstance(layer, LSTM) else {}))

@@ -93,7 +93,7 @@ def with_variances(bundle: Bundle) -> Bundle:
         epsilon = layer.epsilon if bool((square >= layer.epsilon).all()) else 0.0
         key = f"{name}.variance"
         data = LazyTensor.of((square - epsilon).astype(given.data.numpy().dtype))
-        tensors[key] = Tensor(given.record.model_copy(update={"source": None, "steps": ()}), data)
+        tensors[key] = Tensor(replace(given.record, source=None, steps=()), data)
         others = {other: operand for other, operand in layer.operands.items() if other != role}
         operands = {**others, "variance": StoredOperand(tensor=key)}
         layers[name] = layer.model_copy(update={"operands": operands, "epsilon": epsilon})
@@ -144,7 +144,7 @@ def with_old_gates(bundle: Bundle) -> Bundle:
             array = given.data.numpy()
             scaled = (array.reshape(len(gates), -1) * factors[:, None]).astype(array.dtype).reshape(array.shape)
             key = f"{name}.{role}.scaled"
-            tensors[key] = Tensor(given.record.model_copy(update={"source": None, "steps": ()}), LazyTensor.of(scaled))
+            tensors[key] = Tensor(replace(given.record, source=None, steps=()), LazyTensor.of(scaled))
             operands[role] = StoredOperand(tensor=key)
         layers[name] = layer.model_copy(update={"operands": operands, "recurrent_activation": _OLD_GATE})
     return replace(bundle, layers=layers, tensors=tensors)

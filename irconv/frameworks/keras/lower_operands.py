@@ -38,7 +38,7 @@ def _stored(bundle: Bundle, layer: Layer, role: str) -> Tensor | None:
 
 
 def _changed(tensor: Tensor, array: Array) -> Tensor:
-    record = tensor.record.model_copy(update={"source": None, "steps": (), "shape": array.shape})
+    record = replace(tensor.record, source=None, steps=(), shape=array.shape)
     return Tensor(record, LazyTensor.of(np.ascontiguousarray(array)))
 
 

@@ -56,7 +56,7 @@ def check_model(config: Mapping[str, Any], path: str) -> None:
     if kind not in MODELS:
         what = f"expected a graph of layers ({', '.join(MODELS)}), but the file names the model's class alone: {kind}"
         remedy = "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m."
-        raise Refused(f"{path}: model", what, remedy)
+        raise Refused(path, what, remedy)
 
 
 def _all_taken(builder: Builder, layers: list[Any], tensors: Mapping[str, NativeWeight]) -> None:

@@ -67,12 +67,25 @@ def _problem(
         names = ", ".join(others[:_MOST]) + (", ..." if len(others) > _MOST else "")
         where += f" and {len(others)} more ({names})"
     about = [f"the weights {', '.join(_weights(first))}"] if first.tensors else []
-    if settings := ", ".join(_settings(first.config)):
-        about.append(f"the settings {settings[:_LONGEST]}{'...' if len(settings) > _LONGEST else ''}")
+    if settings := _said(first):
+        about.append(f"the settings {settings}")
+    for other in _told_apart(layers):
+        about.append(f"layer {other.name} the settings {_said(other)}")
     said = f"It has {' and '.join(about)}. " if about else ""
     if taken := shapes(first.name):
         said += f"It is called on {taken}. "
     return Problem(where, _no_rule(kind), said + table.remedy(kind))
+
+
+def _told_apart(layers: Sequence[Native]) -> list[Native]:
+    """Of layers that are functions, the first few that are other functions than those before them."""
+    found = {_said(layer): layer for layer in reversed(layers) if "function" in layer.config}
+    return [layer for layer in layers[1:] if found.get(_said(layer)) is layer][: _MOST - 1]
+
+
+def _said(layer: Native) -> str:
+    settings = ", ".join(_settings(layer.config))
+    return f"{settings[:_LONGEST]}{'...' if len(settings) > _LONGEST else ''}"
 
 
 def _no_rule(kind: str) -> str:

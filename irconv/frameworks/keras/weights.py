@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from irconv.codec import NativeWeight
 from irconv.containers.hdf5 import Folder
 from irconv.ir.bundle import Tensor
-from irconv.ir.manifest import Group, NativeTensor, TensorRecord
+from irconv.ir.manifest import Group, NativeTensor, Role, TensorRecord
 
 
 def read_groups(
@@ -29,7 +29,7 @@ def read_groups(
         for name, weight in named.items():
             shape = weight.data.shape
             native = NativeTensor(file=file, name=weight.path, shape=shape, axes="")
-            role = "buffer" if local_name(name).startswith("moving_") else "parameter"
+            role: Role = "buffer" if local_name(name).startswith("moving_") else "parameter"
             record = TensorRecord(
                 role=role,
                 trainable=None,

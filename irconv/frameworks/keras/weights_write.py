@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping
 from irconv.codec import NativeWeight
 from irconv.containers.hdf5 import Folder
 from irconv.containers.hdf5_write import texts
-from irconv.errors import MALFORMED, IrconvError, Refused
+from irconv.errors import MALFORMED, IrconvError
+from irconv.frameworks import graphless
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.outlined import Outline, Outlined
 from irconv.frameworks.keras.variables import Tree, snake_case, tree
@@ -137,8 +138,7 @@ def _put(folder: Folder, name: str, data: LazyTensor) -> None:
 def weights_alone(bundle: Bundle) -> Folder:
     """Weights without a model, as the file of Keras had them: names, axes and bytes. Raises `Refused`."""
     if bundle.source.framework != "keras":
-        where, what = "model", "holds weights without a graph that do not come from Keras"
-        raise Refused(where, what, bundle.graph_remedy("Read the model itself."))
+        raise graphless.refused(bundle, "and they do not come from Keras")
     records = [tensor.record for tensor in bundle.tensors.values()]
     if any("/vars/" in f"/{record.source.name}" for record in records if record.source):
         root = Folder("")

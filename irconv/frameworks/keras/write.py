@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from irconv.containers import hdf5_write
+from irconv.containers import hdf5_write, zip_writer
 from irconv.containers.files import Progress
 from irconv.containers.hdf5 import Folder
 from irconv.containers.outputs import Output
-from irconv.containers.zip import pack_files
 from irconv.errors import Refused
-from irconv.frameworks import Made
+from irconv.frameworks import Made, graphless
 from irconv.frameworks.keras import implicit_masks, joins, stray_masks, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
@@ -46,6 +45,9 @@ from irconv.options import WriteOptions
 from irconv.passes import calls_again, to_channels_last, training
 from irconv.translate import encode, native_axes
 
+_ALIGNMENT = 8
+"""Of the members of an archive, so that no number in them lies across two places in memory."""
+
 _Ports: TypeAlias = tuple[tuple[Port, ...], tuple[Port, ...]]
 
 
@@ -65,19 +67,16 @@ def write_archive(
     state = state_folder(bundle, "optimizer", weights) if "compile_config" in config else None
     if (kept := kept_names(bundle, model, weights)) is not None:
         said[KEY] = kept.text()  # Keras reads no other entry of this file
-    parts = {
-        "metadata.json": json.dumps(said),
-        "config.json": json.dumps(config),
-    }
-    files = {name: path.parent / f"{path.name}.{name}" for name in (*parts, "model.weights.h5")}
-    for name, text in parts.items():
-        files[name].write_text(text)
     if state is not None:
         weights.folders["optimizer"] = state
-    hdf5_write.write(files["model.weights.h5"], weights, progress)
-    pack_files(files, path)
-    for file in files.values():
-        file.unlink()
+    frame = path.parent / f"{path.name}.frame"
+    members: list[tuple[str, zip_writer.Content]] = [
+        ("metadata.json", json.dumps(said).encode()),
+        ("config.json", json.dumps(config).encode()),
+        ("model.weights.h5", zip_writer.Framed(frame, hdf5_write.frame(frame, weights))),
+    ]
+    zip_writer.write(path, members, _ALIGNMENT, progress)
+    frame.unlink()
     return Made([destination], str(KERAS_3), ports, lost, state is not None)
 
 
@@ -143,8 +142,7 @@ def _marked(root: Folder, bundle: Bundle) -> Folder:
 def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outline, _Ports]:
     """The model as layers of a dialect, named and nested, and its ports. Raises `Refused`."""
     if bundle.graph is None:
-        remedy = bundle.graph_remedy("Read the model itself.")
-        raise Refused("model", "holds weights without a graph, and a Keras model needs one", remedy)
+        raise graphless.refused(bundle, "and a Keras model needs one")
     bundle = bundle if names_of(bundle) is None else calls_again.run(bundle)
     masked = implicit_masks.run(bundle) if not dialect.operators else implicit_masks.Implicit(bundle, frozenset())
     lowered = lower(masked.bundle, dialect)

@@ -6,10 +6,13 @@ from pathlib import Path
 
 from irconv.containers.graph_def_kind import kind_of
 
+CORE_ML = ".mlmodel"
+"""The suffix of a kind of model that begins as ONNX models do."""
+
 
 def recognises(path: Path) -> str:
     """Why a file is a model of ONNX; see `irconv.frameworks.Reader`."""
-    if not path.is_file() or not _looks_like_one(path):
+    if not path.is_file() or path.suffix == CORE_ML or not _looks_like_one(path):
         return ""
     return "begins as a ModelProto of ONNX does"
 

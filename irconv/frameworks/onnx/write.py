@@ -13,7 +13,7 @@ from irconv.containers import protobuf
 from irconv.containers.files import OutputFile, Progress, write_tensors
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks import Made
+from irconv.frameworks import Made, graphless
 from irconv.frameworks.onnx import noted
 from irconv.frameworks.onnx.lower import lower, prepared
 from irconv.frameworks.onnx.nodes import inner_values, nodes, value_info
@@ -96,11 +96,7 @@ def build(
 ) -> tuple[Any, dict[str, LazyTensor]]:
     """The model without its weights, and the weights by initializer name; `ready`: the bundle as it is `prepared`."""
     if bundle.graph is None:
-        raise Refused(
-            _name(bundle),
-            "holds weights without a graph, and an ONNX model needs one",
-            bundle.graph_remedy("Write .irconv or .safetensors, or read the model's own file."),
-        )
+        raise graphless.refused(bundle, "and an ONNX model needs one")
     ready = ready or prepared(bundle)
     lowered = lower(ready, execution)
     native = encode(lowered, TABLE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from typing import Literal
 
 from irconv.frameworks.tensorflow.variables import Variable
 from irconv.ir.bundle import Tensor
@@ -13,6 +14,7 @@ from irconv.ir.tensors import LazyTensor
 TRAINING = "training state"
 """In front of the names of groups that hold what serves the training alone."""
 _KINDS = {"slot": "slots of the optimizer", "average": "moving averages", "counter": "counters and settings"}
+_ROLES: Mapping[str, Literal["parameter", "buffer"]] = {"weight": "parameter", "buffer": "buffer"}
 
 
 def read_groups(
@@ -43,18 +45,15 @@ def read_groups(
 
 
 def _record(variable: Variable, data: LazyTensor, file: str, name: str) -> TensorRecord:
-    roles = {"weight": "parameter", "buffer": "buffer"}
-    return TensorRecord.model_validate(
-        {
-            "role": roles.get(variable.role, "optimizer"),
-            "trainable": variable.trainable,
-            "dtype": data.dtype,
-            "shape": data.shape,
-            "axes": "",
-            "letters": "",
-            "source": NativeTensor(file=file, name=name, shape=data.shape, axes=""),
-            "steps": (),
-        }
+    return TensorRecord(
+        role=_ROLES.get(variable.role, "optimizer"),
+        trainable=variable.trainable,
+        dtype=data.dtype,
+        shape=data.shape,
+        axes="",
+        letters="",
+        source=NativeTensor(file=file, name=name, shape=data.shape, axes=""),
+        steps=(),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +12,10 @@ from irconv.containers.graph_def import MetaGraph, NodeDef
 from irconv.containers.graph_def_read import read_graph, read_meta_graph, read_saved_model
 from irconv.containers.tensor_bundle import Checkpoint
 from irconv.errors import MissingFact
-from irconv.frameworks.tensorflow import interface
+from irconv.frameworks.tensorflow import agreeing, interface
 from irconv.frameworks.tensorflow.files import TensorFlowFiles
 from irconv.frameworks.tensorflow.graph import Nodes, split
-from irconv.frameworks.tensorflow.importing import FlatGraph, imported
+from irconv.frameworks.tensorflow.importing import Feed, FlatGraph, imported
 from irconv.frameworks.tensorflow.inlining import flattened
 from irconv.frameworks.tensorflow.objects import kept_in, of_objects
 from irconv.frameworks.tensorflow.resolving import Resolver, entered, functions_of, keys_of_objects, places
@@ -28,6 +28,9 @@ from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.layout import Array
 from irconv.options import ReadOptions
+
+_STATE = ("slot", "counter", "average")
+"""What a training goes on from, besides its weights."""
 
 
 def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: ReadOptions) -> Bundle:
@@ -64,8 +67,12 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
     facts.append(Fact(name="interface", value=", ".join(f.name for f in fetches), evidence=how.evidence))
     if averages:
         facts.append(Fact(name="weights", value="moving averages", evidence="--ema"))
-    graph = FlatGraph(nodes.by_name, how.feeds, fetches, where)
-    bundle = imported(graph, resolver, _source(paths, meta.version, facts), options, fixed_values(options, nodes))
+    source, fixed = _source(paths, meta.version, facts), fixed_values(options, nodes)
+
+    def attempt(feeds: Sequence[Feed]) -> Bundle:
+        return imported(FlatGraph(nodes.by_name, tuple(feeds), fetches, where), resolver, source, options, fixed)
+
+    bundle = attempt(how.feeds) if options.input_shape else agreeing.read(how.feeds, attempt)
     omitted = _omitted(resolver.read, checkpoint, variables, averages)
     bundle = replace(bundle, omitted=(*bundle.omitted, *omitted), paths=paths)
     return _with_state(bundle, checkpoint, variables, options) if options.keep_optimizer else bundle
@@ -74,9 +81,10 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
 def _with_state(
     bundle: Bundle, checkpoint: Checkpoint | None, variables: Mapping[str, Variable], options: ReadOptions
 ) -> Bundle:
-    """The bundle with the slots of the optimizer, each with the variable that it serves, and its counters."""
+    """The bundle with the slots of the optimizer and the moving averages, each with the variable that it serves, and the
+    counters."""
     left = {one.name for one in bundle.omitted}
-    slots = {name: v.of for name, v in variables.items() if name in left and v.role in ("slot", "counter")}
+    slots = {name: v.of for name, v in variables.items() if name in left and v.role in _STATE}
     state = {name: checkpoint.tensors[name] for name in slots} if checkpoint else {}
     return optimizer.kept(bundle, state, slots, options)
 

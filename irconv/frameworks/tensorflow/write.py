@@ -12,7 +12,7 @@ from irconv.containers.files import Progress
 from irconv.containers.graph_def import GraphDef, MetaGraph, Signature, TensorInfo
 from irconv.containers.outputs import Output
 from irconv.errors import Problems, Refused
-from irconv.frameworks import Made
+from irconv.frameworks import Made, graphless
 from irconv.frameworks.tensorflow.emit import Emitted, emit
 from irconv.frameworks.tensorflow.interface import DEFAULT_SIGNATURE
 from irconv.frameworks.tensorflow.lower import lower
@@ -113,10 +113,7 @@ class _Model:
 def _model(bundle: Bundle, options: WriteOptions, frozen: bool) -> _Model:
     """The nodes of a model. Raises `Refused` naming every layer that TensorFlow cannot express."""
     if bundle.graph is None:
-        what = "holds weights without a graph, and this format is one"
-        raise Refused(
-            _names(bundle), what, bundle.graph_remedy("Write .ckpt or .irconv, or read the model's own file.")
-        )
+        raise graphless.refused(bundle, "and this format is one")
     lowered = lower(bundle, options.io == "native")
     assert lowered.graph is not None, "passes keep it"
     naming = Naming(bundle, lowered.graph.outputs)
@@ -181,15 +178,14 @@ def _check_size(bundle: Bundle, pieces: protobuf.Pieces) -> None:
 
 
 def _names(bundle: Bundle) -> str:
-    return ", ".join(file.name for file in bundle.source.files) or "model"
+    return graphless.file_names(bundle)
 
 
 def _write_variables(bundle: Bundle, output: Output, destination: Path, progress: Progress | None) -> list[Path]:
     source, names = bundle.source, _names(bundle)
     objects = all(name.endswith(_VALUE) for name in bundle.source_tensors())  # of Keras, saved by TensorFlow
     if source.framework != "tensorflow" and not objects:
-        what = "holds weights without a graph, so that their axes are not known"
-        raise Refused(names, what, bundle.graph_remedy("Write .irconv, or read the model's own file."))
+        raise graphless.refused(bundle, "so that their axes are not known")
     tensors = {name.removesuffix(":0"): tensor for name, tensor in bundle.source_tensors().items()}
     problems = Problems()
     for name in sorted(tensors):

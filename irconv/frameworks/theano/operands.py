@@ -110,7 +110,7 @@ class _Work:
         data = raw
         for step in steps:
             data = data.relayout(relayout(step.source, step.target, data.shape, step.orders, step.sizes))
-        full = record.model_copy(update={"source": place, "steps": steps, "dtype": raw.dtype, "shape": data.shape})
+        full = replace(record, source=place, steps=steps, dtype=raw.dtype, shape=data.shape)
         return Tensor(full, data)
 
     def _parts(self, key: str, record: TensorRecord, paths: Sequence[str]) -> list[str]:
@@ -124,7 +124,7 @@ class _Work:
             change = () if source == target else (LayoutStep(source=source, target=target, orders={}, sizes={}),)
             raw = self.used[gates[gate]].data.shape
             place = NativeTensor(file="", name=gates[gate], shape=raw, axes=source)
-            single = {"axes": target, "letters": customary(target, len(raw)), "source": place, "steps": change}
+            single = replace(record, axes=target, letters=customary(target, len(raw)), source=place, steps=change)
             keys.append(f"{key}_{gate}")
-            self.tensors[keys[-1]] = self._stored(gates[gate], record.model_copy(update=single))
+            self.tensors[keys[-1]] = self._stored(gates[gate], single)
         return keys

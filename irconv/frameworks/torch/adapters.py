@@ -139,7 +139,7 @@ def merged(bundle: Bundle) -> Bundle:
 
 
 def _without(group: Group, gone: set[str]) -> Group:
-    return group.model_copy(update={"tensors": {n: k for n, k in group.tensors.items() if k not in gone}})
+    return replace(group, tensors={n: k for n, k in group.tensors.items() if k not in gone})
 
 
 def _updates(names: Mapping[str, str], config: Mapping[str, Any]) -> list[_Update]:
@@ -172,4 +172,4 @@ def _added(weight: Tensor, down: Tensor, up: Tensor, update: _Update, config: Ma
         what = f"expected an update of shape {w.shape}, got {b.shape} times {a.shape}"
         raise Refused(update.weight, what)
     data = LazyTensor.of((w + np.float32(update.scale) * delta.reshape(w.shape)).astype(weight.data.numpy().dtype))
-    return Tensor(weight.record.model_copy(update={"source": None, "steps": ()}), data)
+    return Tensor(replace(weight.record, source=None, steps=()), data)

@@ -14,7 +14,7 @@ MAGIC = 0x1950A86A20F9469CFC6C
 _MAGIC_BYTES = MAGIC.to_bytes(10, "little")
 TAR_MAGIC = b"ustar"
 HEAD = 1 << 16
-_NAMES = re.compile(rb"[A-Za-z_]\w*(?:\.\w+)*\.(?:weight|bias|running_mean|running_var|num_batches_tracked)(?!s)")
+_NAMES = re.compile(rb"\w+(?:\.\w+)*\.(?:weight|bias|running_mean|running_var|num_batches_tracked)(?!s)")
 """Names of a state dict, as the model zoos of detectron2 pickle them with numpy's arrays."""
 METADATA, DISTRIBUTED_ENDING = ".metadata", ".distcp"
 ADAPTER_FILES = ("adapter_model.safetensors", "adapter_model.bin")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 
 from irconv.ir.bundle import Tensor
@@ -13,7 +13,7 @@ _BUFFERS = {"running_mean", "running_var", "num_batches_tracked", "weight_u", "w
 _GATES = {4: "LSTM", 3: "GRU", 1: "RNN"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Weight:
     """A tensor of a state dict: its bytes and what is known of it."""
 
@@ -48,7 +48,9 @@ def read_groups(
             continue
         tensors[key] = Tensor(_record(local, weight), weight.data)
     shapes = {key: tensor.record.shape for key, tensor in tensors.items()}
-    groups = [_group(name, named, shapes, members, classes or {}) for name, named in members.items()]
+    names = tuple(members)  # of which there may be a hundred thousand: what has become a group is let go
+    modules = frozenset(names)
+    groups = [_group(name, members.pop(name), shapes, modules, classes or {}) for name in names]
     return tensors, tuple(groups), tuple(ties)
 
 
@@ -71,17 +73,17 @@ def _group(
     name: str,
     named: dict[str, str],
     shapes: Mapping[str, Sequence[int]],
-    members: Mapping[str, object],
+    modules: Container[str],
     classes: Mapping[str, tuple[str | None, str]],
 ) -> Group:
     if name in classes:
         kind, evidence = classes[name]
     else:
-        kind, evidence = _evident({local: tuple(shapes[key]) for local, key in named.items()}, name, members)
+        kind, evidence = _evident({local: tuple(shapes[key]) for local, key in named.items()}, name, modules)
     return Group(name=name, type=kind, evidence=evidence, tensors=named)
 
 
-def _evident(shapes: Mapping[str, Sequence[int]], name: str, members: Mapping[str, object]) -> tuple[str | None, str]:
+def _evident(shapes: Mapping[str, Sequence[int]], name: str, modules: Container[str]) -> tuple[str | None, str]:
     """The type of a module, if its tensors' names and shapes allow no other; and why.
 
     A rank-4 ``weight`` may be a convolution's or a transposed one's, a rank-2 one of Linear or Embedding, and
@@ -97,7 +99,7 @@ def _evident(shapes: Mapping[str, Sequence[int]], name: str, members: Mapping[st
             if gates in _GATES:
                 evidence = f"weight_hh{suffix} has {int(gates)} x {recurrent[1]} rows{cell}"
                 return (_GATES[int(gates)] if suffix else None), evidence
-    if "in_proj_weight" in shapes and f"{name}.out_proj".lstrip(".") in members:
+    if "in_proj_weight" in shapes and f"{name}.out_proj".lstrip(".") in modules:
         return "MultiHeadAttention", "in_proj_weight and out_proj; the number of heads is not in the file"
     if {"running_mean", "running_var"} <= shapes.keys():
         return None, "running_mean and running_var: BatchNorm or InstanceNorm"

@@ -66,7 +66,7 @@ def merged(bundle: Bundle, evaluate: Evaluate) -> Bundle:
 
 def replace_tensors(group: Group, tensors: dict[str, str]) -> Group:
     """The group with other members."""
-    return group.model_copy(update={"tensors": tensors})
+    return replace(group, tensors=tensors)
 
 
 def _full(group: str, local: str) -> str:

@@ -181,6 +181,26 @@ def _lp_pool(name: str, part: Module) -> Spelt:
     return "nn.LPPool", {**settings, "ceil_mode": part.settings.get("ceil_mode", False)}
 
 
+def _columns(name: str, part: Module) -> Spelt:
+    """Unfold and Fold, whose settings are one number for both axes or two."""
+    settings = {key: _spread(part.settings[key], 2) for key in ("kernel_size", "dilation", "padding", "stride")}
+    if name == "Unfold":
+        return "F.unfold", settings
+    return "F.fold", {**settings, "output_size": _spread(part.settings["output_size"], 2)}
+
+
+def _unflatten(name: str, part: Module) -> Spelt:
+    sizes = part.settings["unflattened_size"]
+    if not isinstance(sizes, tuple | list) or not all(isinstance(size, int) for size in sizes):
+        raise ValueError("expected unflattened_size to be numbers")
+    return "nn.Unflatten", {"dim": part.settings["dim"], "sizes": tuple(sizes)}
+
+
+def _threshold(name: str, part: Module) -> Spelt:
+    kind = "nn.Threshold" if float(part.settings["value"]) == 0 else "nn.Threshold to a value"
+    return kind, {key: float(part.settings[key]) for key in ("threshold", "value")}
+
+
 def _random_slope(name: str, part: Module) -> Spelt:
     """RReLU: the mean of its slopes at inference."""
     return "nn.LeakyReLU", {"negative_slope": (part.settings["lower"] + part.settings["upper"]) / 2}
@@ -264,13 +284,16 @@ NATIVES: dict[str, Callable[[str, Module], Spelt]] = {
     "UpsamplingNearest2d": _upsample,
     "ChannelShuffle": _shuffle,
     "LocalResponseNorm": _plain("size", "alpha", "beta", "k"),
+    "Unfold": _columns,
+    "Fold": _columns,
+    "Unflatten": _unflatten,
     "RReLU": _random_slope,
     **_each("LPPool{}d", _SPATIAL, _lp_pool),
     "PixelShuffle": _shuffle,
     "PixelUnshuffle": _shuffle,
     "PReLU": _plain("num_parameters"),
     "LeakyReLU": _plain("negative_slope"),
-    "Threshold": _plain("threshold", "value"),
+    "Threshold": _threshold,
     "ELU": _plain("alpha", alpha=1.0),
     "CELU": _plain("alpha", alpha=1.0),
     "Hardshrink": _plain("lambd", lambd=0.5),

@@ -18,7 +18,7 @@ from irconv.layout import Array
 _OLD_NAMES = {"float": "float32", "double": "float64", "half": "float16", "long": "int64", "int": "int32"}
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class PickledTensor:
     """A tensor as a pickle describes it."""
 

@@ -21,7 +21,7 @@ _MAX_RANK = 64
 _AXES = [f"{first}{second}" for first in "abcdefgh" for second in "abcdefgh"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Storage:
     """A run of bytes that tensors share. It is found in the file when the pickle has been read, or before."""
 
@@ -47,7 +47,7 @@ class Storage:
         return root, start + self.offset
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class View:
     """A strided view: sizes and strides in elements, `offset` in elements from the storage's start."""
 
@@ -66,9 +66,11 @@ class View:
     def identity(self) -> tuple[Any, ...]:
         """Equal for two views of the same elements of the same storage."""
         root, start = self.storage.place()
-        bits = self.negated, self.conjugated
-        strides = tuple(stride for size, stride in zip(self.shape, self.strides, strict=True) if size > 1)
-        return id(root), start + self.offset * item_size(self.dtype), self.dtype, self.shape, strides, bits
+        strides = self.strides
+        if 1 in self.shape:
+            strides = tuple(stride for size, stride in zip(self.shape, strides, strict=True) if size > 1)
+        begin = start + self.offset * item_size(self.dtype)
+        return id(root), begin, self.dtype, self.shape, strides, self.negated, self.conjugated
 
     def tensor(self, where: str) -> LazyTensor:
         """The view as a lazy tensor: in place where its elements lie in some order without gaps, else copied.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from irconv.frameworks.torch.files import FOLDER_FILES, INDEX, is_safetensors
 from irconv.frameworks.torch.groups import Weight, read_groups
 from irconv.frameworks.torch.modules import Module, described, walk
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
-from irconv.frameworks.torch.read_select import Selection, select, unwrapped
+from irconv.frameworks.torch.read_select import Optimizers, Selection, select, unwrapped
 from irconv.frameworks.torch.state_dict import FORMATS, IN_PARTS, TIED
 from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
@@ -59,29 +59,31 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         return _read_safetensors(paths)
     if options.key:
         refuse_unused(options, ("ema",), "--key says which weights are read")
-    saved = [read_files.read(part) for part in paths]
-    return _selected(paths, [(str(one.path), one.value, one.sources) for one in saved], options)
+    saved = map(read_files.read, paths)
+    return _selected(paths, ((str(one.path), one.value, one.sources) for one in saved), options)
 
 
 def _selected(
-    paths: Sequence[Path], saved: Sequence[tuple[str, Any, Mapping[str, str]]], options: ReadOptions
+    paths: Sequence[Path], saved: Iterable[tuple[str, Any, Mapping[str, str]]], options: ReadOptions
 ) -> Bundle:
     """The weights of pickled values, each with its place and the sources of its classes."""
     try:
         selections = [select(value, sources, where, options.key, options.ema) for where, value, sources in saved]
+        optimizers = selections[0].optimizers if options.keep_optimizer else None
+        selections = [replace(selection, optimizers=None) for selection in selections]
         bundle = _bundle(paths, selections, options)
-        return _with_state(bundle, paths, selections, options) if options.keep_optimizer else bundle
+        return bundle if optimizers is None else _with_state(bundle, paths, optimizers, options)
     except MALFORMED as error:
         if isinstance(error, IrconvError):
             raise
         raise DamagedFile(str(paths[0]), f"expected what PyTorch writes, got something else: {error!r}") from error
 
 
-def _with_state(bundle: Bundle, paths: Sequence[Path], selections: Sequence[Selection], options: ReadOptions) -> Bundle:
+def _with_state(bundle: Bundle, paths: Sequence[Path], optimizers: Optimizers, options: ReadOptions) -> Bundle:
     """The bundle with the state of the optimizers that stand beside the weights."""
-    if len(selections) > 1:
+    if len(paths) > 1:
         refuse_unused(options, ("keep_optimizer",), "shards hold weights alone")
-    found, structure = selections[0].optimizers.read(str(paths[0]))
+    found, structure = optimizers.read(str(paths[0]))
     state = {name: _weight(name, value, paths[0], None).data for name, value in found.items()}
     return optimizer.kept(bundle, state, structure, options)
 
@@ -186,7 +188,8 @@ def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: Rea
     omitted: list[Omitted] = []
     classes: dict[str, tuple[str | None, str]] = {}
     for path, selection in zip(paths, selections, strict=True):
-        for name, (full, value) in selection.tensors.items():
+        for name in list(selection.tensors):
+            full, value = selection.tensors.pop(name)  # let go when it is read: there may be a hundred thousand
             with problems.collect():
                 if name in weights:
                     raise DamagedFile(f"{path}: {full}", f"is in the shard {weights[name].file}, too")

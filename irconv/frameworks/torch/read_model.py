@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from irconv.codec import NativeWeight
 from irconv.errors import MissingFact, Problems
+from irconv.frameworks.torch import random_slopes
 from irconv.frameworks.torch.groups import Weight, read_groups
 from irconv.frameworks.torch.modules import walk
 from irconv.frameworks.torch.normalise import Facts, NoGraph, module_map, normalise
@@ -47,4 +48,5 @@ def read_model(
     rest = {name: weight for name, weight in weights.items() if weight.name not in used}
     tensors, groups, _ = read_groups(rest)
     omitted = (*selection.omitted, *bundle.omitted)
-    return replace(bundle, tensors={**bundle.tensors, **tensors}, groups=groups, omitted=omitted)
+    whole = replace(bundle, tensors={**bundle.tensors, **tensors}, groups=groups, omitted=omitted)
+    return random_slopes.told(whole)

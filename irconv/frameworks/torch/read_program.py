@@ -8,7 +8,7 @@ from pathlib import Path
 from irconv.containers import exported_program
 from irconv.containers.exported_program import Program
 from irconv.containers.zip import Archive
-from irconv.frameworks.torch import first_programs
+from irconv.frameworks.torch import first_programs, random_slopes
 from irconv.frameworks.torch.aten.program import ProgramReader
 from irconv.frameworks.torch.program_files import FIRST
 from irconv.ir.bundle import Bundle
@@ -41,7 +41,7 @@ def bundle_of(
     first = {id(data): key for key, data in program.weights.items() if key in read}
     rest = {key: data for key, data in program.weights.items() if key not in listed}
     unread = [_unread(key, first.get(id(data))) for key, data in rest.items()]
-    return replace(bundle, paths=paths, omitted=(*bundle.omitted, *unread))
+    return random_slopes.told(replace(bundle, paths=paths, omitted=(*bundle.omitted, *unread)))
 
 
 def _unread(key: str, other: str | None) -> Omitted:

@@ -12,6 +12,7 @@ from irconv import edits
 from irconv.containers.exported_program import Program
 from irconv.containers.pickle import Instance
 from irconv.errors import MissingFact, Problems, Refused
+from irconv.frameworks.torch import random_slopes
 from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.aliases import Aliases
 from irconv.frameworks.torch.aten.program import ProgramReader
@@ -46,7 +47,8 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     script = archive.read(path)
     ports, facts, unknown = _inputs(script, options, path)
     if unknown:
-        found = deduced(ports, unknown, _channels(script), lambda tried: _followed(script, path, options, tried, ()))
+        channels, steps = _channels(script), _steps(script)
+        found = deduced(ports, unknown, channels, steps, lambda tried: _followed(script, path, options, tried, ()))
         if found is None:
             remedy = "Give --input-shape {name}=N,3,224,224, and :int64 behind it for whole numbers."
             problems = Problems()
@@ -64,6 +66,12 @@ def _channels(script: Script) -> list[int]:
     """The sizes of the first two axes of the first weights of a module."""
     shapes = [weight.view.shape for weight in _weights(script.root).values() if len(weight.view.shape) > 1]
     return list(dict.fromkeys(int(size) for shape in shapes[:4] for size in (shape[1], shape[0])))
+
+
+def _steps(script: Script) -> list[int]:
+    """The sizes of square tables, such as masks between all steps."""
+    shapes = [weight.view.shape[-2:] for weight in _weights(script.root).values() if len(weight.view.shape) > 1]
+    return list(dict.fromkeys(int(shape[0]) for shape in shapes if shape[0] == shape[1] > 1))
 
 
 def _followed(
@@ -94,7 +102,7 @@ def _followed(
     used = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source is not None}
     rest = [name for name, weight in weights.items() if names[weight.view.identity()] not in used]
     unread = [Omitted(name=name, reason="inference does not read it") for name in rest]
-    return replace(bundle, paths=(path,), omitted=(*bundle.omitted, *unread))
+    return random_slopes.told(replace(bundle, paths=(path,), omitted=(*bundle.omitted, *unread)))
 
 
 def _inputs(script: Script, options: ReadOptions, path: Path) -> tuple[list[Port], list[Fact], list[str]]:

@@ -42,11 +42,12 @@ _TENSOR = (PickledTensor, InParts, Unreadable, Chunked, np.ndarray)
 class Selection:
     """The weights of a file by name, each with the name it has in the file."""
 
-    tensors: Mapping[str, tuple[str, Any]]
+    tensors: dict[str, tuple[str, Any]]
     omitted: tuple[Omitted, ...]
     facts: tuple[Fact, ...]
     module: Module | None
-    optimizers: Optimizers
+    optimizers: Optimizers | None
+    """None where they are not wanted, so that the saved value may go."""
 
 
 @dataclass(frozen=True)

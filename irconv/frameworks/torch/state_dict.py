@@ -11,8 +11,8 @@ from typing import Any
 from irconv.containers import safetensors, zip_writer
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
-from irconv.errors import OutputFailed, Problems, Refused
-from irconv.frameworks import Made
+from irconv.errors import OutputFailed, Problems
+from irconv.frameworks import Made, graphless
 from irconv.frameworks.torch.pickles_writer import checkpoint_pickle, state_dict_pickle
 from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
@@ -89,11 +89,7 @@ def stored_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, str
     """
     source = bundle.source
     if source.framework != "torch":
-        raise Refused(
-            ", ".join(file.name for file in source.files),
-            "holds weights without a graph, so that their axes are not known",
-            bundle.graph_remedy("Write .irconv, or read the model's own file."),
-        )
+        raise graphless.refused(bundle, "so that their axes are not known")
     problems = Problems()
     for fact in source.facts:
         if fact.name == IN_PARTS:

@@ -11,11 +11,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from irconv.align.network import Network, Unit, Window
+from irconv.align.network import REVERSE, Network, Unit, Window
 from irconv.align.skeleton import Skeleton
 from irconv.frameworks.torch.live import import_torch
 from irconv.frameworks.torch.settings import of_call, of_module
 from irconv.frameworks.torch.units import units_of
+from irconv.frameworks.torch.views import of_call as axes_of_call
+from irconv.frameworks.torch.views import of_layer
 from irconv.frameworks.torch.windows import windowed
 from irconv.layout import Array
 
@@ -59,6 +61,7 @@ _KINDS = {
     **{f"InstanceNorm{rank}d": "InstanceNorm" for rank in (1, 2, 3)},
     **{name: name for name in ("Linear", "Embedding", "EmbeddingBag", "LayerNorm", "GroupNorm", "RMSNorm")},
     "SyncBatchNorm": "BatchNorm",
+    "PReLU": "PRelu",
 }
 """Classes of ``torch.nn`` -> types of the IR."""
 
@@ -75,8 +78,8 @@ def network_of(module: Module, samples: Sequence[Sequence[Tensor]] = ()) -> tupl
     """The network of a module; with a graph if it runs on one of the samples, each a list of inputs; and that one."""
     classes = {path: type(part) for path, part in module.named_modules(remove_duplicate=False)}
     kinds = {path: found for path, cls in classes.items() if (found := _kind(cls))}
-    units = units_of(shapes_of(module), kinds)
-    units = [_with_settings(unit, module) for unit in units]
+    shapes = shapes_of(module)
+    units = [_with_settings(unit, module) for unit in units_of(shapes, kinds, whole=True)]
     notes = []
     for sample in samples:
         try:
@@ -86,13 +89,13 @@ def network_of(module: Module, samples: Sequence[Sequence[Tensor]] = ()) -> tupl
             notes.append(f"running it on {_shapes(sample)} raised {type(error).__name__}: {str(error)[:200]}")
             continue
         return Network(tuple(units), trace.skeleton.finish()), sample
-    return Network(tuple(units), notes=tuple(notes)), None
+    return Network(tuple(_with_settings(unit, module) for unit in units_of(shapes, kinds)), notes=tuple(notes)), None
 
 
 def run(module: Module, sample: Sequence[Tensor]) -> tuple[dict[str, Array], list[Array]]:
     """The values of a module's nodes by the names that `network_of` gave them, and its outputs."""
     kept: dict[str, Any] = {}
-    trace = _Trace(module, units_of(shapes_of(module)), kept)
+    trace = _Trace(module, units_of(shapes_of(module), whole=True), kept)
     outputs = trace.run(sample)
     return {name: value.numpy() for name, value in kept.items()}, [value.numpy() for value in outputs]
 
@@ -172,20 +175,30 @@ class _Trace:
         if name in ("multi_head_attention_forward", "native_multi_head_attention") and used:
             self._attention(given, used, outputs, exact, settings)
         elif name in _LAYERS and used:
-            self._layer(given, used, outputs, exact, window)
+            self._layer(name, given, used, outputs, exact, window)
         else:
-            self._op(name, given, outputs, exact, args, window, settings)
+            axes = [self.skeleton.axes.get(self.values[id(one)]) for one in given if id(one) in self.values]
+            self._op(name, given, outputs, exact, window, settings)
+            for tensor, found in zip(outputs, axes_of_call(func, name, args, kwargs, axes, outputs), strict=True):
+                self.skeleton.axes[self.values[id(tensor)]] = found
 
-    def _layer(self, given: list[Any], used: list[str], outputs: list[Any], exact: str, window: Window | None) -> None:
+    def _layer(
+        self, name: str, given: list[Any], used: list[str], outputs: list[Any], exact: str, window: Window | None
+    ) -> None:
         data = [self.values[id(tensor)] for tensor in given if id(tensor) in self.values]
         units = dict.fromkeys(index for name in used for index in self.of_parameter[name])
         names = [self._name(tensor) for tensor in outputs]
-        if len(units) == 3 and all(self.units[index].tag for index in units):
-            self.skeleton.units_of_one(list(units), data[:1], names[0], exact)
-        else:  # several are the layers and directions of one recurrent module
-            for index in units:
+        axes = of_layer(name, self.skeleton.axes.get(data[0]) if data else None, outputs[0])
+        for index, back in _directions(list(units), self.units):  # several are the parts of one recurrent module
+            if back is None:
                 self.skeleton.unit(index, data[:1], names[0], exact, window)
-                data = names[:1]
+            else:
+                both = f"{names[0]}/{index}", f"{names[0]}/{back}"
+                for unit, value in zip((index, back), both, strict=True):
+                    self.skeleton.unit(unit, data[:1], value, exact, window)
+                self.skeleton.join("concat", both, names[:1], exact)
+            data = names[:1]
+        self.skeleton.axes[names[0]] = axes
         for other in names[1:]:
             self.skeleton.alias(names[0], other)
 
@@ -196,7 +209,7 @@ class _Trace:
         by_tag = {self.units[index].tag: index for index in units}
         data = [self.values[id(tensor)] for tensor in given if id(tensor) in self.values]
         if not {"q", "k", "v"} <= by_tag.keys() or not data:
-            self._op("attention", given, outputs, exact, (), None, settings)
+            self._op("attention", given, outputs, exact, None, settings)
             return
         y = self._name(outputs[0])
         inputs = [*data[:3], *data[-1:] * 3]
@@ -215,7 +228,6 @@ class _Trace:
         given: list[Any],
         outputs: list[Any],
         exact: str,
-        args: Any,
         window: Window | None,
         settings: Mapping[str, object],
     ) -> None:
@@ -226,25 +238,13 @@ class _Trace:
                 self.skeleton.constant(self._name(tensor), units[0])
             if id(tensor) in self.values:
                 inputs.append(self.values[id(tensor)])
-        branch = self._branch(name, given, args)
         names = [self._name(tensor) for tensor in outputs]
         if name == "scaled_dot_product_attention" and len(inputs) >= 3:
             self.skeleton.attention(inputs[0], inputs[1], inputs[2], names[0], exact, settings)
         elif len(inputs) == 1:
-            self.skeleton.pass_through(name, inputs[0], names, exact, branch, window, settings)
+            self.skeleton.pass_through(name, inputs[0], names, exact, window, settings)
         elif inputs:
             self.skeleton.join(name, inputs, names, exact, settings)
-
-    def _branch(self, name: str, given: list[Any], args: Any) -> int | None:
-        """Which third a subscript takes of a value of three: ``qkv[0]``, ``qkv[:, :, 1]``."""
-        if name != "getitem" or len(args) != 2 or not given:
-            return None
-        index = args[1] if isinstance(args[1], tuple) else (args[1],)
-        numbers = [(axis, i) for axis, i in enumerate(index) if isinstance(i, int)]
-        if Ellipsis in index or len(numbers) != 1:
-            return None
-        axis, number = numbers[0]
-        return number if given[0].shape[axis] == 3 else None
 
     def _name(self, tensor: Any) -> str:
         """A new name for the value that a tensor now is; functions in place give an old tensor a new one."""
@@ -274,6 +274,14 @@ class _Trace:
         if isinstance(value, list | tuple):
             return "(" + ", ".join(map(self._arguments, value)) + ")"
         return repr(value) if isinstance(value, str | int | float | bool | slice | None) else type(value).__name__
+
+
+def _directions(indices: Sequence[int], units: Sequence[Unit]) -> Iterator[tuple[int, int | None]]:
+    """The units that one call computes one after the other, each with that of the other direction beside it."""
+    for number, index in enumerate(indices):
+        after = indices[number + 1] if number + 1 < len(indices) else None
+        if units[index].tag != REVERSE:
+            yield index, after if after is not None and units[after].tag == REVERSE else None
 
 
 def _common(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 from irconv.align.attention import cut_in_three, tagged
-from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, Network, Part, Unit
+from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE, Network, Part, Unit
 from irconv.ir.bundle import Bundle
 
 COUNTER = "num_batches_tracked"
@@ -57,8 +57,9 @@ def network_from(shapes: Shapes) -> Network:
     return Network(tuple(units), stored=_stored(list(shapes), units))
 
 
-def units_of(shapes: Shapes, kinds: Mapping[str, str] | None = None) -> list[Unit]:
-    """The units of a state dict in its order; `kinds` gives the type of the IR for modules whose class is known."""
+def units_of(shapes: Shapes, kinds: Mapping[str, str] | None = None, whole: bool = False) -> list[Unit]:
+    """The units of a state dict in its order; `kinds` gives the type of the IR for modules whose class is known. Query,
+    key and value in one matrix are cut apart by its name, unless they are to stay `whole`."""
     groups: dict[str, dict[str, tuple[int, ...]]] = {}
     for name, shape in shapes.items():
         scope, _, local = name.rpartition(".")
@@ -66,14 +67,16 @@ def units_of(shapes: Shapes, kinds: Mapping[str, str] | None = None) -> list[Uni
     units: list[Unit] = []
     for scope, members in groups.items():
         units += _of_group(scope, members, (kinds or {}).get(scope, ""))
-    return tagged(units)
+    return tagged(units, whole)
 
 
 def _of_group(scope: str, members: Mapping[str, tuple[int, ...]], kind: str) -> list[Unit]:
     rest = {local: shape for local, shape in members.items() if local != COUNTER}
     found = [*_recurrent(scope, rest), *_packed(scope, rest)]
     main = rest.get("weight")
-    if main is not None and len(main) > 1:
+    if kind == "PRelu" and main is not None:
+        found.append(Unit(scope, kind, _parts(scope, rest, {"slope": "weight"}), kind))
+    elif main is not None and len(main) > 1:
         family = KERNEL if len(main) > 2 else MATRIX
         roles = {"kernel": "weight", "bias": "bias"}
         found.append(Unit(scope, family, _parts(scope, rest, roles), kind))
@@ -107,7 +110,7 @@ def _recurrent(scope: str, rest: dict[str, tuple[int, ...]]) -> list[Unit]:
         gates = parts["kernel"].shape[0] // (units_per_gate or parts["recurrent_kernel"].shape[1])
         name = f"{scope}.l{layer}{reverse}" if len(found) > 1 else scope
         family = _GATES.get(gates, "RNN")
-        units.append(Unit(name, family, parts, family))
+        units.append(Unit(name, family, parts, family, REVERSE if reverse else ""))
     return units
 
 

@@ -14,7 +14,7 @@ from irconv.containers import safetensors
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
-from irconv.frameworks import NOISE
+from irconv.frameworks import NOISE, graphless
 from irconv.frameworks.torch import nested
 from irconv.frameworks.torch.blocks import Structure, structured
 from irconv.frameworks.torch.chains import Part, chained, keys
@@ -153,10 +153,6 @@ def encoded_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, st
 
 def _encode(bundle: Bundle) -> NativeModel:
     if bundle.graph is None:
-        raise Refused(
-            ", ".join(file.name for file in bundle.source.files),
-            "holds weights without a graph, so that their axes are not known",
-            bundle.graph_remedy("Write .irconv, or read the model's own file."),
-        )
+        raise graphless.refused(bundle, "so that their axes are not known")
     model = joined(ordered(encode(lower(bundle), TABLE)))
     return model if bundle.source.framework == "torch" else taken_in(model)

@@ -7,7 +7,7 @@ out of one or joined of several is computed by nodes over constants, so that eve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from irconv.ir.bundle import Tensor
 from irconv.ir.graph import Node
@@ -115,7 +115,7 @@ class Gathered:
         key = f"{operand.tensor}/{order}"
         step = LayoutStep(source=axes, target=axes, orders={"gate": (theirs, order)}, sizes={"gate": len(order)})
         turned = tensor.relayout(step)
-        record = turned.record.model_copy(update={"axes": axes, "letters": customary(axes, rank)})
+        record = replace(turned.record, axes=axes, letters=customary(axes, rank))
         self.tensors[key] = Tensor(record, turned.data)
         return StoredOperand(tensor=key)
 

@@ -371,7 +371,7 @@ class Work:
         if tensor.record.axes == axes:
             return operand
         key = f"{operand.tensor}/{axes.replace(' ', '')}"
-        record = tensor.record.model_copy(update={"axes": axes, "letters": letters})
+        record = replace(tensor.record, axes=axes, letters=letters)
         self.tensors[key] = replace(tensor, record=record)
         return StoredOperand(tensor=key)
 

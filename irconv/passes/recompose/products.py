@@ -9,12 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Node
 from irconv.ir.layers.attention import ScaledDotProductAttention
 from irconv.ir.layers.base import Layer
+from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
 from irconv.ir.shapes import size_product
 from irconv.passes.recompose.attention import BARRED, KEYS_TURNED, LAST_TURNED, TURNED, Walk, behind_softmax
@@ -24,6 +28,10 @@ from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Work, op
 def run(bundle: Bundle) -> Bundle:
     """The same function with a `ScaledDotProductAttention` in the place of each that is written out."""
     return behind_softmax(bundle, "MatMul", _RULE)
+
+
+_KEEPS = ("Add", "Sub", "Mul", "Cast", "Reshape", "Unsqueeze", "Expand", "Tile", "Transpose")
+"""Layers that make finite numbers of numbers that are not large."""
 
 
 @dataclass
@@ -98,8 +106,23 @@ def _masked(walk: _Scaled, value: str) -> tuple[_Scores, str | None, bool] | Non
         walk.inside, walk.scale = list(passed), 1.0
         scores = _scores(walk, product)
         if scores is not None:
-            return scores, _truths(walk.work, mask) or mask, True
+            return scores, _truths(walk.work, mask) or mask, not _is_finite(walk.work, mask)
     return None
+
+
+def _is_finite(work: Work, value: str, depth: int = 8) -> bool:
+    """Whether a mask is made of truth values or integers and of finite numbers, so that it leaves nothing out for
+    certain."""
+    constant, place = work.operand(value), work.maker.get(value)
+    node = None if place is None else work.nodes.get(place)
+    if constant is not None or node is None or not depth:
+        return constant is not None and bool(np.isfinite(work.array(constant)).all())
+    layer, inputs = work.layers[node.layer], list(node.inputs.values())
+    if isinstance(layer, Full):
+        return isfinite(layer.value)
+    if layer.type == "Cast" and not work.types[inputs[0]].dtype.startswith(("float", "bfloat")):
+        return True
+    return layer.type in _KEEPS and all(_is_finite(work, taken, depth - 1) for taken in inputs)
 
 
 def _truths(work: Work, value: str) -> str | None:

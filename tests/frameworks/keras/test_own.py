@@ -128,7 +128,7 @@ def test_layers_of_one_class_are_refused_once_with_weights_and_settings(tmp_path
 def test_a_model_that_keeps_no_layers_is_refused_with_advice() -> None:
     path = FOLDER / "keras3.15-sequential-keras" / "model.keras"
     assert rejection(lambda: irconv.read(path), Refused) == (
-        f"{path}: model: expected a graph of layers (Functional, Model, Sequential), but the file names the model's "
+        f"{path}: expected a graph of layers (Functional, Model, Sequential), but the file names the model's "
         "class alone: my>Sequential. "
         "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m."
     )

@@ -146,7 +146,7 @@ def test_a_model_without_a_graph_is_refused_by_its_class(tmp_path: Path) -> None
     with pytest.raises(Refused) as refused:
         irconv.read(file)
     said = "expected a graph of layers (Functional, Model, Sequential), but the file names the model's class alone: "
-    assert str(refused.value).startswith(f"{file}: model: {said}keras_hub>AlbertBackbone.")
+    assert str(refused.value).startswith(f"{file}: {said}keras_hub>AlbertBackbone.")
     assert "In Keras, save keras.Model(m.inputs, m.outputs) in the place of the model m." in str(refused.value)
 
 

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tests.frameworks.torch.aten_accumulating import ACCUMULATING
+from tests.frameworks.torch.aten_more import MORE
 
 Case = tuple[Callable[..., Any], tuple[Tensor, ...]]
 
@@ -318,7 +319,7 @@ SELECTING: dict[str, Case] = {
     "moved bits": (lambda a: ((a - 3) << 2) + ((a - 3) >> 1), (N,)),
 }
 
-CASES = {**LOGIC, **PICKING, **ACCUMULATING, **SELECTING, **SHAPES, **FORMULAS, **WINDOWS}
+CASES = {**LOGIC, **PICKING, **ACCUMULATING, **SELECTING, **SHAPES, **FORMULAS, **WINDOWS, **MORE}
 
 
 def _written(a: Tensor) -> Tensor:

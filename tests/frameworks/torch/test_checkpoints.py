@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 import irconv
-from irconv.errors import DamagedFile, MissingFact, Refused, UnknownFormat
+from irconv.errors import DamagedFile, MissingFact, NoSuchFile, Refused, UnknownFormat
 from irconv.options import ReadOptions, WriteOptions
 from tests.helpers import ROOT, rejection
 
@@ -120,8 +121,10 @@ def test_packed_weights_are_refused_by_the_tool_that_packed_them(name: str, tool
         (b"\x04\x22\x4d\x18rest", "is compressed with lz4"),
         (b"\x1c\x00\x00\x00TFL3rest", "is a TensorFlow Lite model"),
         (b"https://example.org/m.h5\n", "holds an address, not what is found there"),
+        (b'<?xml version="1.0"?>\n<net name="m" version="11">', "is the graph of an OpenVINO model"),
+        (b'{"class_name": "Sequential", "config": []}', "is the architecture of a Keras model. Give the file of its"),
     ],
-    ids=["empty", "gguf", "page", "pointer", "gzip", "lz4", "tflite", "address"],
+    ids=["empty", "gguf", "page", "pointer", "gzip", "lz4", "tflite", "address", "openvino", "json"],
 )
 def test_unknown_content_is_named_by_its_first_bytes(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "model.bin"
@@ -137,3 +140,41 @@ def test_a_zip_that_holds_a_model_is_named(tmp_path: Path) -> None:
     assert "is a zip archive with inside/model.h5 in it" in str(
         rejection(lambda: irconv.read(tmp_path / "m.zip"), UnknownFormat)
     )
+
+
+@pytest.mark.parametrize("name", ["m.mlmodel", "m.mlpackage"])
+def test_core_ml_is_named_though_it_begins_as_onnx_does(name: str, tmp_path: Path) -> None:
+    if name.endswith("package"):
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_bytes(b"\x08\x04\x12\x20" + bytes(50))
+    assert "It is a Core ML model. Take the model" in str(
+        rejection(lambda: irconv.read(tmp_path / name), UnknownFormat)
+    )
+
+
+def test_an_address_is_no_path(tmp_path: Path) -> None:
+    text = str(rejection(lambda: irconv.read("https://example.org/a/m.h5"), NoSuchFile))
+    assert text == (
+        "https://example.org/a/m.h5: is an address, and irconv reads files. Fetch it first, and give the file."
+    )
+
+
+@pytest.mark.parametrize("suffix", [".onnx", ".keras", ".py", ".theano", ".pb"])
+def test_what_is_advised_for_want_of_a_graph_can_be_written(suffix: str, tmp_path: Path) -> None:
+    path = FOLDER / "tree" / "model.pt"
+    text = str(rejection(lambda: irconv.convert(path, tmp_path / f"m{suffix}"), Refused))
+    assert text.startswith("model.pt: holds weights without a graph, ")
+    if suffix == ".theano":
+        return
+    assert text.endswith("Write .safetensors or .irconv, or read the model's own file.")
+    for advised in (".safetensors", ".irconv"):
+        assert irconv.convert(path, tmp_path / f"m{advised}").files
+
+
+def test_weights_of_a_list_of_layers_are_pytorchs(tmp_path: Path) -> None:
+    """As the model zoo of detectron2 pickles them; a name in `nn.Sequential` is a number."""
+    arrays = {"0.weight": np.ones((3, 4), "f4"), "0.bias": np.ones(3, "f4"), "2.weight": np.ones((2, 3), "f4")}
+    (tmp_path / "m.pkl").write_bytes(pickle.dumps({"model": arrays, "__author__": "a", "matching_heuristics": True}))
+    bundle = irconv.read(tmp_path / "m.pkl")
+    assert (bundle.source.framework, sorted(bundle.tensors)) == ("torch", sorted(arrays))

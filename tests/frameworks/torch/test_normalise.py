@@ -47,7 +47,7 @@ def test_without_the_shape_that_it_needs_the_flag_is_named(tmp_path: Path) -> No
     assert irconv.read(TORCH / "torch213-module.pt").graph is None
     text = rejection(lambda: api.convert(TORCH / "torch213-module.pt", tmp_path / "m.onnx"), Refused)
     assert text == (
-        "torch213-module: holds weights without a graph, and an ONNX model needs one. The shape of its input is not "
+        "torch213-module.pt: holds weights without a graph, and an ONNX model needs one. The shape of its input is not "
         "in the file, and the size of what it flattens depends on it. Give --input-shape, such as N,1,28,28."
     )
 

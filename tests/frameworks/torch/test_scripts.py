@@ -123,6 +123,34 @@ def test_inputs_of_several_ranks_are_deduced_together_and_checks_are_taken_to_ho
     assert float(abs(got - module(x, y).detach().numpy()).max()) < 1e-6
 
 
+class Masked(nn.Module):
+    """Attention between the five steps that its mask is made for, of which the lengths say how many are real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.register_buffer("mask", torch.triu(torch.ones(5, 5, dtype=torch.bool), 1))
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        padded = torch.arange(5)[None] >= lengths[:, None]
+        return self.attention(x, x, x, key_padding_mask=padded, attn_mask=self.mask)[0]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore::FutureWarning")
+@pytest.mark.filterwarnings("ignore:Support for mismatched key_padding_mask")
+def test_the_only_number_of_steps_and_channels_that_works_is_deduced_and_lengths_are_whole(tmp_path: Path) -> None:
+    module = Masked().eval()
+    bundle = irconv.read(scripted(module, tmp_path / "m.pt"))
+    assert bundle.graph is not None
+    assert [(port.shape, port.dtype) for port in bundle.graph.inputs] == [(("N", 5, 8), "float32"), (("N",), "int64")]
+    assert "assumed" in next(fact.evidence for fact in bundle.source.to_tell() if fact.name == "shape of lengths")
+    x, lengths = torch.randn(3, 5, 8), torch.tensor([5, 3, 1])
+    (got,) = irconv.run(bundle, [x.numpy(), lengths.numpy()]).values()
+    with torch.no_grad():
+        assert float(abs(got - module(x, lengths).numpy()).max()) < 1e-6
+
+
 def test_the_layout_of_pytorch_1_0_keeps_the_names_of_its_weights() -> None:
     bundle = irconv.read(SCRIPTS / "torch10-text-lstm" / "traced.pt", ReadOptions(input_shape=("N,7:int64",)))
     sources = {tensor.record.source.name for tensor in bundle.tensors.values() if tensor.record.source}

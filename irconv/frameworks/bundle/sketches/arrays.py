@@ -119,7 +119,10 @@ def Where(condition: Any, x0: Any, x1: Any) -> Any:
 
 
 def Cast(x: Any, *, dtype: str) -> Any:
-    return x.astype(dtype)
+    if dtype != "bfloat16":
+        return x.astype(dtype)
+    bits = x.astype("f4").view("u4")  # rounded to the upper half, and kept as float32
+    return np.where(np.isnan(x), np.nan, ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).view("f4")).astype("f4")
 
 
 def Equal(x0: Any, x1: Any) -> Any:
@@ -152,6 +155,90 @@ def And(x0: Any, x1: Any) -> Any:
 
 def Or(x0: Any, x1: Any) -> Any:
     return np.logical_or(x0, x1)
+
+
+def Xor(x0: Any, x1: Any) -> Any:
+    return np.logical_xor(x0, x1)
+
+
+def BitwiseAnd(x0: Any, x1: Any) -> Any:
+    return x0 & x1
+
+
+def BitwiseOr(x0: Any, x1: Any) -> Any:
+    return x0 | x1
+
+
+def BitwiseXor(x0: Any, x1: Any) -> Any:
+    return x0 ^ x1
+
+
+def BitwiseNot(x: Any) -> Any:
+    return ~x
+
+
+def BitShift(x0: Any, x1: Any, *, direction: str) -> Any:
+    return x0 << x1 if direction == "left" else x0 >> x1
+
+
+def BitCast(x: Any, *, dtype: str) -> Any:
+    return x.view(dtype)
+
+
+def Mod(x0: Any, x1: Any, *, sign: str) -> Any:
+    return np.mod(x0, x1) if sign == "divisor" else np.fmod(x0, x1)
+
+
+def Mean(*values: Any) -> Any:
+    return sum(values) / values[0].dtype.type(len(values))
+
+
+def Determinant(x: Any) -> Any:
+    return np.linalg.det(x)
+
+
+def IsInf(x: Any) -> Any:
+    return np.isinf(x)
+
+
+def IsNaN(x: Any) -> Any:
+    return np.isnan(x)
+
+
+def Tan(x: Any) -> Any:
+    return np.tan(x)
+
+
+def Asin(x: Any) -> Any:
+    return np.arcsin(x)
+
+
+def Acos(x: Any) -> Any:
+    return np.arccos(x)
+
+
+def Atan(x: Any) -> Any:
+    return np.arctan(x)
+
+
+def Sinh(x: Any) -> Any:
+    return np.sinh(x)
+
+
+def Cosh(x: Any) -> Any:
+    return np.cosh(x)
+
+
+def Asinh(x: Any) -> Any:
+    return np.arcsinh(x)
+
+
+def Acosh(x: Any) -> Any:
+    return np.arccosh(x)
+
+
+def Atanh(x: Any) -> Any:
+    return np.arctanh(x)
 
 
 def Pow(x0: Any, x1: Any) -> Any:
@@ -227,7 +314,7 @@ def Range(*, start: int, limit: int, step: int) -> Any:
 
 
 def Full(*, shape: Any, value: Any, dtype: str) -> Any:
-    return np.full(shape, value, dtype)
+    return np.full(shape, value, "f4" if dtype == "bfloat16" else dtype)
 
 
 def Tile(x: Any, *, repeats: Any) -> Any:

@@ -125,6 +125,34 @@ def Gelu(x: Any, *, approximation: str) -> Any:
     return x * (0.5 * (1 + np.vectorize(erf)(x / np.sqrt(2)))).astype(x.dtype)
 
 
+def Mish(x: Any) -> Any:
+    return x * np.tanh(Softplus(x))
+
+
+def HardSwish(x: Any) -> Any:
+    return x * np.clip(x / 6 + x.dtype.type(0.5), 0, 1)
+
+
+def Softsign(x: Any) -> Any:
+    return x / (1 + np.abs(x))
+
+
+def Celu(x: Any, *, alpha: float) -> Any:
+    return np.where(x > 0, x, x.dtype.type(alpha) * np.expm1(np.minimum(x, 0) / x.dtype.type(alpha)))
+
+
+def HardShrink(x: Any, *, threshold: float) -> Any:
+    return np.where(np.abs(x) > threshold, x, 0).astype(x.dtype)
+
+
+def SoftShrink(x: Any, *, threshold: float) -> Any:
+    return np.sign(x) * np.maximum(np.abs(x) - x.dtype.type(threshold), 0)
+
+
+def ThresholdedRelu(x: Any, *, threshold: float) -> Any:
+    return np.where(x > threshold, x, 0).astype(x.dtype)
+
+
 def PRelu(x: Any, slope: Any) -> Any:
     return np.where(x > 0, x, np.reshape(slope, (*slope.shape, *[1] * (x.ndim - 1 - slope.ndim))) * x)
 

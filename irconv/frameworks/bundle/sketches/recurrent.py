@@ -141,3 +141,16 @@ def LSTM(
         return [h if projection_clip is None else np.clip(h, -projection_clip, projection_clip), c]
 
     return recurrence(x, [h, c], step, mask, lengths, reverse, order, masked_output)
+
+
+def Scan(body: Callable[..., Any], *, carried: int, scanned: int, reverse: bool, order: str, **given: Any) -> Any:
+    states = [given[f"carried{place}"] for place in range(carried)]
+    steps = [given[f"scanned{place}"] for place in range(scanned)]
+    made = []
+    for t in range(steps[0].shape[1])[:: -1 if reverse else 1]:
+        results = body(*states, *(x[:, t] for x in steps))
+        states, stacked = results[:carried], results[carried:]
+        made.append(stacked)
+    if reverse and order == "time":
+        made.reverse()
+    return *states, *(np.stack(one, 1) for one in zip(*made))

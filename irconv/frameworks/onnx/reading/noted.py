@@ -198,7 +198,7 @@ class _Proof:
             return StoredOperand(tensor=key), {}
         letters = customary(axes, len(tensor.data.shape))
         other = f"{key}/{axes.replace(' ', '')}"
-        record = tensor.record.model_copy(update={"axes": axes, "letters": letters})
+        record = replace(tensor.record, axes=axes, letters=letters)
         return StoredOperand(tensor=other), {other: replace(tensor, record=record)}
 
     def _is_proved(self, node: Node, layer: Layer, tensors: Mapping[str, Tensor]) -> bool:

@@ -14,6 +14,7 @@ from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.ir.known import numeric
 from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.shape_ops import ShapeOf
 from irconv.ir.layers.slicing import Select
 from irconv.ir.layers.tensor_ops import Transpose
@@ -94,6 +95,16 @@ def _stacked(reader: GraphReader, node: NodeDef) -> None:
     reader.gives(node, reader.given(node, 0))
 
 
+def _read(reader: GraphReader, node: NodeDef) -> None:
+    """One step of an array, outside of a loop."""
+    index, whole = reader.given(node, 1), reader.given(node, 2)
+    known = reader.importer.known(index)
+    if known is not None and numeric(known) and known.size == 1:
+        reader.gives(node, reader.place(node, Select(axis=0, index=int(known.item())), x=whole))
+    else:
+        reader.gives(node, reader.place(node, Gather(axis=0), x=whole, indices=index))
+
+
 def _item(reader: GraphReader, node: NodeDef) -> None:
     """One step of a list, outside of a loop."""
     known = reader.importer.known(reader.given(node, 1))
@@ -121,6 +132,8 @@ def _needs(*places: int) -> Callable[[GraphReader, NodeDef], Sequence[Reference]
 
 HANDLERS = {
     "TensorArrayGatherV3": _gathered,
+    "TensorArrayReadV3": _read,
+    "TensorArrayScatterV3": _gathered,
     "TensorArraySizeV3": _size,
     "TensorListFromTensor": _stacked,
     "TensorListStack": _stacked,
@@ -129,6 +142,8 @@ HANDLERS = {
 }
 NEEDS = {
     "TensorArrayGatherV3": _needs(2),
+    "TensorArrayReadV3": _needs(1, 2),
+    "TensorArrayScatterV3": _needs(2),
     "TensorArraySizeV3": _needs(1),
     "TensorListFromTensor": _needs(0),
     "TensorListStack": _needs(0),

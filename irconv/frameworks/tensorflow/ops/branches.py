@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
+from irconv.frameworks.tensorflow.ops import arrays
 from irconv.ir.known import numeric
 from irconv.ir.layers.comparisons import Where
 
@@ -91,7 +92,8 @@ def _guards(reader: GraphReader, wanted: Reference) -> frozenset[tuple[Reference
             stack.pop()
             continue
         node = reader.node(reference.node)
-        inputs = reader.inputs(node)[:1] if node.op in _SWITCHES else _every_input(node)
+        branch = node.op in _SWITCHES and not _of_loop(reader, node)
+        inputs = reader.inputs(node)[:1] if branch else _behind(reader, node)
         missing = [taken for taken in inputs if taken not in found]
         if missing and reference in opened:
             raise Refused(reader.where(node), "depends on itself")
@@ -101,7 +103,7 @@ def _guards(reader: GraphReader, wanted: Reference) -> frozenset[tuple[Reference
             continue
         stack.pop()
         behind = [found[taken] for taken in inputs] or [frozenset()]
-        if node.op in _SWITCHES:
+        if branch:
             found[reference] = behind[0] | {(_condition(reader, node), reference.index)}
         elif node.op in _MERGES:
             found[reference] = frozenset.intersection(*behind)
@@ -134,15 +136,33 @@ def _conditions(reader: GraphReader, node: NodeDef) -> list[Reference]:
             continue
         seen.add(name)
         inner = reader.node(name)
-        if inner.op in _SWITCHES:
+        if inner.op in _SWITCHES and not _of_loop(reader, inner):
             found[reader.inputs(inner)[1]] = None
             continue
-        stack += [reference.node for reference in _every_input(inner)]
+        stack += [reference.node for reference in _behind(reader, inner)]
     return list(found)
 
 
 def _every_input(node: NodeDef) -> list[Reference]:
     return [Reference.of(text.removeprefix("^")) for text in node.inputs]
+
+
+def _behind(reader: GraphReader, node: NodeDef) -> list[Reference]:
+    """What a node depends on, control inputs included: of a loop's result what went into the loop, and nothing of what
+    its body begins with."""
+    if node.op in ("Exit", "RefExit"):
+        merge = reader.node(reader.inputs(reader.node(reader.inputs(node)[0].node))[0].node)
+        return _every_input(reader.node(reader.inputs(merge)[0].node))
+    return [] if node.op in arrays.ENTERS or _of_loop(reader, node) else _every_input(node)
+
+
+def _of_loop(reader: GraphReader, node: NodeDef) -> bool:
+    """Whether a Switch or a Merge is part of a loop, no branch."""
+    if node.op in _SWITCHES:
+        return reader.node(reader.inputs(node)[1].node).op == "LoopCond"
+    return node.op in _MERGES and any(
+        reader.node(taken.node).op in ("NextIteration", "RefNextIteration") for taken in reader.inputs(node)
+    )
 
 
 def _is_dead(reader: GraphReader, wanted: Reference) -> bool:
@@ -154,11 +174,11 @@ def _is_dead(reader: GraphReader, wanted: Reference) -> bool:
             stack.pop()
             continue
         node = reader.node(reference.node)
-        if node.op in _SWITCHES:
+        if node.op in _SWITCHES and not _of_loop(reader, node):
             reader.dead[reference] = _taken(reader, node) == 1 - reference.index
             stack.pop()
             continue
-        inputs = _every_input(node)
+        inputs = _behind(reader, node)
         missing = [taken for taken in inputs if taken not in reader.dead]
         if missing and reference in opened:
             raise Refused(reader.where(node), "depends on itself")

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from irconv.containers.graph_def import NodeDef
-from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference, constant
 from irconv.frameworks.tensorflow.ops import arrays
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
-from irconv.ir.layers.shape_ops import Range, Unsqueeze
-from irconv.ir.layers.slicing import Flip
+from irconv.ir.layers.arithmetic import Minimum, Sub
+from irconv.ir.layers.comparisons import Cast
+from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.shape_ops import Range, ShapeOf, Squeeze, Unsqueeze
+from irconv.ir.layers.slicing import Flip, Select
 from irconv.ir.layers.tensor_ops import Add
 from irconv.ir.shapes import Dimension
 
@@ -39,6 +41,8 @@ class BodyReader(GraphReader):
         self.outer, self.loop = outer, loop
         self.scanned: dict[str, tuple[Port, str]] = {}
         """TensorArray that is read -> the step of it as an input of the body, and the whole, steps second."""
+        self.lengths: set[Dimension] = set()
+        """How many steps there are in arrays that are read at other indices than the number of the step."""
         self.counted: list[tuple[Variable, Port, str]] = []
         """Counters that the body computes with, each as an input of the body, and what it is in the next step."""
         super().__init__(outer.graph, outer.variables, outer.options, {})
@@ -59,10 +63,10 @@ class BodyReader(GraphReader):
             value = self.outer.value(str(self.inputs(self.loop.unchanged[node.name].enter)[0]))
             self.gives(node, value, value)
         elif node.op in (*arrays.SWITCHES, *arrays.MERGES):
-            counter = next((v for v in self.loop.counters if v.switch.name == node.name), None)
+            counter = next((v for v in self.loop.counters if node.name in (v.switch.name, v.merge.name)), None)
             if counter is None:
                 return False
-            self.values[counter.inside] = self._counted(counter)
+            self._counted(counter)
         else:
             return False
         return True
@@ -70,18 +74,47 @@ class BodyReader(GraphReader):
     def needs(self, node: NodeDef) -> list[Reference] | None:
         """What a node of the loop's own kinds needs of the body; None for any other."""
         own = node.op in (*arrays.ENTERS, *arrays.READS) or node.name in self.loop.unchanged
-        counter = any(v.switch.name == node.name for v in self.loop.counters)
+        counter = any(node.name in (v.switch.name, v.merge.name) for v in self.loop.counters)
+        if node.op in arrays.READS and not self.loop.way(self.inputs(node)[1]):
+            return self.inputs(node)[1:2]
         return [] if own or counter or self._taken(node) is not None else None
 
     def _step(self, node: NodeDef) -> str:
         way = self.loop.way(self.inputs(node)[1])
-        if not way:
-            raise Refused(self.where(node), "reads at an index that is not the number of the step")
         name, whole = self.loop.scattered(node)
+        if not way:
+            return self._at(node, whole)
         key = name if way > 0 else f"{name}/flipped"
-        if key not in self.scanned:
+        single = len(self.outer.type_of(whole).shape) == 1
+        if key not in self.scanned and single:
+            (whole,) = self.outer.importer.place(Unsqueeze(axes=(0,)), {"x": whole}, [f"{key}/row"])
+        elif key not in self.scanned:
             whole = arrays.first_swapped(self.outer, whole, f"{key}/steps", self.where(node))
-        return self._scanned(node, key, whole, way)
+        step = self._scanned(node, key, whole, way)
+        return self.importer.place(Squeeze(axes=(0,)), {"x": step}, [f"{node.name}/number"])[0] if single else step
+
+    def _at(self, node: NodeDef, whole: str) -> str:
+        """A step at an index that the body computes. Behind the last one TensorFlow does not read, but in a branch that
+        is not taken; here both are read, so that such an index is taken for the last."""
+        steps = self.outer.type_of(whole).shape[0]
+        index = self.given(node, 1)
+        self.lengths.add(steps)
+        dtype, name = self.type_of(index).dtype, f"{node.name}/index"
+        if isinstance(steps, int):
+            last = self.importer.constant(f"{name}/last", np.asarray(steps - 1, numpy_dtype(dtype)))
+        else:
+            last = self._last(whole, dtype, f"{name}/last")
+        (inside,) = self.importer.place(Minimum(), {"x0": index, "x1": last}, [name])
+        return self.place(node, Gather(axis=0), x=whole, indices=inside)
+
+    def _last(self, whole: str, dtype: str, name: str) -> str:
+        """The index of the last step, where their number is open."""
+        place = self.outer.importer.place
+        (shape,) = place(ShapeOf(), {"x": whole}, [f"{name}/shape"])
+        (count,) = place(Select(axis=0, index=0), {"x": shape}, [f"{name}/count"])
+        (number,) = place(Cast(dtype=dtype), {"x": count}, [f"{name}/number"])
+        one = self.outer.importer.constant(f"{name}/one", np.asarray(1, numpy_dtype(dtype)))
+        return place(Sub(), {"x0": number, "x1": one}, [name])[0]
 
     def _taken(self, node: NodeDef) -> _Taken | None:
         """What a node takes of a value from before the loop at the index of the step, along the first axis or the
@@ -145,14 +178,13 @@ class BodyReader(GraphReader):
         self.scanned[name] = (port, row)
         self.importer.input(port)
 
-    def _counted(self, variable: Variable) -> str:
+    def _counted(self, variable: Variable) -> None:
         start = self.outer.value(str(self.outer.inputs(variable.enter)[0]))
         value = str(variable.inside)
         port = self.loop.port(value, start, self, variable)
         one = self.importer.constant(f"{value}/one", np.asarray(1, numpy_dtype(port.dtype)))
         after = self.importer.place(Add(), {"x0": value, "x1": one}, [f"{value}/after"])[0]
         self.counted.append((variable, port, after))
-        return value
 
 
 def flipped(reader: GraphReader, value: str, name: str, where: str) -> str:

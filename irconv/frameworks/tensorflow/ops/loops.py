@@ -9,6 +9,7 @@ Scan, so that transposes stand around it. Loops of TensorFlow 2 come in the same
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,10 +19,14 @@ from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops import arrays
 from irconv.frameworks.tensorflow.ops.loop_body import BodyReader, flipped
+from irconv.frameworks.tensorflow.ops.loop_ends import Ending
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Port
 from irconv.ir.known import numeric
 from irconv.ir.layers.control import Scan
+from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Slice
+from irconv.ir.layers.tensor_ops import Add
 from irconv.ir.shapes import Dimension, Size
 from irconv.translate import Unknown
 
@@ -76,6 +81,8 @@ class Loop:
         self.reader, self.where, self.frame = reader, reader.where(node), frame
         self.wholes: list[Reference] = []
         """What indices from the end are counted from, which the number of steps has to be."""
+        self.rows: set[str] = set()
+        """Flows, by the name of their Enter, that write one number a step, which is stacked as a row of one."""
         self.unchanged: dict[str, Variable] = {}
         """Merge or Switch -> the variable that is the same in every step."""
         self.variables = self._variables()
@@ -92,13 +99,19 @@ class Loop:
         carried = [self._port(v, body) for v in self.states]
         nexts = [body.value(str(v.following)) for v in self.states]
         written = {name: self._written(v, body) for name, v in self.flows.items()}
-        steps = self._steps(body)
+        steps, terms = self._steps(body)
         if not body.scanned:
             body.count(steps)
+        ending = Ending.of(self.frame, self.where, body, terms) if terms else None
         scanned = list(body.scanned.values())
         inner = body.importer
-        carried += [port for _, port, _ in body.counted]
-        nexts += [after for _, _, after in body.counted]
+        if ending is not None:
+            nexts = [*ending.kept(body, carried, nexts), *(after for _, _, after in body.counted), ending.holds]
+            carried += [*(port for _, port, _ in body.counted), ending.port]
+            written[ending.frame] = ending.step
+        else:
+            carried += [port for _, port, _ in body.counted]
+            nexts += [after for _, _, after in body.counted]
         captured = [self._typed(body, value) for value in inner.captured]
         ins = (*carried, *captured, *(port for port, _ in scanned))
         outs = [*nexts, *(port.value for port in captured), *written.values()]
@@ -108,8 +121,9 @@ class Loop:
         count = len(carried) + len(captured)
         layer = Scan(body=graph, carried=count, scanned=len(scanned), reverse=False, order="time")
         starts = [self._start(v) for v in (*self.states, *(counter for counter, _, _ in body.counted))]
+        starts += [] if ending is None else [ending.start(self.reader)]
         starts += [port.value for port in captured]
-        return self._placed(layer, starts, [value for _, value in scanned], written, steps)
+        return self._placed(layer, starts, [value for _, value in scanned], written, steps, ending)
 
     # what the loop is made of
 
@@ -134,10 +148,14 @@ class Loop:
             node = self.reader.node(reference.node)
             if node.name in self.unchanged:
                 node = self.unchanged[node.name].enter
-            elif node.op not in ("Identity", *arrays.ENTERS):
+            elif node.op not in ("Identity", *arrays.ENTERS) and not self._branches(node):
                 return reference
             reference = self.reader.inputs(node)[0]
         raise Refused(self.where, f"{reference} is what gives itself on")
+
+    def _branches(self, node: NodeDef) -> bool:
+        """Whether a node gives what it takes to one of two branches in the body."""
+        return node.op in arrays.SWITCHES and all(v.switch.name != node.name for v in self.variables)
 
     def before(self, reference: Reference) -> Reference | None:
         """What a result of the body was before the loop, where no step changes it; None where one makes it."""
@@ -215,36 +233,51 @@ class Loop:
             raise Refused(self.where, f"reads the array {name}, which {filler.name} ({filler.op}) fills")
         return name, self.reader.value(str(value))
 
-    def _steps(self, body: BodyReader) -> Dimension:
-        """How many steps there are: the length of what is read, which the limit of a counter has to be."""
+    def _steps(self, body: BodyReader) -> tuple[Dimension, list[Reference]]:
+        """How many steps there are at most: the length of what is read, or the limit of a counter; and what else has to
+        hold for the loop to go on."""
         sizes = {self.reader.type_of(value).shape[1] for _, value in body.scanned.values()}
         if len(sizes) > 1:
             raise Refused(self.where, f"reads arrays of different lengths, {sorted(map(str, sizes))}")
         condition = self.reader.node(self.reader.inputs(self.variables[0].switch)[1].node)
-        limits = self._limits(self.reader.inputs(condition)[0])
-        if not sizes:
-            sizes = {size for limit in limits if (size := self._size(limit)) is not None}
+        limits, terms = self._limits(self.reader.inputs(condition)[0])
+        sizes = sizes or {size for limit in limits.values() if (size := self._size(limit)) is not None}
+        sizes = sizes or body.lengths
         if len(sizes) != 1:
-            raise Refused(self.where, "goes on for a number of steps that only running the model would tell")
+            raise Refused(self.where, self._endless(terms))
         (steps,) = sizes
-        for limit in limits:
-            if not self._is_length(limit, steps):
+        for test, limit in limits.items():
+            if self._is_length(limit, steps):
+                continue
+            if self._size(limit) is not None:
                 raise Refused(self.where, f"expected a loop over all {steps} steps, got one up to {limit}")
+            terms.append(test)
         for whole in self.wholes:
-            if self._size(whole) != steps:
+            if self._size(whole) != steps or terms:
                 raise Refused(self.where, f"expected indices from the last of {steps} steps, got them from {whole}")
-        return steps
+        return steps, terms
 
-    def _limits(self, reference: Reference) -> list[Reference]:
-        """What counters are compared with."""
-        node = self.reader.node(self.passed(reference).node)
+    def _endless(self, terms: Sequence[Reference]) -> str:
+        if not terms:
+            return "goes on for a number of steps that only running the model would tell"
+        tests = " and ".join(f"{node.name} ({node.op})" for node in (self.reader.node(term.node) for term in terms))
+        return f"goes on for as long as {tests} holds, and not up to a number of steps"
+
+    def _limits(self, reference: Reference) -> tuple[dict[Reference, Reference], list[Reference]]:
+        """Each test of a counter from 0 with what it is compared with, and what is tested besides."""
+        test = self.passed(reference)
+        node = self.reader.node(test.node)
         if node.op == "LogicalAnd":
-            return [limit for taken in self.reader.inputs(node) for limit in self._limits(taken)]
-        if node.op != "Less" or not self.is_step(self.reader.inputs(node)[0]):
-            raise Refused(
-                self.where, f"goes on for as long as {node.name} ({node.op}) holds, and not up to a number of steps"
-            )
-        return [self.reader.inputs(node)[1]]
+            (limits, terms), (more, others) = (self._limits(taken) for taken in self.reader.inputs(node))
+            return limits | more, [*terms, *others]
+        if node.op == "Less" and self.is_step(self.reader.inputs(node)[0]) and self._is_fixed(node):
+            return {test: self.reader.inputs(node)[1]}, []
+        return {}, [test]
+
+    def _is_fixed(self, node: NodeDef) -> bool:
+        """Whether what a test compares with is the same in every step."""
+        limit = self.reader.node(self.passed(self.reader.inputs(node)[1]).node)
+        return all(limit.name not in (v.merge.name, v.switch.name) for v in self.variables)
 
     def _is_length(self, limit: Reference, steps: Dimension) -> bool:
         """A limit that is the number of steps, or the smaller of that and the longest of given lengths, behind which
@@ -278,6 +311,7 @@ class Loop:
             name=variable.enter.name, value=str(variable.inside), dtype=dtype, shape=shape, axes="", source_axes=""
         )
         body.values[variable.inside] = body.importer.input(port)
+        body.values[Reference(variable.merge.name, 0)] = body.values[variable.inside]
         return port
 
     def _written(self, variable: Variable, body: BodyReader) -> str:
@@ -289,7 +323,11 @@ class Loop:
         if written.index is not None and not self.way(written.index) and not self._is_single(variable):
             what = f"writes {variable.following} at an index that is not the number of the step"
             raise Refused(self.where, what)
-        return body.value(str(written.value))
+        value = body.value(str(written.value))
+        if body.type_of(value).shape:
+            return value
+        self.rows.add(variable.enter.name)
+        return body.importer.place(Unsqueeze(axes=(0,)), {"x": value}, [f"{value}/row"], where=self.where)[0]
 
     def _is_single(self, variable: Variable) -> bool:
         """Whether every step is written over the one before: a list for one step alone, written at 0."""
@@ -305,7 +343,13 @@ class Loop:
         return Port(name=value, value=value, dtype=dtype, shape=shape, axes="", source_axes="")
 
     def _placed(
-        self, layer: Scan, starts: list[str], scanned: list[str], written: dict[str, str], steps: Dimension
+        self,
+        layer: Scan,
+        starts: list[str],
+        scanned: list[str],
+        written: dict[str, str],
+        steps: Dimension,
+        ending: Ending | None,
     ) -> Frame:
         inputs = {f"carried{i}": value for i, value in enumerate(starts)}
         inputs |= {f"scanned{i}": value for i, value in enumerate(scanned)}
@@ -316,15 +360,12 @@ class Loop:
         outputs |= {f"stacked{i}": name for i, name in enumerate(stacked)}
         self.reader.importer.use(layer, inputs, outputs, self.frame, where=self.where)
         results = {v.enter.name: name for v, name in zip(self.states, names, strict=True)}
-        for name, value in zip(written, stacked, strict=True):
-            kept = value
-            if self._is_single(self.flows[name]):
-                last = Slice(axes=(1,), starts=(-1,), ends=(None,), steps=(1,))
-                (kept,) = self.reader.importer.place(last, {"x": value}, [f"{value}/last"], where=self.where)
-            index = self._index(self.flows[name])
-            if index is not None and self.way(index) < 0:
-                kept = flipped(self.reader, kept, f"{value}/flipped", self.where)
-            results[name] = arrays.first_swapped(self.reader, kept, f"{value}/first", self.where)
+        made, count = "", ""
+        if ending is not None:
+            made, count = ending.made(self.reader, stacked[-1]), self.reader.importer.counted(self.where)
+        for name, value in zip(self.flows, stacked, strict=ending is None):
+            kept = value if ending is None else ending.cut(self.reader, value, made, count)
+            results[name] = self._steps_first(name, value, kept)
         frame, owners = Frame(), {v.switch.name: v for v in self.variables}
         for node in self.reader.graph.nodes.values():
             owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
@@ -332,10 +373,30 @@ class Loop:
                 frame.results[node.name] = results[owner.enter.name]
             elif owner is not None and owner.merge.name in self.unchanged:
                 frame.results[node.name] = self._start(owner)
+            elif owner in self.counters and ending is not None:
+                frame.results[node.name] = ending.counted(self.reader, owner, made)
             elif owner in self.counters and isinstance(steps, int):
-                steps_done = np.asarray(steps, np.int32)
-                frame.results[node.name] = self.reader.importer.constant(f"{node.name}/count", steps_done)
+                frame.results[node.name] = self._last(owner, steps)
         return frame
+
+    def _last(self, counter: Variable, steps: int) -> str:
+        """What a counter is after so many steps."""
+        start, name = self._start(counter), f"{counter.enter.name}/last"
+        number = np.asarray(steps, numpy_dtype(self.reader.type_of(start).dtype))
+        ahead = self.reader.importer.constant(f"{name}/steps", number)
+        return self.reader.importer.place(Add(), {"x0": start, "x1": ahead}, [name])[0]
+
+    def _steps_first(self, flow: str, value: str, kept: str) -> str:
+        """The steps of what a flow writes, steps first, from the stacked ones (n, t, ...)."""
+        if self._is_single(self.flows[flow]):
+            last = Slice(axes=(1,), starts=(-1,), ends=(None,), steps=(1,))
+            (kept,) = self.reader.importer.place(last, {"x": kept}, [f"{value}/last"], where=self.where)
+        index = self._index(self.flows[flow])
+        if index is not None and self.way(index) < 0:
+            kept = flipped(self.reader, kept, f"{value}/flipped", self.where)
+        if flow in self.rows:
+            return self.reader.importer.place(Squeeze(axes=(0,)), {"x": kept}, [f"{value}/first"], where=self.where)[0]
+        return arrays.first_swapped(self.reader, kept, f"{value}/first", self.where)
 
 
 def _number(node: NodeDef) -> float | None:

@@ -77,6 +77,14 @@ def _is(reader: GraphReader, value: str, number: float) -> bool:
     return known is not None and numeric(known) and known.size == 1 and float(known.item()) == number
 
 
-HANDLERS = {"Where": _where}
+def _extreme(reader: GraphReader, node: NodeDef) -> None:
+    """The place of the largest or smallest element, in the type that the node says."""
+    reader.add(node)
+    dtype = node.attrs.get("output_type") or "int64"
+    if dtype != "int64" and (value := reader.values.get(Reference(node.name, 0))):
+        reader.gives(node, reader.place(node, Cast(dtype=dtype), dtype, x=value))
+
+
+HANDLERS = {"Where": _where, "ArgMax": _extreme, "ArgMin": _extreme}
 HANDLERS |= dict.fromkeys(("Unique", "UniqueWithCounts", "UniqueV2", "UniqueWithCountsV2"), _unique)
 HANDLERS |= {f"NonMaxSuppression{version}": _suppressed for version in ("", "V2", "V3", "V4", "V5")}

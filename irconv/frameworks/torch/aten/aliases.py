@@ -72,7 +72,8 @@ class Aliases:
             reader.values[name] = reader.value(view.parent)
         else:
             outputs = tuple(f"{output}@{version}" for output in view.call.outputs)
-            reader.run(replace(view.call, outputs=outputs))
+            if outputs[view.index] not in reader.values:  # taken again with another piece
+                reader.run(replace(view.call, outputs=outputs))
             reader.values[name] = reader.values[outputs[view.index]]
         self.seen[name] = version
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from irconv.errors import Refused
+from irconv.frameworks.torch.aten.batches import unbatched
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import (
@@ -308,7 +309,7 @@ HANDLERS: dict[str, Handler] = {
     "threshold.default": one(
         lambda c: Threshold(threshold=float(c.arguments["threshold"]), value=float(c.arguments["value"]))
     ),
-    **dict.fromkeys(("prelu.default", "_prelu_kernel.default"), _slope),
+    **dict.fromkeys(("prelu.default", "_prelu_kernel.default"), unbatched(0, _slope)),
     **dict.fromkeys(("type_as.default", "to.other"), _of_type_of),
     "true_divide.Tensor": _divided,
     "true_divide.Scalar": _divided,

@@ -14,7 +14,9 @@ from irconv.frameworks.torch.aten import (
     encoder,
     formulas,
     logic,
+    losses,
     making,
+    others,
     picking,
     recurrent,
     selecting,
@@ -27,7 +29,7 @@ from irconv.ir.shapes import Size
 
 FAMILIES = (
     *(elementwise, logic, formulas, algebra, shapes, picking, accumulating, selecting, making, windows),
-    *(attention, encoder, recurrent, cells, writes),
+    *(attention, encoder, recurrent, cells, writes, losses, others),
 )
 """The modules of rules; where two have one for an overload, the later one's holds."""
 HANDLERS: Mapping[str, Handler] = {op: rule for family in FAMILIES for op, rule in family.HANDLERS.items()}

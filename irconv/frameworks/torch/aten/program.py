@@ -28,6 +28,7 @@ from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer, Origin, ValueType
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.shape_ops import Full
+from irconv.ir.layers.tensor_ops import Reduce
 from irconv.ir.manifest import Fact
 from irconv.ir.shapes import Dimension, size_product
 from irconv.options import ReadOptions
@@ -341,7 +342,11 @@ class ProgramReader:
         self.values[call.outputs[index]] = value
 
     def number(self, call: Call, number: Any, dtype: str, suffix: str) -> str:
-        """A number as a value."""
+        """A number as a value; a size that is free is counted where the model runs."""
+        if isinstance(number, str):
+            ones = self.place(call, Full(shape=(number,), value=1, dtype="int64"), f"{suffix}/ones")
+            counted = self.place(call, Reduce(op="sum", axes=(0,), keepdims=False), f"{suffix}/counted", x=ones)
+            return self.cast(call, counted, dtype, suffix)
         return self.importer.constant(f"{call.outputs[0]}/{suffix}", np.asarray(number, numpy_dtype(dtype)))
 
     def cast(self, call: Call, value: str, dtype: str, suffix: str) -> str:

@@ -188,9 +188,9 @@ def _beside(least: int, axis: int) -> Handler:
     """``hstack``, ``vstack``, ``dstack`` and ``column_stack``: joined along an axis, with axes added up to `least`."""
 
     def read(reader: ProgramReader, call: Call) -> None:
-        values = []
-        for place, tensor in enumerate(call.arguments["tensors"]):
-            value, shape = reader.value(tensor), reader.shape(tensor)
+        values, tensors = [], call.arguments["tensors"]
+        for place, (tensor, value) in enumerate(zip(tensors, reader.promoted(call, *tensors), strict=True)):
+            shape = reader.shape(tensor)
             wide = _widened(shape, least, call.op.startswith("column"))
             values.append(value if wide == shape else reader.place(call, Reshape(shape=wide), f"part{place}", x=value))
         rank = len(reader.importer.type_of(values[0]).shape)

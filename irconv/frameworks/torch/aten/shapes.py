@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import inf
 
 from irconv.errors import Refused
+from irconv.frameworks.torch.aten.batches import leading
 from irconv.frameworks.torch.aten.elementwise import axes_of
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
 from irconv.ir.layers.arithmetic import CumSum
@@ -129,8 +130,15 @@ def _sliced(reader: ProgramReader, call: Call) -> None:
     reader.place(call, Slice(axes=(axis,), starts=(start,), ends=(end,), steps=(step,)), x=value)
 
 
+def _joinable(reader: ProgramReader, call: Call) -> list[str]:
+    """The tensors that are joined, in one element type; vectors of no elements go with tensors of any rank."""
+    tensors = call.arguments["tensors"]
+    some = [tensor for tensor in tensors if reader.shape(tensor) != (0,)] or tensors[:1]
+    return reader.promoted(call, *some)
+
+
 def _joined(reader: ProgramReader, call: Call) -> None:
-    values = [reader.value(tensor) for tensor in call.arguments["tensors"]]
+    values = _joinable(reader, call)
     if len(values) == 1:
         reader.gives(call, values[0])
         return
@@ -139,7 +147,7 @@ def _joined(reader: ProgramReader, call: Call) -> None:
 
 
 def _stacked(reader: ProgramReader, call: Call) -> None:
-    values = [reader.value(tensor) for tensor in call.arguments["tensors"]]
+    values = reader.promoted(call, *call.arguments["tensors"])
     axis = call.get("dim", 0) % (len(reader.importer.type_of(values[0]).shape) + 1)
     reader.place(call, Stack(axis=axis), **{f"x{i}": value for i, value in enumerate(values)})
 
@@ -361,8 +369,8 @@ HANDLERS: dict[str, Handler] = {
     "cumsum.default": _running,
     "flip.default": _flipped,
     "glu.default": _gated,
-    "pixel_shuffle.default": _shuffled,
-    "pixel_unshuffle.default": _unshuffled,
+    "pixel_shuffle.default": leading(3, _shuffled),
+    "pixel_unshuffle.default": leading(3, _unshuffled),
     "sym_size.int": _size,
     "sym_numel.default": _count,
     "expand_as.default": _like("expand"),

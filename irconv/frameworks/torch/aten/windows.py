@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from irconv.errors import Refused
+from irconv.frameworks.torch.aten.batches import unbatched
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
-from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
 from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.base import Layer
@@ -19,7 +19,6 @@ from irconv.ir.layers.pooling import AveragePool, MaxPool, MaxPoolWithIndices, M
 from irconv.ir.layers.reductions import Variance
 from irconv.ir.layers.reparametrisation import WeightNorm
 from irconv.ir.layers.resampling import AffineGrid, GridSample, Resize
-from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reduce, Reshape
 
 
@@ -134,27 +133,6 @@ def _native(norm: Handler) -> Handler:
         if "group" in arguments:
             arguments["num_groups"] = arguments["group"]
         norm(reader, replace(call, arguments=arguments))
-
-    return read
-
-
-def _unbatched(spatial: int, pool: Handler) -> Handler:
-    """A pool of one member of a batch, without the batch's axis."""
-
-    def read(reader: ProgramReader, call: Call) -> None:
-        value = call.arguments["self"]
-        if len(reader.shape(value)) == spatial + 2:
-            pool(reader, call)
-            return
-        name = f"{call.outputs[0]}/batched"
-        reader.values[name] = reader.place(call, Unsqueeze(axes=(0,)), "batched", x=reader.value(value))
-        outputs = tuple(f"{output}/one" for output in call.outputs)
-        pool(reader, replace(call, arguments={**call.arguments, "self": Tensor(name)}, outputs=outputs))
-        for output, made in zip(call.outputs, outputs, strict=True):
-            if made in reader.values:
-                layer = Squeeze(axes=(0,))
-                reader.importer.place(layer, {"x": reader.values[made]}, [output], name=output, where=call.where)
-                reader.values[output] = output
 
     return read
 
@@ -341,22 +319,25 @@ def _weight_norm(reader: ProgramReader, call: Call) -> None:
     reader.place(call, WeightNorm(axes=axes), v=direction, g=magnitude)
 
 
-_RANKS = ("1d", "2d", "3d")
 _FORMS = ("vec", "default")
 HANDLERS: dict[str, Handler] = {
     "linear.default": _linear,
-    **{f"conv{rank}.{form}": _conv for rank in _RANKS for form in ("default", "padding")},
-    **{f"conv_transpose{rank}.{form}": _transposed for rank in _RANKS for form in ("default", "input")},
+    **{f"conv{n}d.{form}": unbatched(n, _conv, "input") for n in (1, 2, 3) for form in ("default", "padding")},
+    **{
+        f"conv_transpose{n}d.{form}": unbatched(n, _transposed, "input")
+        for n in (1, 2, 3)
+        for form in ("default", "input")
+    },
     "batch_norm.default": _batch_norm,
     "_native_batch_norm_legit_no_training.default": _batch_norm,
     "instance_norm.default": _instance_norm,
     "layer_norm.default": _layer_norm(LayerNorm, 1e-5),
     "rms_norm.default": _layer_norm(RMSNorm, 1.1920928955078125e-07),
     "group_norm.default": _group_norm,
-    **{f"max_pool{n}d.default": _unbatched(n, _pool(n, True)) for n in (1, 2, 3)},
-    **{f"avg_pool{n}d.default": _unbatched(n, _pool(n, False)) for n in (1, 2, 3)},
-    **{f"adaptive_max_pool{n}d.default": _unbatched(n, _adaptive(n, True)) for n in (1, 2, 3)},
-    **{f"adaptive_avg_pool{n}d.default": _unbatched(n, _adaptive(n, False)) for n in (1, 2, 3)},
+    **{f"max_pool{n}d.default": unbatched(n, _pool(n, True)) for n in (1, 2, 3)},
+    **{f"avg_pool{n}d.default": unbatched(n, _pool(n, False)) for n in (1, 2, 3)},
+    **{f"adaptive_max_pool{n}d.default": unbatched(n, _adaptive(n, True)) for n in (1, 2, 3)},
+    **{f"adaptive_avg_pool{n}d.default": unbatched(n, _adaptive(n, False)) for n in (1, 2, 3)},
     **{f"upsample_nearest{n}d.vec": _resized("nearest") for n in (1, 2, 3)},
     "upsample_linear1d.vec": _resized("linear"),
     "upsample_bilinear2d.vec": _resized("bilinear"),
@@ -372,8 +353,8 @@ HANDLERS: dict[str, Handler] = {
     "native_layer_norm.default": _native(_layer_norm(LayerNorm, 1e-5)),
     "native_group_norm.default": _native(_group_norm),
     "_fused_rms_norm.default": _native(_layer_norm(RMSNorm, 1.1920928955078125e-07)),
-    **{f"max_pool{n}d_with_indices.default": _unbatched(n, _pool_with_places(n)) for n in (1, 2, 3)},
-    **{f"_adaptive_avg_pool{n}d.default": _unbatched(n, _adaptive(n, False)) for n in (2, 3)},
+    **{f"max_pool{n}d_with_indices.default": unbatched(n, _pool_with_places(n)) for n in (1, 2, 3)},
+    **{f"_adaptive_avg_pool{n}d.default": unbatched(n, _adaptive(n, False)) for n in (2, 3)},
     **{f"max_unpool{n}d.default": _unpool for n in (2, 3)},
     "im2col.default": _columns,
     "col2im.default": _summed_columns,

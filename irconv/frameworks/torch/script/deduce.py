@@ -11,11 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import product
 
+import numpy as np
+
 from irconv.errors import MALFORMED, IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer, StoredOperand
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.manifest import Fact, assumed_fact
 from irconv.ir.shapes import Dimension, Shape
@@ -31,12 +33,12 @@ _INDICES = {"Embedding": "x", "EmbeddingBag": "x", "Gather": "indices", "OneHot"
 
 
 def deduced(
-    ports: Sequence[Port], unknown: Sequence[str], channels: Sequence[int], attempt: Attempt
+    ports: Sequence[Port], unknown: Sequence[str], channels: Sequence[int], steps: Sequence[int], attempt: Attempt
 ) -> tuple[list[Port], list[Fact]] | None:
     """The inputs with the shapes of those that are `unknown`; None where no rank fits, or several numbers of channels.
 
     `attempt` reads the module with inputs of given shapes, and raises where it does not take them; `channels` are the
-    numbers that an input may have of them, where the code asks for a number.
+    numbers that an input may have of them, and `steps` those of steps, where the code asks for a number.
     """
     for tried in _kinds(ports, unknown):
         ranks = _ranks(tried, unknown, attempt)
@@ -44,7 +46,7 @@ def deduced(
             found = _typed(_shaped(tried, dict(zip(unknown, ranks, strict=True))), unknown, channels, attempt)
             break
     else:
-        found = _weighted(ports, unknown, channels, attempt)
+        found = _weighted(ports, unknown, channels, attempt) or _stepped(ports, unknown, channels, steps, attempt)
     if found is None:
         return None
     said = "takes this rank and these channels" if len(unknown) == 1 else "takes these ranks and channels together"
@@ -79,6 +81,33 @@ def _weighted(
         if found:
             break
     return found[0] if len(found) == 1 else None
+
+
+def _stepped(
+    ports: Sequence[Port], unknown: Sequence[str], channels: Sequence[int], steps: Sequence[int], attempt: Attempt
+) -> list[Port] | None:
+    """For code that works with one number of steps alone, as a mask between steps does, and with one of channels."""
+    plain = [port.model_copy(update={"dtype": "float32"}) if port.name in unknown else port for port in ports]
+    found: list[Port] | None = None
+    for sizes in product(steps, channels):
+        ranks = _ranks(plain, unknown, lambda asked, sizes=sizes: attempt(_with_sizes(asked, unknown, sizes)))
+        if ranks is None:
+            continue
+        if found is not None:
+            return None
+        asked = _with_sizes(_shaped(plain, dict(zip(unknown, ranks, strict=True))), unknown, sizes)
+        found = _typed(asked, unknown, (), attempt)
+    return found
+
+
+def _with_sizes(ports: Sequence[Port], unknown: Sequence[str], sizes: tuple[int, int]) -> list[Port]:
+    """The inputs with numbers in the places of steps and of channels."""
+    found = list(ports)
+    for letter, count in zip((_STEPS, _CHANNELS), sizes, strict=True):
+        named = {size for port in ports if port.name in unknown for size in port.shape if str(size)[:1] == letter}
+        for symbol in named:
+            found = _with_size(found, unknown, symbol, count)
+    return found
 
 
 def _ranks(ports: Sequence[Port], unknown: Sequence[str], attempt: Attempt) -> Sequence[int] | None:
@@ -138,7 +167,9 @@ def _typed(
     return found
 
 
-_CHANNELS = "C"
+_CHANNELS, _STEPS = "C", "T"
+_PASSING = ("Cast", "Identity", "Transpose", "Unsqueeze", "Reshape")
+_COMPARING = ("Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Equal", "NotEqual")
 
 
 def _settled(port: Port, sizes: Mapping[str, int], bundle: Bundle) -> Port:
@@ -165,11 +196,26 @@ def _dtype(bundle: Bundle, port: Port) -> str:
     values = {port.value}
     for node in bundle.graph.nodes:
         kind = bundle.layers[node.layer].type
-        if kind in ("Cast", "Identity", "Transpose") and set(node.inputs.values()) <= values:
+        if kind in _PASSING and set(node.inputs.values()) <= values:
             values |= set(node.outputs.values())
+        given = set(node.inputs.values())
+        if kind in _COMPARING and given & values and any(_counts(bundle, value) for value in given - values):
+            return "int64"
         if kind in _INDICES and node.inputs.get(_INDICES[kind]) in values:
             return "int64"
     return port.dtype
+
+
+def _counts(bundle: Bundle, value: str) -> bool:
+    """Whether a value is the places 0, 1, 2..., with which lengths are compared."""
+    assert bundle.graph is not None, "a module is a graph"
+    made = next((node.layer for node in bundle.graph.nodes if value in node.outputs.values()), "")
+    operand = bundle.layers[made].operands.get("value") if made else None
+    if isinstance(operand, StoredOperand):
+        elements = bundle.tensors[operand.tensor].data.numpy().ravel()
+    else:
+        elements = np.ravel(operand.literal) if isinstance(operand, LiteralOperand) else np.zeros(0)
+    return elements.size > 1 and bool((elements == np.arange(elements.size)).all())
 
 
 def _sizes(bundle: Bundle) -> dict[str, int]:

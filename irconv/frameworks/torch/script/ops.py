@@ -88,6 +88,8 @@ class Ops:
             return self._run(Signature(op, 1, ()), arguments, path, hint, where, in_place=False)
         in_place = (name.endswith("_") and not name.startswith("_")) or name.startswith("__i")
         plain_name = name.replace("__i", "__", 1) if name.startswith("__i") else name.removesuffix("_")
+        if name in ("mul", "add") and len(given) == 2 and not isinstance(given[0], Tensor):
+            given = given[::-1]  # a number in front, which a trace takes for a tensor
         found = resolved(plain_name if in_place else name, given, named)
         if found is None:
             kinds = ", ".join(type(value).__name__ for value in (*given, *named.values()))

@@ -7,9 +7,12 @@ from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.torch.table.rows import When
+from irconv.ir.layers.composite_activations import Threshold
 from irconv.ir.layers.plain_norms import LocalResponseNorm
 from irconv.ir.layers.pooling import LpPool
 from irconv.ir.layers.resampling import Resize
+from irconv.ir.layers.tensor_ops import Reshape
+from irconv.ir.shapes import filled
 from irconv.rows import Attribute, Only
 
 _MODES = {"bicubic": "cubic", "linear": "linear", "bilinear": "linear", "trilinear": "linear"}
@@ -65,7 +68,19 @@ def _each(value: Any, rank: int) -> tuple[Any, ...] | None:
     return tuple(value) if isinstance(value, tuple | list) else (value,) * rank
 
 
+@dataclass(frozen=True)
+class _Unflattens(Row):
+    """One axis as several, one of whose sizes may be -1: what the others leave."""
+
+    def decode(self, native: Workpiece, draft: Draft) -> None:
+        shape, axis, sizes = draft.given[0].shape, native.config.pop("dim"), native.config.pop("sizes")
+        axis %= len(shape)
+        draft.fields["shape"] = (*shape[:axis], *filled(sizes, (shape[axis],)), *shape[axis + 1 :])
+
+
 SAVED: list[Codec] = [
+    Codec("nn.Unflatten", Reshape, _READ_ALONE, _Unflattens()),
+    Codec("nn.Threshold to a value", Threshold, _READ_ALONE, Attribute("threshold"), Attribute("value")),
     Codec("nn.Upsample", Resize, _READ_ALONE, _Upsamples()),
     Codec(
         "nn.LocalResponseNorm",

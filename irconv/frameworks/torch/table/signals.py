@@ -25,6 +25,14 @@ def _attends(layer: ScaledDotProductAttention, given: Mapping[str, ValueType]) -
     return layer.softcap is None and "mask" not in given and layer.causal in ("none", "first") and heads
 
 
+def _adds(layer: ScaledDotProductAttention, given: Mapping[str, ValueType]) -> bool:
+    """A mask of numbers is added to the scores; of numbers that leave a key out by being large, not infinite, every
+    version makes the same."""
+    mask, heads = given.get("mask"), given["query"].shape[1] == given["key"].shape[1]
+    finite = mask is not None and mask.dtype == given["query"].dtype and layer.fully_masked == "average"
+    return layer.softcap is None and layer.causal == "none" and heads and finite
+
+
 _OPERANDS = (
     Weight("scale", "scale", "*q", positional=True),
     Weight("zero_point", "zero_point", "*q", positional=True),
@@ -39,6 +47,17 @@ SIGNALS: list[Codec] = [
         Input("key"),
         Input("value"),
         Written("is_causal", lambda draft: draft.fields["causal"] != "none"),
+        Attribute("scale"),
+        Taken(("causal", "softcap", "fully_masked")),
+    ),
+    Codec(
+        "F.scaled_dot_product_attention",
+        ScaledDotProductAttention,
+        When(_adds),
+        Input("query"),
+        Input("key"),
+        Input("value"),
+        Input("mask"),
         Attribute("scale"),
         Taken(("causal", "softcap", "fully_masked")),
     ),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from irconv.ir.tiles import runs, tiles
+from irconv.tiles import bands, runs, tiles
 
 
 @st.composite
@@ -34,6 +34,28 @@ def test_tiles_cover_each_element_exactly_once(
         assert prod(stop - start for start, stop in box) <= limit
         covered[tuple(slice(*r) for r in box)] += 1
     assert (covered == 1).all()
+
+
+@given(cut(), st.integers(1, 9))
+def test_tiles_cover_each_element_exactly_once_whatever_reading_weighs(
+    given_cut: tuple[list[int], list[int], list[tuple[int, ...] | None], int], weight: int
+) -> None:
+    shape, order, picks, limit = given_cut
+    covered = np.zeros(shape, int)
+    for box in tiles(shape, order, picks, limit, weight):
+        for band in bands(box, max(1, limit // 3)):
+            covered[tuple(slice(*r) for r in band)] += 1
+    assert (covered == 1).all()
+
+
+def test_runs_that_are_written_grow_longer_where_they_cost_more() -> None:
+    (rows, columns) = next(tiles((4096, 4096), (1, 0), (None, None), 2**16, 16))
+    assert (rows[1] - rows[0], columns[1] - columns[0]) == (64, 1024)
+
+
+def test_a_band_is_never_cut_below_one_of_its_outermost_axis() -> None:
+    assert list(bands(((2, 4), (0, 9)), 1)) == [((2, 3), (0, 9)), ((3, 4), (0, 9))]
+    assert list(bands(((5, 6), (7, 8)), 1)) == [((5, 6), (7, 8))]
 
 
 @given(st.lists(st.integers(1, 6), min_size=1, max_size=4), st.data())
