@@ -71,7 +71,7 @@ def through(source: Path, folder: Path) -> dict[str, Any]:
     try:
         told = irconv.write(straight, there, WriteOptions(force=True)).told
     except IrconvError as error:
-        return {"outcome": "refused", "why": str(error).splitlines()[0][:160]}
+        return {"outcome": "refused", "why": _said(error, folder)}
     back = irconv.read(there)
     merged = any(fact.name == "weights" for fact in told)
     a, b = plain(stored_operands.run(straight) if merged else straight), plain(back)
@@ -139,16 +139,21 @@ def beside(own: Path, files: list[Path]) -> dict[str, Any]:
     try:
         straight = layers(without_norms(irconv.read(own)))
     except IrconvError as error:
-        return {"own": own.name, "why": str(error).splitlines()[0][:160], "files": {}}
+        return {"own": own.name, "why": _said(error, own.parent), "files": {}}
     found: dict[str, Any] = {}
     for file in files:
         try:
             there = layers(without_norms(irconv.read(file)))
         except IrconvError as error:
-            found[file.name] = {"why": str(error).splitlines()[0][:160]}
+            found[file.name] = {"why": _said(error, file.parent)}
             continue
         found[file.name] = {"more": dict(there - straight), "less": dict(straight - there)}
     return {"own": own.name, "files": found}
+
+
+def _said(error: IrconvError, folder: Path) -> str:
+    """What is wrong first, without the folder that the file happens to be in."""
+    return str(error).splitlines()[0].replace(f"{folder}/", "")[:160]
 
 
 def pairs(networks: Path) -> Iterator[tuple[str, Path, list[Path]]]:

@@ -16,7 +16,7 @@ training needs and without identities; arithmetic is raised to layers on both si
 
 def page(found: Mapping[str, Any]) -> str:
     """All tables of what was found."""
-    parts = {"applications": _applications, "golden": _golden, "exporters": _exporters}
+    parts = {"applications": _applications, "golden": _golden, "exporters": _exporters, "both": _both}
     text = [_HEAD, *("\n".join(make(found[name])) + "\n" for name, make in parts.items() if found.get(name))]
     return "\n".join(text)
 
@@ -29,7 +29,9 @@ def _applications(rows: Mapping[str, Any]) -> Iterator[str]:
     same = sum(row["outcome"] == "same" for row in rows.values())
     yield "## `keras.applications` through the ONNX that irconv writes\n"
     size = "images of 64 x 64 (75 x 75 where that is the least)"
-    yield f"Random weights, {size}: the same in {same} of the {len(rows)} run.\n"
+    equal = sum(row["weights"][0] == row["weights"][1] for row in rows.values() if "weights" in row)
+    yield f"Random weights, {size}: the same layers in {same} of {len(rows)}, all"
+    yield f"weights bit for bit in {equal}.\n"
     yield "| architecture | layers | more by ONNX | less by ONNX | weights bit for bit |"
     yield "| --- | --- | --- | --- | --- |"
     for name, row in rows.items():
@@ -41,25 +43,24 @@ def _applications(rows: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
-    outcomes = Counter(row["outcome"] for row in rows.values() if row["outcome"] != "unread")
+    read = {name: row for name, row in rows.items() if row["outcome"] != "unread"}
+    outcomes = Counter(row["outcome"] for row in read.values())
     yield "## Keras' golden files through the ONNX that irconv writes\n"
     others = f"{outcomes['differs']} others, {outcomes['refused']} ONNX cannot say"
-    yield f"{outcomes['same']} of {outcomes.total()} models that were run have the same layers, {others}."
-    yield "ONNX has no op for some layers of Keras, which are written as arithmetic: these are what differs, by type.\n"
-    lost: Counter[str] = Counter()
-    for row in rows.values():
-        lost.update(row.get("less", {}).keys())
-    yield "| layer of Keras that comes back as others | models |"
-    yield "| --- | --- |"
-    yield from (f"| {kind} | {count} |" for kind, count in sorted(lost.items(), key=lambda pair: (-pair[1], pair[0])))
-    short = {name: row for name, row in rows.items() if row.get("weights", [0, 0])[0] < row.get("weights", [0, 0])[1]}
-    yield f"\nAll weights come back bit for bit in {outcomes['same'] + outcomes['differs'] - len(short)} of them."
-    if short:
-        yield "The others hold some in another arrangement:\n"
-        yield "| model | weights bit for bit | less by ONNX |"
-        yield "| --- | --- | --- |"
-        for name, row in short.items():
-            yield f"| {name} | {row['weights'][0]} of {row['weights'][1]} | {_listed(row['less'])} |"
+    yield f"{outcomes['same']} of {outcomes.total()} models have the same layers, {others}."
+    yield "Layers that ONNX has no op for are noted in the file, and come back where its ops prove it."
+    told = sum(row.get("told", False) for row in read.values())
+    whole = sum(row["weights"][0] == row["weights"][1] for row in read.values() if "weights" in row)
+    yield f"All weights come back bit for bit in {whole}. In {told} models weights are cast or put together"
+    yield "while they are written, which `convert` tells; there they are compared as they are then.\n"
+    yield "| model | more by ONNX | less by ONNX | weights bit for bit |"
+    yield "| --- | --- | --- | --- |"
+    for name, row in read.items():
+        if row["outcome"] == "refused":
+            yield f"| {name} | refused: {row['why']} |  |  |"
+        elif row["outcome"] == "differs" or row["weights"][0] < row["weights"][1]:
+            weights = f"{row['weights'][0]} of {row['weights'][1]}"
+            yield f"| {name} | {_listed(row['more'])} | {_listed(row['less'])} | {weights} |"
 
 
 def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
@@ -68,6 +69,11 @@ def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "`forward` in `m.py`, from the program, TorchScript's exporter (opset 17) and the dynamo exporter; *weights*"
     yield "is the largest difference of any weight from its counterpart, beside its largest element; first of the"
     yield "program's, then between the two exporters. *error*: of all three, beside PyTorch's own numbers.\n"
+    alike = [row["pairs"]["script dynamo"] for row in rows.values()]
+    same = sum(not pair["more"] and not pair["less"] for pair in alike)
+    close = sum(max(pair["weights"], default=0.0) <= 1e-6 for pair in alike if not pair["more"] and not pair["less"])
+    yield f"Both exporters give the same layers in {same} of {len(rows)} networks, and in {close} of these every weight"
+    yield "within 1e-6.\n"
     yield "| network | more by TorchScript | less | more by dynamo | less | statements | weights | error |"
     yield "| --- | --- | --- | --- | --- | --- | --- | --- |"
     for name, row in rows.items():
@@ -80,3 +86,21 @@ def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
         weights = " / ".join(f"{value:.0e}" for value in far)
         errors = max(row["error"].values())
         yield f"| {name} | {' | '.join(cells)} | {counts} | {weights} | {errors:.0e} |"
+
+
+def _both(rows: Mapping[str, Any]) -> Iterator[str]:
+    files = [found for row in rows.values() for found in row["files"].values()]
+    same = sum("why" not in found and not found["more"] and not found["less"] for found in files)
+    yield "## Networks that exist as ONNX and in their own format\n"
+    yield f"Norms folded on both sides. {same} of {len(files)} files have the same layers as their network's own"
+    yield "file; the others:\n"
+    yield "| network | own file | ONNX | more by ONNX | less by ONNX |"
+    yield "| --- | --- | --- | --- | --- |"
+    for name, row in rows.items():
+        if "why" in row:
+            yield f"| {name} | {row['own']} | its own file is refused: {row['why']} |  |  |"
+        for file, found in row["files"].items():
+            if "why" in found:
+                yield f"| {name} | {row['own']} | {file} | refused: {found['why']} |  |"
+            elif found["more"] or found["less"]:
+                yield f"| {name} | {row['own']} | {file} | {_listed(found['more'])} | {_listed(found['less'])} |"

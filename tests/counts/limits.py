@@ -28,7 +28,7 @@ READING = {
 #: By the suffix that is written, from a graph in memory. A conversion may do the sum of both.
 WRITING = {
     ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
-    ".onnx": Steps(types=4, passes=27),
+    ".onnx": Steps(types=4, passes=28),  # one for what it notes of layers that ONNX has no op for
     ".py": Steps(types=3, passes=29),  # seven for layers of training, kept names and what undone turns left
     ".keras": Steps(types=7, passes=58),  # three for layers of training, and for masks that travel by themselves
     ".h5": Steps(types=7, passes=58),

@@ -10,10 +10,12 @@ import pytest
 import irconv
 from irconv.codec import NativeWeight, Table
 from irconv.ir.bundle import Bundle
-from irconv.ir.layers.activations import Relu
+from irconv.ir.layers.activations import Relu, Sigmoid
 from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.elementwise import Erf, Rsqrt, Sqrt, Square
+from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
 from irconv.ir.tensors import LazyTensor
 from irconv.passes import recompose
@@ -135,3 +137,65 @@ def test_a_gelu_that_is_written_out_is_one_and_another_root_is_none() -> None:
         gate = f(Add(), f(Erf(), f(Div(), "x", f.number(root))), f.number(1.0))
         found = recomposed(f, f(Mul(), f(Mul(), "x", gate), f.number(0.5)))
         assert found == wanted if wanted else "Gelu" not in found
+
+
+def _cut(f: Graph, start: int | None, end: int | None, axis: int = 3, step: int = 1) -> str:
+    return f(Slice(axes=(axis,), starts=(start,), ends=(end,), steps=(step,)), "x")
+
+
+def test_cuts_that_are_all_of_an_axis_are_one_split() -> None:
+    f = Graph()
+    assert recomposed(f, _cut(f, 3, None), _cut(f, 0, 1), _cut(f, 1, -2)) == ["Split"]
+
+
+@pytest.mark.parametrize(
+    "cuts", [((0, 2), (3, 5)), ((0, 3), (2, 5)), ((0, 2), (2, 4)), ((0, 2), (0, 2), (2, 5)), ((0, 5),)]
+)
+def test_cuts_with_gaps_or_overlaps_stay_cuts(cuts: tuple[tuple[int, int], ...]) -> None:
+    f = Graph()
+    assert recomposed(f, *(_cut(f, *cut) for cut in cuts)) == ["Slice"] * len(cuts)
+
+
+def test_a_half_that_the_other_gates_is_a_glu() -> None:
+    f = Graph((2, 4, 6))
+    first, second = _cut(f, 0, 3, axis=2), _cut(f, 3, 6, axis=2)
+    assert recomposed(f, f(Mul(), first, f(Sigmoid(), second)), shape=(2, 4, 6)) == ["Glu"]
+
+
+def test_a_half_that_gates_the_other_from_the_front_is_none() -> None:
+    f = Graph((2, 4, 6))
+    first, second = _cut(f, 0, 3, axis=2), _cut(f, 3, 6, axis=2)
+    assert "Glu" not in recomposed(f, f(Mul(), second, f(Sigmoid(), first)), shape=(2, 4, 6))
+
+
+def test_a_half_that_something_else_takes_too_is_gated_by_itself() -> None:
+    f = Graph((2, 4, 6))
+    first, second = _cut(f, 0, 3, axis=2), _cut(f, 3, 6, axis=2)
+    found = recomposed(f, f(Mul(), first, f(Sigmoid(), second)), first, shape=(2, 4, 6))
+    assert sorted(found) == ["Mul", "Sigmoid", "Split"]
+
+
+def test_whole_axes_backwards_are_flipped() -> None:
+    f = Graph()
+    assert recomposed(f, _cut(f, None, None, step=-1)) == ["Flip"]
+
+
+def test_part_of_an_axis_backwards_stays_a_cut() -> None:
+    f = Graph()
+    assert recomposed(f, _cut(f, 3, None, step=-1)) == ["Slice"]
+
+
+def _strided(places: list[int]) -> list[str]:
+    f = Graph((2, 3, 1, 1))
+    at = f.importer.constant("at", np.array(places, np.int64).reshape(2, -1, 1, 1))
+    flat = f(Reshape(shape=(6,)), "x")
+    return recomposed(f, f(Add(), f(Gather(axis=0), flat, at), f.number(1.0)), shape=(2, 3, 1, 1))
+
+
+def test_places_that_are_all_in_order_are_the_value_itself() -> None:
+    assert "Gather" not in _strided([0, 1, 2, 3, 4, 5])
+
+
+def test_places_in_another_order_are_gathered() -> None:
+    assert "Gather" in _strided([1, 0, 2, 3, 4, 5])
+    assert "Gather" in _strided([0, 1, 2, 3])

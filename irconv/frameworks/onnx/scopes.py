@@ -89,8 +89,8 @@ def _of_norms(graph: Any) -> Iterator[tuple[str, str]]:
     """The biases that convolutions have of the norms behind them, which torch.export's calls ``conv.weight_bias``."""
     for node in graph.node:
         kernel, bias = [*node.input[1:3], "", ""][:2]
-        if node.op_type in ("Conv", "ConvTranspose") and kernel.endswith("weight") and bias == f"{kernel}_bias":
-            yield bias, f"{kernel.removesuffix('weight')}bias"
+        if node.op_type in ("Conv", "ConvTranspose") and _is_key(kernel) and bias == f"{kernel}_bias":
+            yield bias, f"{kernel.rpartition('.')[0]}.bias"
 
 
 def _from_scopes(graph: Any, unnamed: set[str]) -> Iterator[tuple[str, tuple[str, ...], tuple[int, ...]]]:

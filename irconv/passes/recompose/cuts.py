@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from irconv.ir.layers.slicing import Flip, Select
-from irconv.ir.layers.tensor_ops import Concat, Identity
+from irconv.ir.layers.tensor_ops import Concat, Identity, Reshape
 from irconv.layout import invert
-from irconv.passes.recompose.matcher import Made, Match, Rule, Var, op
+from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Weights, op
 
 X = Var("x")
 
@@ -35,6 +37,18 @@ def _backwards(match: Match) -> Made | None:
     if set(cut["starts"]) | set(cut["ends"]) != {None} or set(cut["steps"]) != {-1}:
         return None
     return Made(Flip(axes=cut["axes"]), {"x": match.values["x"]})
+
+
+def _in_order(match: Match) -> Made | None:
+    """Every element of a flat value, the first one first, as exporters write PyTorch's ``as_strided``."""
+    flat, places = match.settings("flat")["shape"], match.work.operand(match.weights["places"])
+    if len(flat) != 1 or match.settings("taken")["axis"] != 0 or places is None:
+        return None
+    order = match.work.array(places)
+    if flat != (order.size,) or not np.array_equal(order.reshape(-1), np.arange(order.size)):
+        return None
+    layer = Identity() if match.type_of("x").shape == order.shape else Reshape(shape=order.shape)
+    return Made(layer, {"x": match.values["x"]})
 
 
 def _same(match: Match) -> Made | None:
@@ -85,6 +99,9 @@ CUTS = [
     Rule("turn and back", op("Transpose", op("Transpose", X, name="first"), name="back"), _back),
     Rule("join between turns", op("Transpose", op("Concat", *_PAIR, name="join"), name="back"), _joined),
     Rule("index behind a turn", op("Select", op("Transpose", X, name="turn"), name="taken"), _turned),
+    Rule(
+        "all places in order", op("Gather", op("Reshape", X, name="flat"), Weights("places"), name="taken"), _in_order
+    ),
     Rule("whole axes backwards", op("Slice", X, name="cut"), _backwards),
     Rule("index of the last", op("Select", op("Slice", X, name="cut"), name="taken"), _last),
     Rule(

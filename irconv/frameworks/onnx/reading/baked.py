@@ -79,21 +79,20 @@ def check_model(bundle: Bundle, file: str) -> tuple[Fact, ...]:
 
 def _alone(layer: Layer, given: Mapping[str, ValueType]) -> Iterator[tuple[str, int]]:
     """Symbols, and the one number that a layer takes for each."""
-    wanted: list[tuple[Size, int]] = []
+    wanted: list[tuple[Dimension, int]] = []
     if isinstance(layer, Concat):
-        shapes = [value.shape for value in given.values()]
-        for axis, sizes in enumerate(zip(*shapes, strict=True)):
-            numbers = {size for size in sizes if isinstance(size, int)}
+        for axis, here in enumerate(zip(*(value.shape for value in given.values()), strict=True)):
+            numbers = {size for size in here if isinstance(size, int)}
             if axis != layer.axis and len(numbers) == 1:
-                wanted += [(Size.of(size), min(numbers)) for size in sizes if isinstance(size, str)]
+                wanted += [(size, min(numbers)) for size in here if isinstance(size, str)]
     elif isinstance(layer, Split):
-        sizes = [size for size in layer.sizes if isinstance(size, int)]
-        if len(sizes) == len(layer.sizes):
-            wanted.append((Size.of(given["x"].shape[layer.axis]), sum(sizes)))
-    elif isinstance(layer, Linear) and isinstance(size := given["kernel"].shape[1], int):
-        wanted.append((Size.of(given["x"].shape[-1]), size))
+        pieces = [size for size in layer.sizes if isinstance(size, int)]
+        if len(pieces) == len(layer.sizes):
+            wanted.append((given["x"].shape[layer.axis], sum(pieces)))
+    elif isinstance(layer, Linear) and isinstance(features := given["kernel"].shape[1], int):
+        wanted.append((given["x"].shape[-1], features))
     for size, number in wanted:
-        if (solved := _solved(size - number)) is not None:
+        if (solved := _solved(Size.of(size) - number)) is not None:
             yield solved
 
 

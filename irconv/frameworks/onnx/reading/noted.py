@@ -76,11 +76,11 @@ def _parsed(found: list[Any]) -> Iterator[Note]:
     for entry in found:
         if not isinstance(entry, dict) or len(json.dumps(entry)) > _LONGEST or _is_large(entry):
             continue
-        parts = [entry.get(part) for part in ("operands", "inputs", "outputs")]
-        if not all(isinstance(part, dict) for part in parts) or not isinstance(entry.get("name"), str):
+        operands, inputs, outputs = (entry.get(part) for part in ("operands", "inputs", "outputs"))
+        if not isinstance(operands, dict) or not isinstance(inputs, dict) or not isinstance(outputs, dict):
             continue
-        operands, inputs, outputs = parts
-        if not outputs or not all(isinstance(value, str) for value in (*inputs.values(), *outputs.values())):
+        texts = (entry.get("name"), *inputs.values(), *outputs.values())
+        if not outputs or not all(isinstance(text, str) for text in texts):
             continue
         try:
             layer = parse_layer(entry.get("layer"))

@@ -74,10 +74,8 @@ def _transposed(reader: ModelReader, op: Op) -> None:
         # with a wanted size the larger half of what is cut off comes first, unless the rule is SAME_UPPER
         padding = "same_lower"
     output_size = None if size is None else tuple(size[-spatial:])
-    if isinstance(padding, str) and size is not None and any(more):
-        raise Refused(op.where, f"adds {more} to its output and wants {output_size} of it, which irconv does not read")
     if isinstance(padding, str) and any(more):
-        padding = _pads_of_rule(reader, op, padding, more)
+        padding, output_size = _pads_of_rule(reader, op, padding, more, output_size), None
     layer = ConvTranspose(
         stride=of_axes(op, "strides", spatial),
         dilation=of_axes(op, "dilations", spatial),
@@ -89,14 +87,22 @@ def _transposed(reader: ModelReader, op: Op) -> None:
     reader.place(op, layer, x=op.given(0), kernel=op.given(1), bias=op.given(2))
 
 
-def _pads_of_rule(reader: ModelReader, op: Op, rule: str, more: tuple[int, ...]) -> Padding:
-    """What a rule cuts off of an output that is longer by so much: all of that, and the stride times the input is left."""
+def _pads_of_rule(
+    reader: ModelReader, op: Op, rule: str, more: tuple[int, ...], wanted: tuple[int, ...] | None
+) -> Padding:
+    """What a rule cuts off of an output that is longer by so much: the wanted size, or the stride times the input, is
+    left."""
     pads = []
-    kernel, strides = reader.shape(op.given(1))[2:], of_axes(op, "strides", len(more))
-    for size, stride, dilation, extra in zip(kernel, strides, of_axes(op, "dilations", len(more)), more, strict=True):
-        total = (size - 1) * dilation + 1 - stride + extra if isinstance(size, int) else -1
+    kernel, given = reader.shape(op.given(1))[2:], reader.shape(op.given(0))[2:]
+    strides, dilations = of_axes(op, "strides", len(more)), of_axes(op, "dilations", len(more))
+    for axis, (size, here) in enumerate(zip(kernel, given, strict=True)):
+        if not isinstance(size, int) or (wanted is not None and not isinstance(here, int)):
+            raise Refused(op.where, f"adds {more} to what it makes of {given} by {kernel}, which irconv does not read")
+        total = (size - 1) * dilations[axis] + 1 - strides[axis] + more[axis]
+        if wanted is not None and isinstance(here, int):
+            total += here * strides[axis] - wanted[axis]
         if total < 0:
-            raise Refused(op.where, f"wants a longer output than its kernel of {size} makes by a stride of {stride}")
+            raise Refused(op.where, f"wants a longer output than a kernel of {kernel} makes of {given}")
         pads.append((total // 2, total - total // 2) if rule == "same_upper" else (total - total // 2, total // 2))
     return tuple(pads)
 
