@@ -167,7 +167,9 @@ def _turned(o: Drawing, array: Value) -> Value:
     first, second = o.config.get("axes") or (0, 1)
     quarters = int(o.config.get("k", 1)) % 4
     if quarters == 2:
-        raise ValueError("turns by a half, where Keras on TensorFlow mixes the elements up and its other backends do not")
+        raise ValueError(
+            "turns by a half, where Keras on TensorFlow mixes the elements up and its other backends do not"
+        )
     if quarters == 0:
         return array
     if quarters == 1:

@@ -153,7 +153,10 @@ CODECS: list[Codec] = [
         ActivationWord("activation", ("activation", "output_activation")),
         ActivationWord("recurrent_activation", ("recurrent_activation",)),
         *_PLAIN_LSTM,
-        *(Weight(f"{gate}_gate_peephole_weights", f"peephole_{gate}", "unit") for gate in ("input", "forget", "output")),
+        *(
+            Weight(f"{gate}_gate_peephole_weights", f"peephole_{gate}", "unit")
+            for gate in ("input", "forget", "output")
+        ),
         *_gated(_LSTM, GateWeight("bias", "bias_input", "", _LSTM)),
     ),
     Codec(
