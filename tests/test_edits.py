@@ -140,7 +140,7 @@ def test_a_plugin_teaches_an_operator_of_another_domain_of_onnx(tmp_path: Path) 
     text = rejection(lambda: irconv.read(tmp_path / "m.onnx"), Refused)
     assert text == (
         "m.onnx: node sw (my.ops.Swish): irconv has no rule for Swish of my.ops. It has 1 inputs, 1 outputs and the "
-        'settings beta=1.0. A plugin teaches it (plugins=) with a Codec("my.ops.Swish", ...) for "onnx".'
+        'settings beta=1.0. A plugin teaches it (--plugin) with a Codec("my.ops.Swish", ...) for "onnx".'
     )
     (tmp_path / "plugin.py").write_text(_TEACHES_ONNX)
     bundle = irconv.read(tmp_path / "m.onnx", plugins=tmp_path / "plugin.py")

@@ -18,8 +18,8 @@ irconv plugin own.h5 -o plugin.py --force
 
 
 _OTHERS = (
-    "A plugin can be written by hand for operators of ONNX's other domains and for ops of TensorFlow (docs/plugins.md). "
-    "A PyTorch module of your own is read with --module FILE.py:Class, or from torch.export's .pt2."
+    "A plugin can be written by hand for operators of ONNX's other domains and for ops of TensorFlow "
+    "(docs/plugins.md). A PyTorch module of your own is read with --module FILE.py:Class, or from torch.export's .pt2."
 )
 
 
