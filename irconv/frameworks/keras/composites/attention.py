@@ -39,7 +39,7 @@ def _projected(builder: Builder, layer: KerasLayer) -> list[Outputs]:
         given = _named(builder, call)
         query, value = given["query"], given["value"]
         key, result = given.get("key", value), value_name(layer.name, call.index)
-        results = (result,)
+        results: Outputs = (result,)
         if written:
             whole = _whole_mask(builder, layer, given, result)
             attended, scores = attention_written.projected(builder, layer, call, (query, key, value), whole)
@@ -152,7 +152,8 @@ def _scored(builder: Builder, layer: KerasLayer) -> list[Outputs]:
             given[i] if len(given) > i and isinstance(given[i], Value) else builder.mask(call.inputs[i])
             for i in range(2)
         )
-        inputs, wide_mask, results = [query, value, *(key or [value])], None, (result,)
+        inputs, wide_mask = [query, value, *(key or [value])], None
+        results: Outputs = (result,)
         if value_mask is not None:
             name = f"{result}.value_mask"
             wide_mask = masks.operator(builder, layer.name, "ExpandDims", name, (value_mask,), axis=1)

@@ -120,8 +120,8 @@ def _of_four_bits(builder: Builder, layer: KerasLayer) -> bool:
 def _known_alone(builder: Builder, layer: KerasLayer, *known: str) -> None:
     """Note a problem for another policy, and for weights of an adaptation beside those of 8 bits."""
     if (policy := _policy(layer.config.get("dtype"))) != "int8_from_float32":
-        known = "int8_from_float32 and int4_from_float32"
-        builder.problem(layer.name, f"computes by the policy {policy}, and irconv reads {known}")
+        read = "int8_from_float32 and int4_from_float32"
+        builder.problem(layer.name, f"computes by the policy {policy}, and irconv reads {read}")
     elif left := sorted(set(layer.tensors) - set(known)):
         what = f"has weights {', '.join(left)} besides an 8-bit kernel, which irconv does not read"
         builder.problem(layer.name, what)

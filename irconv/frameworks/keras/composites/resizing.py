@@ -64,16 +64,18 @@ def _kept(sizes: Sizes, axes: tuple[int, int], new: tuple[int, int]) -> tuple[tu
 def _cut(o: Drawing, x: Value, new: tuple[int, int]) -> Value:
     """The middle of the image."""
     axes, key = _axes(o), [dict[str, Any](_WHOLE) for _ in range(4)]
-    for place, axis in enumerate(axes):
 
-        def rule(sizes: Sizes, place: int = place) -> tuple[int, int]:
+    def bound(place: int, end: bool) -> Callable[[Sizes], int]:
+        def rule(sizes: Sizes) -> int:
             old, wanted = _kept(sizes, axes, new)
             taken = max(min(old[place], wanted[place]), 1)
             start = (old[place] - taken) // 2
-            return start, start + taken
+            return start + taken if end else start
 
-        key[axis]["start"] = o.of_shape(x, lambda sizes, rule=rule: rule(sizes)[0])
-        key[axis]["stop"] = o.of_shape(x, lambda sizes, rule=rule: rule(sizes)[1])
+        return rule
+
+    for place, axis in enumerate(axes):
+        key[axis]["start"], key[axis]["stop"] = (o.of_shape(x, bound(place, end)) for end in (False, True))
     return o("GetItem", x, key=key)
 
 
