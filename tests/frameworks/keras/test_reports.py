@@ -105,6 +105,7 @@ def test_what_was_not_trained_needs_no_gradient_in_pytorch(tmp_path: Path, monke
     [
         ("adapted", ["dense: Dense(lora_rank=2)", "einsum_dense: EinsumDense(lora_rank=2)"]),
         ("normalised_again", ["batch_normalization: BatchNormalization(renorm=True)"]),
+        ("sizes_in_proportion", ["random_crop: RandomCrop(height=5, width=4)"]),
     ],
 )
 def test_what_training_alone_goes_on_with_is_told(name: str, said: list[str], tmp_path: Path) -> None:
