@@ -117,3 +117,33 @@ def test_a_file_that_is_no_plugin_is_refused(tmp_path: Path, name: str, text: st
         path.write_text(text)
     error = rejection(lambda: read(chain("Ramp"), plugins=(path,)), MissingFact)
     assert error == f"--plugin {path}: {reason}"
+
+
+_TEACHES_ONNX = """
+from irconv.codec import Codec
+from irconv.ir.layers import Silu
+from irconv.rows import Fixed
+
+CODECS = {"onnx": [Codec("my.ops.Swish", Silu, Fixed("beta", 1.0))]}
+"""
+
+
+def test_a_plugin_teaches_an_operator_of_another_domain_of_onnx(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="writes the file")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    ports = [helper.make_tensor_value_info(name, number, ["N", 4]) for name in "xy"]
+    graph = helper.make_graph(
+        [helper.make_node("Swish", ["x"], ["y"], domain="my.ops", name="sw", beta=1.0)], "g", ports[:1], ports[1:]
+    )
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("my.ops", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=domains), tmp_path / "m.onnx")
+    text = rejection(lambda: irconv.read(tmp_path / "m.onnx"), Refused)
+    assert text == (
+        "m.onnx: node sw (my.ops.Swish): irconv has no rule for Swish of my.ops. It has 1 inputs, 1 outputs and the "
+        'settings beta=1.0. A plugin teaches it (--plugin) with a Codec("my.ops.Swish", ...) for "onnx".'
+    )
+    (tmp_path / "plugin.py").write_text(_TEACHES_ONNX)
+    bundle = irconv.read(tmp_path / "m.onnx", plugins=tmp_path / "plugin.py")
+    x = np.array([[-1.0, 0.0, 0.5, 2.0]], "f4")
+    (got,) = irconv.run(bundle, [x]).values()
+    assert np.abs(got - x / (1 + np.exp(-x))).max() < 1e-6

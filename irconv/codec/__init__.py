@@ -19,6 +19,7 @@ from irconv.codec.native import (
     Precision,
     Reference,
     SizeOf,
+    TypeOf,
 )
 from irconv.codec.table import Codec, Table, reasons
 
@@ -39,6 +40,7 @@ __all__ = [
     "Row",
     "SizeOf",
     "Table",
+    "TypeOf",
     "Workpiece",
     "reasons",
 ]

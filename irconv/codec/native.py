@@ -121,6 +121,12 @@ class SizeOf(NamedTuple):
     axis: int | None
 
 
+class TypeOf(NamedTuple):
+    """In the config of a native layer: the element type of some value. It is filled in before decoding."""
+
+    value: str
+
+
 class NumbersOf(NamedTuple):
     """In the config of a native layer, at any depth of its lists: the numbers and sizes that some value holds.
 
@@ -140,7 +146,7 @@ class OfShape(NamedTuple):
     rule: Callable[[tuple[Dimension, ...]], Any]
 
 
-Reference: TypeAlias = SizeOf | NumbersOf | OfShape
+Reference: TypeAlias = SizeOf | TypeOf | NumbersOf | OfShape
 """What stands in a config for something that is known of a value."""
 
 

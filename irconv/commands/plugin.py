@@ -17,6 +17,12 @@ irconv plugin own.h5 -o plugin.py --force
 """
 
 
+_OTHERS = (
+    "A plugin can be written by hand for operators of ONNX's other domains and for ops of TensorFlow "
+    "(docs/plugins.md). A PyTorch module of your own is read with --module FILE.py:Class, or from torch.export's .pt2."
+)
+
+
 @click.command(cls=Command, examples=_EXAMPLES)
 @click.argument("src", type=FILE)
 @click.option("-o", "--output", required=True, type=FILE, metavar="PLUGIN.py", help="Where the plugin goes.")
@@ -36,7 +42,7 @@ def plugin(src: str, output: str, force: bool, as_json: bool, **flags: Any) -> N
     options = taken(ReadOptions, flags)
     found = api.native(src, options)
     if found is None:
-        raise Refused(src, "expected a model of Keras with its layers", "Of other files no skeleton can be made.")
+        raise Refused(src, "expected a model of Keras with its layers, of which alone a skeleton is made", _OTHERS)
     text = skeleton(*found, Path(src).name)
     if not text:
         raise Refused(src, "every layer of it has a rule, so that it needs no plugin")

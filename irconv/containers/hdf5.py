@@ -163,6 +163,8 @@ def _source(found: dict[str, Any], place: _Place, file: SourceFile, name: str) -
     if found["outside"]:
         raise Refused(where, "keeps its data in another file, which irconv does not open")
     dtype = logical_name(np.dtype(found["dtype"])) if found["dtype"] else None
+    if found.get("bfloat16") and found["shape"] is not None and found["offset"] is not None and not found["filters"]:
+        return FileBytes(file, found["offset"], "bfloat16", tuple(found["shape"]), False)
     if dtype is None or found["shape"] is None:
         raise Refused(where, f"holds {found['holds']}, which is no tensor irconv knows")
     if found["filters"]:

@@ -150,6 +150,9 @@ class _Walk:
         found["attributes"] = values
 
 
+_LONGEST_TYPE = 64
+
+
 def _dataset(item: Any) -> dict[str, Any]:
     """Where a dataset's elements are, and what they are as far as that is a plain number."""
     import h5py
@@ -170,11 +173,25 @@ def _dataset(item: Any) -> dict[str, Any]:
         **found,
         "holds": "" if plain and not empty else str(dtype),
         "dtype": dtype.str if plain else None,
+        "bfloat16": dtype.itemsize == 2 and dtype.kind in "Vu" and _said_type(item) == "bfloat16",
         "shape": None if empty else list(item.shape),
         "offset": None if layout == h5py.h5d.CHUNKED else item.get_offset(),
         "stored": item.get_storage_size(),
         "filters": missing,
     }
+
+
+def _said_type(item: Any) -> str:
+    """The element type that Keras says beside elements that HDF5 has no type for."""
+    import h5py
+
+    try:
+        if not h5py.h5a.exists(item, b"dtype") or h5py.h5a.open(item, b"dtype").get_storage_size() > _LONGEST_TYPE:
+            return ""
+        said = h5py.AttributeManager(h5py.Dataset(item)).get("dtype")
+    except (OSError, TypeError, ValueError):
+        return ""
+    return said.decode("utf-8", "replace") if isinstance(said, bytes) else str(said)
 
 
 def _has(code: int) -> bool:

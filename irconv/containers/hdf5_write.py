@@ -21,7 +21,8 @@ from irconv.ir.tensors import LazyTensor
 _ATTRIBUTE_LIMIT = 64512
 
 #: Element types that HDF5 lacks, by the one Keras 3 stores their bits as; the attribute ``dtype`` then names them.
-_STORED_AS = {"bfloat16": "uint16"}
+_STORED_AS = {"bfloat16": "V2"}
+"""What HDF5 has no type for -> what it is stored as, with its name beside it, as Keras does."""
 
 
 def write(path: Path, root: Folder, progress: Progress | None = None) -> None:
@@ -81,7 +82,7 @@ def _dataset(group: h5py.Group, name: str, tensor: LazyTensor, placed: list[tupl
     settings.set_layout(h5py.h5d.CONTIGUOUS)
     settings.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
     settings.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    dtype = numpy_dtype(_STORED_AS.get(tensor.dtype, tensor.dtype))
+    dtype = np.dtype(_STORED_AS[tensor.dtype]) if tensor.dtype in _STORED_AS else numpy_dtype(tensor.dtype)
     made = group.create_dataset(name, tensor.shape, dtype, dcpl=settings)
     if tensor.dtype in _STORED_AS:
         made.attrs["dtype"] = tensor.dtype

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from irconv.codec import Given, Native, NumbersOf, OfShape, Reference, SizeOf
+from irconv.codec import Given, Native, NumbersOf, OfShape, Reference, SizeOf, TypeOf
 from irconv.errors import Refused
 
 if TYPE_CHECKING:
     from irconv.translate.values import Values
 
-_REFERENCES = (SizeOf, NumbersOf, OfShape)
+_REFERENCES = (SizeOf, TypeOf, NumbersOf, OfShape)
 
 
 def referred(settings: Any) -> list[str]:
@@ -51,6 +51,8 @@ def resolved(native: Native, values: Values, where: str) -> Native:
         if isinstance(wanted, SizeOf):
             shape = values.types[wanted.value].shape
             return shape if wanted.axis is None else shape[wanted.axis]
+        if isinstance(wanted, TypeOf):
+            return values.types[wanted.value].dtype
         if isinstance(wanted, OfShape):
             try:
                 return wanted.rule(values.types[wanted.value].shape)

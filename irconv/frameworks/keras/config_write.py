@@ -109,7 +109,8 @@ class _Writer:
         kept = {weight.data.dtype for weight in layer.weights.values()}
         if not floats and kept <= {"float32", "int64", "int32"}:
             return "float32"
-        if floats in ({"float16"}, {"float64"}) and given == floats and kept <= floats:
+        halves = ({"float16"}, {"bfloat16"}) if self.dialect.is_keras_3 else ({"float16"},)
+        if floats in (*halves, {"float64"}) and given == floats and kept <= floats:
             return floats.pop()
         types = ", ".join(sorted(floats | kept))
         raise Unsayable(f"computes in {types}, which irconv does not write for {self.dialect} yet")

@@ -229,7 +229,7 @@ def operator_settings(kind: str, config: Mapping[str, Any]) -> dict[str, Any]:
         settings["size"] = [settings.pop("height"), settings.pop("width")]
     if settings.get("interpolation") == "bicubic_of_tensorflow":
         settings["interpolation"] = "bicubic"
-    if kind == "Cumsum" and any(settings.pop(key, False) for key in ("exclusive", "reverse")):
+    if kind in ("Cumsum", "Cumprod") and any(settings.pop(key, False) for key in ("exclusive", "reverse")):
         raise Unsayable("Keras 3 sums from the first element on, that one included")
     return {**UNSAID.get(kind, {}), **settings}
 

@@ -71,6 +71,7 @@ _FUNCTIONS: Mapping[str, Function] = {
     "Gelu": Function("nn.gelu", ("features",), {"approximate": "approximate"}),
     "Softmax": Function("nn.softmax", ("logits",), {"axis": "axis"}),
     "LogSoftmax": Function("nn.log_softmax", ("logits",), {"axis": "axis"}),
+    "Cumprod": Function("math.cumprod", ("x",), {"axis": "axis", "exclusive": "exclusive", "reverse": "reverse"}),
     "Cumsum": Function("math.cumsum", ("x",), {"axis": "axis", "exclusive": "exclusive", "reverse": "reverse"}),
     "Concatenate": Function("concat", ("values",), {"axis": "axis"}),
     "Stack": Function("stack", ("values",), {"axis": "axis"}),

@@ -52,7 +52,7 @@ def training(kind: str, config: Mapping[str, Any], channels_first: bool) -> dict
 
 def _regularizer(said: Mapping[str, Any], turned: bool) -> dict[str, Any]:
     numbers = {key: said.get(key, 0.0) for key in ("l1", "l2")}
-    known = set(said) <= {"name", "l1", "l2"}
+    known = set(said) <= {"name", "l1", "l2"} and said.get("name") != "EigenvalueRegularizer"  # its own is not saved
     return {"class_name": "L1L2", "config": numbers} if known else _other(said)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from irconv.codec import SizeOf
+from irconv.codec import SizeOf, TypeOf
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value
 
 Rule: TypeAlias = Callable[[Builder, KerasLayer, KerasCall, Outputs], None]
@@ -84,7 +84,7 @@ def operator(builder: Builder, of: str, kind: str, name: str, inputs: Sequence[s
     return Value(name)
 
 
-def full_like(builder: Builder, of: str, name: str, value: Value, fill: float | bool, dtype: str) -> Value:
+def full_like(builder: Builder, of: str, name: str, value: Value, fill: float | bool, dtype: str | TypeOf) -> Value:
     """A value of the shape of another whose every element is `fill`."""
     operation = f"{name}.full"
     builder.place("full_like", operation, {"shape": SizeOf(value, None), "value": fill}, of=of)

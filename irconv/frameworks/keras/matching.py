@@ -13,6 +13,7 @@ from irconv.containers.hdf5 import Folder
 from irconv.errors import DamagedFile, Problems, Refused
 from irconv.frameworks.keras.variables import Child, Tree, Variable, shown, snake_case
 from irconv.frameworks.keras.weights import local_name
+from irconv.ir.tensors import LazyTensor
 
 _Found: TypeAlias = list[tuple[Variable, NativeWeight]]
 
@@ -224,7 +225,7 @@ class Archive:
             names = ", ".join(name.lstrip("~=") for name in tree.own) or "none"
             got = ", ".join(f"{name} {data.shape}" for name, data in stored.items()) or "none"
             what = f"expected the variables {names} of {tree.kind} {tree.name}, got {got}"
-            self.problems.add(place, what, kind=Refused if stored else DamagedFile)
+            self.problems.add(place, what, _for_want(stored), kind=Refused if stored else DamagedFile)
             return
         for index, name in enumerate(tree.own):
             path = f"{group.path}/vars/{index}".lstrip("/")
@@ -245,6 +246,13 @@ class Archive:
             if local in own and len(own) == len(names) and local.isdecimal():
                 local = names[int(local)]
             found[prefix + local] = NativeWeight(path, data, trained)
+
+
+def _for_want(stored: Mapping[str, LazyTensor]) -> str:
+    """What to do where variables are others than a layer has: where they are known to be there for a reason."""
+    if any(data.dtype == "int8" for data in stored.values()):
+        return "They are quantised: take the model as it was before quantize()."
+    return ""
 
 
 def _identity(tree: Tree) -> tuple[str, str, str]:

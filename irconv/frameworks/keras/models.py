@@ -14,6 +14,7 @@ from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outp
 from irconv.frameworks.keras.calls import Call, Reference, leaves, read_calls, references
 from irconv.frameworks.keras.inputs import input_port
 from irconv.frameworks.keras.own import is_own
+from irconv.frameworks.keras.run_order import run_order
 from irconv.frameworks.keras.variables import MODELS, layers_of, segment, shown
 from irconv.ir.layers.base import Origin
 from irconv.options import said_shape
@@ -54,6 +55,10 @@ _TENSORS = frozenset(
 )
 
 
+_TAKES_MASKS_OFF = ("MultiHeadAttention",)
+"""Layers of Keras 3 after whose call the values that they took have no mask any more."""
+
+
 class _Functional:
     """A Functional model while its layers are placed."""
 
@@ -65,6 +70,9 @@ class _Functional:
         self.outputs = references(layer.config["output_layers"])
         self.first = self._first_calls()
         self.outputs = [self._as_listed(output) for output in self.outputs]
+        if builder.facts.version >= 3 and any(kind_of(entry) in _TAKES_MASKS_OFF for entry in self.entries.values()):
+            order = run_order(self.calls, self.outputs)
+            self.entries = {name: self.entries[name] for name in order}
         self.parts = _split(layer.tensors, self.entries)
         self.results = self._results()
         self.made: dict[tuple[str, int, int], Outputs] = {}

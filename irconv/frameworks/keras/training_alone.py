@@ -85,6 +85,9 @@ def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> I
         names = tuple(name for name in TRAINING_ALONE[kind].split() if name not in _SILENT)
     elif kind in _DROPPING:
         names = ("dropout",)
+    elif kind == "RandomCrop":  # cuts where it likes in training
+        names = ("height", "width")
+    names += ("lora_rank", "renorm")  # the pieces are in the kernel; training would go on with them
     yield from ((name, config[name]) for name in names if config.get(name) not in (None, 0, 0.0, [], {}))
     for place in _WRAPPED:
         inner = config.get(place)

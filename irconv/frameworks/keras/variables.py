@@ -79,11 +79,14 @@ class Child:
 
 
 #: The variables of each kind. ``?key``: only where the setting is true (or absent); ``?key=value``: only where it has
-#: this value (or is absent). Signs as in `Tree.own`.
+#: this value (or is absent). ``?key!``: only where the setting is there and true. Signs as in `Tree.own`.
 OWN: Mapping[str, str] = {
     "AdditiveAttention": "scale?use_scale",
     "Attention": "scale?use_scale concat_score_weight?score_mode=concat",
-    "BatchNormalization": "gamma?scale beta?center ~moving_mean ~moving_variance",
+    "BatchNormalization": (
+        "gamma?scale beta?center ~moving_mean ~moving_variance "
+        "~moving_stddev?renorm! ~renorm_mean?renorm! ~renorm_stddev?renorm!"
+    ),
     "DepthwiseConv1D": "depthwise_kernel bias?use_bias",
     "DepthwiseConv2D": "depthwise_kernel bias?use_bias",
     "EinsumDense": "kernel bias?bias_axes",
@@ -124,7 +127,9 @@ CELLS: Mapping[str, str] = {
 #: The projections of attention layers: attribute, name of the layer there.
 _PROJECTIONS = (("query_dense", "query"), ("key_dense", "key"), ("value_dense", "value"))
 _OUTPUT = ("output_dense", "attention_output")
-_INT8 = {"Dense": "~kernel_scale", "EinsumDense": "~kernel_scale", "Embedding": "~embeddings_scale"}
+_QUANTISED = {"Dense": "kernel", "EinsumDense": "kernel", "Embedding": "embeddings"}
+"""What a layer has that it can keep in few bits."""
+_FLOAT8 = tuple(f"{part}_{kind}" for part in ("inputs", "kernel", "outputs_grad") for kind in ("scale", "amax_history"))
 
 _ABSENT = object()
 _SLASH = "\0"
@@ -140,8 +145,7 @@ def tree(entry: Mapping[str, Any]) -> Tree:
     if kind == "LayerNormalization" and config.get("rms_scaling"):
         config = {**config, "scale": True, "center": False}
     own = tuple(_present(OWN.get(kind) or packages.OWN.get(kind, ""), config))
-    if kind in _INT8 and is_int8(config):
-        own += (_INT8[kind],)
+    own += _of_few_bits(kind, config)
     inside = _CHILDREN.get(kind)
     try:
         children = _cell_of(kind, config) if kind in CELLS else inside(config) if inside else _of_package(kind, config)
@@ -171,12 +175,23 @@ def layers_of(config: Any) -> list[Any]:
     return list(config if isinstance(config, list) else config["layers"])
 
 
-def is_int8(config: Mapping[str, Any]) -> bool:
-    """Whether a layer of Keras 3 keeps its weights as 8-bit integers."""
+def bits_of(config: Mapping[str, Any]) -> str:
+    """The form that a layer of Keras 3 keeps its weights in, such as ``int8`` or ``int4/128``; empty for floats."""
     policy = config.get("dtype")
-    name = policy.get("config", {}).get("name", "") if isinstance(policy, Mapping) else policy
-    mode = policy.get("config", {}).get("mode", "") if isinstance(policy, Mapping) else ""
-    return str(name).startswith("int8") or mode == "int8"
+    said = policy.get("config", {}) if isinstance(policy, Mapping) else {"name": policy}
+    mode = str(said.get("mode") or str(said.get("name") or "").partition("_from_")[0])
+    return mode if mode.startswith(("int8", "int4", "float8")) else ""
+
+
+def _of_few_bits(kind: str, config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The variables beside quantised weights: scales; offsets and groups where there are groups of 4-bit integers."""
+    mode, part = bits_of(config), _QUANTISED.get(kind)
+    if not mode or part is None:
+        return ()
+    if mode == "float8":
+        return tuple(f"~{name}" for name in _FLOAT8)
+    grouped = mode.startswith("int4/") and mode != "int4/-1"
+    return (f"~{part}_scale", *((f"~{part}_zero", "~g_idx") if grouped else ()))
 
 
 _CLASSES = {"GroupQueryAttention": "GroupedQueryAttention"}
@@ -198,7 +213,7 @@ def _present(words: str, config: Mapping[str, Any]) -> Iterator[str]:
     for word in words.split():
         name, _, condition = word.partition("?")
         key, equals, wanted = condition.partition("=")
-        value = config.get(key, _ABSENT)
+        value = config.get(key, _ABSENT) if not key.endswith("!") else bool(config.get(key[:-1]))
         if not condition or value is _ABSENT or (str(value) == wanted if equals else value):
             yield name
 

@@ -98,3 +98,16 @@ def test_what_was_not_trained_needs_no_gradient_in_pytorch(tmp_path: Path, monke
     net = importlib.import_module("frozen_model").load()
     needs = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
     assert needs == {"c.weight": False, "c.bias": False, "d.weight": True, "d.bias": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("adapted", ["dense: Dense(lora_rank=2)", "einsum_dense: EinsumDense(lora_rank=2)"]),
+        ("normalised_again", ["batch_normalization: BatchNormalization(renorm=True)"]),
+        ("sizes_in_proportion", ["random_crop: RandomCrop(height=5, width=4)"]),
+    ],
+)
+def test_what_training_alone_goes_on_with_is_told(name: str, said: list[str], tmp_path: Path) -> None:
+    lines = told(FOLDER / f"keras3.15-{name}" / "model.keras", tmp_path / "m.onnx")
+    assert {f"{line} (acts in training alone, and onnx does not say it)" for line in said} <= set(lines)

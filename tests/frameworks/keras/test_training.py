@@ -17,3 +17,16 @@ from irconv.frameworks.keras.training import _object
 @pytest.mark.parametrize("dialect", DIALECTS, ids=str)
 def test_what_is_no_object_is_left_out(value: Mapping[str, Any], dialect: Any) -> None:
     assert _object(value, dialect) is None
+
+
+def test_a_regulariser_whose_strength_is_not_saved_is_told_by_its_name() -> None:
+    from irconv.frameworks.keras.keras1_training import training
+
+    found = training("Dense", {"W_regularizer": {"name": "EigenvalueRegularizer"}}, False)
+    assert found == {
+        "kernel_regularizer": {
+            "class_name": "EigenvalueRegularizer",
+            "config": {},
+            "registered_name": "Keras 1>EigenvalueRegularizer",
+        }
+    }

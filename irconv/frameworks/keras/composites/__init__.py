@@ -16,11 +16,13 @@ from irconv.frameworks.keras.composites import (
     arithmetic,
     attention,
     convolution,
+    formulas,
     keras1_layers,
     layers,
     masking,
     quantised,
     recurrent,
+    resizing,
     tensorflow_operators,
     wrappers,
 )
@@ -34,12 +36,14 @@ _FAMILIES: tuple[Mapping[str, Expansion], ...] = (
     models.EXPANSIONS,
     tensorflow_operators.EXPANSIONS,
     convolution.EXPANSIONS,
+    formulas.EXPANSIONS,
     attention.EXPANSIONS,
     keras1_layers.EXPANSIONS,
     layers.EXPANSIONS,
     quantised.EXPANSIONS,
     masking.EXPANSIONS,
     recurrent.EXPANSIONS,
+    resizing.EXPANSIONS,
     wrappers.EXPANSIONS,
 )
 

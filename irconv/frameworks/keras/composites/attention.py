@@ -7,6 +7,7 @@ from typing import Any
 
 from irconv.frameworks.keras import masks
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
+from irconv.frameworks.keras.composites import attention_written
 from irconv.frameworks.keras.composites.fused import refuse_keywords
 
 _PROJECTED = ("query", "value", "key", "query_mask", "value_mask", "key_mask", "attention_mask")
@@ -28,28 +29,43 @@ def _projected(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     kind = "MultiHeadAttention" if layer.kind == "MultiHeadAttention" else "GroupedQueryAttention"
     # with dropout Keras 3 takes another path, on which a query that may attend to nothing gets zeros
     zeros = builder.facts.version >= 3 and float(layer.config.get("dropout") or 0) > 0
-    _place(builder, layer, kind, "zero" if zeros else "average")
-    if not _attends_all_axes(layer.config.get("attention_axes")):
-        builder.problem(layer.name, f"attends along axes {layer.config['attention_axes']}, and irconv reads sequences")
+    written = kind == "MultiHeadAttention" and _must_be_written(builder, layer)
+    if written:
+        builder.place("ops.Copy", layer.name, {}, origin=layer.origin)
+    else:
+        _place(builder, layer, kind, "zero" if zeros else "average")
     made: list[Outputs] = []
     for call in layer.calls:
         given = _named(builder, call)
         query, value = given["query"], given["value"]
         key, result = given.get("key", value), value_name(layer.name, call.index)
-        mask = _projected_mask(builder, layer, given, result)
-        builder.use(layer.name, (query, key, value, *([mask] if mask else [])), (result,))
+        results: Outputs = (result,)
+        if written:
+            whole = _whole_mask(builder, layer, given, result)
+            attended, scores = attention_written.projected(builder, layer, call, (query, key, value), whole)
+            builder.use(layer.name, (attended,), (result,))
+            results = (result, scores) if call.keywords.get("return_attention_scores") else results
+        else:
+            mask = _projected_mask(builder, layer, given, result)
+            builder.use(layer.name, (query, key, value, *([mask] if mask else [])), (result,))
         if layer.kind == "MultiHeadAttention" and builder.facts.version >= 3:
             made_mask = builder.masks.get(query)
             for taken in (query, value, key):  # Keras 3 takes the masks off what it has attended to
                 builder.masks.pop(taken, None)
             if made_mask is not None:
                 builder.masks[result] = made_mask
-        made.append((result,))
+        made.append(results)
     return made
 
 
-def _attends_all_axes(axes: Any) -> bool:
-    return axes is None or axes == 1 or (isinstance(axes, Sequence) and list(axes) in ([1], [-2]))
+def _must_be_written(builder: Builder, layer: KerasLayer) -> bool:
+    """Whether the layer gives its scores, or attends along other axes than that of steps."""
+    axes, shape = layer.config.get("attention_axes"), layer.config.get("query_shape")
+    said = axes is None or axes == 1 or (isinstance(axes, Sequence) and list(axes) in ([1], [-2]))
+    port = builder.inputs.get(layer.calls[0].inputs[0]) if layer.calls[0].inputs else None
+    shape = shape or (port.shape if port is not None else None)
+    wide = shape is not None and len(shape) != 3
+    return wide or not said or any(call.keywords.get("return_attention_scores") for call in layer.calls)
 
 
 def _named(builder: Builder, call: KerasCall) -> dict[str, Value]:
@@ -61,6 +77,17 @@ def _named(builder: Builder, call: KerasCall) -> dict[str, Value]:
 
 
 def _projected_mask(builder: Builder, layer: KerasLayer, given: Mapping[str, Value], result: Value) -> Value | None:
+    """The mask of all heads, with an axis for them."""
+    mask = _whole_mask(builder, layer, given, result)
+    if mask is None:
+        return None
+    name = f"{result}.attention_mask"
+    builder.place("attention_mask", name, {}, origin=layer.part, of=layer.name)
+    builder.use(name, (mask,), (f"{result}.attention_mask",))
+    return Value(f"{result}.attention_mask")
+
+
+def _whole_mask(builder: Builder, layer: KerasLayer, given: Mapping[str, Value], result: Value) -> Value | None:
     """Where query t may attend to key s: all the masks of query, value and key, and the one for the attention."""
     obeys = builder.facts.numbers >= (2, 10)  # before, masks did not reach this layer
     own = {
@@ -75,13 +102,9 @@ def _projected_mask(builder: Builder, layer: KerasLayer, given: Mapping[str, Val
     parts = [*wide, *([given["attention_mask"]] if "attention_mask" in given else [])]
     if not parts:
         return None
-    mask = (
+    return (
         _all(builder, layer, parts, f"{result}.mask") if len(parts) > 1 else _as_truth(builder, layer, parts[0], result)
     )
-    name = f"{result}.attention_mask"
-    builder.place("attention_mask", name, {}, origin=layer.part, of=layer.name)
-    builder.use(name, (mask,), (f"{result}.attention_mask",))
-    return Value(f"{result}.attention_mask")
 
 
 _PARTS = ("query", "value", "key")
@@ -105,7 +128,7 @@ def _place(builder: Builder, layer: KerasLayer, kind: str, fully_masked: str) ->
     if any(switches != said[0] for switches in said):
         builder.problem(layer.name, "is called with use_causal_mask and without, which irconv does not read")
     if said[0]["return_attention_scores"]:
-        builder.problem(layer.name, "returns its attention scores, which irconv does not read")
+        builder.problem(layer.name, f"{kind} returns its attention scores, which irconv reads of MultiHeadAttention")
     config = {**_ADDED[kind], **layer.config, "causal": causal, "fully_masked": fully_masked}
     if isinstance(config.get("output_shape"), int):  # Keras 3 writes a list
         config["output_shape"] = [config["output_shape"]]
@@ -115,7 +138,11 @@ def _place(builder: Builder, layer: KerasLayer, kind: str, fully_masked: str) ->
 def _scored(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """Attention and AdditiveAttention: called on a list of query, value and perhaps key, the first two with masks."""
     refuse_keywords(builder, layer, "mask", *_SWITCHES)
-    _place(builder, layer, layer.kind, "average")
+    written = any(call.keywords.get("return_attention_scores") for call in layer.calls)
+    if written:
+        builder.place("ops.Copy", layer.name, {}, origin=layer.origin)
+    else:
+        _place(builder, layer, layer.kind, "average")
     made: list[Outputs] = []
     for call in layer.calls:
         query, value, *key = call.inputs
@@ -125,16 +152,23 @@ def _scored(builder: Builder, layer: KerasLayer) -> list[Outputs]:
             given[i] if len(given) > i and isinstance(given[i], Value) else builder.mask(call.inputs[i])
             for i in range(2)
         )
-        inputs = [query, value, *(key or [value])]
+        inputs, wide_mask = [query, value, *(key or [value])], None
+        results: Outputs = (result,)
         if value_mask is not None:
             name = f"{result}.value_mask"
-            inputs.append(masks.operator(builder, layer.name, "ExpandDims", name, (value_mask,), axis=1))
+            wide_mask = masks.operator(builder, layer.name, "ExpandDims", name, (value_mask,), axis=1)
+        if written:
+            whole, scores = attention_written.scored(builder, layer, call, inputs, wide_mask)
+            inputs = [whole]
+            results = (result, scores) if call.keywords.get("return_attention_scores") else results
+        elif wide_mask is not None:
+            inputs.append(wide_mask)
         attended = result if query_mask is None else Value(f"{result}.attended")
         builder.use(layer.name, inputs, (attended,))
         if query_mask is not None:
             wide = masks.operator(builder, layer.name, "ExpandDims", f"{result}.query_mask", (query_mask,), axis=-1)
             masks.operator(builder, layer.name, "Where", result, (wide, attended, masks.number(builder, 0.0)))
-        made.append((result,))
+        made.append(results)
     return made
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from irconv.codec import TypeOf
 from irconv.frameworks.keras import masks
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.composites import activations
 from irconv.frameworks.keras.composites.fused import plain, refuse_keywords
+from irconv.ir.manifest import Omitted
 
 _LARGE = -1e9
 _LARGE_HALF = -3e4  # in float16
@@ -84,14 +86,21 @@ def _softmax(builder: Builder, layer: KerasLayer) -> list[Outputs]:
 def _batch_norm(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """The mask of a call says which steps training takes its statistics of."""
     refuse_keywords(builder, layer, "mask")
-    return plain(builder, replace(layer, calls=tuple(replace(call, keywords={}) for call in layer.calls)))
+    config, tensors = layer.config, dict(layer.tensors)
+    if config.get("renorm"):  # corrects the statistics of batches in training; inference has the moving two
+        config = {**config, "renorm": False}
+        left = [tensors.pop(name) for name in _RENORM if name in tensors]
+        builder.omitted += [Omitted(name=weight.path, reason="renorm needs it in training alone") for weight in left]
+    calls = tuple(replace(call, keywords={}) for call in layer.calls)
+    return plain(builder, replace(layer, config=config, tensors=tensors, calls=calls))
+
+
+_RENORM = ("moving_stddev", "renorm_mean", "renorm_stddev")
 
 
 def _filled(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """One number for every element: zeros or ones, as the masks of Keras 3 have them, or another that is said."""
     dtype = layer.config.get("dtype")
-    if not isinstance(dtype, str):
-        builder.problem(layer.name, "makes a value of its input's type, and irconv reads those whose type is said")
     made: list[Outputs] = []
     for call in layer.calls:
         value = value_name(layer.name, call.index)
@@ -101,7 +110,8 @@ def _filled(builder: Builder, layer: KerasLayer) -> list[Outputs]:
             if not isinstance(said, bool | int | float):
                 builder.problem(layer.name, "fills with a value of the graph, and irconv reads a number")
             fill = said if isinstance(said, bool | int | float) else fill
-        made.append((masks.full_like(builder, layer.name, value, call.inputs[0], fill, str(dtype)),))
+        kind = dtype if isinstance(dtype, str) else TypeOf(call.inputs[0])
+        made.append((masks.full_like(builder, layer.name, value, call.inputs[0], fill, kind),))
     return made
 
 

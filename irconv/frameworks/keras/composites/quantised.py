@@ -1,14 +1,16 @@
-"""Layers of Keras 3 whose kernel is kept as 8-bit integers."""
+"""Layers of Keras 3 whose kernel is kept in few bits: those of 8-bit integers; of 4 see `four_bits`."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value, value_name
-from irconv.frameworks.keras.composites import layers
+from irconv.frameworks.keras.composites import four_bits, layers
 from irconv.frameworks.keras.composites.fused import activate, before_activation, plain
 from irconv.frameworks.keras.composites.layers import Steps, each_call
+from irconv.frameworks.keras.variables import bits_of
 
 
 def _dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
@@ -18,7 +20,9 @@ def _dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     of the inputs, q is x and s is 1.
     """
     if "kernel_scale" not in layer.tensors:
-        return plain(builder, layer)
+        return plain(builder, merged(layer))
+    if _of_four_bits(builder, layer):
+        return four_bits.dense(builder, layer)
     _known_alone(builder, layer, "kernel", "kernel_scale", "bias")
     quantiser = _quantiser(builder, layer)
     activation = layer.config.get("activation") or "linear"
@@ -44,7 +48,9 @@ def _dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
 def _embedding(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """Row i of the integers over the scale of row i."""
     if "embeddings_scale" not in layer.tensors:
-        return plain(builder, layer)
+        return plain(builder, merged(layer))
+    if _of_four_bits(builder, layer):
+        return four_bits.embedding(builder, layer)
     _known_alone(builder, layer, "embeddings", "embeddings_scale")
     made: list[Outputs] = []
     for call, step in each_call(builder, layer):
@@ -59,7 +65,9 @@ def _embedding(builder: Builder, layer: KerasLayer) -> list[Outputs]:
 def _einsum_dense(builder: Builder, layer: KerasLayer) -> list[Outputs]:
     """As Dense, along named axes: the largest element is that of the axes that the product takes away."""
     if "kernel_scale" not in layer.tensors:
-        return layers.EXPANSIONS["EinsumDense"](builder, layer)
+        return layers.EXPANSIONS["EinsumDense"](builder, merged(layer))
+    if _of_four_bits(builder, layer):
+        return four_bits.einsum_dense(builder, layer)
     _known_alone(builder, layer, "kernel", "kernel_scale", "bias")
     equation = str(layer.config["equation"]).replace(" ", "")
     left, _, result = equation.partition("->")
@@ -95,11 +103,26 @@ def _laid_along(step: Steps, steps: Value, given: str, result: str, gone: list[i
     return step("ops.ExpandDims", "laid", steps, axis=new) if new else steps
 
 
+def merged(layer: KerasLayer) -> KerasLayer:
+    """Without the settings of a low-rank adaptation: Keras adds its pieces to the kernel when it saves."""
+    kept = {key: value for key, value in layer.config.items() if key not in ADAPTED}
+    return replace(layer, config=kept) if len(kept) < len(layer.config) else layer
+
+
+def _of_four_bits(builder: Builder, layer: KerasLayer) -> bool:
+    """Whether its integers have 4 bits. Notes a problem where its inputs are quantised, too."""
+    mode = bits_of(layer.config)
+    if mode.startswith("int4") and _quantiser(builder, layer) is not None:
+        builder.problem(layer.name, "quantises its inputs beside 4-bit weights, which irconv does not read")
+    return mode.startswith("int4")
+
+
 def _known_alone(builder: Builder, layer: KerasLayer, *known: str) -> None:
     """Note a problem for another policy, and for weights of an adaptation beside those of 8 bits."""
     if (policy := _policy(layer.config.get("dtype"))) != "int8_from_float32":
-        builder.problem(layer.name, f"computes by the policy {policy}, and irconv reads int8_from_float32")
-    if left := sorted(set(layer.tensors) - set(known)):
+        read = "int8_from_float32 and int4_from_float32"
+        builder.problem(layer.name, f"computes by the policy {policy}, and irconv reads {read}")
+    elif left := sorted(set(layer.tensors) - set(known)):
         what = f"has weights {', '.join(left)} besides an 8-bit kernel, which irconv does not read"
         builder.problem(layer.name, what)
 
@@ -138,4 +161,15 @@ def _quantiser(builder: Builder, layer: KerasLayer) -> Mapping[str, Any] | None:
     return {**usual, **settings}
 
 
-EXPANSIONS = {"Dense": _dense, "EinsumDense": _einsum_dense, "Embedding": _embedding}
+def _plainly(builder: Builder, layer: KerasLayer) -> list[Outputs]:
+    """A convolution, whose kernel is merged with what adapts it."""
+    return plain(builder, merged(layer))
+
+
+ADAPTED = ("lora_rank", "lora_alpha")
+EXPANSIONS = {
+    **{f"Conv{n}D": _plainly for n in (1, 2, 3)},
+    "Dense": _dense,
+    "EinsumDense": _einsum_dense,
+    "Embedding": _embedding,
+}

@@ -17,9 +17,11 @@ from irconv.ir.tensors import stacked
 
 #: Recurrent layers and their number of states.
 STATES: Mapping[str, int] = {
-    **dict.fromkeys(("LSTM", "CuDNNLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), 2),
+    **dict.fromkeys(("LSTM", "PeepholeLSTM", "CuDNNLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), 2),
     **dict.fromkeys(("GRU", "CuDNNGRU", "SimpleRNN"), 1),
 }
+
+_CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "Addons>PeepholeLSTMCell")
 
 #: Settings of a layer that are not its cell's.
 _OF_LAYER = ("go_backwards", "zero_output_for_mask", "time_major")
@@ -121,8 +123,8 @@ def _stack(builder: Builder, layer: KerasLayer) -> list[tuple[str, dict[str, Any
             builder.problem(layer.name, "keeps the states of its cells in reverse order, which irconv does not read")
     found = []
     for entry, path in zip(listed, inside, strict=True):
-        kind = str(entry.get("class_name")).removesuffix("Cell")
-        if kind not in ("LSTM", "GRU", "SimpleRNN"):
+        kind = str(entry.get("class_name")).rpartition(">")[2].removesuffix("Cell")
+        if str(entry.get("class_name")) not in _CELLS:
             builder.problem(layer.name, f"has a cell of class {entry.get('class_name')}, which irconv does not know")
             continue
         prefix = f"{path}/"
@@ -223,4 +225,4 @@ def _trimmed(values: Sequence[Value]) -> tuple[Value, ...]:
     return tuple(kept)
 
 
-EXPANSIONS = {**dict.fromkeys(STATES, expand), "RNN": expand}
+EXPANSIONS = {**dict.fromkeys(STATES.keys() - {"PeepholeLSTM"}, expand), "RNN": expand}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import Any
 
-from irconv.frameworks.keras.builder import Outputs, Value
+from irconv.codec import TypeOf
+from irconv.frameworks.keras import masks
+from irconv.frameworks.keras.builder import KerasCall, Outputs, Value, value_name
 from irconv.frameworks.keras.calls import leaves
+from irconv.frameworks.keras.composites import resizing
 from irconv.frameworks.keras.composites import tensorflow_sizes as sizes
 from irconv.frameworks.keras.composites.tensorflow_call import Arguments, Call, Steps
+from irconv.frameworks.keras.composites.tensorflow_written import WRITTEN
+from irconv.frameworks.keras.packages.drawing import Drawing
 
 
 @dataclass(frozen=True)
@@ -217,7 +222,11 @@ def _resize(call: Call, given: Arguments) -> Outputs:
     if given.pop("preserve_aspect_ratio", None):
         call.builder.problem(call.layer.name, "resizes with preserve_aspect_ratio, which irconv does not read")
     settings = {"size": given.pop("size"), "interpolation": method, "antialias": antialias}
-    return call.add("Resize", given.pop("images"), **settings, data_format="channels_last")
+    x, layer = given.pop("images"), replace(call.layer, config={**call.layer.config, **settings})
+    one = replace(layer, calls=(KerasCall(call.index, (x,)),)) if isinstance(x, Value) else layer
+    if isinstance(settings["size"], list) and resizing.is_drawn(call.builder, one):
+        return call.add("Copy", resizing.resized(Drawing(call.builder, layer, KerasCall(call.index, (x,))), x))
+    return call.add("Resize", x, **settings, data_format="channels_last")
 
 
 def _argument(kind: str) -> Steps:
@@ -225,6 +234,17 @@ def _argument(kind: str) -> Steps:
         axis, dtype = given.pop("axis", None), given.pop("output_type", None) or "int64"
         found = call.add(kind, given.pop("input"), part="index", axis=axis or 0, keepdims=False)[0]
         return call.add("Cast", found, dtype=dtype)
+
+    return place
+
+
+def _filled_like(value: bool | float) -> Steps:
+    """One number for every element of another value, of its type unless another is said."""
+
+    def place(call: Call, given: Arguments) -> Outputs:
+        x, dtype = given.pop("input"), given.pop("dtype", None)
+        name = value_name(call.layer.name, call.index)
+        return (masks.full_like(call.builder, call.layer.name, name, x, value, dtype or TypeOf(x)),)
 
     return place
 
@@ -329,7 +349,8 @@ FUNCTIONS: Mapping[str, Steps] = {
     "math.argmax": _argument("Argmax"),
     "math.argmin": _argument("Argmin"),
     "math.atan2": _two("Arctan2", "y x"),
-    "math.cumsum": _one("Cumsum", "x", "axis", axis=0),
+    "math.cumprod": _one("Cumprod", "x", "axis exclusive reverse", axis=0, exclusive=False, reverse=False),
+    "math.cumsum": _one("Cumsum", "x", "axis exclusive reverse", axis=0, exclusive=False, reverse=False),
     "math.l2_normalize": _l2_normalize,
     "math.squared_difference": _squared_difference,
     "math.top_k": _one("TopK", "input", "k sorted", k=1, sorted=True),
@@ -348,7 +369,7 @@ FUNCTIONS: Mapping[str, Steps] = {
     "nn.space_to_depth": _one("SpaceToDepth", "input", "block_size"),
     "one_hot": _one_hot,
     "ones": sizes.filled(1.0),
-    "ones_like": _one("OnesLike", "input"),
+    "ones_like": _filled_like(1.0),
     "pad": _pad,
     "range": sizes.counted,
     "rank": sizes.rank,
@@ -370,5 +391,6 @@ FUNCTIONS: Mapping[str, Steps] = {
     "unstack": _unstack,
     "where": Function("Where", ("condition", "x", "y")),
     "zeros": sizes.filled(0.0),
-    "zeros_like": _one("ZerosLike", "input"),
+    "zeros_like": _filled_like(0.0),
+    **WRITTEN,
 }

@@ -16,6 +16,7 @@ from irconv.frameworks.keras.calls import leaves
 from irconv.frameworks.keras.composites.graph_ops import GRAPH_OPS, GraphOp
 from irconv.frameworks.keras.composites.tensorflow_call import Arguments, Call, Steps
 from irconv.frameworks.keras.composites.tensorflow_functions import FUNCTIONS, Function
+from irconv.frameworks.keras.composites.tensorflow_written import FIRST
 
 #: Arguments that change nothing here: names, checks, and what TensorFlow works out for itself.
 _WITHOUT_EFFECT = {"name", "validate_indices", "conjugate", "dtype_hint", "use_cudnn_on_gpu", "explicit_paddings"}
@@ -52,6 +53,7 @@ def _first_parameter(name: str, steps: Steps) -> str:
 
 
 _FIRST = {
+    **FIRST,
     "__operators__.getitem": "tensor",
     **dict.fromkeys(("add_n", "math.add_n"), "inputs"),
     "clip_by_value": "t",

@@ -144,7 +144,8 @@ class Drawing:
 
 def _alone(argument: Any) -> Any:
     """An argument without the list round a value that is its only one."""
-    return argument[0] if isinstance(argument, list) and len(argument) == 1 else argument
+    only = isinstance(argument, list) and len(argument) == 1 and isinstance(argument[0], Value)
+    return argument[0] if only else argument
 
 
 def drawn(rule: Rule, masks: bool = False) -> Expansion:

@@ -18,6 +18,7 @@ from irconv.ir.layers.indexing import ArgMax, ArgMin, Sort, TopK
 from irconv.ir.layers.normalisation import LayerNorm, RMSNorm
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.ir.layers.reductions import StandardDeviation, Variance
+from irconv.ir.layers.running import CumProd
 from irconv.ir.layers.tensor_ops import Reduce
 from irconv.rows import Attribute, AxisNumber, Fixed, LastAxis, Only, Output, Selects
 
@@ -52,6 +53,16 @@ CODECS: list[Codec] = [
     Codec(
         "ops.Cumsum",
         CumSum,
+        EVERY_OP,
+        AxisOrFlat(),
+        Fixed("dtype", None),
+        Defaults({"exclusive": False, "reverse": False}),
+        Attribute("exclusive"),
+        Attribute("reverse"),
+    ),
+    Codec(
+        "ops.Cumprod",
+        CumProd,
         EVERY_OP,
         AxisOrFlat(),
         Fixed("dtype", None),

@@ -147,6 +147,19 @@ CODECS: list[Codec] = [
         *_gated(_LSTM, GateWeight("bias", "bias_input", "", _LSTM)),
     ),
     Codec(
+        "PeepholeLSTM",  # the cell of TensorFlow Addons in a RNN; read alone
+        LSTM,
+        *_shared("h", "c"),
+        ActivationWord("activation", ("activation", "output_activation")),
+        ActivationWord("recurrent_activation", ("recurrent_activation",)),
+        *_PLAIN_LSTM,
+        *(
+            Weight(f"{gate}_gate_peephole_weights", f"peephole_{gate}", "unit")
+            for gate in ("input", "forget", "output")
+        ),
+        *_gated(_LSTM, GateWeight("bias", "bias_input", "", _LSTM)),
+    ),
+    Codec(
         "GRU",
         GRU,
         *_shared("h"),

@@ -8,6 +8,7 @@ from fractions import Fraction
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.frameworks.keras.resizing_weights import on_grid
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, IMAGE
 from irconv.ir.layers.resampling import Resize
 from irconv.ir.layers.shape_ops import Repeat
@@ -66,7 +67,7 @@ class OnTheGrid(Row):
                 step = Fraction(size, count)
             else:
                 raise draft.refuse("resizes an image of unknown size by bicubic interpolation of TensorFlow's")
-            if any(((i + Fraction(1, 2)) * step - Fraction(1, 2)) * 1024 % 1 for i in range(count)):
+            if not on_grid(step, count):
                 what = "expected sizes that halve, as TensorFlow rounds the places of others to 1/1024 of an element"
                 raise draft.refuse(f"bicubic: {what}", "Upsample by 2, 4, 8, ... or bilinearly.")
 

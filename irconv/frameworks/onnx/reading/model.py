@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -222,8 +222,10 @@ class ModelReader:
             handler = HANDLERS.get((domain, node.op_type))
             if handler is not None:
                 handler(self, op)
+            elif domain and self.importer.table.knows(taught := f"{domain}.{node.op_type}"):
+                self.add(replace(op, type=taught))
             elif domain:
-                raise Refused(where, f"irconv has no rule for {node.op_type} of {domain}")
+                raise Refused(where, f"irconv has no rule for {node.op_type} of {domain}", _about(op))
             elif not TABLE.knows(op.type) and (body := functions.defined(self, node, inputs, version)) is not None:
                 functions.call(self, node, body, where)
             else:
@@ -357,6 +359,14 @@ class ModelReader:
         """How ONNX spells a node, as far as that can be written down."""
         config = {key: value for key, value in op.attributes.items() if _plain(value)}
         return Origin(framework="onnx", type=op.type, name=op.own or op.name, config=config, split_from=None)
+
+
+def _about(op: Op) -> str:
+    """What a plugin for an operator of another domain has to know."""
+    said = ", ".join(f"{key}={value!r:.40}" for key, value in op.attributes.items())
+    settings = f" and the settings {said}" if said else ""
+    about = f"It has {len(op.inputs)} inputs, {len(op.outputs)} outputs{settings}."
+    return f'{about} A plugin teaches it (--plugin) with a Codec("{op.domain}.{op.type}", ...) for "onnx".'
 
 
 def _defaults(name: str, version: int, domain: str) -> dict[str, Any]:
