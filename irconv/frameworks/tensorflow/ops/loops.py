@@ -194,11 +194,15 @@ class Loop:
 
     def is_step(self, reference: Reference) -> bool:
         """Whether an index is the number of the step, from 0."""
+        return self._first(reference) == 0
+
+    def _first(self, reference: Reference) -> int | None:
+        """Where the counter begins that an index is; None where it is none, or nothing says where."""
         for variable in self.counters:
             if self.passed(reference) in (variable.inside, Reference(variable.merge.name, 0)):
                 start = self.reader.importer.known(self.reader.value(str(self.reader.inputs(variable.enter)[0])))
-                return start is not None and numeric(start) and start.item() == 0
-        return False
+                return int(start.item()) if start is not None and numeric(start) else None
+        return None
 
     def way(self, reference: Reference) -> int:
         """1 where an index is the number of the step, -1 where it is that from the end, 0 where it is neither."""
@@ -241,15 +245,19 @@ class Loop:
             raise Refused(self.where, f"reads arrays of different lengths, {sorted(map(str, sizes))}")
         condition = self.reader.node(self.reader.inputs(self.variables[0].switch)[1].node)
         limits, terms = self._limits(self.reader.inputs(condition)[0])
-        sizes = sizes or {size for limit in limits.values() if (size := self._size(limit)) is not None}
+        counts = {count for limit in limits.values() if (count := self._count(*limit)) is not None}
+        if not sizes and all(isinstance(count, int) for count in counts):
+            counts = set(sorted(counts, key=int)[:1])  # the first limit that is reached ends the loop
+            limits = {test: limit for test, limit in limits.items() if self._count(*limit) in (None, *counts)}
+        sizes = sizes or counts
         sizes = sizes or body.lengths
         if len(sizes) != 1:
             raise Refused(self.where, self._endless(terms))
         (steps,) = sizes
-        for test, limit in limits.items():
-            if self._is_length(limit, steps):
+        for test, (limit, first) in limits.items():
+            if self._is_length(limit, first, steps):
                 continue
-            if self._size(limit) is not None:
+            if self._count(limit, first) is not None:
                 raise Refused(self.where, f"expected a loop over all {steps} steps, got one up to {limit}")
             terms.append(test)
         for whole in self.wholes:
@@ -263,30 +271,36 @@ class Loop:
         tests = " and ".join(f"{node.name} ({node.op})" for node in (self.reader.node(term.node) for term in terms))
         return f"goes on for as long as {tests} holds, and not up to a number of steps"
 
-    def _limits(self, reference: Reference) -> tuple[dict[Reference, Reference], list[Reference]]:
-        """Each test of a counter from 0 with what it is compared with, and what is tested besides."""
+    def _limits(self, reference: Reference) -> tuple[dict[Reference, tuple[Reference, int]], list[Reference]]:
+        """Each test of a counter with what it is compared with and where it begins, and what is tested besides."""
         test = self.passed(reference)
         node = self.reader.node(test.node)
         if node.op == "LogicalAnd":
             (limits, terms), (more, others) = (self._limits(taken) for taken in self.reader.inputs(node))
             return limits | more, [*terms, *others]
-        if node.op == "Less" and self.is_step(self.reader.inputs(node)[0]) and self._is_fixed(node):
-            return {test: self.reader.inputs(node)[1]}, []
-        return {}, [test]
+        first = self._first(self.reader.inputs(node)[0]) if node.op == "Less" and self._is_fixed(node) else None
+        return ({}, [test]) if first is None else ({test: (self.reader.inputs(node)[1], first)}, [])
 
     def _is_fixed(self, node: NodeDef) -> bool:
         """Whether what a test compares with is the same in every step."""
         limit = self.reader.node(self.passed(self.reader.inputs(node)[1]).node)
         return all(limit.name not in (v.merge.name, v.switch.name) for v in self.variables)
 
-    def _is_length(self, limit: Reference, steps: Dimension) -> bool:
-        """A limit that is the number of steps, or the smaller of that and the longest of given lengths, behind which
-        every member of the batch is past its end."""
+    def _is_length(self, limit: Reference, first: int, steps: Dimension) -> bool:
+        """A limit that makes so many steps, or the smaller of that and the longest of given lengths, behind which every
+        member of the batch is past its end."""
         outer = self.passed(limit)
         node = self.reader.node(outer.node)
         if node.op == "Minimum":
-            return any(self._is_length(taken, steps) for taken in self.reader.inputs(node))
-        return self._size(outer) == steps
+            return any(self._is_length(taken, first, steps) for taken in self.reader.inputs(node))
+        return self._count(outer, first) == steps
+
+    def _count(self, limit: Reference, first: int) -> Dimension | None:
+        """How many steps a counter makes up to a limit, where that is known."""
+        size = self._size(limit)
+        if size is None or not first:
+            return size
+        return max(size - first, 0) if isinstance(size, int) else (Size.of(size) - first).dimension
 
     def _size(self, limit: Reference) -> Dimension | None:
         """A limit as a size, where it is known."""
