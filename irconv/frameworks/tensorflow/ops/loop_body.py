@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from irconv.containers.graph_def import NodeDef
-from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference, constant
 from irconv.frameworks.tensorflow.ops import arrays
 from irconv.ir.dtypes import numpy_dtype
@@ -22,7 +21,8 @@ from irconv.ir.layers.tensor_ops import Add
 from irconv.ir.shapes import Dimension
 
 if TYPE_CHECKING:
-    from irconv.frameworks.tensorflow.ops.loops import Loop, Variable
+    from irconv.frameworks.tensorflow.ops.loop_limits import Variable
+    from irconv.frameworks.tensorflow.ops.loops import Loop
 
 
 @dataclass(frozen=True)
