@@ -266,9 +266,11 @@ class Loop(Limits):
         frame, owners = Frame(), {v.switch.name: v for v in self.variables}
         for node in self.reader.graph.nodes.values():
             owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
-            if owner is not None and owner.enter.name in results:
+            if owner is None:
+                continue
+            if owner.enter.name in results:
                 frame.results[node.name] = results[owner.enter.name]
-            elif owner is not None and owner.merge.name in self.unchanged:
+            elif owner.merge.name in self.unchanged:
                 frame.results[node.name] = self._start(owner)
             elif owner in self.counters and ending is not None:
                 frame.results[node.name] = ending.counted(self.reader, owner, made)
