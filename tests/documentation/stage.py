@@ -102,6 +102,11 @@ _PLAN = (
 )
 
 
+def _checkpoint(path: Path) -> None:
+    """All that lies in the folder of the training."""
+    shutil.copytree(FIXTURES / "tensorflow" / "unet", path.parent, dirs_exist_ok=True)
+
+
 def _fleet(path: Path) -> None:
     path.mkdir()
     shutil.copy(_MODEL / "model.h5", path / "lenet.h5")
@@ -165,6 +170,7 @@ OF_PAGE: Mapping[str, Mapping[str, Maker]] = {
         "arch.json": _copy(FIXTURES / "theano" / "storage-folder" / "arch.json"),
         "images.npy": _copy(FIXTURES / "theano" / "storage-folder" / "x.npy"),
     },
+    "docs/unet.md": {"checkpoint": _checkpoint, "again": Path.mkdir},
     "docs/batch.md": {
         "models": _fleet,
         "plan.csv": lambda path: path.write_text(_PLAN) and None,

@@ -23,6 +23,7 @@ SETTING = {
     "README.md": ("import torch; import torch.nn.functional as F; from torch import Tensor, nn\n",),
     "docs/torch.md": ("import irconv, torch; module = torch.nn.Softmax(1); x = torch.ones(2, 5)\n",),
     "docs/diff.md": ("import irconv\n",),
+    "docs/unet.md": ("import sys; sys.path.insert(0, '')\n",),
 }
 """What stands before the Python of a page, and goes without saying there."""
 _BLOCK = re.compile(

@@ -48,7 +48,7 @@ def _sound(bundle: Bundle) -> Bundle:
 def _fewer(feeds: Sequence[Feed]) -> Iterator[tuple[list[Feed], Fact]]:
     """The inputs with those open sizes that have the same letter as one, then with all of them as the batch size."""
     before = feeds
-    for name in (lambda size: size.partition("_")[0], lambda size: _BATCH):
+    for name in (_letter, _batch):
         same = [replace(feed, shape=tuple(s if isinstance(s, int) else name(s) for s in feed.shape)) for feed in feeds]
         if same != list(before):
             pairs = {
@@ -60,3 +60,12 @@ def _fewer(feeds: Sequence[Feed]) -> Iterator[tuple[list[Feed], Fact]]:
             evidence = "the graph's operations do not fit otherwise"
             yield same, Fact(name="open sizes", value=", ".join(sorted(pairs)), evidence=evidence)
         before = same
+
+
+def _letter(size: str) -> str:
+    """The size without the number of its input."""
+    return size.partition("_")[0]
+
+
+def _batch(_: str) -> str:
+    return _BATCH

@@ -81,8 +81,8 @@ def read_model(found: TensorFlowFiles, checkpoint: Checkpoint | None, options: R
 def _with_state(
     bundle: Bundle, checkpoint: Checkpoint | None, variables: Mapping[str, Variable], options: ReadOptions
 ) -> Bundle:
-    """The bundle with the slots of the optimizer and the moving averages, each with the variable that it serves, and the
-    counters."""
+    """The bundle with the slots of the optimizer and the moving averages, each with the variable that it serves, and
+    the counters."""
     left = {one.name for one in bundle.omitted}
     slots = {name: v.of for name, v in variables.items() if name in left and v.role in _STATE}
     state = {name: checkpoint.tensors[name] for name in slots} if checkpoint else {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from irconv.codec import Codec, Row
+from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.frameworks.keras.table.rows import (
     EVERY_LAYER,
     IMAGE,
@@ -72,6 +72,11 @@ class _BatchFirst(Row):
     def takes(self, layer: Layer, given: Mapping[str, ValueType]) -> bool:
         """See `Row.takes`."""
         return isinstance(layer, Transpose) and layer.permutation[:1] == (0,)
+
+    def encode(self, draft: Draft, native: Workpiece) -> None:
+        """See `Row.encode`."""
+        if draft.fields["permutation"][:1] != (0,):
+            raise draft.refuse("keeps the batch as its first axis, which is moved here")
 
 
 #: Permute counts the axes from 1 and leaves out the batch.

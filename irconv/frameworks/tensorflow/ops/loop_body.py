@@ -21,7 +21,8 @@ from irconv.ir.layers.tensor_ops import Add
 from irconv.ir.shapes import Dimension
 
 if TYPE_CHECKING:
-    from irconv.frameworks.tensorflow.ops.loops import Loop, Variable
+    from irconv.frameworks.tensorflow.ops.loop_limits import Variable
+    from irconv.frameworks.tensorflow.ops.loops import Loop
 
 
 @dataclass(frozen=True)

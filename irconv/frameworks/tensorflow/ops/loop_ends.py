@@ -22,7 +22,7 @@ from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Reduce
 
 if TYPE_CHECKING:
-    from irconv.frameworks.tensorflow.ops.loops import Variable
+    from irconv.frameworks.tensorflow.ops.loop_limits import Variable
 
 
 @dataclass(frozen=True)

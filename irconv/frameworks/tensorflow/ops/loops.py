@@ -9,7 +9,6 @@ Scan, so that transposes stand around it. Loops of TensorFlow 2 come in the same
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,31 +19,15 @@ from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops import arrays
 from irconv.frameworks.tensorflow.ops.loop_body import BodyReader, flipped
 from irconv.frameworks.tensorflow.ops.loop_ends import Ending
+from irconv.frameworks.tensorflow.ops.loop_limits import Limits, Variable, number_of
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Port
-from irconv.ir.known import numeric
 from irconv.ir.layers.control import Scan
 from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add
-from irconv.ir.shapes import Dimension, Size
+from irconv.ir.shapes import Dimension
 from irconv.translate import Unknown
-
-
-@dataclass(frozen=True)
-class Variable:
-    """A variable of a loop."""
-
-    enter: NodeDef
-    merge: NodeDef
-    switch: NodeDef
-    following: Reference
-    """What it is in the next step."""
-
-    @property
-    def inside(self) -> Reference:
-        """Its value in the body."""
-        return Reference(self.switch.name, 1)
 
 
 @dataclass
@@ -76,7 +59,7 @@ def _frame_of(reader: GraphReader, node: NodeDef) -> str:
     return str(reader.node(reader.inputs(merge)[0].node).attrs["frame_name"])
 
 
-class Loop:
+class Loop(Limits):
     def __init__(self, reader: GraphReader, node: NodeDef, frame: str) -> None:
         self.reader, self.where, self.frame = reader, reader.where(node), frame
         self.wholes: list[Reference] = []
@@ -99,7 +82,7 @@ class Loop:
         carried = [self._port(v, body) for v in self.states]
         nexts = [body.value(str(v.following)) for v in self.states]
         written = {name: self._written(v, body) for name, v in self.flows.items()}
-        steps, terms = self._steps(body)
+        steps, terms = self.steps(body)
         if not body.scanned:
             body.count(steps)
         ending = Ending.of(self.frame, self.where, body, terms) if terms else None
@@ -142,21 +125,6 @@ class Loop:
                 found.append(Variable(enter, merge, switches[merge.name], after))
         return found
 
-    def passed(self, reference: Reference) -> Reference:
-        """A result seen through the nodes that pass it on, out of the loop where no step changes it."""
-        for _ in range(len(self.reader.graph.nodes) + 1):
-            node = self.reader.node(reference.node)
-            if node.name in self.unchanged:
-                node = self.unchanged[node.name].enter
-            elif node.op not in ("Identity", *arrays.ENTERS) and not self._branches(node):
-                return reference
-            reference = self.reader.inputs(node)[0]
-        raise Refused(self.where, f"{reference} is what gives itself on")
-
-    def _branches(self, node: NodeDef) -> bool:
-        """Whether a node gives what it takes to one of two branches in the body."""
-        return node.op in arrays.SWITCHES and all(v.switch.name != node.name for v in self.variables)
-
     def before(self, reference: Reference) -> Reference | None:
         """What a result of the body was before the loop, where no step changes it; None where one makes it."""
         for _ in range(len(self.reader.graph.nodes) + 1):
@@ -175,7 +143,7 @@ class Loop:
             return False
         left, right = self.reader.inputs(node)
         one = self.reader.node(self.passed(right).node)
-        return self.passed(left) == variable.inside and _number(one) == 1
+        return self.passed(left) == variable.inside and number_of(one) == 1
 
     def _writes(self, variable: Variable) -> arrays.Written | None:
         """What a step writes, where the variable is the flow of an array or a list."""
@@ -192,14 +160,6 @@ class Loop:
             raise Refused(self.where, f"uses an array that {node.name} ({node.op}) gives")
         return node
 
-    def is_step(self, reference: Reference) -> bool:
-        """Whether an index is the number of the step, from 0."""
-        for variable in self.counters:
-            if self.passed(reference) in (variable.inside, Reference(variable.merge.name, 0)):
-                start = self.reader.importer.known(self.reader.value(str(self.reader.inputs(variable.enter)[0])))
-                return start is not None and numeric(start) and start.item() == 0
-        return False
-
     def way(self, reference: Reference) -> int:
         """1 where an index is the number of the step, -1 where it is that from the end, 0 where it is neither."""
         if self.is_step(reference):
@@ -208,7 +168,7 @@ class Loop:
         whole, one = (None, None) if last is None else self._difference(last)
         if step is None or whole is None or one is None or not self.is_step(step):
             return 0
-        if _number(self.reader.node(self.passed(one).node)) != 1:
+        if number_of(self.reader.node(self.passed(one).node)) != 1:
             return 0
         self.wholes.append(whole)
         return -1
@@ -232,69 +192,6 @@ class Loop:
         if value is None:
             raise Refused(self.where, f"reads the array {name}, which {filler.name} ({filler.op}) fills")
         return name, self.reader.value(str(value))
-
-    def _steps(self, body: BodyReader) -> tuple[Dimension, list[Reference]]:
-        """How many steps there are at most: the length of what is read, or the limit of a counter; and what else has to
-        hold for the loop to go on."""
-        sizes = {self.reader.type_of(value).shape[1] for _, value in body.scanned.values()}
-        if len(sizes) > 1:
-            raise Refused(self.where, f"reads arrays of different lengths, {sorted(map(str, sizes))}")
-        condition = self.reader.node(self.reader.inputs(self.variables[0].switch)[1].node)
-        limits, terms = self._limits(self.reader.inputs(condition)[0])
-        sizes = sizes or {size for limit in limits.values() if (size := self._size(limit)) is not None}
-        sizes = sizes or body.lengths
-        if len(sizes) != 1:
-            raise Refused(self.where, self._endless(terms))
-        (steps,) = sizes
-        for test, limit in limits.items():
-            if self._is_length(limit, steps):
-                continue
-            if self._size(limit) is not None:
-                raise Refused(self.where, f"expected a loop over all {steps} steps, got one up to {limit}")
-            terms.append(test)
-        for whole in self.wholes:
-            if self._size(whole) != steps or terms:
-                raise Refused(self.where, f"expected indices from the last of {steps} steps, got them from {whole}")
-        return steps, terms
-
-    def _endless(self, terms: Sequence[Reference]) -> str:
-        if not terms:
-            return "goes on for a number of steps that only running the model would tell"
-        tests = " and ".join(f"{node.name} ({node.op})" for node in (self.reader.node(term.node) for term in terms))
-        return f"goes on for as long as {tests} holds, and not up to a number of steps"
-
-    def _limits(self, reference: Reference) -> tuple[dict[Reference, Reference], list[Reference]]:
-        """Each test of a counter from 0 with what it is compared with, and what is tested besides."""
-        test = self.passed(reference)
-        node = self.reader.node(test.node)
-        if node.op == "LogicalAnd":
-            (limits, terms), (more, others) = (self._limits(taken) for taken in self.reader.inputs(node))
-            return limits | more, [*terms, *others]
-        if node.op == "Less" and self.is_step(self.reader.inputs(node)[0]) and self._is_fixed(node):
-            return {test: self.reader.inputs(node)[1]}, []
-        return {}, [test]
-
-    def _is_fixed(self, node: NodeDef) -> bool:
-        """Whether what a test compares with is the same in every step."""
-        limit = self.reader.node(self.passed(self.reader.inputs(node)[1]).node)
-        return all(limit.name not in (v.merge.name, v.switch.name) for v in self.variables)
-
-    def _is_length(self, limit: Reference, steps: Dimension) -> bool:
-        """A limit that is the number of steps, or the smaller of that and the longest of given lengths, behind which
-        every member of the batch is past its end."""
-        outer = self.passed(limit)
-        node = self.reader.node(outer.node)
-        if node.op == "Minimum":
-            return any(self._is_length(taken, steps) for taken in self.reader.inputs(node))
-        return self._size(outer) == steps
-
-    def _size(self, limit: Reference) -> Dimension | None:
-        """A limit as a size, where it is known."""
-        known = self.reader.importer.known(self.reader.value(str(self.passed(limit))))
-        found = None if known is None or known.size != 1 else known.reshape(-1)[0]
-        if found is None:
-            return None
-        return found.dimension if isinstance(found, Size) else int(found)
 
     # what it becomes
 
@@ -335,7 +232,7 @@ class Loop:
         if written is None or written.index is None or variable.enter.attrs.get("T") != "variant":
             return False
         empty = self.reader.node(self.passed(self.reader.inputs(variable.enter)[0]).node)
-        index = _number(self.reader.node(self.passed(written.index).node))
+        index = number_of(self.reader.node(self.passed(written.index).node))
         return index == 0 and arrays.length(self.reader, empty) == 1
 
     def _typed(self, body: BodyReader, value: str) -> Port:
@@ -369,9 +266,11 @@ class Loop:
         frame, owners = Frame(), {v.switch.name: v for v in self.variables}
         for node in self.reader.graph.nodes.values():
             owner = owners.get(self.reader.inputs(node)[0].node) if node.op in ("Exit", "RefExit") else None
-            if owner is not None and owner.enter.name in results:
+            if owner is None:
+                continue
+            if owner.enter.name in results:
                 frame.results[node.name] = results[owner.enter.name]
-            elif owner is not None and owner.merge.name in self.unchanged:
+            elif owner.merge.name in self.unchanged:
                 frame.results[node.name] = self._start(owner)
             elif owner in self.counters and ending is not None:
                 frame.results[node.name] = ending.counted(self.reader, owner, made)
@@ -397,11 +296,6 @@ class Loop:
         if flow in self.rows:
             return self.reader.importer.place(Squeeze(axes=(0,)), {"x": kept}, [f"{value}/first"], where=self.where)[0]
         return arrays.first_swapped(self.reader, kept, f"{value}/first", self.where)
-
-
-def _number(node: NodeDef) -> float | None:
-    tensor = node.attrs.get("value") if node.op == "Const" else None
-    return None if tensor is None or tensor.shape != () else float(tensor.numpy())
 
 
 def _nothing(reader: GraphReader, node: NodeDef) -> list[Reference]:

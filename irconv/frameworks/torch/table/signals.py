@@ -25,12 +25,11 @@ def _attends(layer: ScaledDotProductAttention, given: Mapping[str, ValueType]) -
     return layer.softcap is None and "mask" not in given and layer.causal in ("none", "first") and heads
 
 
-def _adds(layer: ScaledDotProductAttention, given: Mapping[str, ValueType]) -> bool:
+def _adds(_: ScaledDotProductAttention, given: Mapping[str, ValueType]) -> bool:
     """A mask of numbers is added to the scores; of numbers that leave a key out by being large, not infinite, every
     version makes the same."""
     mask, heads = given.get("mask"), given["query"].shape[1] == given["key"].shape[1]
-    finite = mask is not None and mask.dtype == given["query"].dtype and layer.fully_masked == "average"
-    return layer.softcap is None and layer.causal == "none" and heads and finite
+    return heads and mask is not None and mask.dtype == given["query"].dtype
 
 
 _OPERANDS = (
@@ -58,8 +57,10 @@ SIGNALS: list[Codec] = [
         Input("key"),
         Input("value"),
         Input("mask"),
+        Only("causal", "none"),
+        Only("softcap", None),
+        Only("fully_masked", "average"),
         Attribute("scale"),
-        Taken(("causal", "softcap", "fully_masked")),
     ),
     Codec(
         "F.local_response_norm",
