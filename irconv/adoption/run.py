@@ -13,9 +13,9 @@ from irconv.adoption.adopt import Aligned, aligned
 from irconv.adoption.adopt import adopt as placed
 from irconv.adoption.result import Adoption
 from irconv.adoption.sides import BundleTarget, source_of
+from irconv.adoption.wholes import whole
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged
-from irconv.adoption.wholes import whole
 from irconv.errors import Refused, UnusedOption
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor
