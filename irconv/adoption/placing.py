@@ -91,7 +91,7 @@ def place(
         tuple(name for name in wanted.kept),
         tuple(left),
         tuple(differences(alignment)),
-        (*alignment.source.notes, *alignment.target.notes, *_uncompared(alignment)),
+        (*alignment.source.notes, *alignment.target.notes, *_uncompared(alignment), *_by_name_alone(alignment)),
     )
 
 
@@ -101,6 +101,20 @@ def _uncompared(alignment: Alignment) -> Iterator[str]:
     without = [name for name, side in sides if not side.has_graph and not any(unit.settings for unit in side.units)]
     if without:
         yield f"{' and '.join(without)} {'have' if len(without) > 1 else 'has'} no graph: settings are not compared"
+
+
+def _by_name_alone(alignment: Alignment) -> Iterator[str]:
+    """The matrices that were cut in three because of their name, which the other side has apart."""
+    found: dict[str, None] = {}
+    for t, s in alignment.pairs.items():
+        pairs = ((alignment.source, s, alignment.target, t), (alignment.target, t, alignment.source, s))
+        for network, index, other, partner in pairs:
+            kernel = network.units[index].parts.get("kernel")
+            apart = all(part.piece is None for part in other.units[partner].parts.values())
+            if kernel is not None and kernel.piece and apart and not network.has_graph and "in_proj" not in kernel.name:
+                found[kernel.name] = None
+    for name in found:
+        yield f"{name} is taken for query, key and value, one after the other, as its name says and no graph shows"
 
 
 def _refuse_open(alignment: Alignment, problems: Problems) -> None:

@@ -105,6 +105,13 @@ def test_rows_by_heads_are_moved_where_both_have_them(tmp_path: Path) -> None:
     assert moved("Words('heads')", "Words('heads', False)", WORDS, tmp_path / "m.pt2")[1] < 2e-6
 
 
+def test_three_in_one_that_its_name_alone_tells_is_said(tmp_path: Path) -> None:
+    found, error = moved("Words('split')", "Words('apart')", WORDS, tmp_path / "m.pt")
+    assert error < 2e-6
+    said = "blocks.1.qkv.weight is taken for query, key and value, one after the other"
+    assert f"{said}, as its name says and no graph shows" in found.notes
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".pt2", ".onnx"])
 def test_weight_norm_is_computed_for_a_target_without_it(suffix: str, tmp_path: Path) -> None:
     found, error = moved("Sounds(True)", "Sounds(False)", SOUND, tmp_path / f"m{suffix}")
