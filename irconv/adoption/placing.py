@@ -15,6 +15,7 @@ from irconv.adoption.result import Adoption, Placed, Sure
 from irconv.adoption.weights import Weights, computed, described, joined, native
 from irconv.align import Alignment, Match, Unit
 from irconv.align.evidence import strength
+from irconv.align.fused import rows
 from irconv.align.network import KERNEL, MATRIX, NORM
 from irconv.align.norms import norm_behind, taker
 from irconv.errors import Problems, Refused
@@ -69,6 +70,7 @@ def place(
         with problems.collect():
             wanted_unit = alignment.target.units[match.target]
             _same_kind(unit, wanted_unit)
+            _same_rows(alignment, match)
             values, missing = filled(source, unit, wanted_unit, folds.get(match.source), match.target in moved)
             _refuse_unused_behind(alignment, match.source, values)
             _note(places, match, wanted_unit, values, missing, partial, problems)
@@ -89,7 +91,7 @@ def place(
         tuple(name for name in wanted.kept),
         tuple(left),
         tuple(differences(alignment)),
-        (*alignment.source.notes, *alignment.target.notes, *_uncompared(alignment)),
+        (*alignment.source.notes, *alignment.target.notes, *_uncompared(alignment), *_by_name_alone(alignment)),
     )
 
 
@@ -99,6 +101,20 @@ def _uncompared(alignment: Alignment) -> Iterator[str]:
     without = [name for name, side in sides if not side.has_graph and not any(unit.settings for unit in side.units)]
     if without:
         yield f"{' and '.join(without)} {'have' if len(without) > 1 else 'has'} no graph: settings are not compared"
+
+
+def _by_name_alone(alignment: Alignment) -> Iterator[str]:
+    """The matrices that were cut in three because of their name, which the other side has apart."""
+    found: dict[str, None] = {}
+    for t, s in alignment.pairs.items():
+        pairs = ((alignment.source, s, alignment.target, t), (alignment.target, t, alignment.source, s))
+        for network, index, other, partner in pairs:
+            kernel = network.units[index].parts.get("kernel")
+            apart = all(part.piece is None for part in other.units[partner].parts.values())
+            if kernel is not None and kernel.piece and apart and not network.has_graph and "in_proj" not in kernel.name:
+                found[kernel.name] = None
+    for name in found:
+        yield f"{name} is taken for query, key and value, one after the other, as its name says and no graph shows"
 
 
 def _refuse_open(alignment: Alignment, problems: Problems) -> None:
@@ -145,6 +161,15 @@ def _same_kind(source: Unit, target: Unit) -> None:
     if source.kind and target.kind and source.kind != target.kind and not _alike(source, target):
         what = f"has the shape of {source.name} in the source, but is {target.kind}, not {source.kind}"
         raise Refused(f"target {target.name}", what, _TOLD)
+
+
+def _same_rows(alignment: Alignment, match: Match) -> None:
+    """Refuse a pair of several layers in one whose rows the two graphs take apart in other ways."""
+    there, here = rows(alignment.source, match.source), rows(alignment.target, match.target)
+    if there is not None and here is not None and there != here:
+        unit, partner = alignment.target.units[match.target], alignment.source.units[match.source]
+        what = f"is several layers in one, and its graph takes their rows in another order than that of {partner.name}"
+        raise Refused(f"target {unit.name}", what, "Cut it into its layers, or write them as the source does.")
 
 
 def _alike(source: Unit, target: Unit) -> bool:

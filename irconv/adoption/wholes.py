@@ -1,4 +1,4 @@
-"""Weights that the source keeps in parts (weight norm, spectral norm, pruning masks), where the target has them whole."""
+"""Weights that the source keeps in parts (weight norm, pruning masks) and the target whole."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""What becomes of the axes of a layer's result on its way to the next: which of its rows a piece has, and in which order
-a matrix behind a Flatten takes them. Sizes alone, no data."""
+"""What becomes of the axes of a layer's result on its way to the next: which rows of the layer a piece has, and in
+which order a matrix behind a Flatten takes them. Sizes alone, no data."""
 
 from __future__ import annotations
 
@@ -162,9 +162,14 @@ def whole(atoms: Sequence[Atom]) -> list[Atom]:
     found: list[Atom] = []
     for atom in atoms:
         last = found[-1] if found else None
-        if last and last.label == atom.label and isinstance(atom.size, int) and isinstance(last.size, int):
-            if last.stride == atom.stride * atom.size:
-                found[-1] = Atom(atom.label, last.size * atom.size, atom.stride)
-                continue
-        found.append(atom)
+        if last is not None and _go_on(last, atom):
+            found[-1] = Atom(atom.label, int(last.size) * int(atom.size), atom.stride)
+        else:
+            found.append(atom)
     return found
+
+
+def _go_on(one: Atom, other: Atom) -> bool:
+    """Whether a range is the inner one of another."""
+    numbers = isinstance(one.size, int) and isinstance(other.size, int)
+    return numbers and one.label == other.label and one.stride == other.stride * int(other.size)

@@ -20,6 +20,12 @@ def alike(source: Network, target: Network) -> tuple[Network, Network]:
     return _whole(first, second), _whole(second, first)
 
 
+def rows(network: Network, unit: int) -> frozenset[object] | None:
+    """Which of a unit's rows its graph takes together; None where that is not known."""
+    found = [edge.axes.rows if edge.axes else None for _, edge in _takers(network, unit)]
+    return frozenset(found) if found and None not in found else None
+
+
 def _fused(network: Network) -> dict[int, int]:
     """Unit -> of how many equal pieces its rows are, where its graph takes each of these alone."""
     found = {}
@@ -75,7 +81,10 @@ def _cut(network: Network, wanted: Mapping[int, int]) -> Network:
 
 def _moved(network: Network, edge: Edge, numbers: Mapping[int, int], wanted: Mapping[int, int]) -> Edge:
     piece = edge.axes.piece if edge.axes and network.nodes[edge.source].unit in wanted else None
-    return replace(edge, source=numbers[edge.source] + (piece[0] if piece else 0))
+    if piece is None or edge.axes is None:
+        return replace(edge, source=numbers[edge.source])
+    axes = replace(edge.axes, channels=edge.axes.channels // piece[1], offset=0)
+    return replace(edge, source=numbers[edge.source] + piece[0], axes=axes)
 
 
 def _tags(network: Network, index: int, count: int) -> Sequence[str]:

@@ -144,8 +144,7 @@ def _as_table(unit: Unit) -> tuple[Unit, ...]:
 
 
 def _as_rows(unit: Unit) -> tuple[Unit, ...]:
-    """A convolution of an image of one channel, as wide as one of its axes may be, as one over a sequence: that axis has
-    the channels."""
+    """A convolution of an image of one channel as one over a sequence: one of its axes has the channels."""
     if unit.family != KERNEL or unit.kind == "ConvTranspose" or len(unit.core) != 4 or unit.core[1] != 1:
         return ()
     kernel = unit.parts["kernel"]

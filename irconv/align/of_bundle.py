@@ -146,7 +146,7 @@ class _Made:
         self.skeleton.unit(units["o"], [f"{y}/attended"], y)
 
     def _units(self, name: str, layer: Layer, parts: Mapping[str, Part]) -> list[int]:
-        """The units of a layer. A parameter that another layer has, too, is that one's unit; what is left stands alone."""
+        """The units of a layer. What another layer has, too, is that one's unit; what is left then stands alone."""
         if name in self.of_layer:
             return self.of_layer[name]
         shared = [self.owners[part.name] for part in parts.values() if part.name in self.owners]

@@ -87,7 +87,7 @@ def _seen(given: Axes, view: Tensor) -> Axes | None:
     alone = [axis for axis, size in zip(order, view.shape, strict=True) if axis is None and size != 1]
     if alone or len(sizes) < len(order) - order.count(None):
         return None
-    start, found = view.storage_offset(), given
+    start, found = int(view.storage_offset()), given
     for axis, stride in enumerate(base.stride()):
         first, start = divmod(start, stride)
         cut = found.cut(axis, first, sizes.get(axis, 1))
