@@ -18,7 +18,7 @@ settings.load_profile("house")
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# Models are small and the suite has a process for each processor: threads of theirs would only wait in each other's way.
+# Models are small and the suite has a process for each processor: their threads would only wait for each other.
 # Before numpy, PyTorch or TensorFlow are imported, which look once.
 for _threads in ("OMP_NUM", "OPENBLAS_NUM", "MKL_NUM", "TF_NUM_INTRAOP", "TF_NUM_INTEROP"):
     os.environ.setdefault(f"{_threads}_THREADS", "1")

@@ -89,7 +89,7 @@ def _seen(given: Axes, view: Tensor) -> Axes | None:
         return None
     start, found = int(view.storage_offset()), given
     for axis, stride in enumerate(base.stride()):
-        first, start = divmod(start, stride)
+        first, start = divmod(start, int(stride))
         cut = found.cut(axis, first, sizes.get(axis, 1))
         if cut is None:
             return None
