@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from irconv.frameworks.tensorflow.lowerings.heads import HALVES
 from irconv.ir.layers.activations import (
     Celu,
     Clip,
@@ -260,17 +261,15 @@ def _axes_put_in(layer: Unsqueeze, given: _Given) -> Decomposition | None:
 
 
 def _sum_of_products(layer: Einsum, given: _Given) -> Decomposition | None:
-    """Two operands at a time, and the axes of the result named."""
+    """Two operands at a time, and the axes of the result named; TensorFlow 1 has no kernel of half precision."""
     terms, result = layer.terms()
-    if len(terms) < 3:
-        return (
-            None
-            if "->" in layer.equation
-            else Formula(layer, given).ends(
-                Einsum(equation=f"{','.join(terms)}->{result}"), *(f"x{i}" for i in range(len(terms)))
-            )
-        )
     f, value, term = Formula(layer, given), "x0", terms[0]
+    if (narrow := given["x0"].dtype) in HALVES:
+        wide = [f(Cast(dtype="float32"), f"x{i}") for i in range(len(terms))]
+        return f.ends(Cast(dtype=narrow), f(Einsum(equation=f"{','.join(terms)}->{result}"), *wide))
+    if len(terms) < 3:
+        named = Einsum(equation=f"{','.join(terms)}->{result}")
+        return None if "->" in layer.equation else f.ends(named, *(f"x{i}" for i in range(len(terms))))
     for i, other in enumerate(terms[1:-1], 1):
         after = "".join(terms[i + 1 :]) + result
         letters = dict.fromkeys((term + other).replace(".", ""))

@@ -8,6 +8,7 @@ from typing import Any
 from irconv.ir.layers.arithmetic import Div, Sub
 from irconv.ir.layers.attention import MultiHeadAttention
 from irconv.ir.layers.base import Decomposition, ValueType
+from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.elementwise import Sqrt, Square
 from irconv.ir.layers.formula import Formula
@@ -17,7 +18,16 @@ from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Shape, Size
 
 _Given = Mapping[str, ValueType]
+HALVES = ("float16", "bfloat16")
 _SCORES, _SUMS = "btnh,bsnh->bnts", "bnts,bsnh->btnh"
+
+
+def summed(f: Formula, equation: str, dtype: str, *factors: str) -> str:
+    """An Einsum, in float32 where the factors are of half precision, of which TensorFlow 1 has no kernel."""
+    if dtype not in HALVES:
+        return f(Einsum(equation=equation), *factors)
+    wide = [f(Cast(dtype="float32"), factor) for factor in factors]
+    return f(Cast(dtype=dtype), f(Einsum(equation=equation), *wide))
 
 
 def _attention(layer: MultiHeadAttention, given: _Given) -> Decomposition | None:
@@ -32,9 +42,10 @@ def _attention(layer: MultiHeadAttention, given: _Given) -> Decomposition | None
         return f(Reshape(shape=(*given[slot].shape[:2], layer.heads, width)), projected)
 
     query = f(Mul(), apart("query"), f.number(layer.scale))
-    scores = f(Einsum(equation=_SCORES), query, apart("key"))
+    dtype = given["query"].dtype
+    scores = summed(f, _SCORES, dtype, query, apart("key"))
     shape: Shape = (batch, layer.heads, queries, given["key"].shape[1])
-    sums = f(Einsum(equation=_SUMS), layer.weights(f, scores, given, shape), apart("value"))
+    sums = summed(f, _SUMS, dtype, layer.weights(f, scores, given, shape), apart("value"))
     joined: Shape = (batch, queries, given["output_kernel"].shape[1])
     return f.ends(Linear(), f(Reshape(shape=joined), sums), kernel="output_kernel", bias="output_bias")
 
