@@ -93,3 +93,11 @@ def test_what_keras_wrote_predicts_the_same_in_tensorflow(case: Case, tmp_path: 
         return
     outputs = [valid(port.name) for port in written.outputs]
     assert error(in_graph(tmp_path / "m.pb", case.inputs, outputs), case.outputs) < limit(case)
+
+
+def test_sums_of_products_of_half_precision_are_of_float32_which_tensorflow_1_has_a_kernel_of(tmp_path: Path) -> None:
+    (case,) = (case for case in GOLDEN if case.name == "keras3.15-mixed_attention")
+    irconv.write(read_case(case), tmp_path / "m.pb")
+    nodes = read_graph(tmp_path / "m.pb").nodes
+    assert {node.attrs["T"] for node in nodes if node.op == "Einsum"} == {"float32"}
+    assert {node.attrs["DstT"] for node in nodes if node.op == "Cast"} >= {"float16", "float32"}
