@@ -30,6 +30,8 @@ MEMBER = "irconv.json"
 _SAMPLES = ((2, 64, 96, 128, 160, 192, 224), (3, 16, 24, 32, 40, 48, 56), (5, 7, 9, 11, 13, 17, 19))
 """Sizes of sample inputs where the model leaves them free, the first for a symbol of a first axis, tried in this order:
 images want some, tables of positions hold only a few. An export takes 0 and 1 for fixed."""
+_CANNOT = (RuntimeError, ValueError, TypeError, AssertionError, LookupError, AttributeError)
+"""What PyTorch's tracer raises where it cannot follow a forward: errors of its own are a RuntimeError."""
 _REMEDY = "Write m.py, whose forward is Python, or give the sizes with --input-shape."
 
 
@@ -61,7 +63,7 @@ def _exported(module: Any, ports: Sequence[Port], where: str, torch: Any) -> Any
         try:
             given = tuple(_sample(port, shape, torch) for port, shape in zip(ports, _shapes(ports, sizes), strict=True))
             exported = torch.export.export(module, given, dynamic_shapes=dims)
-        except Exception as error:  # noqa: BLE001, whatever PyTorch's tracer raises says what it cannot export
+        except _CANNOT as error:
             what = f"torch.export raised {type(error).__name__}: {str(error).strip()[:600]}"
             problems.add(where, what, _REMEDY)
             continue
