@@ -39,13 +39,13 @@ WRITING = {
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an
-#: archive has a CRC-32 of its weights, or is to get one; a bundle records the SHA-256 of its source and of itself. An
-#: archive that holds a file which a library writes is made on disk first, and then written. What is only copied of
-#: a bundle is read to be proved, and then copied by the system: two reads take less time than a read and a write.
+#: archive has a CRC-32 of its weights, or is to get one; a bundle records the SHA-256 of its source and of itself.
+#: What is only copied of a bundle is read to be proved, and then copied by the system: two reads take less time than a
+#: read and a write.
 BYTES = {
-    ".irconv": {".irconv": (3, 1), ".onnx": (2, 1), ".py": (2, 1), ".pt": (3, 1), ".keras": (2, 2), ".h5": (1, 1)},
-    ".keras": {".irconv": (4, 1), ".onnx": (2, 1), ".py": (2, 1), ".pt": (3, 1), ".keras": (3, 2), ".h5": (2, 1)},
-    ".h5": {".irconv": (3, 1), ".onnx": (1, 1), ".py": (1, 1), ".pt": (2, 1), ".keras": (2, 2), ".h5": (1, 1)},
+    ".irconv": {".irconv": (3, 1), ".onnx": (2, 1), ".py": (2, 1), ".pt": (3, 1), ".keras": (2, 1), ".h5": (1, 1)},
+    ".keras": {".irconv": (4, 1), ".onnx": (2, 1), ".py": (2, 1), ".pt": (3, 1), ".keras": (3, 1), ".h5": (2, 1)},
+    ".h5": {".irconv": (3, 1), ".onnx": (1, 1), ".py": (1, 1), ".pt": (2, 1), ".keras": (2, 1), ".h5": (1, 1)},
     ".pt": {".irconv": (4, 1), ".safetensors": (2, 1), ".pt": (2, 1)},
     ".safetensors": {".irconv": (3, 1), ".safetensors": (1, 1), ".pt": (2, 1)},
 }
@@ -75,21 +75,22 @@ _HDF5 = frozenset({"h5py", "cython_runtime"})
 #: `inspect` has a module each for sums and for settings in words; a bundle's README has a numpy
 #: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
 #: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module
-#: for each package of layers that it knows.
+#: for each package of layers that it knows, one for attention along any axes, for images that are resized and for
+#: kernels of 4 bits.
 STARTS = {
     (".irconv", ""): Starts(90),
-    (".keras", ""): Starts(190, processes=1),
-    (".h5", ""): Starts(190, processes=1),
+    (".keras", ""): Starts(195, processes=1),
+    (".h5", ""): Starts(195, processes=1),
     (".pt", ""): Starts(95),
     (".safetensors", ""): Starts(95),
     (".irconv", ".irconv"): Starts(110),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(200),  # rows, codecs and the importer are rooms of several files each
-    (".irconv", ".h5"): Starts(250, _HDF5),  # the same
-    (".h5", ".irconv"): Starts(210, processes=1),
-    (".h5", ".onnx"): Starts(220, _ONNX, processes=1),
-    (".h5", ".py"): Starts(250, processes=1),
-    (".h5", ".keras"): Starts(250, _HDF5, processes=1),
-    (".pt", ".safetensors"): Starts(90),
-    (".safetensors", ".pt"): Starts(90),
+    (".irconv", ".h5"): Starts(260, _HDF5),  # the same, and rules for every order that Keras has masks in
+    (".h5", ".irconv"): Starts(220, processes=1),
+    (".h5", ".onnx"): Starts(230, _ONNX, processes=1),
+    (".h5", ".py"): Starts(265, processes=1),
+    (".h5", ".keras"): Starts(265, _HDF5, processes=1),
+    (".pt", ".safetensors"): Starts(95),
+    (".safetensors", ".pt"): Starts(95),
 }
