@@ -507,7 +507,7 @@ def test_check_names_the_file_that_changed(name: str, bundle: Path) -> None:
     (bundle / name).write_bytes(bytes(data))
     done = run("check", bundle)
     assert (done.code, done.out) == (1, "")
-    changed = "bytes 0 to 9524 are not those that were written: " if name == "weights.safetensors" else ""
+    changed = "bytes 8192 to 9524 are not those that were written: " if name == "weights.safetensors" else ""
     assert done.err.startswith(f"{bundle}: {name}: {changed}expected SHA-256 ")
     located = [line for line in done.err.split("\n") if line.startswith(f"{bundle}: README.md, line ")]
     assert len(located) == (name == "README.md")

@@ -217,7 +217,11 @@ class Importer(Values):
         if not outputs:
             raise DamagedFile(f"{self.file}: model", "expected at least one output, got none")
         for port in outputs:
-            self.settle(port.value)
+            with self.reading(f"{self.file}: output {port.name}", ()):
+                if not self.has(port.value):  # as that of a loop whose number of steps is one of its results
+                    raise Refused(f"{self.file}: output {port.name}", f"depends on itself through {port.value}")
+                self.settle(port.value)
+        self.problems.raise_any()
         named = self.typed(_named_apart(outputs))
         graph = Graph(inputs=self.resized(self.inputs), outputs=named, nodes=tuple(self.nodes))
         if self.same:

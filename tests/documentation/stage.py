@@ -102,7 +102,7 @@ _PLAN = (
 )
 
 
-def _checkpoint(path: Path) -> None:
+def _training(path: Path) -> None:
     """All that lies in the folder of the training."""
     shutil.copytree(FIXTURES / "tensorflow" / "unet", path.parent, dirs_exist_ok=True)
 
@@ -170,7 +170,7 @@ OF_PAGE: Mapping[str, Mapping[str, Maker]] = {
         "arch.json": _copy(FIXTURES / "theano" / "storage-folder" / "arch.json"),
         "images.npy": _copy(FIXTURES / "theano" / "storage-folder" / "x.npy"),
     },
-    "docs/unet.md": {"checkpoint": _checkpoint, "again": Path.mkdir},
+    "docs/unet.md": {"checkpoint": _training, "again": Path.mkdir},
     "docs/batch.md": {
         "models": _fleet,
         "plan.csv": lambda path: path.write_text(_PLAN) and None,

@@ -32,6 +32,7 @@ from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.ir.layers.resampling import Resize
+from irconv.ir.layers.running import CumProd
 from irconv.ir.layers.tensor_ops import Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.shapes import Shape, static
@@ -104,6 +105,8 @@ def _fits(dialect: Dialect) -> decompose.Supports:
         if isinstance(layer, Resize) and not all(scale == int(scale) for scale in layer.scales or ()):
             return False
         if isinstance(layer, Recurrent) and given.keys() & _NOT_IN_KERAS:
+            return False
+        if isinstance(layer, CumProd) and dialect.is_keras_3 and (layer.exclusive or layer.reverse):
             return False
         if isinstance(layer, UnitNorm) and layer.least != dialect.least:
             return False

@@ -5,6 +5,7 @@ This needs PyTorch, of which no version writes what another one's archives look 
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import warnings
@@ -48,8 +49,9 @@ def write_program(
         exported = _exported(module, ports, str(destination), torch)
         exported.example_inputs = None  # they would be a pickle, and torch.export.load would run it
         said = json.dumps({"irconv": __version__, **bundle.source.marks()}, sort_keys=True)
-        with output.path(destination).open("wb") as file:
-            torch.export.save(exported, file, extra_files={MEMBER: said})
+        made = io.BytesIO()  # a file whose write fails ends the process: PyTorch's writer is no Python
+        torch.export.save(exported, made, extra_files={MEMBER: said})
+        output.path(destination).write_bytes(made.getbuffer())
     return [destination]
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Value
+from irconv.frameworks.keras.composites.drawing import Drawing, Sizes
 from irconv.frameworks.keras.composites.formulas import known
-from irconv.frameworks.keras.packages.drawing import Drawing, Sizes
 from irconv.layout import Array
 
 _HIDDEN = -1e9

@@ -10,7 +10,7 @@ import numpy as np
 
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.calls import leaves
-from irconv.frameworks.keras.packages.drawing import Drawing, Rule, Sizes, drawn
+from irconv.frameworks.keras.composites.drawing import Drawing, Rule, Sizes, drawn
 from irconv.ir.layers.ranges import written_out
 from irconv.layout import Array
 

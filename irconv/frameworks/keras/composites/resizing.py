@@ -8,8 +8,8 @@ from typing import Any
 
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value
 from irconv.frameworks.keras.composites import operators
+from irconv.frameworks.keras.composites.drawing import Drawing, Sizes, drawn
 from irconv.frameworks.keras.composites.fused import plain
-from irconv.frameworks.keras.packages.drawing import Drawing, Sizes, drawn
 from irconv.frameworks.keras.resizing_weights import BICUBIC, WORDS, on_grid, weights
 from irconv.layout import Array
 

@@ -13,9 +13,9 @@ from irconv.frameworks.keras.builder import KerasCall, Outputs, Value, value_nam
 from irconv.frameworks.keras.calls import leaves
 from irconv.frameworks.keras.composites import resizing
 from irconv.frameworks.keras.composites import tensorflow_sizes as sizes
+from irconv.frameworks.keras.composites.drawing import Drawing
 from irconv.frameworks.keras.composites.tensorflow_call import Arguments, Call, Steps
 from irconv.frameworks.keras.composites.tensorflow_written import WRITTEN
-from irconv.frameworks.keras.packages.drawing import Drawing
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from typing import Any
 
 from irconv.frameworks.keras.builder import KerasCall, Outputs, Value
 from irconv.frameworks.keras.composites import formulas
+from irconv.frameworks.keras.composites.drawing import Drawing, Sizes
 from irconv.frameworks.keras.composites.tensorflow_call import Arguments, Call, Steps
-from irconv.frameworks.keras.packages.drawing import Drawing, Sizes
 
 _Rule = Callable[[Drawing, Value, dict[str, Any]], Value]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from irconv.frameworks.keras.composites.drawing import Expansion
 from irconv.frameworks.keras.packages import addons, hub, hub_decoders, kecam, lambdas, sequences, tcn, unets
-from irconv.frameworks.keras.packages.drawing import Expansion
 
 #: ``package>Class`` -> how it is placed.
 EXPANSIONS: Mapping[str, Expansion] = {

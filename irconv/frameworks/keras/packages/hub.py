@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from irconv.frameworks.keras.builder import Value
-from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.frameworks.keras.composites.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.manifest import Omitted
 from irconv.layout import Array

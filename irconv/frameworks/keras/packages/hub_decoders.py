@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from irconv.frameworks.keras.builder import Value
-from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, drawn
+from irconv.frameworks.keras.composites.drawing import Drawing, Expansion, drawn
 from irconv.frameworks.keras.packages.hub import attends, causal, joined, rotated, whole
 from irconv.frameworks.keras.packages.hub_variables import LLAMAS, NORMS
 from irconv.ir.layers.ranges import written_out

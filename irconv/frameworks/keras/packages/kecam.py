@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from irconv.frameworks.keras.builder import Value
+from irconv.frameworks.keras.composites.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.frameworks.keras.packages import kecam_positions
-from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.ir.layers.ranges import written_out
 
 _WHOLE: dict[str, Any] = {"start": None, "stop": None, "step": None}

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value
+from irconv.frameworks.keras.composites.drawing import Drawing, drawn
 from irconv.frameworks.keras.composites.fused import plain
-from irconv.frameworks.keras.packages.drawing import Drawing, drawn
 
 
 def _expand_dims(o: Drawing, x: Value) -> Value:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from irconv.frameworks.keras.builder import Outputs, Value
-from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.frameworks.keras.composites.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.frameworks.keras.packages.names import APPROXIMATE_GELU
 from irconv.ir.layers.ranges import written_out
 from irconv.layout import Array

@@ -8,8 +8,8 @@ from dataclasses import replace
 from typing import Any
 
 from irconv.frameworks.keras.builder import Value
+from irconv.frameworks.keras.composites.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.frameworks.keras.packages.addons import weighed
-from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
 from irconv.ir.layers.ranges import written_out
 
 

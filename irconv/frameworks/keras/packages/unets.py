@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from irconv.frameworks.keras.builder import Value
-from irconv.frameworks.keras.packages.drawing import Drawing, Expansion, Sizes, drawn
+from irconv.frameworks.keras.composites.drawing import Drawing, Expansion, Sizes, drawn
 
 
 def _gelu(o: Drawing, inputs: Value) -> Value:
