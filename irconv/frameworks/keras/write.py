@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -149,6 +149,8 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     turned = to_channels_last.run(lowered, native_axes(dialect.table), options.io == "native")
     turned = each_its_own(turned) if dialect.operators == "TensorFlowOpLayer" else turned
     assert turned.graph is not None, "passes keep it"
+    if not dialect.is_keras_3:
+        _refuse_batches(turned.graph.inputs, bundle)
     native = encode(turned, dialect.table)
     constants, trained = _constants(turned)
     model = outline(_name(bundle), native, native.types, constants)
@@ -166,6 +168,16 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     order_layers(model)
     name_layers(model, {port.value: port.name for port in turned.graph.inputs}, dialect.operators)
     return model, (turned.graph.inputs, turned.graph.outputs)
+
+
+def _refuse_batches(ports: Sequence[Port], bundle: Bundle) -> None:
+    """Raise `Refused` where inputs have batches of several sizes: Keras before version 3 loads no such model."""
+    sizes = sorted({port.shape[0] for port in ports if port.shape and isinstance(port.shape[0], int)})
+    if len(sizes) > 1:
+        said = ", ".join(f"{port.name} {port.shape[0]}" for port in ports if port.shape)
+        what = f"its inputs have batches of {said}, and Keras before version 3 wants one size for all"
+        where = bundle.source.files[0].name if bundle.source.files else "model"
+        raise Refused(where, what, "Write .keras, or leave the size open with --input-shape.")
 
 
 def _says(dialect: Dialect, layer: Layer, given: Mapping[str, ValueType]) -> bool:

@@ -15,6 +15,7 @@ import irconv
 from irconv.api import Written
 from irconv.errors import Refused
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Unsayable, spell
+from irconv.ir.layers.activations import Relu
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool
@@ -368,3 +369,16 @@ def test_a_number_that_fills_the_shape_of_a_value_comes_back(tmp_path: Path, mon
     wanted, *_ = irconv.run(before, given, io="native").values()
     found, *_ = irconv.run(back, given, io="native").values()
     assert error(found, wanted) < 1e-6
+
+
+def test_inputs_with_batches_of_several_sizes_are_for_keras_3_alone(tmp_path: Path) -> None:
+    bundle = Builder(x=(2, 3), y=(5, 3)).add("a", Relu(), "x").add("b", Relu(), "y").build("a", "b")
+    text = rejection(lambda: irconv.write(bundle, tmp_path / "m.h5"), Refused)
+    assert text.endswith(
+        "its inputs have batches of x 2, y 5, and Keras before version 3 wants one size for all. "
+        "Write .keras, or leave the size open with --input-shape."
+    )
+    irconv.write(bundle, tmp_path / "m.keras")
+    keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
+    model = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    assert [tuple(value.shape) for value in model.outputs] == [(2, 3), (5, 3)]
