@@ -304,10 +304,6 @@ DIRECTLY = {
     "nn.Hardsigmoid": "Hardsigmoid",
 }
 
-#: Ops whose decomposition is written: the runtimes compute them with less precision.
-READ_ONLY = {"GroupNormalization"}
-
-
 #: ONNX types that are read and never written: runtimes lose digits in GroupNormalization, so its parts are written.
 READ_ONLY = {"GroupNormalization"}
 
