@@ -52,7 +52,7 @@ def test_it_is_read_as_tensorflow_computed_it(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_comes_back_as_a_graph_that_tensorflow_runs(name: str, tmp_path: Path) -> None:
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     bundle = read(name)
     irconv.write(bundle, tmp_path / "m.pb", WriteOptions(io="source"))
     found = in_graph(tmp_path / "m.pb", feeds(name, bundle), outputs(name))

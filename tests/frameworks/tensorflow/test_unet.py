@@ -29,7 +29,7 @@ def test_a_written_checkpoint_has_all_that_the_training_needs(tmp_path: Path) ->
     written = irconv.read(tmp_path / "m.ckpt").source_tensors()
     state = irconv.read(tmp_path / "m.ckpt").omitted
     assert {name for name in source if "ExponentialMovingAverage" in name} <= {one.name for one in state}
-    tensorflow = pytest.importorskip("tensorflow")
+    tensorflow = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
     reader = tensorflow.train.load_checkpoint(str(tmp_path / "m.ckpt"))
     assert set(reader.get_variable_to_shape_map()) == set(source)
     assert all(np.array_equal(reader.get_tensor(name), lazy.numpy()) for name, lazy in source.items())
