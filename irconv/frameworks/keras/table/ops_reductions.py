@@ -44,32 +44,19 @@ def _extreme(native: str, layer: type[ArgMax] | type[ArgMin]) -> Codec:
     return Codec(f"ops.{native}", layer, EVERY_OP, AxisOrFlat(), *keep, Only("ties", "first"), CastResult("y", "int32"))
 
 
+def _running(native: str, layer: type[CumSum] | type[CumProd]) -> Codec:
+    whole = (Defaults({"exclusive": False, "reverse": False}), Attribute("exclusive"), Attribute("reverse"))
+    return Codec(f"ops.{native}", layer, EVERY_OP, AxisOrFlat(), Fixed("dtype", None), *whole)
+
+
 CODECS: list[Codec] = [
     *(Codec(f"ops.{native}", Reduce, EVERY_OP, *rows, *_KEEP, Only("op", op)) for native, op, rows in _REDUCTIONS),
     Codec("ops.Var", Variance, EVERY_OP, Promoted(floats=True), *_KEEP, Only("correction", 0)),
     Codec("ops.Std", StandardDeviation, EVERY_OP, Promoted(floats=True), *_KEEP, Only("correction", 0)),
     _extreme("Argmax", ArgMax),
     _extreme("Argmin", ArgMin),
-    Codec(
-        "ops.Cumsum",
-        CumSum,
-        EVERY_OP,
-        AxisOrFlat(),
-        Fixed("dtype", None),
-        Defaults({"exclusive": False, "reverse": False}),
-        Attribute("exclusive"),
-        Attribute("reverse"),
-    ),
-    Codec(
-        "ops.Cumprod",
-        CumProd,
-        EVERY_OP,
-        AxisOrFlat(),
-        Fixed("dtype", None),
-        Defaults({"exclusive": False, "reverse": False}),
-        Attribute("exclusive"),
-        Attribute("reverse"),
-    ),
+    _running("Cumsum", CumSum),
+    _running("Cumprod", CumProd),
     Codec("ops.Sort", Sort, EVERY_OP, Defaults({"axis": -1}), AxisNumber("axis"), Only("descending", False)),
     Codec(
         "ops.TopK",
