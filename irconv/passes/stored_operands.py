@@ -168,6 +168,7 @@ def _tidy(
     rest = [node for node in nodes if not set(node.outputs.values()) <= found.keys()]
     wanted = {value for node in rest for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
     kept: list[Node] = []
+    trained = _trained(bundle, found)
     for node in nodes:
         values = [value for value in node.outputs.values() if value in found and value in wanted]
         if not set(node.outputs.values()) <= found.keys() or (values and isinstance(layers[node.layer], Constant)):
@@ -175,7 +176,7 @@ def _tidy(
             continue
         for value in values:
             name = f"{value}.stored"
-            tensors[name] = made(found[value], axes="*a")
+            tensors[name] = made(found[value], trainable=True if value in trained else None, axes="*a")
             layers[name] = Constant(operands={"value": StoredOperand(tensor=name)})
             kept.append(Node(layer=name, scope=node.scope, inputs={}, outputs={"y": value}))
     graph = bundle.graph.model_copy(update={"nodes": tuple(kept)})
@@ -183,3 +184,16 @@ def _tidy(
     used = {name: layer for name, layer in layers.items() if name in names}
     keys = {o.tensor for layer in used.values() for o in layer.operands.values() if isinstance(o, StoredOperand)}
     return replace(bundle, layers=used, tensors={k: t for k, t in tensors.items() if k in keys}, graph=graph)
+
+
+def _trained(bundle: Bundle, found: Mapping[str, LazyTensor]) -> set[str]:
+    """The values that are made of a parameter of which the source says that it is trained."""
+    assert bundle.graph is not None, "the caller has looked"
+    trained: set[str] = set()
+    for node in bundle.graph.nodes:
+        layer = bundle.layers[node.layer]
+        operand = layer.operands["value"] if isinstance(layer, Constant) else None
+        said = bundle.tensors[operand.tensor].record.trainable if isinstance(operand, StoredOperand) else None
+        if said or not trained.isdisjoint(node.inputs.values()):
+            trained |= found.keys() & set(node.outputs.values())
+    return trained

@@ -243,3 +243,5 @@ def test_norms_whose_vectors_are_computed_come_back_as_arithmetic() -> None:
     made = irconv.to_torch(irconv.from_torch(module, given))
     with torch.no_grad():
         assert far(module(*given), [value.numpy() for value in made(*given)]) < 2e-6
+    trained = sum(parameter.numel() for parameter in module.parameters())
+    assert sum(parameter.numel() for parameter in made.parameters() if parameter.requires_grad) == trained
