@@ -1,6 +1,6 @@
-"""What the user asks to change in a native model before it is decoded: cut it short, leave a layer out, teach a layer.
+"""What the user asks to change on the way in: a model cut short, a layer left out, a layer taught.
 
-These work on native layers, so that they help with exactly those that irconv cannot carry over.
+These work on native layers, before each is decoded, so that they help with exactly those that irconv cannot carry over.
 """
 
 from __future__ import annotations
@@ -23,18 +23,53 @@ from irconv.options import ReadOptions
 
 _IDENTITY = "the identity in place of a layer"
 
+NO_LAYER = "expected the name of a layer, but the model has none of this name"
+
 
 def run(model: NativeModel, options: ReadOptions) -> NativeModel:
-    """The model up to the layers of `options.until`, without the layers of `options.replace`; their weights are listed.
+    """The model up to the layers of `options.until`, with the identity for those of `options.replace`.
 
     Raises `MissingFact` for a layer the model does not have, or one that the identity cannot stand for.
     """
-    problems = Problems()
+    wishes = replaced(model, options)
+    layers = {name: identity(native) if name in wishes else native for name, native in model.layers.items()}
+    return until(replace(model, layers=layers), options)
+
+
+def replaced(model: NativeModel, options: ReadOptions) -> dict[str, str]:
+    """Native layer -> the wish that the identity stand for it (``--replace``).
+
+    Raises `MissingFact` for a layer the model does not have, or one of several inputs or outputs.
+    """
+    problems, found = Problems(), dict[str, str]()
     for wish in options.replace:
         with problems.collect():
-            model = _replaced(model, wish)
+            layer = _layer(model, said_layer(wish), "--replace")
+            for use in model.uses:
+                if use.layer == layer:
+                    check_single(use, wish)
+            found[layer] = wish
     problems.raise_any()
-    return _until(model, options.until) if options.until else model
+    return found
+
+
+def said_layer(wish: str) -> str:
+    """The layer of ``LAYER=identity``. Raises `MissingFact` for anything else."""
+    name, equals, what = wish.rpartition("=")
+    if not equals or what != "identity":
+        raise MissingFact(f"--replace {wish}", "expected LAYER=identity")
+    return name
+
+
+def check_single(use: NativeUse, wish: str) -> None:
+    """Raise `MissingFact` for a use that the identity cannot stand for."""
+    if len(use.inputs) != 1 or len(use.outputs) != 1:
+        raise MissingFact(f"--replace {wish}", "expected a layer of one input and one output")
+
+
+def identity(native: Native) -> Native:
+    """What stands for a layer that is left out."""
+    return Native(_IDENTITY, native.name, origin=native.origin)
 
 
 def with_plugins(table: Table, options: ReadOptions) -> Table:
@@ -60,23 +95,14 @@ def taught(table: Table, options: ReadOptions) -> list[Codec]:
     return found_all
 
 
-def _replaced(model: NativeModel, wish: str) -> NativeModel:
-    name, equals, what = wish.rpartition("=")
-    if not equals or what != "identity":
-        raise MissingFact(f"--replace {wish}", "expected LAYER=identity")
-    layer = _layer(model, name, "--replace")
-    if any(len(use.inputs) != 1 or len(use.outputs) != 1 for use in model.uses if use.layer == layer):
-        raise MissingFact(f"--replace {wish}", "expected a layer of one input and one output")
-    native = model.layers[layer]
-    return replace(
-        model,
-        layers={**model.layers, layer: Native(_IDENTITY, layer, origin=native.origin)},
-        omitted=(*model.omitted, *_left_out([native], f"--replace {wish}")),
-    )
+def until(model: NativeModel, options: ReadOptions) -> NativeModel:
+    """The uses that the results of the layers of `options.until` need; the outputs stand in the order of the names.
 
-
-def _until(model: NativeModel, names: Sequence[str]) -> NativeModel:
-    """The uses that the results of the named layers need; the outputs stand in the order of the names."""
+    The weights of the others are listed. Raises `MissingFact` for a layer the model does not have.
+    """
+    names = options.until
+    if not names:
+        return model
     problems, results = Problems(), dict[str, None]()
     for name in names:
         with problems.collect():
@@ -96,8 +122,13 @@ def _until(model: NativeModel, names: Sequence[str]) -> NativeModel:
         uses=tuple(kept),
         inputs=tuple(port for port in model.inputs if port.value in needed),
         outputs=ports,
-        omitted=(*model.omitted, *_left_out(dropped, " ".join(f"--until {name}" for name in names))),
+        omitted=(*model.omitted, *left_out(dropped, said_until(options))),
     )
+
+
+def said_until(options: ReadOptions) -> str:
+    """The flags that cut a model short, as the reason why a weight is left out."""
+    return " ".join(f"--until {name}" for name in options.until)
 
 
 def _results(model: NativeModel, name: str) -> list[str]:
@@ -114,12 +145,13 @@ def _layer(model: NativeModel, name: str, flag: str) -> str:
         return name
     found = [layer for layer, native in model.layers.items() if native.origin and native.origin.name == name]
     if len(found) != 1:
-        what = "the model has none of this name" if not found else f"several parts have it: {', '.join(found)}"
-        raise MissingFact(f"{flag} {name}", f"expected the name of a layer, but {what}")
+        several = f"expected the name of a layer, but several parts have it: {', '.join(found)}"
+        raise MissingFact(f"{flag} {name}", several if found else NO_LAYER)
     return found[0]
 
 
-def _left_out(natives: Collection[Native], reason: str) -> list[Omitted]:
+def left_out(natives: Collection[Native], reason: str) -> list[Omitted]:
+    """The weights of layers that the user leaves out."""
     return [Omitted(name=weight.path, reason=reason) for native in natives for weight in native.tensors.values()]
 
 

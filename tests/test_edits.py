@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -147,3 +148,49 @@ def test_a_plugin_teaches_an_operator_of_another_domain_of_onnx(tmp_path: Path) 
     x = np.array([[-1.0, 0.0, 0.5, 2.0]], "f4")
     (got,) = irconv.run(bundle, [x]).values()
     assert np.abs(got - x / (1 + np.exp(-x))).max() < 1e-6
+
+
+def theano(folder: Path, **wishes: object) -> Bundle:
+    """x (N, 6) -> cut (dense, relu) -> rows, whose -1 is a half of what cut gives -> last (dense, tanh)."""
+    np.savez(folder / "m.npz", W=numbers(6, 4), b=numbers(4), V=numbers(3, 2))
+    layers: list[dict[str, object]] = [
+        {"name": "cut", "kind": "dense", "inputs": ["x"], "arrays": {"W": "W", "b": "b"}, "activation": "relu"},
+        {"name": "rows", "kind": "reshape", "inputs": ["cut"], "shape": [0, 2, -1]},
+        {"name": "last", "kind": "dense", "inputs": ["rows"], "arrays": {"W": "V"}, "flatten_input": False},
+    ]
+    arch = {
+        "format": "theano-arch/1",
+        "inputs": [{"name": "x", "shape": [None, 6], "layout": "NC"}],
+        "layers": layers,
+        "outputs": [{"name": "y", "layer": "last"}],
+    }
+    (folder / "arch.json").write_text(json.dumps(arch))
+    return irconv.read(folder / "m.npz", ReadOptions(arch=folder / "arch.json", **wishes))  # type: ignore[arg-type]
+
+
+def test_what_a_layer_of_theano_becomes_follows_from_what_stands_for_the_layers_before_it(tmp_path: Path) -> None:
+    text = rejection(lambda: theano(tmp_path), Refused)
+    assert "layers.2 (layer 'last', dense): its inputs do not fit" in text
+    types, values, omitted = outcome(theano(tmp_path, replace=("cut=identity",)))
+    assert types == ["Identity", "Relu", "Reshape", "Linear"]
+    assert (values, omitted) == (["last"], [("W", "--replace cut=identity"), ("b", "--replace cut=identity")])
+
+
+def test_a_layer_of_theano_that_is_read_until_ends_with_its_activation(tmp_path: Path) -> None:
+    bundle = theano(tmp_path, until=("rows", "cut"))
+    assert outcome(bundle) == (
+        ["Linear", "Relu", "Reshape"],
+        ["rows", "cut.activation"],
+        [("V", "--until rows --until cut")],
+    )
+    assert bundle.graph is not None
+    assert [(port.name, port.shape) for port in bundle.graph.outputs] == [("rows", ("N", 2, 2)), ("cut", ("N", 4))]
+
+
+@pytest.mark.parametrize(
+    "wishes", [{"until": ("rows.flatten",)}, {"replace": ("rows.flatten=identity", "cut=identity")}], ids=str
+)
+def test_a_part_that_no_layer_of_theano_has_is_refused(wishes: dict[str, object], tmp_path: Path) -> None:
+    text = rejection(lambda: theano(tmp_path, **wishes), MissingFact)
+    flag = next(iter(wishes))
+    assert text == f"--{flag} rows.flatten: expected the name of a layer, but the model has none of this name."

@@ -7,9 +7,9 @@ before and one after. `irconv.passes.channels_last` then removes what can be rem
 from __future__ import annotations
 
 from irconv.codec import NativeModel, NativeUse
-from irconv.translate.decode import decode
+from irconv.translate.decode import Decoder, decode
 from irconv.translate.encode import encode, native_axes
 from irconv.translate.importer import Importer
 from irconv.translate.values import Unknown
 
-__all__ = ["Importer", "NativeModel", "NativeUse", "Unknown", "decode", "encode", "native_axes"]
+__all__ = ["Decoder", "Importer", "NativeModel", "NativeUse", "Unknown", "decode", "encode", "native_axes"]

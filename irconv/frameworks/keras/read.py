@@ -30,7 +30,7 @@ from irconv.ir.optimizer import REASON, kept
 from irconv.ir.tensors import LazyTensor
 from irconv.options import EDITS, OPAQUE, Backend, ReadOptions, refuse_unused
 from irconv.rows import Weight
-from irconv.translate import decode
+from irconv.translate import Decoder
 from irconv.translate.opaque import Sizes
 
 _BACKENDS = get_args(Backend)
@@ -176,34 +176,24 @@ def _found(file: KerasFile, facts: Facts, options: ReadOptions, problems: Proble
 def _decoded(
     model: NativeModel, source: SourceRecord, name: str, options: ReadOptions, hints: Mapping[str, Sizes]
 ) -> Bundle:
-    """The model through the table. What it has no rule for is said once for each class, with weights and settings."""
-
-    def shapes(layer: str) -> str:
-        return _shapes_before(model, layer, source, name, options)
-
-    table = edits.with_plugins(TABLE, options)
-    unknown = {} if options.keep_opaque else unknown_classes(edits.run(model, options), table, shapes)
+    """The model through the table. What it has no rule for is said once for each class, with weights and settings, and
+    with the shapes of the values that it is first called on, where what makes them could be read."""
+    sized = any(layer.type in OF_SIZES for layer in model.layers.values())
+    decoder = Decoder(TABLE, name, options, folds=sized, hints=hints)
     try:
-        sized = any(layer.type in OF_SIZES for layer in model.layers.values())
-        return decode(model, TABLE, source, name, options, folds=sized, hints=hints)
+        return decoder.model(model, source)
     except IrconvError as error:
+        if options.keep_opaque:
+            raise
+        types = decoder.importer.types
+
+        def shapes(layer: str) -> str:
+            taken = next((use.inputs for use in model.uses if use.layer == layer), ())
+            known = all(value in types for value in taken)
+            return " and ".join(f"({', '.join(map(str, types[value].shape))})" for value in taken) if known else ""
+
+        unknown = unknown_classes(edits.run(model, options), decoder.importer.table, shapes)
         raise (with_all_else(unknown, error) if unknown else error) from error
-
-
-def _shapes_before(model: NativeModel, layer: str, source: SourceRecord, name: str, options: ReadOptions) -> str:
-    """The shapes of the values that a layer is first called on, where what makes them can be read."""
-    use = next((use for use in model.uses if use.layer == layer), None)
-    if use is None or options.until:
-        return ""
-    made = tuple(value for value in use.inputs if value not in {port.value for port in model.inputs})
-    known = {port.value: port.shape for port in model.inputs}
-    try:
-        if made:
-            graph = decode(model, TABLE, source, name, replace(options, until=made)).graph
-            known |= {port.value: port.shape for port in graph.outputs} if graph else {}
-    except IrconvError:
-        return ""
-    return " and ".join(f"({', '.join(map(str, known[value]))})" for value in use.inputs if value in known)
 
 
 def _taught(options: ReadOptions) -> dict[str, tuple[str, ...]]:

@@ -15,6 +15,7 @@ import yaml
 from pydantic import Field, ValidationError, create_model
 
 from irconv.containers.watch import note
+from irconv.edits import NO_LAYER
 from irconv.errors import DamagedFile, MissingFact, Problem, Problems, Refused
 from irconv.frameworks.theano.kinds import KINDS, Data, Described
 
@@ -86,6 +87,16 @@ class Architecture(Data):
     layers: list[Described]
     outputs: list[OutputPort]
     weights: Weights = Weights()
+
+    def owner(self, name: str, asked: str) -> str:
+        """The layer of this name, or the one that is taken apart into a part of this name, ``conv.pre_pad``.
+
+        Raises `MissingFact`, which begins with what was `asked`, where there is none.
+        """
+        owners = [layer.name for layer in self.layers if name == layer.name or name.startswith(f"{layer.name}.")]
+        if not owners:
+            raise MissingFact(asked, NO_LAYER)
+        return max(owners, key=len)
 
 
 def recognises(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""A Theano model while it is normalised: what has been placed so far, with the type of every value."""
+"""A Theano model while it is read: what has been placed so far is decoded, and says the type of every value."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from irconv.codec import Given, Native, NativeModel, NativeUse, NativeWeight
-from irconv.errors import MALFORMED, MissingFact, Problems, Refused
+from irconv import edits
+from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
+from irconv.errors import MissingFact, Refused
 from irconv.frameworks.theano.architecture import Architecture
 from irconv.frameworks.theano.kinds import Described
-from irconv.frameworks.theano.table import TABLE
 from irconv.frameworks.theano.weights import Weights, check_shapes
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin, ValueType
 from irconv.ir.shapes import Dimension
+from irconv.translate import Decoder, Importer
 
 
 @dataclass
@@ -23,22 +24,40 @@ class Builder:
 
     architecture: Architecture
     weights: Weights
-    problems: Problems = field(default_factory=Problems)
+    decoder: Decoder
     layers: dict[str, Native] = field(default_factory=dict)
     uses: list[NativeUse] = field(default_factory=list)
-    where: dict[str, str] = field(default_factory=dict)
-    types: dict[str, ValueType] = field(default_factory=dict)
     values: dict[str, str] = field(default_factory=dict)
     """The name of an input or layer in the architecture -> the value it has become."""
-    inputs: list[Port] = field(default_factory=list)
+    skipped: list[Described] = field(default_factory=list)
+    """Layers that nothing to be read depends on."""
+
+    @property
+    def importer(self) -> Importer:
+        """What knows the values."""
+        return self.decoder.importer
+
+    def outputs(self, until: Sequence[str] = ()) -> tuple[Port, ...]:
+        """The outputs of the architecture, or the results of the layers and parts to read until.
+
+        Raises `MissingFact` where no layer is taken apart into a part of the name.
+        """
+        if not until:
+            return tuple(_port(port.name, self.values[port.layer]) for port in self.architecture.outputs)
+        values = {name: self.values.get(name, name) for name in until}
+        for name, value in values.items():
+            if not self.importer.has(value):
+                self.importer.problem(f"--until {name}", edits.NO_LAYER, kind=MissingFact)
+        self.importer.problems.raise_any()
+        return tuple(_port(name, value) for name, value in values.items())
 
     def model(self) -> NativeModel:
-        """What has been placed, with the outputs of the architecture."""
-        ports = tuple(
-            Port(name=port.name, value=self.values[port.layer], dtype="", shape=(), axes="", source_axes="")
-            for port in self.architecture.outputs
-        )
-        return NativeModel(self.layers, tuple(self.uses), tuple(self.inputs), ports, self.where)
+        """What has been placed, in Theano's own words, with the outputs of the architecture."""
+        return NativeModel(self.layers, tuple(self.uses), tuple(self.importer.inputs), self.outputs())
+
+
+def _port(name: str, value: str) -> Port:
+    return Port(name=name, value=value, dtype="", shape=(), axes="", source_axes="")
 
 
 @dataclass
@@ -55,13 +74,17 @@ class Part:
         """The values it takes."""
         return [self.builder.values[name] for name in self.layer.inputs]
 
+    def type_of(self, value: str) -> ValueType:
+        """Element type and shape of a value. Raises `Unknown` where what makes it could not be read."""
+        return self.builder.importer.type_of(value)
+
     def rank(self, value: str) -> int:
-        """The number of axes of a value."""
-        return len(self.builder.types[value].shape)
+        """The number of axes of a value. Raises `Unknown`."""
+        return len(self.type_of(value).shape)
 
     def shape(self, value: str) -> tuple[Dimension, ...]:
-        """The shape of a value."""
-        return self.builder.types[value].shape
+        """The shape of a value. Raises `Unknown`."""
+        return self.type_of(value).shape
 
     def tensor(self, role: str) -> NativeWeight:
         """One of its arrays."""
@@ -85,12 +108,12 @@ class Part:
         main: bool = False,
         result: int = 0,
     ) -> str:
-        """Place one native layer and its use; gives the value it makes. The main one keeps the layer's own name.
+        """Place one native layer and its use, decoded; gives the value it makes. The main one has the layer's own name.
 
         `result` is which of the results of a recurrent layer is wanted.
         """
         builder, layer = self.builder, self.layer
-        check_shapes(layer.array_shapes, tensors or {}, self.where, builder.problems)
+        check_shapes(layer.array_shapes, tensors or {}, self.where, builder.importer.problems)
         full = layer.name if main else f"{layer.name}.{name or kind}"
         number = 1
         while full in builder.layers:
@@ -101,9 +124,12 @@ class Part:
         origin = Origin(framework="theano", type=layer.kind, name=layer.name, config=settings, split_from=split_from)
         native = Native(kind, full, dict(config), dict(tensors or {}), origin=origin)
         outputs = (*(f"{full}:{i}" for i in range(result)), full)
-        builder.layers[full], builder.where[full] = native, self.where
-        builder.uses.append(NativeUse(full, tuple(inputs), outputs))
-        self._infer(native, inputs, outputs)
+        use = NativeUse(full, tuple(inputs), outputs)
+        builder.layers[full] = native
+        builder.uses.append(use)
+        if (wish := builder.decoder.replaced.get(full)) is not None:
+            edits.check_single(use, wish)
+        builder.decoder.add(native, use, self.where)
         return full
 
     def _settings(self) -> dict[str, Any]:
@@ -112,28 +138,3 @@ class Part:
         named = {role: self.builder.weights.weight(array).path for role, array in self.layer.arrays.items()}
         places = {path: place for path in named.values() if (place := self.builder.weights.place(path))}
         return found | ({"arrays": named} if named else {}) | ({"places": places} if places else {})
-
-    def _infer(self, native: Native, inputs: Sequence[str], outputs: Sequence[str]) -> None:
-        given = [self.builder.types[value] for value in inputs]
-        try:
-            layer, draft = TABLE.decode(native, [Given("", found) for found in given], self.where)
-            slots = [f"x{i}" for i in range(len(given))] if layer.VARIADIC else list(layer.SLOTS)
-            known = {**dict(zip(slots, given, strict=False)), **draft.types}
-            known |= {
-                role: ValueType(found.dtype, _literal_shape(found.literal)) for role, found in draft.literals.items()
-            }
-            # where the layer sees a transpose of its input, the result is turned back, too
-            results = dict.fromkeys(layer.RESULTS, given[0]) if draft.input_axes else layer.infer(known)
-        except (ValueError, *MALFORMED) as error:
-            raise self.refuse(f"its inputs do not fit: {error}") from error
-        names = list(layer.RESULTS)
-        for slot, value in zip(names, outputs, strict=False):
-            self.builder.types[value] = results[slot]
-
-
-def _literal_shape(value: Any) -> tuple[int, ...]:
-    shape: list[int] = []
-    while isinstance(value, list):
-        shape.append(len(value))
-        value = value[0] if value else 0.0
-    return tuple(shape)

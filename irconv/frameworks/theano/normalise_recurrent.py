@@ -83,7 +83,7 @@ _ARRAY = {"initial_h": "h0", "initial_c": "c0"}
 
 
 def _zeros(part: Part, x: str, units: int, slot: str) -> str:
-    shape, dtype = [part.shape(x)[0], units], part.builder.types[x].dtype
+    shape, dtype = [part.shape(x)[0], units], part.type_of(x).dtype
     return part.add("full", {"shape": shape, "value": 0.0, "dtype": dtype}, [], name=f"first_{slot[-1]}")
 
 

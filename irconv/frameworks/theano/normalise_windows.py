@@ -139,7 +139,7 @@ def _batch_norm(part: Part, layer: Any) -> str:
 def _number(part: Part, layer: Any) -> str:
     """``scale`` and ``shift``: a number times or plus the value."""
     (x,) = part.inputs
-    dtype = part.builder.types[x].dtype
+    dtype = part.type_of(x).dtype
     value = part.add("number", {"value": layer.value, "dtype": dtype}, [], name="value")
     return part.add("mul" if layer.kind == "scale" else "add", {}, [x, value], main=True)
 

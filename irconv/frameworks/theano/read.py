@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from irconv.codec import NativeModel
+from irconv.edits import said_until
 from irconv.errors import Refused
 from irconv.frameworks.theano import arrays, operands
 from irconv.frameworks.theano.architecture import Architecture, load
 from irconv.frameworks.theano.arrays import Arrays
+from irconv.frameworks.theano.builder import Builder
 from irconv.frameworks.theano.groups import groups
 from irconv.frameworks.theano.normalise import normalise
-from irconv.frameworks.theano.table import TABLE
 from irconv.frameworks.theano.weights import Weights
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, given_fact
 from irconv.options import EDITS, ReadOptions, refuse_unused
-from irconv.translate import decode
+from irconv.translate.decode import without_unused
 
 _UNUSED = "the architecture does not use it"
 
@@ -47,24 +47,27 @@ def read(path: Path, options: ReadOptions) -> Bundle:
 def _assemble(architecture: Architecture, found: Arrays, options: ReadOptions, seen: Fact) -> Bundle:
     where = seen.value
     weights = Weights(architecture, found, where)
-    model, _ = normalise(architecture, weights)
+    builder = normalise(architecture, weights, options)
     facts = (
         seen,
         Fact(name="floatX", value=architecture.floatX, evidence=f"stated in {where}"),
     )
-    source = _source(found, architecture.framework, architecture.version, facts)
-    bundle = bundle_of(architecture, weights, model, source, options)
-    unused = [Omitted(name=stored.name, reason=_UNUSED) for stored in weights.unused()]
-    others = [Omitted(name=name, reason=why) for name, why in found.others.items()]
-    return replace(bundle, omitted=(*bundle.omitted, *unused, *others), paths=found.paths)
+    bundle = bundle_of(builder, _source(found, architecture.framework, architecture.version, facts))
+    cut = weights.names_of(builder.skipped)
+    reasons = {stored.name: said_until(options) if stored.name in cut else _UNUSED for stored in weights.unused()}
+    omitted = [Omitted(name=name, reason=why) for name, why in {**reasons, **found.others}.items()]
+    return replace(bundle, omitted=(*bundle.omitted, *omitted), paths=found.paths)
 
 
-def bundle_of(
-    architecture: Architecture, weights: Weights, model: NativeModel, source: SourceRecord, options: ReadOptions
-) -> Bundle:
-    """The bundle of a normalised model, every array in it as its file has it. Raises `Refused`."""
-    bundle = decode(model, TABLE, source, weights.arrays.path.name, options)
-    return operands.run(bundle, weights.used, weights.joined, architecture.floatX)
+def bundle_of(builder: Builder, source: SourceRecord) -> Bundle:
+    """The bundle of what was read, every array in it as its file has it. Raises `Refused`, naming every layer that
+    cannot be carried over."""
+    weights, options = builder.weights, builder.decoder.options
+    builder.importer.problems.raise_any()
+    bundle = builder.decoder.bundle(source, builder.outputs(options.until))
+    if options.until:
+        bundle = without_unused(bundle, said_until(options))
+    return operands.run(bundle, weights.used, weights.joined, builder.architecture.floatX)
 
 
 def _source(found: Arrays, framework: str, version: str, facts: tuple[Fact, ...]) -> SourceRecord:

@@ -44,14 +44,14 @@ def restore(bundle: Bundle) -> Restored | None:
         architecture = parse(data, "architecture")
         found = _arrays(bundle)
         weights = Weights(architecture, found, "architecture")
-        model, types = normalise(architecture, weights)
-        again = channels_last.run(bundle_of(architecture, weights, model, bundle.source, ReadOptions()))
+        builder = normalise(architecture, weights, ReadOptions())
+        again = channels_last.run(bundle_of(builder, bundle.source))
     except IrconvError:
         return None
     same = again.layers == bundle.layers and _same_graph(again.graph, bundle.graph)
     records = {key: tensor.record for key, tensor in again.tensors.items()}
     same = same and records == {key: tensor.record for key, tensor in bundle.tensors.items()}
-    return Restored(data, model, types, weights) if same else None
+    return Restored(data, builder.model(), builder.importer.types, weights) if same else None
 
 
 def _architecture(bundle: Bundle) -> dict[str, Any]:

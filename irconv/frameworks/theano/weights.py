@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -15,6 +15,7 @@ from irconv.codec import NativeWeight
 from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.theano.architecture import Architecture, Place
 from irconv.frameworks.theano.arrays import Arrays, Stored
+from irconv.frameworks.theano.kinds import Described
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.tensors import AtOnce, LazyTensor
 from irconv.layout import Array, relayout
@@ -71,8 +72,7 @@ class Weights:
 
     def weight(self, name: str) -> NativeWeight:
         """The array of this name in the architecture. Raises `MissingFact` and `Refused`."""
-        place = self.architecture.weights.arrays.get(name)
-        stored = self._named(name) if place is None else self._placed(name, place)
+        place, stored = self.architecture.weights.arrays.get(name), self._stored(name)
         steps = _steps(place, stored.data.shape, f"{self.where}: weights.arrays.{name}") if place else ()
         path = stored.name
         asked = tuple((n, tuple(v)) for n in ("reshape", "transpose") if place and (v := getattr(place, n)) is not None)
@@ -103,6 +103,18 @@ class Weights:
         """The arrays that no layer has asked for."""
         names = {used.stored.name for used in self.used.values()}
         return [stored for stored in self.arrays.found if stored.name not in names]
+
+    def names_of(self, layers: Iterable[Described]) -> set[str]:
+        """What the arrays of layers are called where they are stored, as far as they are there."""
+        found, missing = set[str](), Problems()
+        for name in (array for layer in layers for array in layer.arrays.values()):
+            with missing.collect():
+                found.add(self._stored(name).name)
+        return found
+
+    def _stored(self, name: str) -> Stored:
+        place = self.architecture.weights.arrays.get(name)
+        return self._named(name) if place is None else self._placed(name, place)
 
     def _named(self, name: str) -> Stored:
         """An array whose place the architecture does not say: it has the name itself."""
