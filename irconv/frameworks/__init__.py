@@ -160,7 +160,7 @@ READERS = (
         "PyTorch exported programs (.pt2)",
         graphs=True,
         recogniser=f"{_HERE}.torch.program_files",
-        options=("input_shape", "plugins", "recompose"),
+        options=("input_shape", "plugins", "recompose", *OPAQUE),
     ),
     Reader(
         "torchscript",
@@ -169,7 +169,7 @@ READERS = (
         graphs=True,
         recogniser=f"{_HERE}.torch.script_files",
         sizes=False,
-        options=("input_shape", "plugins", "recompose"),
+        options=("input_shape", "plugins", "recompose", *OPAQUE),
     ),
     Reader(
         "torch",
@@ -187,7 +187,7 @@ READERS = (
         recogniser=f"{_HERE}.tensorflow.files",
         sizes=False,
         cuts=(),
-        options=("ema", "keep_optimizer", "signature", "tags", "fix", "input_shape", "recompose", *EDITS),
+        options=("ema", "keep_optimizer", "signature", "tags", "fix", "input_shape", "recompose", *OPAQUE, *EDITS),
     ),
     Reader(
         "onnx",
@@ -195,7 +195,7 @@ READERS = (
         "ONNX models, opsets 7 and later, weights inside or beside them",
         graphs=True,
         recogniser=f"{_HERE}.onnx.files",
-        options=("fix", "input_shape", "plugins", "recompose"),
+        options=("fix", "input_shape", "plugins", "recompose", *OPAQUE),
     ),
     Reader(
         "theano",
@@ -203,7 +203,7 @@ READERS = (
         "Theano and Lasagne arrays: HDF5, npz, npy, pickles, folders of these",
         recogniser=f"{_HERE}.theano.arrays",
         unmarked=True,
-        options=("arch", "input_shape", *EDITS),
+        options=("arch", "input_shape", *OPAQUE, *EDITS),
     ),
 )
 WRITERS = (

@@ -9,6 +9,9 @@ from irconv.ir.layers.base import ValueType, size_fields, symbols_in
 from irconv.ir.layers.control import Scan
 from irconv.ir.shapes import symbols
 
+MISFIT = "its inputs do not fit"
+"""How the reason begins that a layer does not take what it is given."""
+
 _KEPT = "_types"
 """Where a bundle keeps them, beside its fields: `dataclasses.replace` takes the fields alone."""
 
@@ -43,7 +46,7 @@ def inferred(bundle: Bundle, graph: Graph) -> dict[str, ValueType]:
                 raise ValueError(why)
             results = layer.infer(given)
         except (ValueError, KeyError, IndexError) as error:
-            problems.add(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {error}")
+            problems.add(f"layer {node.layer} ({layer.type})", f"{MISFIT}: {error}")
             continue
         types |= {value: results[slot] for slot, value in node.outputs.items()}
     problems.raise_any()
@@ -84,5 +87,5 @@ def check_types(bundle: Bundle) -> None:
         layer = bundle.layers[node.layer]
         given = {slot: types[value] for slot, value in node.inputs.items()} | bundle.operand_types(layer)
         if why := layer.unlike(given, whole=True):
-            problems.add(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {why}")
+            problems.add(f"layer {node.layer} ({layer.type})", f"{MISFIT}: {why}")
     problems.raise_any()

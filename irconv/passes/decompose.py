@@ -9,6 +9,7 @@ from typing import TypeAlias
 from irconv.errors import Refused
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
+from irconv.ir.inference import MISFIT
 from irconv.ir.layers.base import Decomposition, Layer, Step, ValueType
 from irconv.ir.layers.control import Scan
 from irconv.log import timed
@@ -86,7 +87,7 @@ class _Decomposition:
         try:
             return layer.infer(given)
         except ValueError as error:
-            raise Refused(f"layer {node.layer} ({layer.type})", f"its inputs do not fit: {error}") from error
+            raise Refused(f"layer {node.layer} ({layer.type})", f"{MISFIT}: {error}") from error
 
     def _steps(self, node: Node, layer: Layer, given: Mapping[str, ValueType]) -> Decomposition | None:
         try:

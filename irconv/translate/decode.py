@@ -14,7 +14,7 @@ from irconv.ir.manifest import Omitted, SourceRecord
 from irconv.options import ReadOptions
 from irconv.passes import decompose, unused
 from irconv.translate.importer import Importer
-from irconv.translate.opaque import Keeping, Sizes
+from irconv.translate.opaque import Hints, Keeping
 from irconv.translate.references import referred
 from irconv.translate.sizes import resized
 
@@ -26,7 +26,7 @@ def decode(
     file: str,
     options: ReadOptions | None = None,
     folds: bool = False,
-    hints: Mapping[str, Sizes] | None = None,
+    hints: Hints | None = None,
 ) -> Bundle:
     """The model as a bundle, naively: every Transpose still there, and what the user asks to change is changed.
 
@@ -48,13 +48,13 @@ class Decoder:
         file: str,
         options: ReadOptions,
         folds: bool = False,
-        hints: Mapping[str, Sizes] | None = None,
+        hints: Hints | None = None,
     ) -> None:
-        """`folds`: values that follow from sizes are constants where they are used. `hints` are shapes of values that
+        """`folds`: values that follow from sizes are constants where they are used. `hints` are types of values that
         the file says elsewhere, for layers that are kept as they are."""
         self.options, self.folds = options, folds
         table = edits.with_plugins(table, options)
-        self.importer, self.keeping = Importer(table, file, folds=folds), Keeping(table, options, hints or {})
+        self.importer, self.keeping = Importer(table, file, folds=folds), Keeping(table, options, dict(hints or {}))
         self.replaced: Mapping[str, str] = {}
         """Layer -> the wish that it be the identity (``--replace``), by its native name."""
         self._sized = folds
@@ -79,7 +79,7 @@ class Decoder:
             native = edits.identity(native)
         self._sized = self._sized or bool(referred(native.config))
         with importer.problems.collect():
-            if self.keeping.keeps(native) and all(importer.has(value) for value in use.inputs if value):
+            if self.keeping.keeps(native.type) and all(importer.has(value) for value in use.inputs if value):
                 self.keeping.add(importer, native, use, where)
             else:
                 importer.add(native, use.inputs, use.outputs, use.scope, where)

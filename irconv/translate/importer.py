@@ -25,6 +25,7 @@ from irconv.codec import Draft, Given, MappedTensor, Native, NativeUse, Table, r
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
 from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.graph import Graph, Node, Port
+from irconv.ir.inference import MISFIT
 from irconv.ir.known import numeric, settled
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.comparisons import Cast
@@ -36,7 +37,7 @@ from irconv.passes import pools, unused
 from irconv.translate import precision, references
 from irconv.translate.sizes import resized
 from irconv.translate.storage import LITERAL, Storage
-from irconv.translate.values import Unknown, Values
+from irconv.translate.values import Unknown, Values, named_apart
 
 _MOST_ELEMENTS = 1 << 58
 
@@ -222,7 +223,7 @@ class Importer(Values):
                     raise Refused(f"{self.file}: output {port.name}", f"depends on itself through {port.value}")
                 self.settle(port.value)
         self.problems.raise_any()
-        named = self.typed(_named_apart(outputs))
+        named = self.typed(named_apart(outputs))
         graph = Graph(inputs=self.resized(self.inputs), outputs=named, nodes=tuple(self.nodes))
         if self.same:
             met = "they meet in one value"
@@ -348,7 +349,7 @@ class Importer(Values):
                 raise ValueError(f"a result of shape {large[0]} has more elements than any memory")
         except (ValueError, IndexError, KeyError) as error:
             self._unknown |= set(node.outputs.values())
-            self.problems.add(where, f"its inputs do not fit: {error}")
+            self.problems.add(where, f"{MISFIT}: {error}")
             return
         self.types |= {value: results[slot] for slot, value in node.outputs.items()}
         self.nodes.append(node)
@@ -383,18 +384,6 @@ def _whole(literal: object) -> bool:
     if isinstance(literal, list):
         return all(map(_whole, literal))
     return isinstance(literal, int) and not isinstance(literal, bool)
-
-
-def _named_apart(ports: Sequence[Port]) -> list[Port]:
-    """The ports, with a number where another has the name: a program may give one value twice."""
-    named: dict[str, Port] = {}
-    for port in ports:
-        name, again = port.name, 0
-        while name in named:
-            again += 1
-            name = f"{port.name}_{again}"
-        named[name] = port if name == port.name else port.model_copy(update={"name": name})
-    return list(named.values())
 
 
 def _malformed(error: Exception) -> str:

@@ -246,3 +246,15 @@ class Values:
 
 def _counted(size: Dimension) -> bool:
     return any(map(counted, symbols(size)))
+
+
+def named_apart(ports: Sequence[Port]) -> list[Port]:
+    """The ports, with a number where another has the name: a program may give one value twice."""
+    named: dict[str, Port] = {}
+    for port in ports:
+        name, again = port.name, 0
+        while name in named:
+            again += 1
+            name = f"{port.name}_{again}"
+        named[name] = port if name == port.name else port.model_copy(update={"name": name})
+    return list(named.values())

@@ -31,7 +31,7 @@ from irconv.ir.tensors import LazyTensor
 from irconv.options import EDITS, OPAQUE, Backend, ReadOptions, refuse_unused
 from irconv.rows import Weight
 from irconv.translate import Decoder
-from irconv.translate.opaque import Sizes
+from irconv.translate.opaque import Hints
 
 _BACKENDS = get_args(Backend)
 _OLD_BACKENDS = ("theano", "cntk")
@@ -95,7 +95,7 @@ class _Spelt:
     omitted: Sequence[Omitted]
     paths: tuple[Path, ...]
     state: Mapping[str, LazyTensor]
-    hints: Mapping[str, Sizes]
+    hints: Hints
     """Shapes of values, from the layers that were built for them."""
 
 
@@ -173,9 +173,7 @@ def _found(file: KerasFile, facts: Facts, options: ReadOptions, problems: Proble
     return found
 
 
-def _decoded(
-    model: NativeModel, source: SourceRecord, name: str, options: ReadOptions, hints: Mapping[str, Sizes]
-) -> Bundle:
+def _decoded(model: NativeModel, source: SourceRecord, name: str, options: ReadOptions, hints: Hints) -> Bundle:
     """The model through the table. What it has no rule for is said once for each class, with weights and settings, and
     with the shapes of the values that it is first called on, where what makes them could be read."""
     sized = any(layer.type in OF_SIZES for layer in model.layers.values())

@@ -9,6 +9,7 @@ from irconv.codec import Native, NativeModel, Table
 from irconv.errors import IrconvError, Problem
 from irconv.frameworks.keras.functions_named import named
 from irconv.frameworks.keras.variables import layers_of, shown
+from irconv.translate.opaque import Hint
 
 #: Settings of every layer, and of training.
 _OF_EVERY_LAYER = {"name", "trainable", "dtype", "batch_input_shape", "batch_shape", "layers"}
@@ -29,7 +30,7 @@ def unknown_classes(
     return {kind: _problem(model, table, kind, layers, shapes) for kind, layers in found.items()}
 
 
-def built_shapes(config: Mapping[str, Any], model: NativeModel) -> dict[str, Sequence[int | None]]:
+def built_shapes(config: Mapping[str, Any], model: NativeModel) -> dict[str, Hint]:
     """Value -> the shape that a layer which takes it alone was built for: Keras 3 keeps it in ``build_config``."""
     body = config.get("config")
     listed = layers_of(body if isinstance(body, Mapping | list) else {})
@@ -40,10 +41,10 @@ def built_shapes(config: Mapping[str, Any], model: NativeModel) -> dict[str, Seq
         inner = entry.get("config") if isinstance(entry, Mapping) else None
         if isinstance(inner, Mapping) and isinstance(shape, list) and all(_is_size(size) for size in shape):
             built[str(inner.get("name"))] = shape
-    found: dict[str, Sequence[int | None]] = {}
+    found: dict[str, Hint] = {}
     for use in model.uses:
         if use.layer in built and len(use.inputs) == 1:
-            found[use.inputs[0]] = built[use.layer]
+            found[use.inputs[0]] = Hint(built[use.layer], evidence="what the layer after it was built for")
     return found
 
 

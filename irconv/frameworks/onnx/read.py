@@ -37,11 +37,12 @@ def _read(file: OnnxFile, options: ReadOptions) -> tuple[ModelReader, Bundle]:
         reader = ModelReader(file, options, {fact.name: int(fact.value) for fact in facts})
         try:
             outputs = reader.read()
-            source = SourceRecord(framework="onnx", version="", files=(), facts=(*reader.facts, *facts))
+            told = (*reader.facts, *facts, *reader.keeping.told(reader.importer.problems))
+            source = SourceRecord(framework="onnx", version="", files=(), facts=told)
             bundle = reader.importer.bundle(source, outputs)
-            told = check_model(bundle, reader.where)
+            checked = check_model(bundle, reader.where)
         except Baked as found:
             facts.append(baked_fact(found.symbol, found.size, found.where))
             continue
-        source = bundle.source.model_copy(update={"facts": (*bundle.source.facts, *told)})
+        source = bundle.source.model_copy(update={"facts": (*bundle.source.facts, *checked)})
         return reader, replace(bundle, source=source)

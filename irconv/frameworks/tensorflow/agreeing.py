@@ -13,7 +13,7 @@ from dataclasses import replace
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import Feed
 from irconv.ir.bundle import Bundle
-from irconv.ir.inference import infer_types
+from irconv.ir.inference import MISFIT, infer_types
 from irconv.ir.layers.control import Scan
 from irconv.ir.manifest import Fact
 
@@ -23,11 +23,13 @@ _BATCH = "N"
 def read(feeds: Sequence[Feed], attempt: Callable[[Sequence[Feed]], Bundle]) -> Bundle:
     """What an attempt gives with the inputs as they are, else with as few sizes taken to be the same as will do.
 
-    Raises what the first attempt raised where none succeeds.
+    Raises what the first attempt raised where none succeeds, or where it says more than that shapes do not fit.
     """
     try:
         return _sound(attempt(feeds))
     except Refused as refusal:
+        if not all(problem.what.startswith(MISFIT) for problem in refusal.problems):
+            raise
         for same, fact in _fewer(feeds):
             try:
                 bundle = _sound(attempt(same))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from irconv import edits
-from irconv.codec import Native, NativeWeight
+from irconv.codec import Native, NativeUse, NativeWeight
 from irconv.containers.graph_def import NodeDef
 from irconv.errors import IrconvError, MissingFact, Refused
 from irconv.ir.bundle import Bundle
@@ -28,6 +28,7 @@ from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 from irconv.options import ReadOptions
 from irconv.translate import Importer, Unknown
+from irconv.translate.opaque import Hint, Keeping, plain
 from irconv.vocabularies.tensorflow import DEFAULTS, TABLE
 
 if TYPE_CHECKING:
@@ -81,7 +82,8 @@ def imported(
         with reader.importer.reading(f"{graph.where}: output {fetch.name}", ()):
             value = reader.value(fetch.value)
             outputs.append(Port(name=fetch.name, value=value, dtype="", shape=(), axes="", source_axes=""))
-    source = source.model_copy(update={"facts": (*source.facts, *reader.facts.values())})
+    told = (*reader.facts.values(), *reader.keeping.told(reader.importer.problems))
+    source = source.model_copy(update={"facts": (*source.facts, *told)})
     return reader.importer.bundle(source, outputs)
 
 
@@ -111,6 +113,8 @@ class GraphReader:
     options: ReadOptions
     fixed: Mapping[str, Array]
     importer: Importer = field(init=False)
+    keeping: Keeping = field(init=False)
+    """Nodes that no rule is for, and that are kept as they are (``--keep-opaque``)."""
     values: dict[Reference, str] = field(default_factory=dict)
     """Results of nodes that have been read -> values of the importer."""
     facts: dict[str, Fact] = field(default_factory=dict)
@@ -123,6 +127,7 @@ class GraphReader:
 
     def __post_init__(self) -> None:
         self.importer = Importer(edits.with_plugins(TABLE, self.options), self.graph.where)
+        self.keeping = Keeping(self.importer.table, self.options)
         fixed = {Reference.of(name) for name in self.fixed}
         for feed in self.graph.feeds:
             if Reference.of(feed.value) in fixed:
@@ -215,6 +220,8 @@ class GraphReader:
         with self.importer.reading(self.where(node), ()):
             if self.handled(node):
                 pass
+            elif handler is None and self.keeping.keeps(node.op):
+                self.keep(node)
             elif handler is None:
                 self.add(node)
             else:
@@ -283,6 +290,19 @@ class GraphReader:
         results = [str(Reference(node.name, index)) for index in range(count)]
         native = Native(node.op, self.importer.free(node.name), config, origin=self.origin(node))
         self.importer.add(native, values, results, where=self.where(node))
+        self.gives(node, *results)
+
+    def keep(self, node: NodeDef) -> None:
+        """Keep a node that no rule is for, with what the graph says of the shapes of its results."""
+        config = plain({key: value for key, value in node.attrs.items() if not key.startswith("_")}, self.where(node))
+        results = [str(Reference(node.name, index)) for index in range(self._highest.get(node.name, 0) + 1)]
+        shapes = node.attrs.get("_output_shapes")
+        for result, shape in zip(results, shapes if isinstance(shapes, tuple) else (), strict=False):
+            if isinstance(shape, tuple):
+                self.keeping.hints[result] = Hint(shape, evidence="_output_shapes of the node")
+        native = Native(node.op, self.importer.free(node.name), config, origin=self.origin(node))
+        use = NativeUse(native.name, tuple(self.all_given(node)), tuple(results))
+        self.keeping.add(self.importer, native, use, self.where(node))
         self.gives(node, *results)
 
     def _outputs(self, node: NodeDef) -> int:

@@ -24,11 +24,11 @@ from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import logical_name
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.ir.tensors import LazyTensor
-from irconv.options import EDITS, ReadOptions, given, refuse_unused
+from irconv.options import EDITS, OPAQUE, ReadOptions, given, refuse_unused
 
 _VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _FEW = 5
-_OF_GRAPHS = ("inputs", "outputs", "signature", "tags", "fix", "input_shape", *EDITS)
+_OF_GRAPHS = ("inputs", "outputs", "signature", "tags", "fix", "input_shape", *OPAQUE, *EDITS)
 
 
 def recognises(path: Path) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union
 
@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError, create_model
 from irconv.containers.watch import note
 from irconv.edits import NO_LAYER
 from irconv.errors import DamagedFile, MissingFact, Problem, Problems, Refused
-from irconv.frameworks.theano.kinds import KINDS, Data, Described
+from irconv.frameworks.theano.kinds import KINDS, Data, Described, Unread
 
 FORMAT = "theano-arch/1"
 
@@ -104,8 +104,12 @@ def recognises(text: str) -> bool:
     return FORMAT in text
 
 
-def load(path: Path) -> Architecture:
-    """The architecture in a file.
+def _none(kind: str) -> bool:
+    return False
+
+
+def load(path: Path, more: Callable[[str], bool] = _none) -> Architecture:
+    """The architecture in a file; `more` says of kinds that are none of the format whether they are taken, too.
 
     Raises `DamagedFile` for what is no JSON or YAML, `Refused` with the dotted path of everything that does not fit,
     and `MissingFact` for what is left open.
@@ -117,23 +121,26 @@ def load(path: Path) -> Architecture:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise DamagedFile(str(path), f"cannot be read as text: {error}") from error
-    return parse(_plain(text, path), str(path))
+    return parse(_plain(text, path), str(path), more)
 
 
-def parse(data: Any, where: str) -> Architecture:
+def parse(data: Any, where: str, more: Callable[[str], bool] = _none) -> Architecture:
     """The architecture of parsed JSON. Raises as `load`."""
     if not isinstance(data, dict) or data.get("format") != FORMAT:
         got = data.get("format") if isinstance(data, dict) else type(data).__name__
         raise Refused(f"{where}: format", f"expected {FORMAT!r}, got {got!r}", "See docs/theano.md.")
-    problems = Problems()
+    problems, others = Problems(), set[str]()
     listed = data.get("layers")
     layers = listed if isinstance(listed, list) else []
     for index, entry in enumerate(layers):
-        if isinstance(entry, dict):
+        kind = entry.get("kind") if isinstance(entry, dict) else None
+        if isinstance(kind, str) and kind not in KINDS and more(kind):
+            others.add(kind)
+        elif isinstance(entry, dict):
             _check_kind(entry, f"{where}: layers.{index}", problems)
     problems.raise_any()
     try:
-        found = _model().model_validate(data)
+        found = _model(sorted(others)).model_validate(data)
     except ValidationError as error:
         raise Refused(_reasons(error, layers, where)) from error
     assert isinstance(found, Architecture)
@@ -150,8 +157,12 @@ def schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema"} | found | {"title": FORMAT}
 
 
-def _model() -> type[Architecture]:
-    union: Any = Union.__getitem__(tuple(KINDS.values()))
+def _model(others: Sequence[str] = ()) -> type[Architecture]:
+    kinds = list(KINDS.values())
+    if others:
+        named: Any = Literal.__getitem__(tuple(others))
+        kinds.append(create_model("Unread", __base__=Unread, kind=(named, ...)))
+    union: Any = Union.__getitem__(tuple(kinds))
     layers: Any = list[Annotated[union, Field(discriminator="kind")]]
     return create_model("Architecture", __base__=Architecture, layers=(layers, ...))
 

@@ -11,6 +11,7 @@ from irconv.errors import MissingFact, Problems
 from irconv.frameworks.theano.architecture import Architecture
 from irconv.frameworks.theano.builder import Builder, Part
 from irconv.frameworks.theano.functions import ACTIVATIONS
+from irconv.frameworks.theano.kinds import Unread
 from irconv.frameworks.theano.normalise_ops import OPS
 from irconv.frameworks.theano.normalise_recurrent import RECURRENT
 from irconv.frameworks.theano.normalise_windows import WINDOWS
@@ -40,9 +41,15 @@ def normalise(architecture: Architecture, weights: Weights, options: ReadOptions
         elif all(name in builder.values for name in layer.inputs):  # else one of them failed, and says why
             part = Part(builder, layer, where)
             with builder.importer.reading(where, ()):
-                builder.values[layer.name] = _activated(part, _RULES[layer.kind](part, layer))
+                rule = _unread if isinstance(layer, Unread) else _RULES[layer.kind]
+                builder.values[layer.name] = _activated(part, rule(part, layer))
     _check_replaced(builder)
     return builder
+
+
+def _unread(part: Part, layer: Any) -> str:
+    """A layer with its own fields and arrays, which a plugin's codec reads, or none."""
+    return part.add(layer.kind, layer.settings, part.inputs, part.tensors(*layer.arrays), main=True)
 
 
 def _replaced(architecture: Architecture, options: ReadOptions) -> dict[str, str]:

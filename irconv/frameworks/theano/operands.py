@@ -28,7 +28,7 @@ def run(bundle: Bundle, used: Mapping[str, Used], joined: Mapping[str, tuple[str
     for name, layer in bundle.layers.items():
         for role, operand in layer.operands.items():
             if isinstance(operand, StoredOperand):
-                work.operand(name, role, bundle.tensors[operand.tensor], joined, dtype)
+                work.operand(name, role, operand.tensor, joined, dtype)
     nodes: list[Node] = []
     placed: set[str] = set()
     for node in bundle.graph.nodes:
@@ -56,11 +56,11 @@ class _Work:
     """Layer -> role -> the nodes that compute the operand."""
     gone: set[str] = field(default_factory=set)
 
-    def operand(self, name: str, role: str, tensor: Tensor, joined: Mapping[str, tuple[str, ...]], dtype: str) -> None:
+    def operand(self, name: str, role: str, key: str, joined: Mapping[str, tuple[str, ...]], dtype: str) -> None:
         """Keep a stored operand, or put its computation in its place."""
+        tensor = self.bundle.tensors[key]
         source = tensor.record.source
         assert source is not None, "every tensor of an architecture is in a file"
-        key = f"{name}.{role}"
         if source.name not in joined:
             self.tensors[key] = self._stored(source.name, tensor.record)
             if "float" not in tensor.record.dtype or tensor.record.dtype == dtype:

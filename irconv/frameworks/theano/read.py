@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from irconv.edits import said_until
+from irconv.edits import said_until, taught
 from irconv.errors import Refused
 from irconv.frameworks.theano import arrays, operands
 from irconv.frameworks.theano.architecture import Architecture, load
@@ -13,10 +14,11 @@ from irconv.frameworks.theano.arrays import Arrays
 from irconv.frameworks.theano.builder import Builder
 from irconv.frameworks.theano.groups import groups
 from irconv.frameworks.theano.normalise import normalise
+from irconv.frameworks.theano.table import TABLE
 from irconv.frameworks.theano.weights import Weights
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord, given_fact
-from irconv.options import EDITS, ReadOptions, refuse_unused
+from irconv.options import EDITS, OPAQUE, ReadOptions, refuse_unused
 from irconv.translate.decode import without_unused
 
 _UNUSED = "the architecture does not use it"
@@ -34,14 +36,20 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         seen = Fact(name="architecture", value=said.name, evidence="in the folder")
         if options.arch:
             seen = given_fact("architecture", said.name, f"{own.name} in the folder" if own.is_file() else "")
-        return _assemble(load(said), found, options, seen)
-    refuse_unused(options, EDITS, "arrays without an architecture have no layers", "Give --arch, too.")
+        return _assemble(load(said, _more(options)), found, options, seen)
+    refuse_unused(options, (*EDITS, *OPAQUE), "arrays without an architecture have no layers", "Give --arch, too.")
     if not found.found:
         raise Refused(str(path), f"expected arrays, got {', '.join(found.others) or 'an empty file'}")
     source = _source(found, "theano", "", ())
     tensors, grouped = groups(found)
     omitted = tuple(Omitted(name=name, reason=why) for name, why in found.others.items())
     return Bundle(source, tensors=tensors, groups=grouped, omitted=omitted, paths=found.paths)
+
+
+def _more(options: ReadOptions) -> Callable[[str], bool]:
+    """Whether layers of a kind that is none of the format are taken: a plugin's, or any that are to be kept."""
+    own = {codec.native for codec in taught(TABLE, options)}
+    return lambda kind: kind in own or (options.keep_opaque and not TABLE.knows(kind))
 
 
 def _assemble(architecture: Architecture, found: Arrays, options: ReadOptions, seen: Fact) -> Bundle:

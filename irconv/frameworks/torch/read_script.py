@@ -8,7 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from irconv import edits
 from irconv.containers.exported_program import Program
 from irconv.containers.pickle import Instance
 from irconv.errors import MissingFact, Problems, Refused
@@ -23,12 +22,10 @@ from irconv.frameworks.torch.script.archive import Script
 from irconv.frameworks.torch.script.deduce import deduced
 from irconv.frameworks.torch.script.follow import Follower, Module, definition
 from irconv.frameworks.torch.script.ops import Ops
-from irconv.frameworks.torch.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact, Omitted, SourceFile, SourceRecord
 from irconv.options import ReadOptions, said_shape
-from irconv.translate import Importer
 
 
 class _ReadLater(dict[str, int]):
@@ -79,7 +76,6 @@ def _followed(
 ) -> Bundle:
     """The graph of a module whose inputs have these shapes."""
     reader = ProgramReader(Program({}, "", {}, frozenset(), {}), options, path.name)
-    reader.importer = Importer(edits.with_plugins(TABLE, options), path.name)
     reader.aliases = Aliases(_ReadLater())
     weights = _weights(script.root)
     names: dict[tuple[Any, ...], str] = {}

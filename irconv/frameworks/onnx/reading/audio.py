@@ -6,8 +6,9 @@ import numpy as np
 from onnx import TensorProto
 
 from irconv.errors import Refused
+from irconv.frameworks.onnx.reading.attributes import element_type
 from irconv.frameworks.onnx.reading.computed import Steps, along_one_of, is_computed
-from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
+from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.layers.arithmetic import FloorDiv, Sub
 from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.shape_ops import Range, SizeOf, Squeeze, Unsqueeze

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.frameworks.onnx.reading.model import ModelReader, Op, element_type
+from irconv.frameworks.onnx.reading.attributes import element_type
+from irconv.frameworks.onnx.reading.model import ModelReader, Op
 from irconv.frameworks.onnx.reading.selection import counted_sizes
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import BitCast, Cast

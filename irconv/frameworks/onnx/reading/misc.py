@@ -6,8 +6,9 @@ import numpy as np
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading import computed
+from irconv.frameworks.onnx.reading.attributes import element_type
 from irconv.frameworks.onnx.reading.computed import Steps, is_computed
-from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
+from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.frameworks.onnx.reading.shapes import axis_of
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.known import numeric

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
-import onnx
 from onnx import defs, helper
 
 from irconv import edits
@@ -16,9 +15,10 @@ from irconv.containers import budget
 from irconv.containers.onnx_model import NARROW, OnnxFile
 from irconv.errors import DamagedFile, MissingFact, Refused
 from irconv.frameworks.onnx.reading import noted
+from irconv.frameworks.onnx.reading.attributes import defaults, element_type, plain, text
 from irconv.frameworks.onnx.scopes import named
 from irconv.frameworks.onnx.table import TABLE
-from irconv.ir.dtypes import logical_name, numpy_dtype
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Port
 from irconv.ir.known import numeric
 from irconv.ir.layers.base import Layer, Origin, ValueType
@@ -29,6 +29,7 @@ from irconv.layout import Array
 from irconv.options import ReadOptions, said_shape
 from irconv.translate import Importer
 from irconv.translate.fixed import as_array, given_values
+from irconv.translate.opaque import Keeping
 
 Handler: TypeAlias = "Callable[[ModelReader, Op], None]"
 STANDARD = ("", "ai.onnx")
@@ -73,6 +74,8 @@ class ModelReader:
     baked: Mapping[str, int] = field(default_factory=dict)
     """Symbols of the file that can have one value alone, which they are given from the start."""
     importer: Importer = field(init=False)
+    keeping: Keeping = field(init=False)
+    """Nodes that no rule is for, and that are kept as they are (``--keep-opaque``)."""
     facts: list[Fact] = field(default_factory=list)
     values: dict[str, str] = field(default_factory=dict)
     """Names of the model -> values of the importer."""
@@ -92,6 +95,7 @@ class ModelReader:
     def __post_init__(self) -> None:
         self.where = self.file.path.name
         self.importer = Importer(edits.with_plugins(TABLE, self.options), self.where)
+        self.keeping = Keeping(self.importer.table, self.options)
         model = self.file.model
         self.opsets = {("" if o.domain == "ai.onnx" else o.domain): o.version for o in model.opset_import}
         self.functions = {(f.domain, f.name): f for f in model.functions}
@@ -187,7 +191,7 @@ class ModelReader:
 
     def node(self, node: Any) -> None:
         """One node: by its handler, by the table, or as the function that the file defines."""
-        from irconv.frameworks.onnx.reading import functions
+        from irconv.frameworks.onnx.reading import functions, opaque
         from irconv.frameworks.onnx.reading.handlers import HANDLERS
 
         domain = "" if node.domain in STANDARD else node.domain
@@ -224,23 +228,27 @@ class ModelReader:
                 handler(self, op)
             elif domain and self.importer.table.knows(taught := f"{domain}.{node.op_type}"):
                 self.add(replace(op, type=taught))
+            elif domain and self.options.keep_opaque:
+                opaque.keep(self, replace(op, type=taught))
             elif domain:
                 raise Refused(where, f"irconv has no rule for {node.op_type} of {domain}", _about(op))
             elif not TABLE.knows(op.type) and (body := functions.defined(self, node, inputs, version)) is not None:
                 functions.call(self, node, body, where)
+            elif self.keeping.keeps(op.type):
+                opaque.keep(self, op)
             else:
                 self.add(op)
 
     def _attributes(self, node: Any, domain: str, where: str) -> dict[str, Any]:
         found = {}
         try:
-            found = _defaults(node.op_type, self.opsets.get(domain, 1), domain)
+            found = defaults(node.op_type, self.opsets.get(domain, 1), domain)
         except defs.SchemaError as error:
             if not domain and node.op_type not in UNOFFICIAL:
                 raise Refused(where, f"opset {self.opsets.get('', 1)} has no such op") from error
         for attribute in node.attribute:
             found[attribute.name] = helper.get_attribute_value(attribute)
-        return {key: _text(value) for key, value in found.items()}
+        return {key: text(value) for key, value in found.items()}
 
     # what handlers use
 
@@ -338,7 +346,7 @@ class ModelReader:
 
         version = self.opsets.get("", _NEW_ENOUGH)
         try:
-            given = {key: _text(value) for key, value in _defaults(name, version, "").items()} | dict(attributes)
+            given = {key: text(value) for key, value in defaults(name, version, "").items()} | dict(attributes)
         except defs.SchemaError as error:
             if name not in UNOFFICIAL:
                 raise Refused(op.where, f"means {name}, which opset {version} has not") from error
@@ -357,7 +365,7 @@ class ModelReader:
 
     def origin(self, op: Op) -> Origin:
         """How ONNX spells a node, as far as that can be written down."""
-        config = {key: value for key, value in op.attributes.items() if _plain(value)}
+        config = {key: value for key, value in op.attributes.items() if plain(value)}
         return Origin(framework="onnx", type=op.type, name=op.own or op.name, config=config, split_from=None)
 
 
@@ -367,35 +375,3 @@ def _about(op: Op) -> str:
     settings = f" and the settings {said}" if said else ""
     about = f"It has {len(op.inputs)} inputs, {len(op.outputs)} outputs{settings}."
     return f'{about} A plugin teaches it (--plugin) with a Codec("{op.domain}.{op.type}", ...) for "onnx".'
-
-
-def _defaults(name: str, version: int, domain: str) -> dict[str, Any]:
-    """The attributes that an op has when nobody says them. Raises `SchemaError` for an op that the opset has not."""
-    schema = defs.get_schema(name, version, domain)
-    said = {key: a.default_value for key, a in schema.attributes.items() if a.default_value.name}
-    return {key: helper.get_attribute_value(value) for key, value in said.items()}
-
-
-def element_type(number: int, where: str) -> str:
-    """The name of an element type of ONNX. Raises `Refused` for one that irconv lacks."""
-    try:
-        name = logical_name(helper.tensor_dtype_to_np_dtype(number))
-    except KeyError:
-        name = None
-    if name is None or number == onnx.TensorProto.STRING:
-        known = onnx.TensorProto.DataType.Name(number) if 0 < number < 64 else str(number)
-        raise Refused(where, f"has elements of type {known}, which irconv does not read")
-    return name
-
-
-def _text(value: Any) -> Any:
-    """Bytes as text, in lists, too."""
-    if isinstance(value, list):
-        return [_text(part) for part in value]
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, list):
-        return all(map(_plain, value))
-    return isinstance(value, bool | int | float | str)

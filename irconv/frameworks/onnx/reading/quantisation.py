@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from irconv.errors import Refused
-from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op, element_type
+from irconv.frameworks.onnx.reading.attributes import element_type
+from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.frameworks.onnx.reading.windows import conv_settings
 from irconv.ir.layers.arithmetic import Sub
 from irconv.ir.layers.base import Layer

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from irconv.frameworks.theano.kinds import plain, recurrent, windows, written
-from irconv.frameworks.theano.kinds.base import Data, Described
+from irconv.frameworks.theano.kinds.base import Data, Described, Unread
 
 _CLASSES = [
     found
@@ -15,8 +15,8 @@ _CLASSES = [
 KINDS: dict[str, type[Described]] = {
     found.model_fields["kind"].annotation.__args__[0]: found
     for found in (*_CLASSES, *written.MORE)
-    if found is not Described
+    if found not in (Described, Unread)
 }
 """Every kind by its name."""
 
-__all__ = ["KINDS", "Data", "Described"]
+__all__ = ["KINDS", "Data", "Described", "Unread"]

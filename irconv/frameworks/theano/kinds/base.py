@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -69,3 +69,19 @@ class Described(Data):
     def unknown_roles(self) -> list[str]:
         """The arrays it has and should not."""
         return [role for role in self.arrays if role not in (*self.ROLES, *self.OPTIONAL)]
+
+
+class Unread(Described):
+    """A layer of a kind that is no kind of the format: one that a plugin teaches, or that is kept as it is."""
+
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True)
+    INPUTS: ClassVar[tuple[int, float]] = (0, float("inf"))
+
+    def unknown_roles(self) -> list[str]:
+        """None: its arrays have the names that its author gave them."""
+        return []
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Its own fields."""
+        return dict(self.model_extra or {})

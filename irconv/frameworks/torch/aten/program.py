@@ -33,6 +33,7 @@ from irconv.ir.manifest import Fact
 from irconv.ir.shapes import Dimension, size_product
 from irconv.options import ReadOptions
 from irconv.translate import Importer
+from irconv.translate.opaque import Keeping
 
 Handler: TypeAlias = "Callable[[ProgramReader, Call], None]"
 
@@ -69,6 +70,8 @@ class ProgramReader:
     options: ReadOptions
     file: str
     importer: Importer = field(init=False)
+    keeping: Keeping = field(init=False)
+    """Calls that no rule is for, and that are kept as they are (``--keep-opaque``)."""
     values: dict[str, str] = field(default_factory=dict)
     """Names of the program -> values of the importer."""
     sizes: dict[str, Dimension] = field(default_factory=dict)
@@ -87,9 +90,12 @@ class ProgramReader:
     meta: dict[str, Any] = field(default_factory=dict)
     """Names of tensors -> their shapes, strides and element types, as the program says them."""
 
+    def __post_init__(self) -> None:
+        self.importer = Importer(edits.with_plugins(TABLE, self.options), self.file)
+        self.keeping = Keeping(self.importer.table, self.options)
+
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
-        self.importer = Importer(edits.with_plugins(TABLE, self.options), self.file)
         with self._spelled("its graph"):
             module = self.program.module["graph_module"]
             graph, signature = module["graph"], module["signature"]
@@ -166,8 +172,9 @@ class ProgramReader:
         return made
 
     def facts(self) -> tuple[Fact, ...]:
-        """The inputs that the module writes to: a bundle leaves them as they are."""
-        return tuple(Fact(name="written input", value=name, evidence=op) for name, op in self.written.items())
+        """The inputs that the module writes to, which a bundle leaves as they are, and the calls that are kept."""
+        written = (Fact(name="written input", value=name, evidence=op) for name, op in self.written.items())
+        return (*written, *self.keeping.told(self.importer.problems))
 
     # nodes
 
@@ -239,9 +246,13 @@ class ProgramReader:
     def run(self, call: Call) -> None:
         """The op of a call, as its handler reads it. Raises `Refused` where there is none, and `DamagedFile` for
         arguments that it cannot have."""
+        from irconv.frameworks.torch.aten import opaque
         from irconv.frameworks.torch.aten.handlers import HANDLERS
 
         handler = HANDLERS.get(call.op)
+        if handler is None and self.options.keep_opaque:
+            opaque.keep(self, call)
+            return
         if handler is None:
             raise Refused(call.where, f"irconv has no rule for torch.ops.aten.{call.op}")
         try:

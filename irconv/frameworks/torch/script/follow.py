@@ -257,6 +257,8 @@ class Follower:
             return self.ops.dtype(given[0])
         if home == "ops.prim" and name in PRIMITIVES:
             return PRIMITIVES[name](*given)
+        if self.ops.keeps and home.startswith("ops.") and home != "ops.aten":
+            return self.ops.kept(dotted.removeprefix("ops."), given, named, path, hint)
         if not home.startswith(("torch", "ops.aten")):
             raise Refused(self._where(path), f"calls {dotted}, which irconv does not read")
         return self.ops.called(name, given, named, path, hint, FUNCTIONS.get(name))

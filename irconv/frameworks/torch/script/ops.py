@@ -9,7 +9,7 @@ import numpy as np
 
 from irconv.codec import NativeWeight
 from irconv.errors import Refused
-from irconv.frameworks.torch.aten import masks
+from irconv.frameworks.torch.aten import masks, opaque
 from irconv.frameworks.torch.aten.handlers import HANDLERS
 from irconv.frameworks.torch.aten.program import Call, ProgramReader
 from irconv.frameworks.torch.aten.spelling import Tensor
@@ -114,13 +114,31 @@ class Ops:
             return plain_size(size_product(shape))
         return len(shape) if name == "dim" else "float" in dtype
 
+    @property
+    def keeps(self) -> bool:
+        """Whether ops of other libraries are kept as they are (``--keep-opaque``)."""
+        return self.reader.options.keep_opaque
+
+    def kept(self, name: str, given: list[Any], named: dict[str, Any], path: str, hint: str) -> Tensor:
+        """The one result of an op of another library, kept as it is; the file says no types of results."""
+        arguments = {**{str(place): value for place, value in enumerate(given)}, **named}
+        label = self._label(name, path, hint)
+        where = f"{self.file}: {f'{path}: ' if path else ''}{hint or name} ({name})"
+        self.reader.importer.scope = path.replace(".", "/")
+        with self.reader.importer.reading(where, (label,)):
+            opaque.keep(self.reader, Call(name, arguments, (label,), where, path))
+        return Tensor(label)
+
+    def _label(self, op: str, path: str, hint: str) -> str:
+        label = f"{path}.{hint or op.partition('.')[0]}".lstrip(".")
+        number = self.counts[label] = self.counts.get(label, 0) + 1
+        return label if number == 1 else f"{label}_{number}"
+
     def _run(
         self, signature: Signature, arguments: Mapping[str, Any], path: str, hint: str, where: str, in_place: bool
     ) -> Any:
         count = signature.results if signature.results is not None else self._pieces(signature.op, arguments, where)
-        label = f"{path}.{hint or signature.op.partition('.')[0]}".lstrip(".")
-        number = self.counts[label] = self.counts.get(label, 0) + 1
-        label = label if number == 1 else f"{label}_{number}"
+        label = self._label(signature.op, path, hint)
         outputs = tuple(label if i == 0 else f"{label}.{i}" for i in range(count))
         call = Call(signature.op, arguments, outputs, where, path)
         if signature.op not in HANDLERS:
