@@ -23,6 +23,7 @@ from irconv.frameworks.keras.parts import crops_as_keras, pads_as_keras, split, 
 from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.activations import Clip, Exp, GeneralRelu, HardSigmoid, Relu, Sigmoid, Softmax, Softplus
+from irconv.ir.layers.arithmetic import CumSum
 from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose
 from irconv.ir.layers.embedding import Discretization
@@ -106,7 +107,7 @@ def _fits(dialect: Dialect) -> decompose.Supports:
             return False
         if isinstance(layer, Recurrent) and given.keys() & _NOT_IN_KERAS:
             return False
-        if isinstance(layer, CumProd) and dialect.is_keras_3 and (layer.exclusive or layer.reverse):
+        if isinstance(layer, CumSum | CumProd) and dialect.is_keras_3 and (layer.exclusive or layer.reverse):
             return False
         if isinstance(layer, UnitNorm) and layer.least != dialect.least:
             return False

@@ -22,7 +22,7 @@ from irconv.ir.layers.activations import (
     Tanh,
     ThresholdedRelu,
 )
-from irconv.ir.layers.arithmetic import Div, FloorDiv, Maximum, Minimum, Sub
+from irconv.ir.layers.arithmetic import CumSum, Div, FloorDiv, Maximum, Minimum, Sub
 from irconv.ir.layers.base import Decomposition, Layer, ValueType
 from irconv.ir.layers.comparisons import And, Cast, Less, NotEqual
 from irconv.ir.layers.convolution import Conv, ConvTranspose
@@ -35,6 +35,7 @@ from irconv.ir.layers.patches import DepthToSpace, SpaceToDepth
 from irconv.ir.layers.pooling import AveragePool, MaxPool
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.resampling import Resize
+from irconv.ir.layers.running import CumProd
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Concat, Identity, Mul, Pad, Reduce
 from irconv.ir.layers.window import explicit_padding
@@ -276,7 +277,23 @@ def _pad(layer: Pad, given: _Given) -> Decomposition | None:
     return f.ends(Identity(), value)
 
 
-def _part(f: Formula, axis: int, start: int, end: int | None, value: str, step: int = 1) -> str:
+def _running(layer: CumSum | CumProd, given: _Given) -> Decomposition | None:
+    """Keras 3 adds and multiplies from the first element on, that one included: what begins at the other end is turned
+    before and after, and what leaves the element itself out is moved by one place."""
+    if not layer.exclusive and not layer.reverse:
+        return layer.decompose(given)
+    f, value, axis = Formula(layer, given), "x", layer.axis
+    if layer.reverse:
+        value = _part(f, axis, None, None, value, -1)
+    if layer.exclusive:
+        pads = tuple((1, 0) if i == axis else (0, 0) for i in range(len(given["x"].shape)))
+        neutral = 1.0 if isinstance(layer, CumProd) else 0.0
+        value = _part(f, axis, 0, -1, f(Pad(pads=pads, mode="constant", value=neutral), value))
+    value = f(layer.model_copy(update={"exclusive": False, "reverse": False}), value)
+    return f.ends(Identity(), _part(f, axis, None, None, value, -1) if layer.reverse else value)
+
+
+def _part(f: Formula, axis: int, start: int | None, end: int | None, value: str, step: int = 1) -> str:
     return f(Slice(axes=(axis,), starts=(start,), ends=(end,), steps=(step,)), value)
 
 
@@ -293,6 +310,8 @@ _PARTS: Mapping[type[Layer], Callable[[Any, _Given], Decomposition | None]] = {
     Clip: _clip,
     Conv: _conv,
     ConvTranspose: _conv_transpose,
+    CumProd: _running,
+    CumSum: _running,
     DepthToSpace: _depth_to_space,
     Div: _integer_division,
     Einsum: with_dense_products,
