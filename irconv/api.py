@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from irconv import keywords
 from irconv.boundary import bounded
@@ -14,6 +14,7 @@ from irconv.containers.files import Progress
 from irconv.containers.watch import check_unchanged, keeping
 from irconv.errors import MissingFact, Problem, Problems, UnknownFormat
 from irconv.ir.bundle import Bundle
+from irconv.keywords import Readable, Runtime
 from irconv.layout import Array
 from irconv.options import AdoptOptions, DiffOptions, ReadOptions, WriteOptions
 from irconv.pipeline.choice import beyond_reader, existing, must_exist, path_of, reader_of, refuse
@@ -53,10 +54,6 @@ __all__ = [
     "verify",
     "write",
 ]
-
-Runtime = Literal["onnxruntime", "numpy"]
-Readable: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
-"""What `read` takes."""
 
 
 @bounded
@@ -392,13 +389,10 @@ def sketch(weights: str | Path, output: str | Path, force: bool = False) -> list
     Raises `UnknownFormat` for what holds no bare arrays, and `OutputFailed`.
     """
     from irconv.containers.outputs import whole_output
-    from irconv.frameworks.theano import arrays
     from irconv.frameworks.theano.sketch import sketched
 
     weights, output = Path(weights), Path(output)
     must_exist(weights)
-    if not arrays.recognises(weights):
-        raise UnknownFormat(str(weights), "expected bare arrays: HDF5, npz, npy, a pickle, or a folder of these")
     text, notes = sketched(weights, output)
     with whole_output(force, sources=[weights]) as whole:
         whole.path(output).write_text(text, encoding="utf-8")

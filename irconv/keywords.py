@@ -3,14 +3,19 @@ takes several values takes one, too."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, BinaryIO, Literal, TypeAlias, TypedDict, TypeVar
 
 from irconv.errors import Problem, UnusedOption
 from irconv.options import AdoptOptions, Backend, DiffOptions, ReadOptions, WriteOptions
+
+Runtime = Literal["onnxruntime", "numpy"]
+Readable: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO"
+"""What `irconv.api.read` takes."""
 
 _Path = str | Path
 _Names = str | Sequence[str]

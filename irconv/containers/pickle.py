@@ -10,6 +10,7 @@ import struct
 from typing import Any
 
 from irconv.containers.pickle_machine import Machine
+from irconv.containers.pickle_opcodes import BY_NUMBER
 from irconv.containers.pickle_stream import Stream
 from irconv.containers.pickle_values import Global, Instance, OrderedItems, Rules
 from irconv.errors import MALFORMED, DamagedFile, IrconvError
@@ -29,7 +30,7 @@ def unpickle(stream: Stream, where: str, rules: Rules | None = None) -> Any:
     """
     machine = Machine(stream, rules or Rules(), where)
     try:
-        return machine.run()
+        return machine.run(BY_NUMBER)
     except IrconvError:
         raise
     except (EOFError, struct.error, RecursionError, OverflowError, MemoryError, *MALFORMED) as error:

@@ -10,6 +10,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from irconv.errors import UnknownFormat
 from irconv.frameworks.theano import arrays
 from irconv.frameworks.theano.architecture import FORMAT
 from irconv.frameworks.theano.arrays import Arrays, Stored
@@ -24,7 +25,9 @@ _NORMALISED = {"beta": "beta", "gamma": "gamma", "mean": "mean", "inv_std": "inv
 
 
 def sketched(weights: Path, output: Path) -> tuple[str, list[str]]:
-    """The text of the file, and what is open or assumed in it. Raises `DamagedFile` and `Refused`."""
+    """The text of the file, and what is open or assumed in it. Raises `UnknownFormat`, `DamagedFile` and `Refused`."""
+    if not arrays.recognises(weights):
+        raise UnknownFormat(str(weights), "expected bare arrays: HDF5, npz, npy, a pickle, or a folder of these")
     found = arrays.read(weights)
     root = weights if weights.is_dir() else weights.parent
     layers: list[dict[str, Any]] = []

@@ -10,7 +10,8 @@ from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Sig
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.passes.recompose.leaks import LEAKS
-from irconv.passes.recompose.matcher import Build, Either, Made, Match, Number, Op, Pattern, Rule, Var, op
+from irconv.passes.recompose.matcher import Build, Made, Match, Rule
+from irconv.passes.recompose.patterns import Either, Number, Op, Pattern, Var, op
 
 X = Var("x")
 _CUBE = 0.044715

@@ -17,7 +17,8 @@ from irconv.ir.layers.attention import MultiHeadAttention
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.shapes import Shape, Size
 from irconv.passes import unused
-from irconv.passes.recompose.matcher import Made, Match, Operand, Rule, Var, Work, op
+from irconv.passes.recompose.matcher import Made, Match, Operand, Rule, Work
+from irconv.passes.recompose.patterns import Var, op
 
 BARRED = -1e8
 """A score from here on leaves a key out, whatever the others are."""

@@ -7,7 +7,8 @@ import numpy as np
 from irconv.ir.layers.slicing import Flip, Select
 from irconv.ir.layers.tensor_ops import Concat, Identity, Reshape
 from irconv.layout import invert
-from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Weights, op
+from irconv.passes.recompose.matcher import Made, Match, Rule
+from irconv.passes.recompose.patterns import Var, Weights, op
 
 X = Var("x")
 

@@ -12,7 +12,8 @@ from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.activations import LeakyRelu, PRelu
 from irconv.ir.layers.base import StoredOperand
 from irconv.ir.manifest import LayoutStep
-from irconv.passes.recompose.matcher import Either, Made, Match, Number, Op, Operand, Pattern, Rule, Var, Weights, op
+from irconv.passes.recompose.matcher import Made, Match, Operand, Rule
+from irconv.passes.recompose.patterns import Either, Number, Op, Pattern, Var, Weights, op
 
 X, SLOPE = Var("x"), Weights("slope")
 _ZERO = Number(0.0)

@@ -6,7 +6,8 @@ from irconv.ir.layers.base import StoredOperand
 from irconv.ir.layers.tensor_ops import Flatten, Identity
 from irconv.ir.shapes import size_product
 from irconv.layout import invert
-from irconv.passes.recompose.matcher import Build, Made, Match, Op, Operand, Rule, Var, Weights, op
+from irconv.passes.recompose.matcher import Build, Made, Match, Operand, Rule
+from irconv.passes.recompose.patterns import Op, Var, Weights, op
 
 _BIASED = {"Conv": 1, "ConvTranspose": 1, "Linear": -1}
 """Layers with an operand `bias`, and the axis of their results that it lies along."""

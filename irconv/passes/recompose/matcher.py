@@ -1,4 +1,4 @@
-"""Patterns of layers, matched from the last one backwards, and the graph while matches are replaced."""
+"""Patterns matched from the last layer backwards, and the graph while matches are replaced."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import static
 from irconv.ir.turns import turning
 from irconv.layout import Array, customary, invert, regrouped
+from irconv.passes.recompose.patterns import COMMUTATIVE, Either, Number, Op, Pattern, Var, Weights, roots_of
 
 Operand: TypeAlias = StoredOperand | LiteralOperand
 Place: TypeAlias = "tuple[int, tuple[int, ...]]"
@@ -28,55 +29,6 @@ _SHAPED = ("Reshape", "Unsqueeze", "Squeeze")
 """Layers that give a constant another shape."""
 _CLOSE = 1e-6
 """How far a float32 number may be from the one that a pattern names."""
-
-
-@dataclass(frozen=True)
-class Var:
-    """Any value; the same name is the same value."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Number:
-    """A constant of one element: a certain number, or any, to be known by name."""
-
-    value: float | None = None
-    name: str = ""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A constant of any shape, to be known by name."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class Op:
-    """A layer of a type whose inputs match in order, or in any order where the type commutes."""
-
-    type: str
-    inputs: tuple[Pattern, ...]
-    settings: Mapping[str, Any] = field(default_factory=dict)
-    name: str = ""
-    """To know the node by."""
-
-
-@dataclass(frozen=True)
-class Either:
-    """Any of several patterns, tried in their order."""
-
-    patterns: tuple[Pattern, ...]
-
-
-Pattern: TypeAlias = "Var | Number | Weights | Op | Either"
-COMMUTATIVE = frozenset(("Add", "Mul", "Maximum", "Minimum"))
-
-
-def op(type: str, *inputs: Pattern, name: str = "", **settings: Any) -> Op:
-    """A layer in a pattern."""
-    return Op(type, inputs, settings, name)
 
 
 @dataclass
@@ -147,14 +99,7 @@ class Rule:
     @property
     def roots(self) -> tuple[str, ...]:
         """The types of the last layer."""
-        return tuple(dict.fromkeys(_roots(self.pattern)))
-
-
-def _roots(pattern: Pattern) -> Iterator[str]:
-    if isinstance(pattern, Op):
-        yield pattern.type
-    for part in pattern.patterns if isinstance(pattern, Either) else ():
-        yield from _roots(part)
+        return tuple(dict.fromkeys(roots_of(self.pattern)))
 
 
 @dataclass

@@ -8,20 +8,8 @@ from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, RMSNorm, Standardization
 from irconv.ir.shapes import Shape, size_product
-from irconv.passes.recompose.matcher import (
-    Build,
-    Either,
-    Made,
-    Match,
-    Number,
-    Op,
-    Operand,
-    Pattern,
-    Rule,
-    Var,
-    Weights,
-    op,
-)
+from irconv.passes.recompose.matcher import Build, Made, Match, Operand, Rule
+from irconv.passes.recompose.patterns import Either, Number, Op, Pattern, Var, Weights, op
 
 X, EPSILON = Var("x"), Number(name="epsilon")
 _ROLES = ("gamma", "beta", "mean", "variance")

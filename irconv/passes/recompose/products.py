@@ -22,7 +22,8 @@ from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
 from irconv.ir.shapes import Dimension, size_product
 from irconv.passes.recompose.attention import BARRED, KEYS_TURNED, LAST_TURNED, TURNED, Walk, behind_softmax
-from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Work, op
+from irconv.passes.recompose.matcher import Made, Match, Rule, Work
+from irconv.passes.recompose.patterns import Var, op
 
 
 def run(bundle: Bundle) -> Bundle:

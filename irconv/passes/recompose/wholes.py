@@ -10,7 +10,8 @@ from irconv.ir.layers.shape_ops import Repeat
 from irconv.ir.layers.slicing import Stack
 from irconv.ir.layers.tensor_ops import Concat
 from irconv.passes import unused
-from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Work, op
+from irconv.passes.recompose.matcher import Made, Match, Rule, Work
+from irconv.passes.recompose.patterns import Var, op
 
 X = Var("x")
 

@@ -49,7 +49,7 @@ class BodyReader(GraphReader):
         super().__init__(outer.graph, outer.variables, outer.options, {})
 
     def __post_init__(self) -> None:
-        self.importer = self.outer.importer.nested()
+        self.importer, self.keeping = self.outer.importer.nested(), self.outer.keeping
         self.facts = self.outer.facts
 
     def handled(self, node: NodeDef) -> bool:

@@ -147,7 +147,7 @@ class _Body(GraphReader):
         super().__init__(outer.graph, outer.variables, outer.options, {})
 
     def __post_init__(self) -> None:
-        self.importer = self.outer.importer.nested()
+        self.importer, self.keeping = self.outer.importer.nested(), self.outer.keeping
         self.facts = self.outer.facts
 
 
