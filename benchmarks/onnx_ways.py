@@ -31,7 +31,9 @@ from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.base import StoredOperand
 from irconv.options import WriteOptions
+from irconv.merging import merged
 from irconv.passes import fold_norms, recompose, remove_identity, stored_operands
+from irconv.passes.recompose import plainer, products
 
 _ROOT = Path(__file__).parent.parent
 _LARGE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 75}
@@ -41,7 +43,7 @@ _OWN = ("model.pt2", "scripted.pt", "traced.pt")
 
 def plain(bundle: Bundle) -> Bundle:
     """The same function without what inference does not need, and with the arithmetic as layers where it is one."""
-    return remove_identity.run(recompose.run(bundle))
+    return remove_identity.run(products.run(plainer.run(recompose.run(remove_identity.run(bundle)))))
 
 
 def layers(bundle: Bundle) -> Counter[str]:
@@ -130,7 +132,8 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
 
 
 def without_norms(bundle: Bundle) -> Bundle:
-    """What is `plain`, with its norms folded, as exporters fold them."""
+    """What is `plain`, with its norms folded and what depends on constants alone computed, as exporters do both."""
+    bundle = merged(bundle)
     return plain(fold_norms.run(bundle) if "BatchNorm" in layers(bundle) else bundle)
 
 
