@@ -30,8 +30,8 @@ from benchmarks.onnx_ways_page import page
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.base import StoredOperand
-from irconv.options import WriteOptions
 from irconv.merging import merged
+from irconv.options import WriteOptions
 from irconv.passes import fold_norms, recompose, remove_identity, stored_operands
 from irconv.passes.recompose import plainer, products
 

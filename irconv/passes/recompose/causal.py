@@ -93,7 +93,7 @@ def _triangle(work: Work, value: str, depth: int) -> _Pair | None:
     if isinstance(layer, Full):
         return np.asarray(layer.value), np.asarray(layer.value)
     sides = [_side(work, taken) for taken in node.inputs.values()]
-    below = _COMPARED.get((layer.type, *sides))
+    below = _COMPARED.get(" ".join((layer.type, *sides)))
     if below is not None:
         return np.asarray(below), np.asarray(not below)
     parts = {slot: _triangle(work, taken, depth - 1) for slot, taken in node.inputs.items()}
@@ -111,7 +111,7 @@ def _of_array(array: Array) -> _Pair | None:
     if array.ndim < 2:
         return None
     matrices = array.reshape(-1, *array.shape[-2:])
-    low = np.tri(*array.shape[-2:], dtype=bool)
+    low = np.tri(*array.shape[-2:]) > 0
     below, above = matrices[:, low], matrices[:, ~low]
     if not (below == below[0, 0]).all() or not (above == above[0, 0]).all():
         return None
@@ -173,10 +173,10 @@ def _side(work: Work, value: str) -> str:
 
 
 _COMPARED = {
-    ("GreaterOrEqual", "rows", "columns"): True,
-    ("LessOrEqual", "columns", "rows"): True,
-    ("Less", "rows", "columns"): False,
-    ("Greater", "columns", "rows"): False,
+    "GreaterOrEqual rows columns": True,
+    "LessOrEqual columns rows": True,
+    "Less rows columns": False,
+    "Greater columns rows": False,
 }
 """Whether a comparison of places holds on and below the diagonal; else it holds above."""
 

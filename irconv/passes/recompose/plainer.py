@@ -12,8 +12,13 @@ from math import prod
 import numpy as np
 
 from irconv.ir.bundle import Bundle
+from irconv.ir.layers.base import StoredOperand
+from irconv.ir.layers.convolution import Linear
+from irconv.ir.layers.shape_ops import Squeeze, Unsqueeze
 from irconv.ir.layers.tensor_ops import Identity, Reshape, Transpose
+from irconv.ir.manifest import LayoutStep
 from irconv.ir.shapes import Shape, static
+from irconv.layout import Array
 from irconv.log import timed
 from irconv.passes import remove_identity, unused
 from irconv.passes.recompose import repeats
@@ -89,9 +94,12 @@ def _whole(match: Match) -> Made | None:
     shape = static(match.type_of("x").shape)
     if places is None or shape is None or prod(match.work.shape_of(places)) > _MOST:
         return None
-    found = match.work.array(places).reshape(match.work.types[match.weights["places"]].shape)
+    sizes = static(match.work.types[match.weights["places"]].shape)
+    if sizes is None:
+        return None
+    found: Array = match.work.array(places).reshape(sizes)
     if kind == "GatherND":
-        named = found.shape[-1]
+        named = sizes[-1]
         if settings["batch_axes"] or (found < 0).any() or (found >= shape[:named]).any():
             return None
         order, count = np.ravel_multi_index(tuple(np.moveaxis(found, -1, 0)), shape[:named]), prod(shape[:named])
@@ -100,6 +108,40 @@ def _whole(match: Match) -> Made | None:
     if order.size != count or not np.array_equal(order.reshape(-1), np.arange(count)):
         return None
     return Made(Reshape(shape=_result(match, "taken")), {"x": match.values["x"]})
+
+
+def _opened(match: Match) -> Made | None:
+    """A change of shape that puts in, or takes out, axes of length 1 alone."""
+    before, after = match.type_of("x").shape, _result(match, "reshape")
+    more, fewer = (after, before) if len(after) > len(before) else (before, after)
+    kept = iter([*fewer, None])
+    wanted = next(kept)
+    added = []
+    for axis, size in enumerate(more):
+        if size == wanted:
+            wanted = next(kept)
+        elif size == 1:
+            added.append(axis)
+        else:
+            return None
+    if wanted is not None or not added:
+        return None
+    layer = Unsqueeze(axes=tuple(added)) if more is after else Squeeze(axes=tuple(added))
+    return Made(layer, {"x": match.values["x"]})
+
+
+def _weighed(match: Match) -> Made | None:
+    """A product with a matrix that is stored, as a Linear of it."""
+    work, node = match.work, match.nodes["product"]
+    matrix = work.operand(match.weights["matrix"])
+    if not isinstance(matrix, StoredOperand) or len(match.type_of("x").shape) < 2:
+        return None
+    if len(work.shape_of(matrix)) != 2 or work.types[match.weights["matrix"]].shape != work.shape_of(matrix):
+        return None
+    key = f"{matrix.tensor}/turned"
+    step = LayoutStep(source="in out", target="out in", orders={}, sizes={})
+    work.tensors[key] = work.tensors[matrix.tensor].relayout(step)
+    return Made(Linear(operands={"kernel": StoredOperand(tensor=key)}), {"x": match.values["x"]}, node.layer)
 
 
 def _rules() -> Iterator[Rule]:
@@ -115,9 +157,11 @@ def _rules() -> Iterator[Rule]:
     yield Rule("two turns", op("Transpose", op("Transpose", X, name="first"), name="last"), _turned)
     for kind in ("Gather", "GatherND"):
         yield Rule("all places", op(kind, X, Weights("places"), name="taken"), _whole)
+    yield Rule("product with a stored matrix", op("MatMul", X, Weights("matrix"), name="product"), _weighed)
     yield from BORDERS
     yield from CUTS
-    yield from (rule for rule in LINEAR if rule.name == "flatten")
+    yield from (rule for rule in LINEAR if rule.name in ("flatten", "sum behind Linear"))
+    yield Rule("axes of length 1", op("Reshape", X, name="reshape"), _opened)
 
 
 _ROUNDS = 8

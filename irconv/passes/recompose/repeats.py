@@ -8,9 +8,9 @@ from irconv.ir.bundle import Bundle
 from irconv.log import timed
 from irconv.passes import unused
 
-_MOVES = frozenset(
-    "Cast Expand Flip Gather Pad Repeat Reshape Select Slice Split Squeeze Tile Transpose Unsqueeze Unstack".split()
-)
+_OF_AXES = ("Expand", "Flip", "Pad", "Repeat", "Reshape", "Squeeze", "Tile", "Transpose", "Unsqueeze")
+_OF_PLACES = ("Gather", "Select", "Slice", "Split", "Unstack")
+_MOVES = frozenset((*_OF_AXES, *_OF_PLACES, "Cast"))
 
 
 @timed
