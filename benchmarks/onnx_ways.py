@@ -29,11 +29,13 @@ import irconv
 from benchmarks.onnx_ways_page import page
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
-from irconv.ir.layers.base import StoredOperand
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.merging import merged
 from irconv.options import WriteOptions
 from irconv.passes import fold_norms, recompose, remove_identity, stored_operands
 from irconv.passes.recompose import plainer, products
+from irconv.passes.recompose.matcher import Operand
 
 _ROOT = Path(__file__).parent.parent
 _LARGE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 75}
@@ -47,11 +49,33 @@ def plain(bundle: Bundle) -> Bundle:
 
 
 def layers(bundle: Bundle) -> Counter[str]:
-    """How many layers of each type there are."""
+    """How many layers of each type there are; a number that is written in the graph counts once, however often."""
     assert bundle.graph is not None
-    types = Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
+    used = [bundle.layers[node.layer] for node in bundle.graph.nodes]
+    types = Counter(layer.type for layer in used)
     del types["Identity"]  # what gives an input, or one value twice, as a result
-    return types
+    numbers = [number for layer in used if (number := _number(bundle, layer)) is not None]
+    types["Constant"] -= len(numbers) - len(set(numbers))
+    return +types
+
+
+def _number(bundle: Bundle, layer: Layer) -> tuple[str, bytes] | None:
+    """What tells numbers that are written in the graph, or computed to one element, from all others."""
+    operand = layer.operands.get("value")
+    if layer.type != "Constant" or operand is None:
+        return None
+    array = _array(bundle, operand)
+    return (f"{array.dtype} {array.shape}", array.tobytes()) if _written(array, operand) else None
+
+
+def _written(array: Any, operand: Operand) -> bool:
+    return isinstance(operand, LiteralOperand) or array.size == 1
+
+
+def _array(bundle: Bundle, operand: Operand) -> Any:
+    if isinstance(operand, StoredOperand):
+        return bundle.tensors[operand.tensor].data.numpy()
+    return np.asarray(operand.literal, numpy_dtype(operand.dtype))
 
 
 def stored(bundle: Bundle) -> dict[str, Any]:
@@ -59,6 +83,14 @@ def stored(bundle: Bundle) -> dict[str, Any]:
     operands = [part for layer in bundle.layers.values() for part in layer.operands.values()]
     names = dict.fromkeys(part.tensor for part in operands if isinstance(part, StoredOperand))
     return {name: bundle.tensors[name].data.numpy() for name in names}
+
+
+def written(bundle: Bundle) -> Iterator[Any]:
+    """What layers hold number by number, as bundles hold small arrays that no key names."""
+    for layer in bundle.layers.values():
+        for operand in layer.operands.values():
+            if isinstance(operand, LiteralOperand):
+                yield _array(bundle, operand)
 
 
 def through(source: Path, folder: Path) -> dict[str, Any]:
@@ -75,15 +107,18 @@ def through(source: Path, folder: Path) -> dict[str, Any]:
     except IrconvError as error:
         return {"outcome": "refused", "why": _said(error, folder)}
     back = irconv.read(there)
-    merged = any(fact.name == "weights" for fact in told)
-    a, b = plain(stored_operands.run(straight) if merged else straight), plain(back)
-    wanted, got = ([_digest(array) for array in stored(bundle).values()] for bundle in (a, b))
+    cast = any(fact.name == "weights" for fact in told)
+    a = stored_operands.run(straight) if cast else straight
+    wanted = [_digest(array) for array in stored(plain(a)).values()]
+    again = plain(back)
+    got = {_digest(array) for array in (*stored(again).values(), *written(again))}
+    there, here = (layers(plain(merged(bundle))) for bundle in (back, a))
     return {
-        "outcome": "same" if layers(a) == layers(b) else "differs",
-        "more": dict(layers(b) - layers(a)),
-        "less": dict(layers(a) - layers(b)),
-        "told": merged,
-        "weights": [sum(digest in set(got) for digest in wanted), len(wanted)],
+        "outcome": "same" if there == here else "differs",
+        "more": dict(there - here),
+        "less": dict(here - there),
+        "told": cast,
+        "weights": [sum(digest in got for digest in wanted), len(wanted)],
     }
 
 

@@ -110,7 +110,9 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
         bundle = raised(remove_identity.left_over(channels_last.run(raised(bundle))))
         if not of_onnx:
             return bundle
-        bundle = remove_identity.left_over(stacked(products.run(plainer.run(bundle))))
+        if not source.version.startswith("irconv"):  # which writes moves as its source had them
+            bundle = products.run(plainer.run(bundle))
+        bundle = remove_identity.left_over(stacked(bundle))
         return calls_again.run(bundle) if names_of(bundle) is None else bundle  # keys of a state dict are kept each
     return channels_last.run(bundle)
 
