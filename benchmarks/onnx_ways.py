@@ -1,12 +1,13 @@
 """Networks by way of ONNX, beside what comes straight from their own files: layers, weights, statements.
 
-    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters,both] [--only REGEX] [--page PAGE]
+    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters,both,costs] [--only REGEX] [--page PAGE]
 
 *applications*: `keras.applications` with random weights at their smallest sizes, as ``.keras``, through the ONNX that
 irconv writes. *golden*: the Keras files of the suite, the same way. *exporters*: networks of `onnx_networks` as an
 exported program, and through both of PyTorch's exporters (needs onnxscript and torchvision). *both*: folders of
-``--networks``, each of one network as ONNX and as a program or a script of PyTorch's. What was found stands in
-``FOLDER/ways.json``, so that a second run takes up where the first was stopped; ``--page`` makes the tables of it.
+``--networks``, each of one network as ONNX and as a program or a script of PyTorch's. *costs*: see `onnx_costs`.
+What was found stands in ``FOLDER/ways.json``, so that a second run takes up where the first was stopped; ``--page``
+makes the tables of it.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from typing import Any
 import numpy as np
 
 import irconv
+from benchmarks.onnx_costs import commands, cost
 from benchmarks.onnx_ways_page import page
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
@@ -217,7 +219,7 @@ def statements(path: Path) -> int:
     return sum(isinstance(n, ast.stmt) for forward in forwards for part in forward.body for n in ast.walk(part))
 
 
-def jobs(part: str, folder: Path, networks: Path | None) -> Iterator[tuple[str, Any]]:
+def jobs(part: str, folder: Path, networks: Path | None, other: str) -> Iterator[tuple[str, Any]]:
     """The names of a part, and what to do for each."""
     if part == "applications":
         for name in applications():
@@ -226,6 +228,9 @@ def jobs(part: str, folder: Path, networks: Path | None) -> Iterator[tuple[str, 
         sources = [*(_ROOT / "fixtures" / "keras").glob("*/model.*"), *(_ROOT / "fixtures" / "keras_files").glob("*/*")]
         for source in sorted(source for source in sources if source.suffix in (".h5", ".keras")):
             yield f"{source.parent.name}/{source.name}", lambda source=source: through(source, folder)
+    elif part == "costs":
+        for name, command in commands(folder, other):
+            yield name, lambda command=command: cost(folder, command)
     elif part == "both":
         for name, own, files in pairs(networks) if networks is not None else ():
             yield name, lambda own=own, files=files: beside(own, files)
@@ -257,8 +262,9 @@ def _built(name: str, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--part", default="applications,golden,exporters,both")
+    parser.add_argument("--part", default="applications,golden,exporters,both,costs")
     parser.add_argument("--networks", type=Path, help="for the part both")
+    parser.add_argument("--onnx2torch", default="", help="a Python that has it, for the part costs")
     parser.add_argument("--only", default="")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--build", help=argparse.SUPPRESS)
@@ -271,7 +277,7 @@ def main() -> None:
     found = json.loads(kept.read_text()) if kept.exists() else {}
     for part in options.part.split(","):
         rows = found.setdefault(part, {})
-        for name, job in jobs(part, options.folder, options.networks):
+        for name, job in jobs(part, options.folder, options.networks, options.onnx2torch):
             if name in rows or not re.search(options.only, name):
                 continue
             rows[name] = job()

@@ -16,7 +16,7 @@ training needs and without identities; arithmetic is raised to layers on both si
 
 def page(found: Mapping[str, Any]) -> str:
     """All tables of what was found."""
-    parts = {"applications": _applications, "golden": _golden, "exporters": _exporters, "both": _both}
+    parts = {"applications": _applications, "golden": _golden, "exporters": _exporters, "both": _both, "costs": _costs}
     text = [_HEAD, *("\n".join(make(found[name])) + "\n" for name, make in parts.items() if found.get(name))]
     return "\n".join(text)
 
@@ -104,3 +104,13 @@ def _both(rows: Mapping[str, Any]) -> Iterator[str]:
                 yield f"| {name} | {row['own']} | {file} | refused: {found['why']} |  |"
             elif found["more"] or found["less"]:
                 yield f"| {name} | {row['own']} | {file} | {_listed(found['more'])} | {_listed(found['less'])} |"
+
+
+def _costs(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## What it costs\n"
+    yield "Whole commands on a machine of 2 cores that is shared with others; the least of five runs each: processor"
+    yield "seconds of the command, and its largest resident memory.\n"
+    yield "| | seconds | MB |"
+    yield "| --- | --- | --- |"
+    for name, row in rows.items():
+        yield f"| {name} | {row['cpu']:.1f} | {row['peak']:.0f} |"

@@ -21,11 +21,12 @@ from irconv.ir.shapes import Shape, static
 from irconv.layout import Array
 from irconv.log import timed
 from irconv.passes import remove_identity, unused
-from irconv.passes.recompose import repeats
+from irconv.passes.recompose import overwritten, pieces, repeats
 from irconv.passes.recompose.borders import BORDERS
 from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
 from irconv.passes.recompose.matcher import Build, Either, Made, Match, Rule, Var, Weights, Work, op
+from irconv.passes.recompose.unturning import UNTURNING
 
 X = Var("x")
 _SHAPES = Either(tuple(op(kind, X, name="first") for kind in ("Reshape", "Squeeze", "Unsqueeze", "Flatten")))
@@ -37,12 +38,12 @@ def run(bundle: Bundle) -> Bundle:
     if bundle.graph is None:
         return bundle
     for _ in range(_ROUNDS):
-        bundle = repeats.run(bundle)
+        bundle = overwritten.run(repeats.run(bundle))
         work = Work.of(bundle)
         if not work.apply(_BY_ROOT):
             break
         bundle = remove_identity.left_over(unused.run(work.bundle()))
-    return bundle
+    return pieces.run(bundle)
 
 
 def _result(match: Match, name: str) -> Shape:
@@ -74,7 +75,9 @@ def _reshaped(match: Match) -> Made | None:
 def _turned(match: Match) -> Made | None:
     """Two turns as one."""
     first, second = (match.settings(name)["permutation"] for name in ("first", "last"))
-    return Made(Transpose(permutation=tuple(first[place] for place in second)), {"x": match.values["x"]})
+    both = tuple(first[place] for place in second)
+    layer = Identity() if list(both) == sorted(both) else Transpose(permutation=both)
+    return Made(layer, {"x": match.values["x"]})
 
 
 def _passed(match: Match) -> Made | None:
@@ -154,6 +157,7 @@ def _rules() -> Iterator[Rule]:
     for kind in ("Reshape", "Squeeze", "Unsqueeze"):
         yield Rule("two changes of shape", op(kind, _SHAPES, name="last"), _reshaped)
         yield Rule("shapes around a turn", op(kind, op("Transpose", _SHAPES, name="turn"), name="last"), _passed)
+    yield from UNTURNING
     yield Rule("two turns", op("Transpose", op("Transpose", X, name="first"), name="last"), _turned)
     for kind in ("Gather", "GatherND"):
         yield Rule("all places", op(kind, X, Weights("places"), name="taken"), _whole)
