@@ -17,8 +17,12 @@ from benchmarks.processes import Run, Runs, measured
 _TIMES = 5
 _LAYERS, _UNITS = 12, 8192
 _OTHER = """
-import sys, onnx, onnx2torch, torch
+import sys, onnx, torch
 torch.set_num_threads(1)
+library = torch.library.Library("torchvision", "FRAGMENT")
+for name in ("nms", "qnms"):  # which torchvision looks for where it was built for another PyTorch
+    library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+import onnx2torch
 module = onnx2torch.convert(onnx.load(sys.argv[1]))
 torch.save(module.state_dict(), sys.argv[2])
 """

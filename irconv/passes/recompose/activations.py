@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import pi, sqrt
 
 from irconv.ir.dtypes import shortest_float32
-from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Sigmoid, Silu, Softmax
+from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Relu, Sigmoid, Silu, Softmax
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.passes.recompose.leaks import LEAKS
@@ -129,6 +129,7 @@ def _rules() -> Iterator[Rule]:
     yield from _shares()
     inner = Either((X, op("Mul", X, Number(1.0))))  # Keras 2 writes a factor of 1
     yield Rule("silu", op("Mul", X, op("Sigmoid", inner)), _is(Silu()))
+    yield Rule("relu of the first PyTorch", op("Threshold", X, threshold=0.0, value=0.0), _is(Relu()))
     yield Rule("mish", op("Mul", X, op("Tanh", op("Softplus", X))), _is(Mish()))
 
 
