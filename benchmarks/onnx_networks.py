@@ -54,6 +54,8 @@ class Encoder(nn.Module):
         super().__init__()
         layer = nn.TransformerEncoderLayer(24, 3, 40, batch_first=True, norm_first=True, activation="gelu")
         self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+        for value in self.encoder.parameters():  # its layers begin as copies, which exporters store once
+            value.data.add_(torch.randn_like(value) * 0.1)
         self.head = nn.Linear(24, 7)
 
     def forward(self, x: Any) -> Any:
@@ -230,6 +232,7 @@ NETWORKS: Mapping[str, Callable[[], tuple[nn.Module, tuple[Any, ...]]]] = {
     "shuffles": lambda: (Shuffles(), (torch.randn(2, 6, 8, 10),)),
     "MobileNetV3": lambda: (_vision().mobilenet_v3_small(num_classes=10), (torch.randn(2, 3, 64, 64),)),
     "ConvNeXt": _convnext,
+    "ResNet50": lambda: (_vision().resnet50(), (torch.randn(1, 3, 224, 224),)),
     "ResNet with bottlenecks": _resnet,
     "UNet": lambda: (UNet(), (torch.randn(2, 3, 20, 28),)),
     "language model": lambda: (Causal(), (torch.randint(0, 40, (2, 9)),)),

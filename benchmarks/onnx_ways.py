@@ -1,12 +1,13 @@
 """Networks by way of ONNX, beside what comes straight from their own files: layers, weights, statements.
 
-    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters,both] [--only REGEX] [--page PAGE]
+    python -m benchmarks.onnx_ways FOLDER [--part applications,golden,exporters,both,costs] [--only REGEX] [--page PAGE]
 
 *applications*: `keras.applications` with random weights at their smallest sizes, as ``.keras``, through the ONNX that
 irconv writes. *golden*: the Keras files of the suite, the same way. *exporters*: networks of `onnx_networks` as an
 exported program, and through both of PyTorch's exporters (needs onnxscript and torchvision). *both*: folders of
-``--networks``, each of one network as ONNX and as a program or a script of PyTorch's. What was found stands in
-``FOLDER/ways.json``, so that a second run takes up where the first was stopped; ``--page`` makes the tables of it.
+``--networks``, each of one network as ONNX and as a program or a script of PyTorch's. *costs*: see `onnx_costs`.
+What was found stands in ``FOLDER/ways.json``, so that a second run takes up where the first was stopped; ``--page``
+makes the tables of it.
 """
 
 from __future__ import annotations
@@ -26,12 +27,17 @@ from typing import Any
 import numpy as np
 
 import irconv
+from benchmarks.onnx_costs import commands, cost
 from benchmarks.onnx_ways_page import page
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
-from irconv.ir.layers.base import StoredOperand
+from irconv.ir.dtypes import numpy_dtype
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
+from irconv.merging import merged
 from irconv.options import WriteOptions
 from irconv.passes import fold_norms, recompose, remove_identity, stored_operands
+from irconv.passes.recompose import plainer, products
+from irconv.passes.recompose.matcher import Operand
 
 _ROOT = Path(__file__).parent.parent
 _LARGE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 75}
@@ -41,15 +47,37 @@ _OWN = ("model.pt2", "scripted.pt", "traced.pt")
 
 def plain(bundle: Bundle) -> Bundle:
     """The same function without what inference does not need, and with the arithmetic as layers where it is one."""
-    return remove_identity.run(recompose.run(bundle))
+    return remove_identity.run(products.run(plainer.run(recompose.run(remove_identity.run(bundle)))))
 
 
 def layers(bundle: Bundle) -> Counter[str]:
-    """How many layers of each type there are."""
+    """How many layers of each type there are; a number that is written in the graph counts once, however often."""
     assert bundle.graph is not None
-    types = Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
+    used = [bundle.layers[node.layer] for node in bundle.graph.nodes]
+    types = Counter(layer.type for layer in used)
     del types["Identity"]  # what gives an input, or one value twice, as a result
-    return types
+    numbers = [number for layer in used if (number := _number(bundle, layer)) is not None]
+    types["Constant"] -= len(numbers) - len(set(numbers))
+    return +types
+
+
+def _number(bundle: Bundle, layer: Layer) -> tuple[str, bytes] | None:
+    """What tells numbers that are written in the graph, or computed to one element, from all others."""
+    operand = layer.operands.get("value")
+    if layer.type != "Constant" or operand is None:
+        return None
+    array = _array(bundle, operand)
+    return (f"{array.dtype} {array.shape}", array.tobytes()) if _written(array, operand) else None
+
+
+def _written(array: Any, operand: Operand) -> bool:
+    return isinstance(operand, LiteralOperand) or array.size == 1
+
+
+def _array(bundle: Bundle, operand: Operand) -> Any:
+    if isinstance(operand, StoredOperand):
+        return bundle.tensors[operand.tensor].data.numpy()
+    return np.asarray(operand.literal, numpy_dtype(operand.dtype))
 
 
 def stored(bundle: Bundle) -> dict[str, Any]:
@@ -57,6 +85,14 @@ def stored(bundle: Bundle) -> dict[str, Any]:
     operands = [part for layer in bundle.layers.values() for part in layer.operands.values()]
     names = dict.fromkeys(part.tensor for part in operands if isinstance(part, StoredOperand))
     return {name: bundle.tensors[name].data.numpy() for name in names}
+
+
+def written(bundle: Bundle) -> Iterator[Any]:
+    """What layers hold number by number, as bundles hold small arrays that no key names."""
+    for layer in bundle.layers.values():
+        for operand in layer.operands.values():
+            if isinstance(operand, LiteralOperand):
+                yield _array(bundle, operand)
 
 
 def through(source: Path, folder: Path) -> dict[str, Any]:
@@ -73,15 +109,18 @@ def through(source: Path, folder: Path) -> dict[str, Any]:
     except IrconvError as error:
         return {"outcome": "refused", "why": _said(error, folder)}
     back = irconv.read(there)
-    merged = any(fact.name == "weights" for fact in told)
-    a, b = plain(stored_operands.run(straight) if merged else straight), plain(back)
-    wanted, got = ([_digest(array) for array in stored(bundle).values()] for bundle in (a, b))
+    cast = any(fact.name == "weights" for fact in told)
+    a = stored_operands.run(straight) if cast else straight
+    wanted = [_digest(array) for array in stored(plain(a)).values()]
+    again = plain(back)
+    got = {_digest(array) for array in (*stored(again).values(), *written(again))}
+    there, here = (layers(plain(merged(bundle))) for bundle in (back, a))
     return {
-        "outcome": "same" if layers(a) == layers(b) else "differs",
-        "more": dict(layers(b) - layers(a)),
-        "less": dict(layers(a) - layers(b)),
-        "told": merged,
-        "weights": [sum(digest in set(got) for digest in wanted), len(wanted)],
+        "outcome": "same" if there == here else "differs",
+        "more": dict(there - here),
+        "less": dict(here - there),
+        "told": cast,
+        "weights": [sum(digest in got for digest in wanted), len(wanted)],
     }
 
 
@@ -130,7 +169,8 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
 
 
 def without_norms(bundle: Bundle) -> Bundle:
-    """What is `plain`, with its norms folded, as exporters fold them."""
+    """What is `plain`, with its norms folded and what depends on constants alone computed, as exporters do both."""
+    bundle = merged(bundle)
     return plain(fold_norms.run(bundle) if "BatchNorm" in layers(bundle) else bundle)
 
 
@@ -179,7 +219,7 @@ def statements(path: Path) -> int:
     return sum(isinstance(n, ast.stmt) for forward in forwards for part in forward.body for n in ast.walk(part))
 
 
-def jobs(part: str, folder: Path, networks: Path | None) -> Iterator[tuple[str, Any]]:
+def jobs(part: str, folder: Path, networks: Path | None, other: str) -> Iterator[tuple[str, Any]]:
     """The names of a part, and what to do for each."""
     if part == "applications":
         for name in applications():
@@ -188,6 +228,9 @@ def jobs(part: str, folder: Path, networks: Path | None) -> Iterator[tuple[str, 
         sources = [*(_ROOT / "fixtures" / "keras").glob("*/model.*"), *(_ROOT / "fixtures" / "keras_files").glob("*/*")]
         for source in sorted(source for source in sources if source.suffix in (".h5", ".keras")):
             yield f"{source.parent.name}/{source.name}", lambda source=source: through(source, folder)
+    elif part == "costs":
+        for name, command in commands(folder, other):
+            yield name, lambda command=command: cost(folder, command)
     elif part == "both":
         for name, own, files in pairs(networks) if networks is not None else ():
             yield name, lambda own=own, files=files: beside(own, files)
@@ -219,8 +262,9 @@ def _built(name: str, folder: Path) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--part", default="applications,golden,exporters,both")
+    parser.add_argument("--part", default="applications,golden,exporters,both,costs")
     parser.add_argument("--networks", type=Path, help="for the part both")
+    parser.add_argument("--onnx2torch", default="", help="a Python that has it, for the part costs")
     parser.add_argument("--only", default="")
     parser.add_argument("--page", type=Path)
     parser.add_argument("--build", help=argparse.SUPPRESS)
@@ -233,7 +277,7 @@ def main() -> None:
     found = json.loads(kept.read_text()) if kept.exists() else {}
     for part in options.part.split(","):
         rows = found.setdefault(part, {})
-        for name, job in jobs(part, options.folder, options.networks):
+        for name, job in jobs(part, options.folder, options.networks, options.onnx2torch):
             if name in rows or not re.search(options.only, name):
                 continue
             rows[name] = job()

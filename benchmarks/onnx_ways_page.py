@@ -10,13 +10,30 @@ _HEAD = """# Networks by way of ONNX
 
 Printed by `python -m benchmarks.onnx_ways`: what irconv reads from a network's own file, beside what it reads of the
 same network from ONNX. Types of layers are counted at every place where a layer is called, without those that only
-training needs and without identities; arithmetic is raised to layers on both sides.
+training needs and without identities, and a number that is written in the graph once, however often that is. On both
+sides arithmetic is raised to layers, and what depends on constants alone is computed (`--merge`), as exporters do it.
 """
+_BFLOAT16 = "ONNX's operators are computed in float32 between casts, as runtimes lack most of them in bfloat16"
+_WHY = {
+    "keras3.15-mixed_bfloat16/model.h5": _BFLOAT16,
+    "tf2.15-mixed_bfloat16/model.h5": _BFLOAT16,
+    "torch213-bug-in-stats dynamo.onnx": "the file has the running statistics once for every sample of its batch",
+    "torch213-bug-mask-put-1 opset17.onnx": "places where a mask holds, written to as PyTorch 2.13 does it for masks: "
+    "as many as are found when it runs",
+    "torch213-bug-mha-masks opset17.onnx": "the exporter scales queries and keys by the root of the scale each, in "
+    "three axes, where no layer is found",
+    "torch213-bug-slice-write-1 opset17.onnx": "one scatter into parts of three axes at once, which stays one",
+    "torch213-bug-slice-write-2 dynamo.onnx": "the exporter turns the value once for three writes, and all is computed "
+    "of it as it is then",
+    "torch213-mobile-norms dynamo.onnx": "the file has the running statistics once for every sample of its batch, and "
+    "a PRelu of one slope as LeakyRelu",
+}
+"""Model, or network and file -> why its layers differ."""
 
 
 def page(found: Mapping[str, Any]) -> str:
     """All tables of what was found."""
-    parts = {"applications": _applications, "golden": _golden, "exporters": _exporters, "both": _both}
+    parts = {"applications": _applications, "golden": _golden, "exporters": _exporters, "both": _both, "costs": _costs}
     text = [_HEAD, *("\n".join(make(found[name])) + "\n" for name, make in parts.items() if found.get(name))]
     return "\n".join(text)
 
@@ -53,14 +70,14 @@ def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
     whole = sum(row["weights"][0] == row["weights"][1] for row in read.values() if "weights" in row)
     yield f"All weights come back bit for bit in {whole}. In {told} models weights are cast or put together"
     yield "while they are written, which `convert` tells; there they are compared as they are then.\n"
-    yield "| model | more by ONNX | less by ONNX | weights bit for bit |"
-    yield "| --- | --- | --- | --- |"
+    yield "| model | more by ONNX | less by ONNX | weights bit for bit | why |"
+    yield "| --- | --- | --- | --- | --- |"
     for name, row in read.items():
         if row["outcome"] == "refused":
-            yield f"| {name} | refused: {row['why']} |  |  |"
+            yield f"| {name} | refused: {row['why']} |  |  |  |"
         elif row["outcome"] == "differs" or row["weights"][0] < row["weights"][1]:
             weights = f"{row['weights'][0]} of {row['weights'][1]}"
-            yield f"| {name} | {_listed(row['more'])} | {_listed(row['less'])} | {weights} |"
+            yield f"| {name} | {_listed(row['more'])} | {_listed(row['less'])} | {weights} | {_WHY.get(name, '')} |"
 
 
 def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
@@ -94,13 +111,24 @@ def _both(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## Networks that exist as ONNX and in their own format\n"
     yield f"Norms folded on both sides. {same} of {len(files)} files have the same layers as their network's own"
     yield "file; the others:\n"
-    yield "| network | own file | ONNX | more by ONNX | less by ONNX |"
-    yield "| --- | --- | --- | --- | --- |"
+    yield "| network | own file | ONNX | more by ONNX | less by ONNX | why |"
+    yield "| --- | --- | --- | --- | --- | --- |"
     for name, row in rows.items():
         if "why" in row:
-            yield f"| {name} | {row['own']} | its own file is refused: {row['why']} |  |  |"
+            yield f"| {name} | {row['own']} | its own file is refused: {row['why']} |  |  |  |"
         for file, found in row["files"].items():
             if "why" in found:
-                yield f"| {name} | {row['own']} | {file} | refused: {found['why']} |  |"
+                yield f"| {name} | {row['own']} | {file} | refused: {found['why']} |  |  |"
             elif found["more"] or found["less"]:
-                yield f"| {name} | {row['own']} | {file} | {_listed(found['more'])} | {_listed(found['less'])} |"
+                counts = f"{_listed(found['more'])} | {_listed(found['less'])}"
+                yield f"| {name} | {row['own']} | {file} | {counts} | {_WHY.get(f'{name} {file}', '')} |"
+
+
+def _costs(rows: Mapping[str, Any]) -> Iterator[str]:
+    yield "## What it costs\n"
+    yield "Whole commands on a machine of 2 cores that is shared with others; the least of five runs each: processor"
+    yield "seconds of the command, and its largest resident memory.\n"
+    yield "| | seconds | MB |"
+    yield "| --- | --- | --- |"
+    for name, row in rows.items():
+        yield f"| {name} | {row['cpu']:.1f} | {row['peak']:.0f} |"

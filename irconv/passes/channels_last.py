@@ -239,10 +239,16 @@ class _Pass:
             self._move_operands(site, order)
         self.ran_at[node.layer] = order
         self.layers[node.layer] = site.layer if fold is not None else move.layer(site, order, results)
-        inputs = {slot: self._fetch(value, order, node.scope) for slot, value in node.inputs.items()}
+        orders = {slot: self._order_of(site, slot, order) for slot in node.inputs}
+        inputs = {slot: self._fetch(value, orders[slot], node.scope) for slot, value in node.inputs.items()}
         for slot, value in node.outputs.items():
             self._store(value, results[slot])
         self.nodes.append(node.model_copy(update={"inputs": inputs}))
+
+    def _order_of(self, site: Site, slot: str, order: Order) -> Order:
+        """The order in which a layer takes an input; operands that are computed have axes of their own."""
+        own = slot in site.layer.PARAMETERS and isinstance(site.layer.BEHAVIOUR, LastAxis)
+        return natural(len(site.inputs[slot].shape)) if own else order
 
     def _choose(self, node: Node, site: Site, move: Move) -> Order:
         """The layout at which a node runs, as a permutation of the axes it has in the naive graph."""

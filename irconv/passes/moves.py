@@ -244,6 +244,10 @@ _FIXED = Move()
 def move_of(site: Site) -> Move:
     """How a layer moves. One whose operands have axes of the activations' moves only if its behaviour says where to."""
     behaviour = site.layer.BEHAVIOUR
+    given = [role for role in site.inputs if role in site.layer.PARAMETERS]
+    if given and isinstance(behaviour, LastAxis):  # operands that are computed stay as they are
+        changed = site.layer.on_channels(site.rank)
+        return _FIXED if changed is None or not changed.axes.keys().isdisjoint(given) else _MOVES[LastAxis]
     ranks = {len(t.shape) for t in site.inputs.values()}
     if len(ranks) > 1 and not isinstance(behaviour, Pointwise):
         return _FIXED

@@ -96,7 +96,7 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
     if graphs:
         from irconv.ir.kept import names_of
         from irconv.passes import calls_again, recompose, remove_identity
-        from irconv.passes.recompose import attention, products, rows
+        from irconv.passes.recompose import attention, plainer, products, rows
         from irconv.passes.recompose.wholes import stacked
 
         def raised(bundle: Bundle) -> Bundle:
@@ -110,6 +110,8 @@ def laid_out(bundle: Bundle, graphs: bool) -> Bundle:
         bundle = raised(remove_identity.left_over(channels_last.run(raised(bundle))))
         if not of_onnx:
             return bundle
+        if not source.version.startswith("irconv"):  # which writes moves as its source had them
+            bundle = products.run(plainer.run(bundle))
         bundle = remove_identity.left_over(stacked(bundle))
         return calls_again.run(bundle) if names_of(bundle) is None else bundle  # keys of a state dict are kept each
     return channels_last.run(bundle)

@@ -23,6 +23,9 @@ from irconv.layout import Array, regrouped, relayout
 from irconv.translate.movement import moved
 from irconv.translate.storage import count, few
 
+_NARROW = ("int4", "uint4", "int8", "uint8", "int16", "uint16")
+"""Integers of quantised weights; sizes are wider."""
+
 
 class Unknown(Exception):
     """A value was asked for that an op which could not be read would have made."""
@@ -229,6 +232,8 @@ class Values:
         """What is known of a value for arithmetic on sizes; weights are no part of it, however few they are."""
         weight = self._stored.get(value)
         if weight is not None and weight.role == "parameter" and "float" in weight.data.dtype and count(weight) > 1:
+            return None
+        if weight is not None and weight.data.dtype in _NARROW and count(weight) > 1:
             return None
         if value not in self._known and weight is not None and not few(weight) and "int" not in weight.data.dtype:
             return None

@@ -12,9 +12,12 @@ from irconv.codec import NativeWeight, Table
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.activations import Relu, Sigmoid
 from irconv.ir.layers.arithmetic import Div, Sub
+from irconv.ir.layers.composite_activations import Threshold
 from irconv.ir.layers.convolution import Conv, Linear
 from irconv.ir.layers.elementwise import Erf, Rsqrt, Sqrt, Square
 from irconv.ir.layers.indexing import Gather
+from irconv.ir.layers.normalisation import BatchNorm
+from irconv.ir.layers.shape_ops import Tile
 from irconv.ir.layers.slicing import Slice
 from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
 from irconv.ir.tensors import LazyTensor
@@ -199,3 +202,24 @@ def test_places_that_are_all_in_order_are_the_value_itself() -> None:
 def test_places_in_another_order_are_gathered() -> None:
     assert "Gather" in _strided([1, 0, 2, 3, 4, 5])
     assert "Gather" in _strided([0, 1, 2, 3])
+
+
+def test_running_statistics_of_instances_are_a_batch_norm() -> None:
+    norm = BatchNorm(epsilon=1e-5, momentum=0.9)
+
+    def written(merged: tuple[int, ...], times: int = 2) -> list[str]:
+        f = Graph()
+        roles = ("gamma", "beta", "mean", "variance")
+        vectors = {role: f(Tile(repeats=(times,)), f.weight(6 // times, positive=True)) for role in roles}
+        normed = f(norm, f(Reshape(shape=merged), "x"), **vectors)
+        return recomposed(f, f(Reshape(shape=X), normed))
+
+    assert written((1, 6, 4, 5)) == ["BatchNorm"]
+    assert "Tile" in written((1, 6, 5, 4))
+    assert "Tile" in written((1, 6, 4, 5), times=3)
+
+
+def test_a_threshold_at_zero_is_a_relu_and_any_other_is_not() -> None:
+    for threshold, value, wanted in ((0.0, 0.0, "Relu"), (0.0, 0.5, "Threshold"), (0.1, 0.0, "Threshold")):
+        f = Graph()
+        assert recomposed(f, f(Threshold(threshold=threshold, value=value), "x")) == [wanted]

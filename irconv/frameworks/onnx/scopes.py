@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from posixpath import commonpath
 from typing import Any, TypeAlias
 
 from irconv.ir.kept import KEY, Kept, parsed
@@ -45,7 +46,7 @@ def named(model: Any) -> tuple[Scoped | None, Kept, str]:
     for name, keys, order in _from_scopes(model.graph, names - tensors.keys()):
         if tensors.setdefault(name, keys) is keys and order:
             turned[name] = order
-    return _exported, Kept(tensors, turned), "names of the file, which PyTorch exported"
+    return _told(model.graph), Kept(tensors, turned), "names of the file, which PyTorch exported"
 
 
 def _own(node: Any) -> str:
@@ -66,6 +67,25 @@ def _exported(node: Any) -> str:
         return ""
     modules = [part for part in found[:-1] if isinstance(part, str)] if isinstance(found, list) else []
     return modules[-1].replace(".", "/") if modules else ""
+
+
+def _told(graph: Any) -> Scoped:
+    """How the scopes of nodes are told. What torch.export's rewriting put in says nothing: it stands in the innermost
+    module that has in it all that takes its results, where those stand in more than one."""
+    if not any(entry.key == _SCOPES for node in graph.node for entry in node.metadata_props):
+        return _exported
+    scopes: dict[str, str] = {}
+    takers: dict[str, set[str]] = {}
+    for node in reversed(graph.node):
+        scope = _exported(node)
+        first = next((name for name in node.output if name), "")
+        if not scope and not node.metadata_props:
+            found = {taker for name in node.output for taker in takers.get(name, ())}
+            scope = commonpath(found) if len(found) > 1 else ""
+            scopes[first] = scope
+        for name in node.input:
+            takers.setdefault(name, set()).add(scope)
+    return lambda node: scopes.get(next((name for name in node.output if name), "")) or _exported(node)
 
 
 def _path(parts: list[str]) -> str:

@@ -102,6 +102,10 @@ class Pow(Binary):
 
     type: Literal["Pow"] = "Pow"
 
+    def apply(self, left: Array, right: Array) -> Array | None:
+        known = numeric(left) and numeric(right) and bool((left > 0).all())
+        return np.asarray(np.power(left, right)) if known and right.dtype.kind == "f" else None
+
 
 class Atan2(Binary):
     """The angle of the point (x1, x0), between -pi and pi: ``atan(x0 / x1)`` in the right quadrant; 0 at the origin.

@@ -20,12 +20,13 @@ from irconv.passes import bodies, remove_identity, unused
 from irconv.passes.recompose import directions, one_row, pieces, recurrence, stacks, states, unrolled
 from irconv.passes.recompose.activations import ACTIVATIONS
 from irconv.passes.recompose.cuts import CUTS
+from irconv.passes.recompose.instances import INSTANCES
 from irconv.passes.recompose.linear import LINEAR
 from irconv.passes.recompose.matcher import Rule, Work
 from irconv.passes.recompose.norms import NORMS
 from irconv.passes.recompose.wholes import WHOLES
 
-RULES: Sequence[Rule] = (*NORMS, *LINEAR, *ACTIVATIONS, *CUTS, *WHOLES)
+RULES: Sequence[Rule] = (*NORMS, *INSTANCES, *LINEAR, *ACTIVATIONS, *CUTS, *WHOLES)
 
 
 def _by_root(rules: Sequence[Rule]) -> Mapping[str, Sequence[Rule]]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import pi, sqrt
 
 from irconv.ir.dtypes import shortest_float32
-from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Sigmoid, Silu, Softmax
+from irconv.ir.layers.activations import Gelu, HardSigmoid, HardSwish, Mish, Relu, Sigmoid, Silu, Softmax
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.plain_norms import UnitNorm
 from irconv.passes.recompose.leaks import LEAKS
@@ -69,6 +69,11 @@ def _hard_sigmoid(match: Match) -> Made | None:
     return Made(HardSigmoid(slope=1 / 6, offset=0.5), {"x": match.values["x"]})
 
 
+def _sixth(slope: float) -> bool:
+    """Whether a slope is 1/6 as float32, in which ONNX keeps it; other frameworks have a function of that slope."""
+    return slope != 1 / 6 and abs(slope * 6 - 1) < 1e-7
+
+
 def _lines() -> Iterator[Rule]:
     """``min(max(slope x + 0.5, 0), 1)``, cut off in either order; the slope is 0.2 in Keras 1 and 2, 1/6 elsewhere."""
     for slope in (0.2, 1 / 6):
@@ -121,9 +126,11 @@ def _rules() -> Iterator[Rule]:
     for gate in _clipped(3.0):
         yield Rule("hard sigmoid", op("Div", gate, Number(6.0)), _hard_sigmoid)
         yield Rule("hard sigmoid", op("Mul", gate, Number(1 / 6)), _hard_sigmoid)
+    yield Rule("hard sigmoid of float32", op("HardSigmoid", X, slope=_sixth, offset=0.5), _hard_sigmoid)
     yield from _shares()
     inner = Either((X, op("Mul", X, Number(1.0))))  # Keras 2 writes a factor of 1
     yield Rule("silu", op("Mul", X, op("Sigmoid", inner)), _is(Silu()))
+    yield Rule("relu of the first PyTorch", op("Threshold", X, threshold=0.0, value=0.0), _is(Relu()))
     yield Rule("mish", op("Mul", X, op("Tanh", op("Softplus", X))), _is(Mish()))
 
 

@@ -184,13 +184,13 @@ class Work:
             before = self._turn(inputs[slot], made.turned, f"{result}/x", root.scope)
             inputs[slot], inner = next(iter(before.outputs.values())), f"{result}/y"
             self._insert(number, before, 0)
-        for slot, steps in made.before.items():
-            for count, layer in enumerate(steps):
-                value = f"{result}/{slot}/{layer.type.lower()}"
-                step = self._free(value)
-                node = Node(layer=step, scope=root.scope, inputs={"x": inputs[slot]}, outputs={"y": value})
-                self.layers[step], inputs[slot] = layer, value
-                self._insert((number[0], (*number[1], 0)), node, count)
+        steps = [(slot, layer) for slot, layers in made.before.items() for layer in layers]
+        for count, (slot, layer) in enumerate(steps):
+            value = f"{result}/{slot}/{layer.type.lower()}"
+            step = self._free(value)
+            node = Node(layer=step, scope=root.scope, inputs={"x": inputs[slot]}, outputs={"y": value})
+            self.layers[step], inputs[slot] = layer, value
+            self._insert((number[0], (*number[1], 0)), node, count)
         outputs = {next(iter(made.layer.RESULTS)): inner}
         self.layers[name] = made.layer
         self._insert(number, Node(layer=name, scope=root.scope, inputs=inputs, outputs=outputs), 1)

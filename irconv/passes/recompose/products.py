@@ -21,6 +21,7 @@ from irconv.ir.layers.base import Layer
 from irconv.ir.layers.shape_ops import Full
 from irconv.ir.layers.tensor_ops import Reshape, Transpose
 from irconv.ir.shapes import Dimension, size_product
+from irconv.passes.recompose import causal
 from irconv.passes.recompose.attention import BARRED, KEYS_TURNED, LAST_TURNED, TURNED, Walk, behind_softmax
 from irconv.passes.recompose.matcher import Made, Match, Rule, Work
 from irconv.passes.recompose.patterns import Var, op
@@ -28,7 +29,7 @@ from irconv.passes.recompose.patterns import Var, op
 
 def run(bundle: Bundle) -> Bundle:
     """The same function with a `ScaledDotProductAttention` in the place of each that is written out."""
-    return behind_softmax(bundle, "MatMul", _RULE)
+    return causal.run(behind_softmax(bundle, "MatMul", _RULE))
 
 
 _KEEPS = ("Add", "Sub", "Mul", "Cast", "Reshape", "Unsqueeze", "Expand", "Tile", "Transpose")

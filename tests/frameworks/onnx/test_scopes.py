@@ -14,11 +14,11 @@ from irconv.layout import Array
 from tests.helpers import import_file, in_torch, numbers
 
 
-def _file(path: Path, nodes: list[Any], held: dict[str, Array], shape: tuple[int, ...]) -> None:
+def _file(path: Path, nodes: list[Any], held: dict[str, Array], shape: tuple[int, ...], opset: int = 17) -> None:
     ins = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)]
     outs = [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)]
     graph = helper.make_graph(nodes, "g", ins, outs, [numpy_helper.from_array(a, name) for name, a in held.items()])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="pytorch")
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name="pytorch")
     path.write_bytes(model.SerializeToString())
 
 
@@ -60,3 +60,22 @@ def test_rows_of_a_layers_own_table_are_an_embedding_though_they_are_known(tmp_p
     irconv.convert(tmp_path / "m.onnx", tmp_path / "m.py")
     assert isinstance(import_file(tmp_path / "m.py").load().places, torch.nn.Embedding)
     np.testing.assert_allclose(in_torch(tmp_path / "m.py", [x])[0], x + table[:3], rtol=1e-6)
+
+
+def test_what_the_exporters_rewriting_left_without_a_module_stands_with_what_takes_it(tmp_path: Path) -> None:
+    x = numbers(2, 6, 5)
+    nodes = [
+        helper.make_node("Relu", ["x"], ["a"], "node_relu"),
+        helper.make_node("Split", ["a"], ["b", "c"], "node_Split_853", axis=1, num_outputs=2),
+        helper.make_node("Sigmoid", ["c"], ["d"], "node_sigmoid"),
+        helper.make_node("Concat", ["b", "d"], ["y"], "node_cat", axis=1),
+    ]
+    said = {0: "['', 'first', 'relu']", 2: "['', 'block', 'block.gate', 'sigmoid']", 3: "['', 'block', 'cat']"}
+    for place, scopes in said.items():
+        entry = nodes[place].metadata_props.add()
+        entry.key, entry.value = "pkg.torch.onnx.name_scopes", scopes
+    _file(tmp_path / "m.onnx", nodes, {}, x.shape, 18)
+    bundle = irconv.read(tmp_path / "m.onnx")
+    assert bundle.graph is not None
+    scopes_of = {bundle.layers[node.layer].type: node.scope for node in bundle.graph.nodes}
+    assert scopes_of == {"Relu": "first", "Split": "block", "Sigmoid": "block/gate", "Concat": "block"}

@@ -33,7 +33,7 @@ from irconv.ir.layers.matrix import Trilu
 from irconv.ir.layers.normalisation import RMSNorm
 from irconv.ir.layers.plain_norms import MeanVarianceNorm
 from irconv.ir.layers.selection import CountUp, NonZero, Unique
-from irconv.ir.layers.shape_ops import EyeLike, Range, SizeOf
+from irconv.ir.layers.shape_ops import Expand, EyeLike, Range, SizeOf, Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reduce, Reshape, Transpose
 
@@ -131,11 +131,26 @@ def _from_the_front(reader: ModelReader, op: Op, axis: int) -> str:
         if bool((found >= 0).all()):
             return indices
         return reader.constant(op, np.where(found < 0, found + size, found), "indices", reader.type_of(indices).dtype)
-    if isinstance(reader.importer.maker(indices), _FROM_THE_FRONT):
+    if _never_negative(reader, indices):
         return indices
     s, dtype = Steps(reader, op), reader.type_of(indices).dtype
     length = s.typed(s(Reshape(shape=()), s(SizeOf(axis=axis), op.given(0))), dtype)
     return s(Where(), s(Less(), indices, s.number(0, dtype)), s(Add(), indices, length), indices)
+
+
+def _never_negative(reader: ModelReader, value: str) -> bool:
+    """Whether a value holds counts or places alone, which may have been moved or made wider."""
+    makers = {result: node for node in reader.importer.nodes for result in node.outputs.values()}
+    node = makers.get(value)
+    while node is not None:
+        layer = reader.importer.layers[node.layer]
+        if isinstance(layer, _FROM_THE_FRONT):
+            return True
+        narrower = not isinstance(layer, Cast) or layer.dtype not in ("int32", "int64")
+        if narrower and not isinstance(layer, Unsqueeze | Squeeze | Reshape | Expand | Transpose):
+            return False
+        node = makers.get(node.inputs["x"])
+    return False
 
 
 def _gather_elements(reader: ModelReader, op: Op) -> None:
