@@ -267,7 +267,7 @@ class _Pass:
         wanted = self._wanted(node, site, move)
         at_hand = [self._at_hand(v) for v in full if v not in self.constants]
         asked = [wanted[0]] if wanted else []
-        parts = isinstance(site.layer.BEHAVIOUR, Indexing)  # several that are taken of one value share its turn
+        parts = isinstance(site.layer.BEHAVIOUR, Indexing)  # those of one value share a turn that its author wrote
         stays = self.target.stay and not (wanted and wanted[1]) and not parts
         candidates = [*at_hand, *asked, site.natural] if stays else [*asked, *at_hand, site.natural]
         legal = [
@@ -281,8 +281,8 @@ class _Pass:
             turned = [v.root for v in views if (v.root, compose(v.order, order)) not in self.stored]
             winners = {slot: self._winner(value) for slot, value in node.outputs.items()}
             missed = [s for s, winner in winners.items() if winner and move.result(site, s, order, winner) != winner]
-            for_all = sum(map(self._elements, turned)) / (self.taken[node.inputs["x"]] if parts else 1)
-            return for_all + sum(self._elements(node.outputs[slot]) for slot in missed)
+            shared = self.taken[node.inputs["x"]] if parts and order == site.natural else 1
+            return sum(map(self._elements, turned)) / shared + sum(self._elements(node.outputs[s]) for s in missed)
 
         return min(legal, key=cost, default=site.natural)
 
