@@ -85,7 +85,7 @@ class _Pass:
                 self.constants[node.outputs["y"]] = node.layer
         self.shared = _shared(bundle)
         indexing = (n for n in graph.nodes if isinstance(bundle.layers[n.layer].BEHAVIOUR, Indexing))
-        self.taken = Counter(node.inputs["x"] for node in indexing)
+        self.taken = Counter(node.inputs["x"] for node in indexing for _ in node.outputs)
         self.votes: dict[str, Votes] = {}
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
