@@ -12,14 +12,16 @@ into the layout they are wanted in, once, as a recorded step.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import FactorReshape, LastAxis, Layer, Permutation, Pointwise, StoredOperand
+from irconv.ir.layers.base import FactorReshape, Indexing, LastAxis, Layer, Permutation, Pointwise, StoredOperand
 from irconv.ir.layers.tensor_ops import Constant, Reshape, Transpose
 from irconv.ir.manifest import LayoutStep
+from irconv.ir.shapes import Dimension
 from irconv.ir.turns import turning
 from irconv.layout import compose, invert
 from irconv.log import timed
@@ -82,6 +84,8 @@ class _Pass:
             if isinstance(layer, Constant) and isinstance(layer.operands["value"], StoredOperand):
                 self.constants[node.outputs["y"]] = node.layer
         self.shared = _shared(bundle)
+        indexing = (n for n in graph.nodes if isinstance(bundle.layers[n.layer].BEHAVIOUR, Indexing))
+        self.taken = Counter(node.inputs["x"] for node in indexing for _ in node.outputs)
         self.votes: dict[str, Votes] = {}
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
@@ -163,9 +167,11 @@ class _Pass:
             if isinstance(self.bundle.layers[node.layer].BEHAVIOUR, Permutation) or index in self.folds:
                 continue
             site = self._site(node)
-            move = move_of(site)
-            wanted = self._wanted(node, site, move)
+            wanted = self._wanted(node, site, move := move_of(site))
             for slot, value in node.inputs.items():
+                if slot not in site.turning:
+                    self._add_vote(value, natural(self._rank(value)), False)
+                    continue
                 if (missing := site.rank - self._rank(value)) > 0:
                     if wanted is not None and isinstance(site.layer.BEHAVIOUR, Pointwise):
                         self._add_vote(value, tuple(axis - missing for axis in wanted[0] if axis >= missing), False)
@@ -173,7 +179,10 @@ class _Pass:
                 spatial = self.target.takes(site.layer, slot, site.rank)
                 if wanted is not None:
                     self._add_vote(value, wanted[0], wanted[1] or spatial)
-                elif spatial or type(move) is Move or isinstance(site.layer.BEHAVIOUR, LastAxis):
+                elif isinstance(site.layer.BEHAVIOUR, LastAxis):
+                    made = invert(self.views[value].order)  # the axes before the last may lie as they were made
+                    self._add_vote(value, made if made[-1:] == site.natural[-1:] else site.natural, spatial)
+                elif spatial or type(move) is Move:
                     self._add_vote(value, site.natural, spatial)
 
     def _wanted(self, node: Node, site: Site, move: Move) -> tuple[Order, bool] | None:
@@ -206,8 +215,7 @@ class _Pass:
     # forward ------------------------------------------------------------------------------------------------------
 
     def _input(self, port: Port) -> Port:
-        votes = self.votes.get(port.value, Votes())
-        same = natural(len(port.shape))
+        votes, same = self.votes.get(port.value, Votes()), natural(len(port.shape))
         layout = votes.winner() or same
         if layout not in votes.spatial or len(same) < 4 or not self.target.ports_move:
             self._store(port.value, same)
@@ -239,16 +247,13 @@ class _Pass:
             self._move_operands(site, order)
         self.ran_at[node.layer] = order
         self.layers[node.layer] = site.layer if fold is not None else move.layer(site, order, results)
-        orders = {slot: self._order_of(site, slot, order) for slot in node.inputs}
-        inputs = {slot: self._fetch(value, orders[slot], node.scope) for slot, value in node.inputs.items()}
+        inputs = {
+            slot: self._fetch(value, order if slot in site.turning else natural(self._rank(value)), node.scope)
+            for slot, value in node.inputs.items()
+        }
         for slot, value in node.outputs.items():
             self._store(value, results[slot])
         self.nodes.append(node.model_copy(update={"inputs": inputs}))
-
-    def _order_of(self, site: Site, slot: str, order: Order) -> Order:
-        """The order in which a layer takes an input; operands that are computed have axes of their own."""
-        own = slot in site.layer.PARAMETERS and isinstance(site.layer.BEHAVIOUR, LastAxis)
-        return natural(len(site.inputs[slot].shape)) if own else order
 
     def _choose(self, node: Node, site: Site, move: Move) -> Order:
         """The layout at which a node runs, as a permutation of the axes it has in the naive graph."""
@@ -258,11 +263,12 @@ class _Pass:
             return self.ran_at[node.layer]  # a shared layer has one set of axis fields
         if isinstance(site.layer.BEHAVIOUR, LastAxis) and self._tied(site.layer):
             return site.natural
-        full = [value for value in node.inputs.values() if self._rank(value) == site.rank]
+        full = [value for slot, value in node.inputs.items() if slot in site.turning and self._rank(value) == site.rank]
         wanted = self._wanted(node, site, move)
         at_hand = [self._at_hand(v) for v in full if v not in self.constants]
         asked = [wanted[0]] if wanted else []
-        stays = self.target.stay and not (wanted and wanted[1])
+        parts = isinstance(site.layer.BEHAVIOUR, Indexing)  # those of one value share a turn that its author wrote
+        stays = self.target.stay and not (wanted and wanted[1]) and not parts
         candidates = [*at_hand, *asked, site.natural] if stays else [*asked, *at_hand, site.natural]
         legal = [
             order
@@ -270,12 +276,13 @@ class _Pass:
             if order is not None and all(move.result(site, slot, order) is not None for slot in node.outputs)
         ]
 
-        def cost(order: Order) -> int:
+        def cost(order: Order) -> float:
             views = {self.views[value] for value in full if value not in self.constants}
             turned = [v.root for v in views if (v.root, compose(v.order, order)) not in self.stored]
             winners = {slot: self._winner(value) for slot, value in node.outputs.items()}
             missed = [s for s, winner in winners.items() if winner and move.result(site, s, order, winner) != winner]
-            return sum(map(self._elements, turned)) + sum(self._elements(node.outputs[slot]) for slot in missed)
+            shared = self.taken[node.inputs["x"]] if parts and order == site.natural else 1
+            return sum(map(self._elements, turned)) / shared + sum(self._elements(node.outputs[s]) for s in missed)
 
         return min(legal, key=cost, default=site.natural)
 
@@ -286,7 +293,7 @@ class _Pass:
 
     def _move_operands(self, site: Site, order: Order) -> None:
         """Put the operands of a layer that now acts on the channels into the layout it takes."""
-        changed = site.layer.on_channels(site.rank) if order != site.natural else None
+        changed = site.layer.on_channels(site.rank) if order[-1:] != site.natural[-1:] else None
         for role, (source, target) in (changed.axes if changed else {}).items():
             operand = site.layer.operands.get(role)
             if not isinstance(operand, StoredOperand):
@@ -299,8 +306,7 @@ class _Pass:
 
     def _output(self, port: Port) -> Port:
         image = self._image_order(port.value) if self.target.ports_move else None
-        order = image or natural(self._rank(port.value))
-        value = self._fetch(port.value, order, "")
+        value = self._fetch(port.value, order := image or natural(self._rank(port.value)), "")
         shape = tuple(self.types[port.value].shape[axis] for axis in order)
         return port.model_copy(update={"value": value, "shape": shape, **self.target.letters(port, image)})
 
@@ -337,9 +343,12 @@ class _Pass:
 
     def _turned(self, root: str, wanted: Order, scope: str) -> str:
         change = compose(invert(self.layouts[root]), wanted)
-        layer = turning(self.layers, change)
         name = f"{root}/{''.join(map(str, wanted))}"
         source = self.stored[root, self.layouts[root]]
+        shape = tuple(self.types[root].shape[axis] for axis in wanted)
+        plain = {name: Reshape(shape=shape)} if self.target.stay and _only_ones_move(shape, change) else {}
+        self.layers |= plain
+        layer = next(iter(plain), "") or turning(self.layers, change)
         self.nodes.append(Node(layer=layer, scope=scope, inputs={"x": source}, outputs={"y": name}))
         return name
 
@@ -375,6 +384,12 @@ class _Pass:
 
     def _elements(self, value: str) -> int:
         return elements(self.types[value].shape)
+
+
+def _only_ones_move(shape: Sequence[Dimension], change: Order) -> bool:
+    """Whether a Transpose, which gives this shape, leaves the batch and the order of all elements as they are."""
+    long = [axis for size, axis in zip(shape, change, strict=True) if size != 1]
+    return change[0] == 0 and long == sorted(long)
 
 
 def _shared(bundle: Bundle) -> set[str]:

@@ -14,10 +14,13 @@ from typing import TypeAlias
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
+    Broadcasting,
     ChannelFirst,
     FactorReshape,
+    Indexing,
     LastAxis,
     Layer,
+    NewAxis,
     Pointwise,
     Reduction,
     ValueType,
@@ -38,9 +41,18 @@ class Site:
     outputs: Mapping[str, ValueType]
 
     @property
+    def turning(self) -> frozenset[str]:
+        """The inputs whose axes are those that the layer works on: not the indices of one that looks up, nor operands
+        that are computed and have axes of their own."""
+        if isinstance(self.layer.BEHAVIOUR, Indexing):
+            return frozenset(("x",))
+        own = self.layer.PARAMETERS if isinstance(self.layer.BEHAVIOUR, LastAxis) else ()
+        return frozenset(slot for slot in self.inputs if slot not in own)
+
+    @property
     def rank(self) -> int:
         """The rank of the largest input."""
-        return max((len(t.shape) for t in self.inputs.values()), default=0)
+        return max((len(self.inputs[slot].shape) for slot in self.turning), default=0)
 
     @property
     def natural(self) -> Order:
@@ -119,8 +131,7 @@ class _Reduced(Move):
         kept = [axis for axis in site.natural if self._stays(site, axis)]
         if len(result) != len(kept):
             return None
-        # where the axes go that vanish does not matter to the result
-        return tuple([kept[axis] for axis in result] + [axis for axis in site.natural if axis not in kept])
+        return _with_gone([kept[axis] for axis in result], [axis for axis in site.natural if axis not in kept])
 
     def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
         back = invert(order)
@@ -130,6 +141,86 @@ class _Reduced(Move):
     def _stays(self, site: Site, axis: int) -> bool:
         settings = site.layer.settings()
         return bool(settings["keepdims"]) or axis not in settings["axes"]
+
+
+def _with_gone(kept: list[int], gone: Sequence[int]) -> Order:
+    """An order with axes that the result does not have, which may stand anywhere: last, where nothing else is moved, or
+    else before the axis that follows them, so that what was split along an axis stays together."""
+    if kept == sorted(kept):
+        return (*kept, *gone)
+    order = list(kept)
+    for axis in reversed(gone):
+        order.insert(order.index(axis + 1) if axis + 1 in order else len(order), axis)
+    return tuple(order)
+
+
+class _Indexed(Move):
+    """Renames its axis; the result has the axes of the indices in its place."""
+
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
+        here, count = self._place(site, slot)
+        places = {axis: (axis if axis < here else axis + count - 1,) for axis in order} | {here: _from(here, count)}
+        return tuple(place for axis in order for place in places[axis])
+
+    def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
+        here, count = self._place(site, slot)
+        if len(result) != site.rank + count - 1:
+            return None
+        if not count:
+            kept = [axis if axis < here else axis + 1 for axis in result]
+            return site.natural if kept == sorted(kept) else _with_gone(kept, [here])
+        first = result.index(here)
+        if result[first : first + count] != _from(here, count):
+            return None
+        rest = [axis for axis in result if axis not in _from(here + 1, count - 1)]
+        return tuple(axis if axis <= here else axis - count + 1 for axis in rest)
+
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
+        return site.layer.model_copy(update={"axis": order.index(site.layer.settings()["axis"])})
+
+    def _place(self, site: Site, slot: str) -> tuple[int, int]:
+        """The axis, and how many the result has for it."""
+        axis: int = site.layer.settings()["axis"]
+        return axis, len(site.outputs[slot].shape) - site.rank + 1
+
+
+def _from(first: int, count: int) -> Order:
+    return tuple(range(first, first + count))
+
+
+class _Stacked(Move):
+    """Renames its axis, which may stand anywhere among those of its inputs."""
+
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
+        new: int = site.layer.settings()["axis"]
+        moved = [axis if axis < new else axis + 1 for axis in order]
+        if wanted is not None and [axis for axis in wanted if axis != new] == moved:
+            return wanted
+        moved.insert(moved.index(new + 1) if new + 1 in moved else len(moved), new)
+        return tuple(moved)
+
+    def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
+        new: int = site.layer.settings()["axis"]
+        return tuple(axis if axis < new else axis - 1 for axis in result if axis != new)
+
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
+        return site.layer.model_copy(update={"axis": results["y"].index(site.layer.settings()["axis"])})
+
+
+class _Broadcast(_Everywhere):
+    """Permutes its shape, where it adds no axes."""
+
+    def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
+        if order == site.natural:
+            return natural(len(site.outputs[slot].shape))
+        return super().result(site, slot, order, wanted)
+
+    def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
+        if order == site.natural:
+            return site.layer
+        shape = site.layer.settings()["shape"]
+        shape = (1,) * (site.rank - len(shape)) + shape
+        return site.layer.model_copy(update={"shape": tuple(shape[axis] for axis in order)})
 
 
 class _Reshaped(Move):
@@ -207,23 +298,26 @@ def _merged(runs: list[int], rest: list[int]) -> list[int]:
 
 
 class _LastToChannels(Move):
-    """Commutes with nothing but the order that puts its axis in the place of the channels, at rank 4 and above: a lower
-    rank is a sequence, which only got longer when this was tried."""
+    """Commutes with orders that leave its axis last, and, at rank 4 and above, with the one that puts it in the place
+    of the channels: a lower rank is a sequence, which only got longer when this was tried."""
 
     def result(self, site: Site, slot: str, order: Order, wanted: Order | None = None) -> Order | None:
-        if order == site.natural:
-            return order
-        return order if self._channels(site, order) else None
+        return order if self._stays(site, order) or self._channels(site, order) else None
 
     def wanted(self, site: Site, slot: str, result: Order) -> Order | None:
-        return result if result == site.natural or self._channels(site, result) else None
+        return result if self._stays(site, result) or self._channels(site, result) else None
+
+    def _stays(self, site: Site, order: Order) -> bool:
+        """Whether what the layer works on stays where it is, of a norm of several axes all."""
+        axes = site.layer.settings().get("axes", (site.rank - 1,))
+        return order[min(axes, default=0) :] == site.natural[min(axes, default=0) :]
 
     def _channels(self, site: Site, order: Order) -> bool:
         first = (0, site.rank - 1, *range(1, site.rank - 1))
         return site.rank >= 4 and order == first and site.layer.on_channels(site.rank) is not None
 
     def layer(self, site: Site, order: Order, results: Mapping[str, Order]) -> Layer:
-        changed = site.layer.on_channels(site.rank) if order != site.natural else None
+        changed = site.layer.on_channels(site.rank) if self._channels(site, order) else None
         if changed is None:
             return site.layer
         kept = {"operands": site.layer.operands, "origin": site.layer.origin}
@@ -235,6 +329,9 @@ _MOVES: Mapping[type[AxisBehaviour], Move] = {
     AxisFields: _Renamed(),
     ChannelFirst: _ChannelsKept(),
     Reduction: _Reduced(),
+    Indexing: _Indexed(),
+    NewAxis: _Stacked(),
+    Broadcasting: _Broadcast(),
     FactorReshape: _Reshaped(),
     LastAxis: _LastToChannels(),
 }
@@ -248,7 +345,7 @@ def move_of(site: Site) -> Move:
     if given and isinstance(behaviour, LastAxis):  # operands that are computed stay as they are
         changed = site.layer.on_channels(site.rank)
         return _FIXED if changed is None or not changed.axes.keys().isdisjoint(given) else _MOVES[LastAxis]
-    ranks = {len(t.shape) for t in site.inputs.values()}
+    ranks = {len(site.inputs[slot].shape) for slot in site.turning}
     if len(ranks) > 1 and not isinstance(behaviour, Pointwise):
         return _FIXED
     if site.layer.operands and not isinstance(behaviour, ChannelFirst | LastAxis):

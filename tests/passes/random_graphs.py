@@ -11,12 +11,13 @@ from irconv.ir.bundle import Bundle, Tensor, operand_types
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.layers.activations import LeakyRelu, LogSoftmax, PRelu, Relu, Sigmoid, Softmax, Tanh
 from irconv.ir.layers.arithmetic import CumSum, Maximum, Sub
-from irconv.ir.layers.base import Layer, StoredOperand, ValueType
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.layers.convolution import Conv, ConvTranspose, Linear
+from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm
 from irconv.ir.layers.pooling import AveragePool, MaxPool
-from irconv.ir.layers.shape_ops import Repeat, Squeeze, Unsqueeze
-from irconv.ir.layers.slicing import Flip, Roll, Slice, Split
+from irconv.ir.layers.shape_ops import Expand, Repeat, Squeeze, Unsqueeze
+from irconv.ir.layers.slicing import Flip, Roll, Select, Slice, Split, Stack, Unstack
 from irconv.ir.layers.tensor_ops import Add, Concat, Constant, Flatten, Mul, Pad, Reduce, Reshape, Transpose
 from irconv.ir.layers.training import Dropout
 from irconv.ir.manifest import SourceRecord, TensorRecord
@@ -277,6 +278,50 @@ def _split(b: Builder, values: list[str]) -> str | None:
     return last
 
 
+def _picked(b: Builder, values: list[str]) -> str | None:
+    """Indices of an axis: one, all of them apart, or some in another order."""
+    x = str(b.random.choice(values))
+    shape = b.shape(x)
+    axis = int(b.random.integers(1, len(shape)))
+    kind = int(b.random.integers(3))
+    if kind == 0:
+        places = b.random.integers(0, shape[axis], int(b.random.integers(1, 4))).tolist()
+        indices = b.use(_literal(b, places), (), f"indices_{len(b.nodes)}")
+        return b.add(Gather(axis=axis), x, indices)
+    if len(shape) < 3:
+        return None
+    if kind == 1:
+        return b.add(Select(axis=axis, index=int(b.random.integers(-shape[axis], shape[axis]))), x)
+    last = b.add(Unstack(axis=axis, count=shape[axis]), x)
+    values.extend(f"{last}:y{i}" for i in range(shape[axis] - 1))
+    return last
+
+
+def _literal(b: Builder, places: list[int]) -> str:
+    name = f"places_{len(b.nodes)}"
+    b.layers[name] = Constant(operands={"value": LiteralOperand(literal=places, dtype="int64")})
+    return name
+
+
+def _stacked(b: Builder, values: list[str]) -> str | None:
+    """Values on a new axis, often summed over it again."""
+    x = str(b.random.choice(values))
+    shape = b.shape(x)
+    if len(shape) > 4:
+        return None
+    axis = int(b.random.integers(1, len(shape) + 1))
+    same = [v for v in values if b.shape(v) == shape]
+    made = b.add(Stack(axis=axis), x, str(b.random.choice(same)))
+    return b.add(Reduce(op="sum", axes=(axis,), keepdims=False), made) if b.random.random() < 0.5 else made
+
+
+def _spread(b: Builder, values: list[str]) -> str | None:
+    """Axes of length 1 repeated."""
+    x = str(b.random.choice(values))
+    shape = tuple(int(b.random.integers(1, 4)) if size == 1 else size for size in b.shape(x))
+    return b.add(Expand(shape=shape), x)
+
+
 def _more_combined(b: Builder, values: list[str]) -> str | None:
     x, y = (str(v) for v in b.random.choice(values, 2))
     try:
@@ -331,7 +376,8 @@ def _permuted(b: Builder, values: list[str]) -> str | None:
 _STEPS: list[Callable[[Builder, list[str]], str | None]] = [
     _conv, _conv, _pool, _batch_norm, _pointwise, _pointwise, _combined, _combined, _with_constant, _concat, _pad,
     _softmax, _reduce, _reshape, _linear, _flatten, _permuted, _transposed_conv, _channels, _last_norm, _along_axes,
-    _split, _more_combined, _unit_axis, _flattened_branches, _shared_conv,
+    _split, _more_combined, _unit_axis, _flattened_branches, _shared_conv, _picked, _picked,
+    _stacked, _spread,
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from irconv.ir.layers.indexing import Gather
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.ir.layers.shape_ops import Tile
 from irconv.ir.layers.slicing import Slice
-from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape
+from irconv.ir.layers.tensor_ops import Add, Mul, Reduce, Reshape, Transpose
 from irconv.ir.tensors import LazyTensor
 from irconv.passes import recompose
 from irconv.translate import Importer
@@ -98,6 +98,28 @@ def batch_norm(f: Graph, axes: tuple[int, ...], inside: bool = True) -> str:
     inverse = f(Rsqrt(), f(Add(), variance, epsilon)) if inside else f(Add(), f(Rsqrt(), variance), epsilon)
     scale = f(Mul(), inverse, f.weight(*axes))
     return f(Add(), f(Mul(), "x", scale), f(Sub(), f.weight(*axes), f(Mul(), f.weight(*axes), scale)))
+
+
+def test_axes_that_are_cut_apart_behind_a_turn_are_so_before_it_where_they_were_merged() -> None:
+    f = Graph((5, 2, 12))
+    merged = f(Reshape(shape=(5, 6, 4)), "x")
+    turned = f(Transpose(permutation=(1, 0, 2)), merged)
+    found = recomposed(f, f(Reshape(shape=(2, 3, 5, 4)), turned), shape=(5, 2, 12))
+    assert found == ["Reshape", "Transpose"]
+
+
+def test_axes_that_are_merged_behind_a_turn_stay_so() -> None:
+    f = Graph((5, 2, 12))
+    turned = f(Transpose(permutation=(1, 0, 2)), f(Reshape(shape=(5, 6, 4)), "x"))
+    found = recomposed(f, f(Reshape(shape=(3, 10, 4)), turned), shape=(5, 2, 12))
+    assert found == ["Reshape", "Transpose", "Reshape"]
+
+
+def test_a_linear_over_rows_merged_with_its_heads_is_one_over_the_last_axis() -> None:
+    f = Graph((5, 2, 3, 4))
+    rows = f(Linear(), f(Reshape(shape=(10, 12)), "x"), kernel=f.weight(7, 12))
+    found = recomposed(f, f(Reshape(shape=(5, 2, 7)), rows), shape=(5, 2, 3, 4))
+    assert found == ["Reshape", "Linear"]
 
 
 @pytest.mark.parametrize("axes", [(3, 1, 1), (5,)])

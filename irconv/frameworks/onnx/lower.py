@@ -18,6 +18,7 @@ from irconv.ir.layers.normalisation import BatchNorm, InstanceNorm
 from irconv.ir.layers.tensor_ops import Add, Reduce
 from irconv.passes import (
     bodies,
+    compose_transposes,
     decompose,
     fill_operands,
     padding,
@@ -40,7 +41,7 @@ def lower(bundle: Bundle, execution: bool = False) -> Bundle:
     """
     if not execution:
         bundle = bodies.everywhere(bundle, recurrent.run)
-    bundle = decompose.run(bundle, _has, _split)
+    bundle = compose_transposes.run(decompose.run(bundle, _has, _split))
     bundle = padding.run(bundle, symmetric=False)
     bundle = fill_operands.run(bundle, {"BatchNorm": ("gamma", "beta"), "InstanceNorm": ("gamma", "beta")})
     return bodies.everywhere(_with_momentum(bundle), sizes.run)

@@ -89,6 +89,22 @@ class Reduction:
 
 
 @dataclass(frozen=True)
+class Indexing:
+    """Takes slices of its input along the axis named by its field `axis`, which gives way to the axes of its input
+    ``indices``, in place and in their order; to none without such an input."""
+
+
+@dataclass(frozen=True)
+class NewAxis:
+    """Joins its inputs along a new axis, whose number in the result its field `axis` names."""
+
+
+@dataclass(frozen=True)
+class Broadcasting:
+    """Repeats axes of length 1 as its field `shape` says, one entry for each axis of the result."""
+
+
+@dataclass(frozen=True)
 class ChannelFirst:
     """Acts on each element given its index on axis 1: commutes with permutations that leave axes 0 and 1 in place."""
 
@@ -105,7 +121,8 @@ class Permutation:
 
 @dataclass(frozen=True)
 class LastAxis:
-    """Acts on the last axis; `Layer.on_channels` is the same layer acting on axis 1."""
+    """Acts on the last axis: commutes with permutations of those before it. `Layer.on_channels` is the same layer that
+    acts on axis 1."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +130,19 @@ class Barrier:
     """Needs its axes where they are."""
 
 
-AxisBehaviour = Pointwise | AxisFields | Reduction | ChannelFirst | FactorReshape | Permutation | LastAxis | Barrier
+AxisBehaviour = (
+    Pointwise
+    | AxisFields
+    | Reduction
+    | Indexing
+    | NewAxis
+    | Broadcasting
+    | ChannelFirst
+    | FactorReshape
+    | Permutation
+    | LastAxis
+    | Barrier
+)
 
 
 class Layer(Record):

@@ -13,7 +13,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from irconv.ir.known import numeric
-from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Layer, Step, ValueType
+from irconv.ir.layers.base import AxisBehaviour, AxisFields, Barrier, Decomposition, Indexing, Layer, Step, ValueType
 from irconv.ir.layers.ranges import Axis, Count
 from irconv.ir.layers.shape_ops import without_axis
 from irconv.ir.layers.tensor_ops import Add, Mul, Reshape, constant
@@ -32,7 +32,7 @@ class Gather(Layer):
 
     SLOTS: ClassVar[Mapping[str, str]] = {"x": "*a", "indices": "*i"}
     INTEGERS: ClassVar[tuple[str, ...]] = ("indices",)
-    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Indexing()
 
     type: Literal["Gather"] = "Gather"
     axis: Axis

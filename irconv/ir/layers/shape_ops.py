@@ -13,6 +13,7 @@ from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
     Barrier,
+    Broadcasting,
     Decomposition,
     FactorReshape,
     Layer,
@@ -76,7 +77,7 @@ class Expand(Layer):
     ``broadcast_to`` the size itself.
     """
 
-    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Broadcasting()
     SIZES: ClassVar[tuple[str, ...]] = ("shape",)
 
     type: Literal["Expand"] = "Expand"

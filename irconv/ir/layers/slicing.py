@@ -11,10 +11,11 @@ import numpy as np
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,
-    Barrier,
     Decomposition,
+    Indexing,
     Layer,
     LiteralOperand,
+    NewAxis,
     Step,
     ValueType,
 )
@@ -96,7 +97,7 @@ class Stack(Layer):
 
     SLOTS: ClassVar[Mapping[str, str]] = {}
     VARIADIC: ClassVar[bool] = True
-    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    BEHAVIOUR: ClassVar[AxisBehaviour] = NewAxis()
 
     type: Literal["Stack"] = "Stack"
     axis: Axis
@@ -120,7 +121,7 @@ class Unstack(Layer):
 
     RESULTS: ClassVar[Mapping[str, str]] = {}
     VARIADIC_RESULTS: ClassVar[bool] = True
-    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Indexing()
 
     type: Literal["Unstack"] = "Unstack"
     axis: Axis
@@ -147,7 +148,7 @@ class Unstack(Layer):
 class Select(Layer):
     """``x[..., index, ...]``: one index of `axis`, which goes; a negative index counts from the end."""
 
-    BEHAVIOUR: ClassVar[AxisBehaviour] = Barrier()
+    BEHAVIOUR: ClassVar[AxisBehaviour] = Indexing()
 
     type: Literal["Select"] = "Select"
     axis: Axis

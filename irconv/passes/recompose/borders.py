@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from irconv.ir.layers.tensor_ops import Pad
 from irconv.ir.shapes import Dimension
-from irconv.passes.recompose.matcher import Made, Match, Op, Rule, Var, op
+from irconv.passes.recompose.matcher import Made, Match, Rule
+from irconv.passes.recompose.patterns import Op, Var, op
 
 X = Var("x")
 _RANKS = range(3, 6)

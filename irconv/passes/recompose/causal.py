@@ -23,7 +23,8 @@ from irconv.ir.shapes import static
 from irconv.layout import Array
 from irconv.log import timed
 from irconv.passes import unused
-from irconv.passes.recompose.matcher import Made, Match, Rule, Var, Work, op
+from irconv.passes.recompose.matcher import Made, Match, Rule, Work
+from irconv.passes.recompose.patterns import Var, op
 
 _CERTAIN = -1e30
 """Beside a number from here on a score is nothing in float32, so that a query that may attend to nothing averages."""

@@ -4,7 +4,8 @@ and the vectors repeated for every sample. It is a BatchNorm."""
 from __future__ import annotations
 
 from irconv.ir.shapes import size_product
-from irconv.passes.recompose.matcher import Made, Match, Operand, Rule, Var, Work, op
+from irconv.passes.recompose.matcher import Made, Match, Operand, Rule, Work
+from irconv.passes.recompose.patterns import Var, op
 
 _ROLES = ("gamma", "beta", "mean", "variance")
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from irconv.ir.layers.base import StoredOperand
-from irconv.ir.layers.tensor_ops import Flatten, Identity
-from irconv.ir.shapes import size_product
-from irconv.layout import invert
+from irconv.ir.layers.tensor_ops import Flatten, Identity, Reshape, Transpose
+from irconv.ir.shapes import size_product, static
+from irconv.layout import factor_groups, invert
 from irconv.passes.recompose.matcher import Build, Made, Match, Operand, Rule
 from irconv.passes.recompose.patterns import Op, Var, Weights, op
 
@@ -61,20 +61,46 @@ def _added(axis: int) -> Build:
 
 
 def _tensordot(match: Match) -> Made | None:
-    """A Linear over rows that were merged for it, and cut apart again behind it: one over the last axis."""
+    """A Linear over rows that were merged for it, and cut apart again behind it: one over the last axis, which may have
+    been merged with others in the same step."""
     shape, (result,) = match.type_of("x").shape, match.nodes["apart"].outputs.values()
     layer, wanted = match.work.layers[match.nodes["layer"].layer], match.work.types[result].shape
     (merged,) = match.nodes["merged"].outputs.values()
     rows = match.work.types[merged].shape
-    if len(shape) < 3 or len(rows) != 2 or rows[1] != shape[-1] or wanted[:-1] != shape[:-1]:
+    lead = wanted[:-1]
+    if len(shape) < 3 or len(rows) != 2 or len(wanted) < 3 or shape[: len(lead)] != lead:
         return None
-    return Made(layer, {"x": match.values["x"]}, match.nodes["layer"].layer)
+    if rows != (size_product(lead).dimension, size_product(shape[len(lead) :]).dimension):
+        return None
+    joined = () if len(shape) == len(wanted) else (Reshape(shape=(*lead, rows[1])),)
+    return Made(layer, {"x": match.values["x"]}, match.nodes["layer"].layer, before={"x": joined})
+
+
+def _apart(match: Match) -> Made | None:
+    """Axes that are cut apart behind a turn: they are so before it, where they have been merged."""
+    shape, order = match.type_of("x").shape, match.settings("turned")["permutation"]
+    (merged,), (result,) = (match.nodes[name].outputs.values() for name in ("merged", "apart"))
+    before, after = match.work.types[merged].shape, match.work.types[result].shape
+    numbers = [static(sizes) for sizes in (tuple(before[axis] for axis in order), after)]
+    groups = None if None in numbers else factor_groups(*numbers)  # type: ignore[arg-type]
+    if groups is None or any(len(axes) != 1 for axes, _ in groups) or len(after) <= len(before):
+        return None
+    parts = {order[axes[0]]: places for axes, places in groups}
+    places = [place for axis in range(len(before)) for place in parts[axis]]
+    finer = tuple(after[place] for place in places)
+    turned = Transpose(permutation=tuple(places.index(place) for place in range(len(after))))
+    return Made(turned, {"x": match.values["x"]}, before={"x": () if finer == shape else (Reshape(shape=finer),)})
 
 
 def _rules() -> list[Rule]:
     rows = Op("Linear", (op("Reshape", Var("x"), name="merged"),), name="layer")
     made = [
         Rule("tensordot", op("Reshape", rows, name="apart"), _tensordot),
+        Rule(
+            "axes cut apart behind a turn",
+            op("Reshape", op("Transpose", op("Reshape", Var("x"), name="merged"), name="turned"), name="apart"),
+            _apart,
+        ),
         Rule("flatten", op("Reshape", Var("x"), name="reshape"), _flattened),
     ]
     turned = op("Transpose", Op("Linear", (Var("x"),), name="layer"), name="there")

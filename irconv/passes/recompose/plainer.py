@@ -25,7 +25,8 @@ from irconv.passes.recompose import overwritten, pieces, repeats
 from irconv.passes.recompose.borders import BORDERS
 from irconv.passes.recompose.cuts import CUTS
 from irconv.passes.recompose.linear import LINEAR
-from irconv.passes.recompose.matcher import Build, Either, Made, Match, Rule, Var, Weights, Work, op
+from irconv.passes.recompose.matcher import Build, Made, Match, Rule, Work
+from irconv.passes.recompose.patterns import Either, Var, Weights, op
 from irconv.passes.recompose.unturning import UNTURNING
 
 X = Var("x")

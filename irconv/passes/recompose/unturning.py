@@ -7,7 +7,8 @@ from typing import Any
 
 from irconv.ir.layers.tensor_ops import Transpose
 from irconv.layout import invert
-from irconv.passes.recompose.matcher import Made, Match, Op, Rule, Var, Work, op
+from irconv.passes.recompose.matcher import Made, Match, Rule, Work
+from irconv.passes.recompose.patterns import Op, Var, op
 
 X = Var("x")
 _DEEP, _MOST = 3, 3
