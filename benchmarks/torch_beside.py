@@ -2,9 +2,9 @@
 
     python -m benchmarks.torch_beside FOLDER [--only REGEX] --tool nobuco=PYTHON --tool onnx2tf=PYTHON ...
 
-Each PYTHON has its tool; that of the tool irconv what `benchmarks.torch_zoo` needs. Every conversion, and the check of it, is a
-process of its own, within 300 seconds and 16 GB. What was found is a line of ``FOLDER/beside.jsonl``, the last of a
-network and tool counts; what stands there is not done again.
+Each PYTHON has its tool; that of the tool irconv, which is always needed, what `benchmarks.torch_zoo` needs. Every
+conversion, and the check of it, is a process of its own, within 300 seconds and 16 GB. What was found is a line of
+``FOLDER/beside.jsonl``, the last of a network and tool counts; what stands there is not done again.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ import json
 import os
 import re
 import resource
-import subprocess
-import sys
+import shutil
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.torch_worker import limited
+from benchmarks.torch_worker import Worker, limited, serve
 
 NETWORKS = (
     "torchvision resnet18", "torchvision resnet50", "torchvision googlenet", "torchvision shufflenet_v2_x0_5",
@@ -32,6 +32,8 @@ NETWORKS = (
     "torchvision vit", "torchvision swin small", "BiLSTM", "GRU", "UNet", "transformer encoder", "transformers BERT",
     "transformers GPT-2", "transformers ViT",
 )  # fmt: skip
+_SAMPLE = "calibration_image_sample_data_20x128x128x3_float32.npy"
+"""Photographs that onnx2tf fetches from the network to compare values on its way; random ones do."""
 _ALONE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -47,17 +49,6 @@ def export(name: str, place: Path) -> dict[str, Any]:
     from benchmarks.torch_networks import NETWORKS as EVERY
 
     return exported(name, EVERY[name], place, ["script exporter", "dynamo exporter"])
-
-
-def _irconv(name: str, place: Path) -> Callable[[], Any]:
-    import irconv
-    from irconv.options import WriteOptions
-
-    def convert() -> None:
-        bundle = irconv.read(place / "model.pt2")
-        irconv.write(bundle, place / "irconv.keras", WriteOptions(force=True, merge=True))
-
-    return convert
 
 
 def _nobuco(name: str, place: Path) -> Callable[[], Any]:
@@ -87,13 +78,14 @@ def _onnx2tf(name: str, place: Path) -> Callable[[], Any]:
 
     source = place / "script.onnx"
     source = source if source.exists() else place / "dynamo.onnx"
+    np.save(place / _SAMPLE, np.random.default_rng(0).random((20, 128, 128, 3), np.float32))
     return lambda: onnx2tf.convert(
         input_onnx_file_path=str(source), output_folder_path=str(place / "onnx2tf"), output_signaturedefs=True,
         not_use_onnxsim=False, non_verbose=True, keep_shape_absolutely_input_names=None,
     )  # fmt: skip
 
 
-_CONVERT = {"irconv": _irconv, "nobuco": _nobuco, "onnx2tf": _onnx2tf}
+_CONVERT = {"nobuco": _nobuco, "onnx2tf": _onnx2tf}
 
 
 def convert(tool: str, name: str, place: Path) -> dict[str, Any]:
@@ -173,38 +165,56 @@ def _turns(graph: Any) -> int:
     return sum(node.op == "Transpose" for body in bodies for node in body)
 
 
-def _run(python: str, job: list[str], place: Path) -> dict[str, Any]:
+def _run(worker: Worker, place: Path, *job: str) -> dict[str, Any]:
     """One job in a process of a tool's."""
     said = place / "said.json"
     said.unlink(missing_ok=True)
-    command = [python, "-m", "benchmarks.torch_beside", str(place), "--job", *job]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, env={**os.environ, **_ALONE})
+    code = worker.do(str(place), *job)
     if not said.exists():
-        return {"failed": f"ended with code {done.returncode}: {done.stderr.strip()[-200:]}"}
+        return {"failed": f"ended with code {code}"}
     found = json.loads(said.read_text())
     assert isinstance(found, dict)
     return found
 
 
-def measured(python: str, tool: str, name: str, place: Path) -> dict[str, Any]:
+def measured(worker: Worker, tool: str, name: str, place: Path) -> dict[str, Any]:
     """What comes of a network with a tool."""
-    found = _run(python, ["convert", tool, name], place)
     unsaved = place / "unsaved.json"
-    inside = json.loads(unsaved.read_text()) if tool == "nobuco" and unsaved.exists() else None
-    if "failed" in found and inside is None:
+    unsaved.unlink(missing_ok=True)
+    if tool == "irconv":
+        from benchmarks.torch_convert import measured as converted
+
+        said = converted(place / "model.pt2", place / "irconv.keras", True)
+        found = {key: said[key] for key in ("cpu", "peak", "failed", "refused") if key in said}
+    else:
+        found = _run(worker, place, "convert", tool, name)
+    inside = json.loads(unsaved.read_text()) if unsaved.exists() else None
+    if {"failed", "refused"} & found.keys() and inside is None:
         return found
-    checked = _run(python, ["check", tool], place) if "failed" not in found else found
+    checked = _run(worker, place, "check", tool) if "failed" not in found else found
     if "failed" in checked and inside is not None:
         return {**found, **inside, "unloaded": checked["failed"]}
     return {**found, **checked}
 
 
-def _job(place: Path, what: str, *rest: str) -> None:
-    if what == "export":
-        limited(place / "said.json", lambda: export(rest[0], place))
-    if what == "convert":
-        limited(place / "said.json", lambda: convert(rest[0], rest[1], place))
-    limited(place / "said.json", lambda: check(rest[0], place))
+def _do(place: str, what: str, *rest: str) -> None:
+    folder = Path(place)
+    os.chdir(folder)
+    jobs = {"export": export, "convert": convert, "check": check}
+    limited(folder / "said.json", lambda: jobs[what](*rest, folder))
+
+
+def _load(tool: str) -> None:
+    """What a tool needs, but for onnx2tf, which does not work in a process forked after that."""
+    if tool != "onnx2tf":
+        from benchmarks import torch_networks
+
+        torch_networks.timm()
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+        import transformers  # noqa: F401
+    if tool == "nobuco":
+        import nobuco  # noqa: F401
 
 
 def main() -> None:
@@ -212,32 +222,32 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", default="")
     parser.add_argument("--tool", action="append", default=[], metavar="NAME=PYTHON")
-    parser.add_argument("--job", nargs="+", help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.job:
-        _job(options.folder, *options.job)
+    if options.serve:
+        serve(partial(_load, options.serve), _do)
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
     kept = options.folder / "beside.jsonl"
     rows = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     done = {(row["network"], row["tool"]) for row in rows}
+    os.environ.update(_ALONE)
     pythons = dict(tool.split("=") for tool in options.tool)
+    workers = {tool: Worker(python, "benchmarks.torch_beside", str(options.folder), "--serve", tool)
+               for tool, python in pythons.items()}  # fmt: skip
     for name in [name for name in NETWORKS if re.search(options.only, name)]:
-        place = options.folder / ("beside-" + re.sub(r"\W+", "-", name))
-        for tool in [tool for tool in _CONVERT if tool in pythons and (name, tool) not in done]:
+        place = (options.folder / ("beside-" + re.sub(r"\W+", "-", name))).absolute()
+        for tool in [tool for tool in (*_CONVERT, "irconv") if tool in workers and (name, tool) not in done]:
             since = time.time()
             place.mkdir(parents=True, exist_ok=True)
             if not (place / "model.pt2").exists():
-                _run(pythons.get("irconv", sys.executable), ["export", name], place)
-            found = measured(pythons[tool], tool, name, place)
+                _run(workers["irconv"], place, "export", name)
+            found = measured(workers[tool], tool, name, place)
             with kept.open("a") as out:
                 out.write(json.dumps({"network": name, "tool": tool, **found}) + "\n")
-            print(
-                name,
-                tool,
-                {k: v for k, v in found.items() if k != "trace"},
-                f"[{time.time() - since:.0f} s]",
-                flush=True,
-            )
+            shown = {key: value for key, value in found.items() if key != "trace"}
+            print(name, tool, shown, f"[{time.time() - since:.0f} s]", flush=True)
+        shutil.rmtree(place, ignore_errors=True)
 
 
 if __name__ == "__main__":

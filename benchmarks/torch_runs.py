@@ -12,6 +12,7 @@ import json
 import re
 import traceback
 import zipfile
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,9 @@ def run(folder: Path, way: str) -> dict[str, Any]:
     return found
 
 
+@cache
 def _program(folder: Path) -> Any:
+    """The program of a folder, which takes seconds to load."""
     import torch
 
     return torch.export.load(folder / "model.pt2")

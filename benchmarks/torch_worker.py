@@ -40,8 +40,8 @@ def limited(said: Path, job: Callable[[], Any]) -> NoReturn:
 class Worker:
     """The process, from the side that gives it jobs."""
 
-    def __init__(self) -> None:
-        command = [sys.executable, "-m", "benchmarks.torch_worker"]
+    def __init__(self, python: str, *module: str) -> None:
+        command = [python, "-m", *module]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def do(self, *job: str) -> int:
@@ -65,9 +65,21 @@ def _do(what: str, *rest: str) -> None:
     limited(Path(place) / "checked.json", lambda: torch_runs.check(Path(place), ways))
 
 
-def main() -> None:
+def serve(load: Callable[[], None], do: Callable[..., None]) -> None:
+    """The process itself: load once, then fork for each job."""
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
+    load()
+    for line in sys.stdin:
+        child = os.fork()
+        if not child:
+            do(*json.loads(line))
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        answers.write(f"{code}\n")
+        answers.flush()
+
+
+def _load() -> None:
     import keras  # noqa: F401
     import onnxruntime  # noqa: F401
     import tensorflow  # noqa: F401
@@ -78,14 +90,6 @@ def main() -> None:
     import onnxscript  # noqa: F401
     import transformers  # noqa: F401
 
-    for line in sys.stdin:
-        child = os.fork()
-        if not child:
-            _do(*json.loads(line))
-        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        answers.write(f"{code}\n")
-        answers.flush()
-
 
 if __name__ == "__main__":
-    main()
+    serve(_load, _do)

@@ -19,6 +19,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -132,7 +133,7 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(_ALONE)
-    start, worker = time.time(), Worker()
+    start, worker = time.time(), Worker(sys.executable, "benchmarks.torch_worker")
     for name in [name for name in torch_page.names() if re.search(options.only, name)]:
         ways = missing(known(options.folder).get(name, {}), options.ways, options.again)
         if not ways or time.time() - start > options.seconds:
