@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from benchmarks import torch_ways
@@ -50,6 +50,18 @@ _COSTS = """## What it costs, and what is kept
 """
 
 
+_BESIDE = """## Beside other tools
+
+Printed by `python -m benchmarks.torch_beside` and `make zoo-torch`: to TensorFlow by irconv (`.pt2` to `.keras`), by
+nobuco 0.17.0 (the module itself, with Keras 2.15 and TensorFlow 2.15, the last that it works with) and by onnx2tf
+1.29.24 (the ONNX file of PyTorch's TorchScript exporter, to a SavedModel of TensorFlow 2.19). An entry is the error as
+above, the `Transpose` ops of the whole TensorFlow graph that the file makes (what Keras' own LSTM and attention do
+inside counts, too), how many tensors can be trained, CPU seconds, and MB of memory at most with what was imported for
+it. *unsaved*: right or wrong in memory, but what was saved of it is not loaded again. Errors are of the axes that fit
+best.
+"""
+
+
 def names() -> tuple[str, ...]:
     """The networks, in order."""
     from benchmarks.torch_networks import NETWORKS
@@ -65,8 +77,8 @@ def outcome(found: Mapping[str, Any]) -> str:
     return "right" if found["error"] <= RIGHT else "wrong"
 
 
-def page(known: Mapping[str, Found]) -> str:
-    """All tables, with what they add up to."""
+def page(known: Mapping[str, Found], beside: Sequence[Mapping[str, Any]]) -> str:
+    """All tables, with what they add up to; `beside` is what other tools made of some."""
     built = {name: known[name] for name in names() if any(">" in way for way in known.get(name, ()))}
     not_built = [f"* {n}: {_plain(known[n]['export']['unbuilt'])}" for n in names() if _unbuilt(known.get(n, {}))]
     counts = Counter((way, _cell(found, way)[1]) for found in built.values() for way in CONVERSIONS)
@@ -78,7 +90,7 @@ def page(known: Mapping[str, Found]) -> str:
     lines += ["## What is not right", "", *(unlike or ["Nothing."]), ""]
     if not_built:
         lines += ["What PyTorch does not export at all:", "", *not_built, ""]
-    return "\n".join([*lines, _COSTS, *_totals(built), "", *_costs(built), "", *_keys(built)])
+    return "\n".join([*lines, _COSTS, *_totals(built), "", *_costs(built), "", *_keys(built), *_beside(beside)])
 
 
 def table(head: list[str], rows: list[list[str]]) -> list[str]:
@@ -196,6 +208,51 @@ def listed(keys: list[str]) -> str:
     kinds = Counter(re.sub(r"(?<![\w])\d+(?![\w])", "*", key) for key in keys)
     named = [f"`{kind}`" + (f" ({count})" if count > 1 else "") for kind, count in kinds.items()]
     return ", ".join(named[:12] + ([f"and {len(named) - 12} kinds more"] if len(named) > 12 else []))
+
+
+def _beside(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Other tools beside irconv, and what is not right with them."""
+    if not rows:
+        return []
+    found = {(row["network"], row["tool"]): row for row in rows}
+    networks, tools = (list(dict.fromkeys(row[key] for row in rows)) for key in ("network", "tool"))
+    tools.sort(key=lambda tool: tool != "irconv")
+    counts = Counter((tool, _verdict(row)) for (_, tool), row in found.items())
+    words = ("right", "unsaved", "wrong", "failed")
+    summary = [[tool, *(str(counts[tool, word]) for word in words), *_sums(tool, found)] for tool in tools]
+    cells = [[name, *(_beside_cell(found.get((name, tool))) for tool in tools)] for name in networks]
+    unlike = [f"* {name}, {tool}: {_verdict(row)}: {_why(row)}" for (name, tool), row in found.items()
+              if _verdict(row) != "right"]  # fmt: skip
+    head = ["tool", *words, "transposes", "CPU", "largest MB"]
+    return [*_BESIDE.splitlines(), "", *table(head, summary), "", *table(["network", *tools], cells), "", *unlike, ""]
+
+
+def _sums(tool: str, found: Mapping[tuple[str, str], Mapping[str, Any]]) -> list[str]:
+    """Of what a tool writes right: transposes and CPU in all, and the largest memory."""
+    right = [row for (_, by), row in found.items() if by == tool and "error" in row and row["error"] <= RIGHT]
+    peak = max((row["peak"] for row in right if "peak" in row), default=0)
+    return [str(sum(row["left"] for row in right)), f"{sum(row.get('cpu', 0) for row in right):.0f}", str(peak)]
+
+
+def _verdict(row: Mapping[str, Any]) -> str:
+    if "error" not in row:
+        return "failed"
+    return "wrong" if not row["error"] <= RIGHT else "unsaved" if "unloaded" in row else "right"
+
+
+def _beside_cell(row: Mapping[str, Any] | None) -> str:
+    if row is None or "error" not in row:
+        return "" if row is None else "failed"
+    word = _verdict(row)
+    cost = f"{row['cpu']} s, {row['peak']} MB" if "cpu" in row else ""
+    said = f"{word} " * (word != "right") + f"{row['error']:.0e} ({row['left']}), {row['trainable']} trainable"
+    return f"{said}, {cost}" if cost else said
+
+
+def _why(row: Mapping[str, Any]) -> str:
+    return _plain(
+        str(row.get("unloaded") or row.get("failed") or row.get("refused") or f"differs by {row['error']:.0e}")
+    )
 
 
 def ways_page(known: Mapping[str, Found]) -> str:

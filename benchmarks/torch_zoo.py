@@ -133,11 +133,12 @@ def main() -> None:
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)
     os.environ.update(_ALONE)
-    start, worker = time.time(), Worker(sys.executable, "benchmarks.torch_worker")
+    start, worker = time.time(), None
     for name in [name for name in torch_page.names() if re.search(options.only, name)]:
         ways = missing(known(options.folder).get(name, {}), options.ways, options.again)
         if not ways or time.time() - start > options.seconds:
             continue
+        worker = worker or Worker(sys.executable, "benchmarks.torch_worker")
         since, place = time.time(), options.folder / re.sub(r"\W+", "-", name)
         print(name, flush=True)
         for way, found in measure(worker, name, place, ways):
@@ -148,7 +149,9 @@ def main() -> None:
             shutil.rmtree(place)
     if options.pages:
         found = known(options.folder)
-        (options.pages / "zoo.md").write_text(torch_page.page(found), encoding="utf-8")
+        kept_beside = options.folder / "beside.jsonl"
+        rows = kept_beside.read_text().splitlines() if kept_beside.exists() else []
+        (options.pages / "zoo.md").write_text(torch_page.page(found, [*map(json.loads, rows)]), encoding="utf-8")
         (options.pages / "torch-ways.md").write_text(torch_page.ways_page(found), encoding="utf-8")
 
 
