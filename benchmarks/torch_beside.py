@@ -184,7 +184,7 @@ def measured(worker: Worker, tool: str, name: str, place: Path) -> dict[str, Any
     if tool == "irconv":
         from benchmarks.torch_convert import measured as converted
 
-        said = converted(place / "model.pt2", place / "irconv.keras", True)
+        said = converted(place / "model.pt2", place / "irconv.keras")
         found = {key: said[key] for key in ("cpu", "peak", "failed", "refused") if key in said}
     else:
         found = _run(worker, place, "convert", tool, name)

@@ -15,16 +15,19 @@ from irconv.frameworks import readers, writers
 from irconv.options import WriteOptions
 
 
-def measured(source: Path, target: Path, merge: bool) -> dict[str, Any]:
+def measured(source: Path, target: Path) -> dict[str, Any]:
     """What is known of the file that was written, with the CPU seconds and the peak memory in MB of a process that
-    begins where irconv is loaded; or the reasons of a refusal, or how it failed."""
+    begins where irconv is loaded; or the reasons of a refusal, or how it failed.
+
+    Keras' files are written with ``--merge`` where they are refused without.
+    """
     said = target.with_name(target.name + ".json")
     said.unlink(missing_ok=True)
     assert readers()
     assert writers()
     child = os.fork()
     if not child:
-        limited(said, lambda: _converted(source, target, merge))
+        limited(said, lambda: _converted(source, target))
     _, status, usage = os.wait4(child, 0)
     if not said.exists():
         return {"failed": f"ended with code {os.waitstatus_to_exitcode(status)}"}
@@ -34,15 +37,22 @@ def measured(source: Path, target: Path, merge: bool) -> dict[str, Any]:
     return {**found, **cost} if "types" in found else found
 
 
-def _converted(source: Path, target: Path, merge: bool) -> dict[str, Any]:
+def _converted(source: Path, target: Path) -> dict[str, Any]:
     """What is known of the file that was written."""
+    merge = False
     try:
         bundle = irconv.read(source)
-        written = irconv.write(bundle, target, WriteOptions(force=True, merge=merge))
+        try:
+            written = irconv.write(bundle, target, WriteOptions(force=True))
+        except IrconvError:
+            if target.suffix != ".keras":
+                raise
+            merge = True
+            written = irconv.write(bundle, target, WriteOptions(force=True, merge=True))
     except IrconvError as error:
         return {"refused": [str(problem) for problem in error.problems]}
     assert bundle.graph is not None
     types = Counter(bundle.layers[node.layer].type for node in bundle.graph.nodes)
     ports = {"inputs": written.inputs, "outputs": written.outputs}
     axes = {side: [(port.name, port.source_axes, port.axes) for port in found] for side, found in ports.items()}
-    return {"layers": types.total(), "types": dict(types), **axes}
+    return {"layers": types.total(), "types": dict(types), "merge": merge, **axes}

@@ -43,8 +43,8 @@ _COSTS = """## What it costs, and what is kept
   TensorFlow, without the half second in which Python starts; about 60 MB of it is Python.
 * *statements*: those in every `forward` of the emitted source.
 * *keys*: parameters and buffers that an output depends on, which are under their own key bit for bit in the source
-  that was written of `.pt2`, and in that which came back through ONNX and through Keras (with `--merge`). What is
-  missing is listed below; `num_batches_tracked`, position ids and what else no output depends on is not counted.
+  that was written of `.pt2`, and in that which came back through ONNX and through Keras (*merged*: with `--merge`, as
+  it is refused without). What is missing is listed below; `num_batches_tracked`, position ids and what else no output depends on is not counted.
 * *gradients*: of one step in evaluation mode, how far those of the emitted source are from the program's at most, over
   the largest of the same tensor.
 """
@@ -181,6 +181,7 @@ def _cost(name: str, found: Found) -> list[str]:
         else f"{steps['error']:.0e}" + (f", {len(steps['missing'])} missing" * bool(steps["missing"]))
     )
     states = [_state(state) for state in (source.get("state"), found.get("back:onnx"), found.get("back:keras"))]
+    states[2] += ", merged" * bool(states[2] and found.get("pt2>keras", {}).get("merge"))
     turns = str(found.get("export", {}).get("turns", ""))
     return [name, turns, str(ways[0].get("layers", "")), cpu, peak, str(source.get("statements", "")), *states, shown]
 

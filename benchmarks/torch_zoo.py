@@ -73,8 +73,8 @@ def measure(worker: Worker, name: str, place: Path, ways: list[str]) -> Iterator
     written: Found = {}
     needed = [way for way in ways if ">" in way] + [f"pt2>{way[5:]}" for way in BACK if way in ways]
     for way in dict.fromkeys(needed):
-        entry, target = way.split(">")
-        written[way] = torch_convert.measured(place / FILES[entry], place / file_of(way), target == "keras")
+        entry = way.partition(">")[0]
+        written[way] = torch_convert.measured(place / FILES[entry], place / file_of(way))
     refused = {way for way, one in written.items() if not {"refused", "failed"}.isdisjoint(one)}
     refused |= {way for way in BACK if f"pt2>{way[5:]}" in refused}
     for way in [way for way in ways if way in refused]:
