@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.torch_zoo import flat, randomised
+from benchmarks.torch_export import flat, randomised
 
 _MISSING = ("nms", "qnms")
 """Operators that torchvision looks for where it was built for another PyTorch; no network here calls them."""

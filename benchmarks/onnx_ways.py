@@ -209,7 +209,8 @@ def nearest(array: Any, others: list[Any]) -> float:
     """How far the nearest array of the same shape is, beside the largest element."""
     scale = max(float(np.abs(array).max()), 1e-30)
     same = [other for other in others if other.shape == array.shape and other.dtype == array.dtype]
-    return min((float(np.abs(array - other).max()) / scale for other in same), default=1.0)
+    off = (np.abs(np.subtract(array, other, dtype=np.float64)) for other in same)  # of truths, too
+    return min((float(one.max()) / scale for one in off), default=1.0)
 
 
 def statements(path: Path) -> int:

@@ -275,6 +275,15 @@ def _whisper() -> Built:
     return Encoder(), (images(2, 16, 50),)
 
 
+def own(name: str) -> Built:
+    """A network of `onnx_networks`."""
+    torchvision()
+    from benchmarks.onnx_networks import NETWORKS as there
+
+    return there[name]()
+
+
+_OWN = ("BiLSTM", "GRU", "transformer encoder", "shuffles", "UNet", "language model", "sound", "pyramid")
 _VISION = ("alexnet vgg11_bn resnet18 resnet50 resnext50_32x4d squeezenet1_0 squeezenet1_1 densenet121 "
            "shufflenet_v2_x0_5 shufflenet_v2_x1_0 mobilenet_v2 mobilenet_v3_small mobilenet_v3_large mnasnet0_5 "
            "efficientnet_b0 efficientnet_v2_s regnet_y_400mf regnet_x_400mf convnext_tiny swin_t "
@@ -303,6 +312,7 @@ vit_tiny_r_s16_p8_224 deit3_small_patch16_224 vit_srelpos_small_patch16_224
 """
 
 NETWORKS: dict[str, Callable[[], Built]] = {
+    **{name: partial(own, name) for name in _OWN},
     **{f"torchvision {name}": partial(vision, name) for name in _VISION.split()},
     "torchvision inception_v3": partial(vision, "inception_v3", 75, aux_logits=False, init_weights=False),
     "torchvision googlenet": partial(vision, "googlenet", aux_logits=False, init_weights=False, transform_input=True),

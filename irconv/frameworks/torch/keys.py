@@ -80,7 +80,7 @@ def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Pl
     model = _called_again(model)
     found = Places(model)
     layers, uses = dict(model.layers), list(model.uses)
-    scopes = {use.layer: tuple(part for part in use.scope.split("/") if part) for use in reversed(uses)}
+    scopes = {use.layer: _scope(use) for use in reversed(uses)}
     own = _own_modules(layers, scopes, names)
     wanted: dict[str, Path] = {}
     loose: dict[tuple[str, str], Path] = {}
@@ -112,10 +112,13 @@ def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Pl
         taken.add(path)
         wanted[name] = path
     modules = {path[:i] for path in (*wanted.values(), *loose.values()) for i in range(len(path))}
+    numbered = _numbered([*wanted.values(), *loose.values()])
     for name, slot in nameless:
-        homes = [wanted[use.layer][:-1] if use.layer in wanted else scopes[use.layer] for use in _users(name, uses)]
-        home = reduce(common, homes) if homes else ()
-        loose[name, slot] = (*_within(home, modules), _word(layers[name], slot))
+        homes = [wanted[use.layer][:-1] if use.layer in wanted else _scope(use) for use in _users(name, uses)]
+        home = _within(reduce(common, homes), modules) if homes else ()
+        while home in numbered:
+            home = home[:-1]
+        loose[name, slot] = (*home, _word(layers[name], slot))
     for name in without:
         scope = scopes[name]
         length = len(_within(scope, modules))
@@ -171,8 +174,20 @@ def _within(scope: Path, modules: Container[Path]) -> Path:
     return scope[:length]
 
 
+def _scope(use: NativeUse) -> Path:
+    """The module that a call stood in."""
+    return tuple(part for part in use.scope.split("/") if part)
+
+
+def _numbered(paths: Sequence[Path]) -> set[Path]:
+    """The modules that hold their parts by numbers, so that a tensor of another name has no place in them."""
+    return {path[:i] for path in paths for i in range(1, len(path)) if path[i].isdigit()}
+
+
 def _word(layer: Native, slot: str) -> str:
     word = layer.name.rpartition(".")[2].replace("/", "_")
+    if word.isdigit():
+        word = layer.name.replace(".", "_").replace("/", "_")
     return word if layer.type == "buffer" else f"{word}_{slot}"
 
 
