@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import fnmatch
+import importlib.util
 import json
 import os
 import re
@@ -29,12 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 _RIGHT = 1e-4
 _APART = 0.01
 """How far the predictions of the two samples are apart, or a model proves little."""
-
-_UNSTEADY = {
-    "kecam-cotnet50": "Keras, loading the file, is 8 % away from its own prediction before it saved it, and a change "
-    "of the input by 1e-6 moves the prediction by 1 %: with random weights it judges nothing"
-}
-"""Models whose predictions are no judge of anything -> why."""
 
 _FAMILIES = {
     "tfa": "TensorFlow Addons 0.23",
@@ -66,6 +61,8 @@ def convert(folder: Path, case: dict[str, Any]) -> dict[str, Any]:
         return {"verdict": "refused", "why": f"{', '.join(kinds) or first.where}: {first.what}"}
     found = {"cpu": sum(os.times()[:4]) - before}
     error, transposes = judge(folder, written)
+    if case.get("wide"):
+        error = _judge_wide(folder, case)
     right = error < _RIGHT
     verdict = "wrong" if not right else "right" if case["apart"] >= _APART else "weak"
     return {"verdict": verdict, "error": error, "transposes": transposes, **found}
@@ -96,6 +93,25 @@ def judge(folder: Path, written: Any) -> tuple[float, int]:
     return max(errors), sum(node.op_type == "Transpose" for node in nodes)
 
 
+def _judge_wide(folder: Path, case: dict[str, Any]) -> float:
+    """The same difference from what Keras predicts in float64, of the PyTorch that is written, in float64."""
+    import torch
+
+    import irconv
+    from irconv.options import WriteOptions
+
+    irconv.convert(folder / case["file"], folder / "out.py", write_options=WriteOptions(force=True, io="source"))
+    spec = importlib.util.spec_from_file_location(f"out_{folder.name.replace('-', '_')}", folder / "out.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    arrays = np.load(folder / "case.npz")
+    with torch.no_grad():
+        got = module.load().double()(torch.from_numpy(arrays["x0"]).double()).numpy()
+    return float(np.abs(got - arrays["y0"]).max() / (1e-3 + np.abs(arrays["y0"]).max()))
+
+
 def page(rows: dict[str, dict[str, Any]]) -> str:
     """The table as Markdown."""
     built = {name: row for name, row in rows.items() if row["verdict"] != "not built"}
@@ -117,6 +133,8 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
         "",
         "* *right*: every prediction of two samples within 1e-4 of the largest value; *weak*: so, too, but the",
         "  predictions of the two samples are less than 1 % apart.",
+        "* kecam-cotnet50 enlarges what rounding leaves: in 32 bits Keras is 7 % away from itself in 64. It is judged",
+        "  in float64: the PyTorch that is written for it against Keras.",
         "* *refused*: nothing was written; the classes that irconv has no rule for, or what else stood in the way.",
         "",
         "| package | models | right | weak | refused | wrong |",
@@ -139,7 +157,7 @@ def page(rows: dict[str, dict[str, Any]]) -> str:
             figures = f"{row['why'].replace('|', '/')[:200]} | |"
         lines.append(f"| {name} | {row['parameters']} | {row['verdict']} | {figures} |")
     if failed := {name: row["why"] for name, row in rows.items() if row["verdict"] == "not built"}:
-        lines += ["", "Not built by their package, or no judge of anything, and not counted:", ""]
+        lines += ["", "Not built by their package, and not counted:", ""]
         lines += [f"* {name}: {why}" for name, why in failed.items()]
     return "\n".join(lines) + "\n"
 
@@ -177,9 +195,7 @@ def main(arguments: Sequence[str]) -> int:
         if not (folder / "case.json").exists():
             continue
         case = json.loads((folder / "case.json").read_text())
-        if name in _UNSTEADY:
-            rows[name] = {"verdict": "not built", "why": _UNSTEADY[name]}
-        elif "not_built" in case:
+        if "not_built" in case:
             rows[name] = {"verdict": "not built", "why": case["not_built"]}
         else:
             rows[name] = {"parameters": case["parameters"], **convert(folder, case)}

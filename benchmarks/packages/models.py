@@ -118,6 +118,28 @@ _ADDONS: list[tuple[str, tuple[int, ...], tuple[Any, ...]]] = [
 _CELLS = ("LayerNormLSTMCell", "LayerNormSimpleRNNCell", "NASCell", "PeepholeLSTMCell", "ESNCell")
 
 
+def _cell(name: str, *arguments: Any, around: Any = (), **settings: Any) -> Entry:
+    """A cell of TensorFlow Addons in an RNN over a masked sequence, with all that it returns."""
+
+    def make() -> Any:
+        layers = keras_of("keras2").layers
+        x = layers.Input((6, 4), name="x")
+        cell = getattr(importlib.import_module("tensorflow_addons.rnn"), name)(*arguments, **settings)
+        made = layers.RNN(cell, return_sequences=True, return_state=True, **dict(around))(layers.Masking(0.3)(x))
+        return keras_of("keras2").Model(x, made)
+
+    return Entry("keras2", make)
+
+
+_CELLS_SET = {
+    "nascell-projected": _cell("NASCell", 5, projection=3, use_bias=True),
+    "layernormlstmcell-hard": _cell("LayerNormLSTMCell", 5, recurrent_activation="hard_sigmoid", norm_epsilon=0.01),
+    "layernormsimplernncell-back": _cell(
+        "LayerNormSimpleRNNCell", 5, around={"go_backwards": True}, use_bias=False, activation="relu"
+    ),
+}
+
+
 def _tcn(environment: str, **settings: Any) -> Entry:
     def make() -> Any:
         keras = keras_of(environment)
@@ -248,6 +270,7 @@ MODELS: dict[str, Entry] = {
     **{f"kecamlayer-{tag}": entry for tag, entry in KECAM_LAYERS.items()},
     **{f"tfa-{cls.lower()}": _one_layer("tensorflow_addons.layers", cls, at, *a) for cls, at, a in _ADDONS},
     **{f"tfa-{cls.lower()}": _one_layer("tensorflow_addons.rnn", cls, _ROWS, 5) for cls in _CELLS},
+    **{f"tfa-{tag}": entry for tag, entry in _CELLS_SET.items()},
     **{
         f"tfa-{cls.lower()}-{inner[0].lower()}": _one_layer("tensorflow_addons.layers", cls, _IMAGE, wraps=inner)
         for cls in ("WeightNormalization", "SpectralNormalization")

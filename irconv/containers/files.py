@@ -101,6 +101,29 @@ class SourceFile:
             done += count
 
 
+class BytesFile(SourceFile):
+    """Bytes in memory, read as a file."""
+
+    def __init__(self, content: bytes | bytearray, where: Named) -> None:
+        self._named, self.size, self._content = where, len(content), memoryview(content)
+
+    def place(self, start: int, count: int) -> tuple[int, int] | None:
+        """See `SourceFile.place`."""
+        return None
+
+    def read_runs(self, buffer: memoryview, offsets: Sequence[int]) -> None:
+        """See `SourceFile.read_runs`."""
+        length = len(buffer) // len(offsets)
+        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
+            self.read_into(buffer[start : start + length], offset)
+
+    def read_into(self, buffer: memoryview, offset: int) -> None:
+        """See `SourceFile.read_into`."""
+        if offset + len(buffer) > self.size:
+            raise DamagedFile(str(self.path), f"expected {len(buffer)} bytes at {offset}, but there are {self.size}")
+        buffer[:] = self._content[offset : offset + len(buffer)]
+
+
 @dataclass(frozen=True, slots=True)
 class FileBytes:
     """A C-ordered array stored contiguously in a file."""

@@ -90,10 +90,11 @@ class _ArrayDraft(Draft):
     def build(self, state: tuple[Any, ...]) -> Array:
         """State: version (left out by old numpy), shape, element type, whether in Fortran order, the data."""
         shape, dtype, fortran, data = state[-4:]
-        return _array(data, _finished(dtype), shape, "F" if fortran else "C")
+        return array_of(data, finished(dtype), shape, "F" if fortran else "C")
 
 
-def _finished(dtype: Any) -> Any:
+def finished(dtype: Any) -> Any:
+    """An element type, also where its state was never set."""
     return dtype.dtype if isinstance(dtype, _DtypeDraft) else dtype
 
 
@@ -109,17 +110,23 @@ def _plain_dtype(name: Any) -> np.dtype[Any]:
     return dtype
 
 
-def _array(data: Any, dtype: np.dtype[Any], shape: Any, order: Any) -> Array:
-    if not isinstance(dtype, np.dtype) or not isinstance(shape, tuple | list):
-        raise ValueError("expected an array's element type and shape")
-    if not all(isinstance(n, int) and n >= 0 for n in shape) or len(shape) > 32:
-        raise ValueError(f"expected an array's shape, got {str(shape)[:80]}")
+def array_of(data: Any, dtype: np.dtype[Any], shape: Any, order: Any) -> Array:
+    """An array of its bytes, or of the objects in it. Raises `ValueError` where they are not as many as it needs."""
+    check(dtype, shape)
     if dtype.kind == "O":
         return _objects(data, shape, order)
     data = data.encode("latin1") if isinstance(data, str) else data
     if not isinstance(data, bytes | bytearray | memoryview) or len(data) != prod(shape) * dtype.itemsize:
         raise ValueError(f"expected {prod(shape) * dtype.itemsize} bytes for an array of shape {tuple(shape)}")
     return np.frombuffer(data, dtype).reshape(shape, order="F" if order == "F" else "C")
+
+
+def check(dtype: Any, shape: Any) -> None:
+    """Raise `ValueError` for what is no element type or no shape."""
+    if not isinstance(dtype, np.dtype) or not isinstance(shape, tuple | list):
+        raise ValueError("expected an array's element type and shape")
+    if not all(isinstance(n, int) and n >= 0 for n in shape) or len(shape) > 32:
+        raise ValueError(f"expected an array's shape, got {str(shape)[:80]}")
 
 
 def _objects(data: Any, shape: Any, order: Any) -> Array:
@@ -132,11 +139,11 @@ def _objects(data: Any, shape: Any, order: Any) -> Array:
 
 
 def _scalar(dtype: Any, data: Any = b"") -> Any:
-    return _array(data, _finished(dtype), (), "C")[()]
+    return array_of(data, finished(dtype), (), "C")[()]
 
 
 def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any = "C", *_: Any) -> Array:
-    return _array(buffer, _finished(dtype), shape, order)
+    return array_of(buffer, finished(dtype), shape, order)
 
 
 def _empty_array(*_: Any) -> _ArrayDraft:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.pickle_builders import BUILDERS, RECONSTRUCTORS
+from irconv.containers.pickle_joblib import WRAPPERS
 from irconv.containers.pickle_stream import Stream
 from irconv.containers.pickle_values import Draft, Global, Instance, Rules
 from irconv.errors import Refused
@@ -30,7 +31,7 @@ class Machine:
         self.stream, self.take, self.line = stream, stream.take, stream.line
         self.rules, self.where = rules, where
         self.spent, self.start = 0, stream.position
-        self.builders = {**BUILDERS, **rules.builders}
+        self.builders = {**BUILDERS, **WRAPPERS, **rules.builders}
         self.stack: list[Any] = []
         self.below: list[list[Any]] = []
         self.memo: dict[int, Any] = {}
@@ -126,6 +127,7 @@ class Machine:
 
     def new_object(self, cls: Any, arguments: Any, named: Any = None) -> Any:
         """An object of a class that was not called. Raises `Refused` where the class is not on the list."""
+        cls = _within_class(cls)
         if not isinstance(cls, Global) or not isinstance(arguments, tuple):
             raise ValueError("expected a class and its arguments")
         self.spend(*arguments)
@@ -143,6 +145,15 @@ class Machine:
 
 
 _REMEDY = "A pickle may run any program that it names, so irconv makes nothing of names it does not know."
+
+
+def _within_class(cls: Any) -> Any:
+    """The name of a class that is an attribute of another, which protocol 2 spells as a call of ``getattr``."""
+    if isinstance(cls, Instance) and cls.cls.dotted == "builtins.getattr" and len(cls.arguments) == 2:
+        outer, name = cls.arguments
+        if isinstance(outer, Global) and isinstance(name, str):
+            return Global(outer.module, f"{outer.name}.{name}")
+    return cls
 
 
 def _is_number_type(found: Global) -> bool:

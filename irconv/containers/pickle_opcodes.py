@@ -5,11 +5,12 @@ from __future__ import annotations
 import codecs
 import struct
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from irconv.containers.pickle_builders import checked_key
 from irconv.containers.pickle_machine import Machine
-from irconv.containers.pickle_values import Draft, Instance, OrderedItems
+from irconv.containers.pickle_values import Draft, Instance, OrderedItems, StreamDraft
 
 _SET = 40
 """As many elements of a list take as much memory."""
@@ -41,7 +42,11 @@ def _long_line(machine: Machine) -> None:
 def _build(machine: Machine) -> None:
     state = machine.stack.pop()
     target = machine.stack[-1]
-    if isinstance(target, Draft):
+    if isinstance(target, StreamDraft):
+        machine.spend()
+        following = Machine(machine.stream, machine.rules, machine.where)
+        machine.replace_top(target.read(state, machine.take, partial(following.run, BY_NUMBER)))
+    elif isinstance(target, Draft):
         machine.spend(*(state if isinstance(state, tuple) else ()))
         machine.replace_top(target.build(state))
     elif isinstance(target, Instance | OrderedItems):

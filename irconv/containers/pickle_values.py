@@ -63,6 +63,14 @@ class Draft:
         raise NotImplementedError
 
 
+class StreamDraft(Draft):
+    """A draft whose data stands in the file between the opcodes, behind the one that gives it its state."""
+
+    def read(self, state: Any, take: Callable[[int], bytes], following: Callable[[], Any]) -> Any:
+        """The finished value, from the next bytes and the value of the next pickle. Raises as `build` does."""
+        raise NotImplementedError
+
+
 def _never(_: str) -> bool:
     return False
 

@@ -146,7 +146,8 @@ def _read_header(file: SourceFile) -> tuple[int, dict[str, Any]]:
     file.read_into(memoryview(prefix), 0)
     length = int.from_bytes(prefix, "little")
     if length > min(file.size - 8, _MAX_HEADER):
-        raise DamagedFile(where, f"expected a header of at most {min(file.size - 8, _MAX_HEADER)} bytes, got {length}")
+        what = f"expected a header of at most {min(file.size - 8, _MAX_HEADER)} bytes, got {length}"
+        raise DamagedFile(where, what, "The file is truncated or damaged; fetch it again.")
     text = bytearray(length)
     file.read_into(memoryview(text), 8)
     try:

@@ -43,6 +43,9 @@ UNSAID: Mapping[str, Mapping[str, Any]] = {
     "RMSNorm": {"scale": None},
 }
 
+#: What Keras before version 3 looks for in a config: shapes to build on, None where the call tells.
+_LOOKED_FOR: Mapping[str, Sequence[str]] = {"MultiHeadAttention": ("query_shape", "key_shape", "value_shape")}
+
 #: Layers of Keras 3 that cannot be told whether they are trained.
 UNTRAINED = ("Discretization", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D")
 
@@ -151,7 +154,7 @@ def spell(dialect: Dialect, kind: str, config: Mapping[str, Any]) -> dict[str, A
     known = dialect.arguments(kind)
     if known is None:
         raise Unsayable(f"{dialect} has no {kind}")
-    spelt: dict[str, Any] = {}
+    spelt: dict[str, Any] = {} if dialect.is_keras_3 else dict.fromkeys(_LOOKED_FOR.get(kind, ()))
     older = {new: old for (of, old), new in RENAMED.items() if of == kind}
     for key, value in config.items():
         if _INTERNAL.get(key, ...) == value or (key == "least" and value == dialect.least):

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from irconv.frameworks.keras.builder import Value
+from irconv.frameworks.keras.outlined import Argument, Outline, values_in
+
 
 @dataclass(frozen=True)
 class Function:
@@ -109,6 +112,17 @@ _FUNCTIONS: Mapping[str, Function] = {
 }
 
 
+_MIRRORED = {
+    **{
+        kind: kind for kind in ("Add", "Multiply", "Maximum", "Minimum", "Equal", "NotEqual", "LogicalAnd", "LogicalOr")
+    },
+    "Less": "Greater",
+    "Greater": "Less",
+    "LessEqual": "GreaterEqual",
+    "GreaterEqual": "LessEqual",
+}
+
+
 def has(kind: str) -> bool:
     """Whether a function can be an operator of ``keras.ops``."""
     return kind in _FUNCTIONS
@@ -118,6 +132,25 @@ def layer(kind: str, name: str) -> tuple[str, dict[str, Any]]:
     """The class and the config of the layer."""
     made = "SlicingOpLambda" if kind == "GetItem" else "TFOpLambda"
     return made, {"name": name, "trainable": True, "dtype": "float32", "function": _FUNCTIONS[kind].name}
+
+
+def mirror(model: Outline) -> None:
+    """Put the value before the constant where either may come first; changes the model in place.
+
+    TensorFlow takes the element type of the first, and of a constant in a config it sees the numbers alone: 32 bits.
+    """
+    for layer in model.layers:
+        turned = _MIRRORED.get(layer.kind.removeprefix("ops."))
+        firsts = [(call.arguments[:1], call.arguments[1:]) for call in layer.calls]
+        if turned and layer.kind.startswith("ops.") and all(_led(*pair) for pair in firsts):
+            layer.kind = f"ops.{turned}"
+            for call in layer.calls:
+                call.arguments.reverse()
+
+
+def _led(first: Sequence[Argument], others: Sequence[Argument]) -> bool:
+    """Whether a constant comes before a value."""
+    return not values_in(list(first)) and len(others) == 1 and isinstance(others[0], Value)
 
 
 def call(kind: str, config: Mapping[str, Any], arguments: Sequence[Any]) -> tuple[Any, dict[str, Any]]:

@@ -17,7 +17,7 @@ from irconv.containers.hdf5 import Folder
 from irconv.containers.outputs import Output
 from irconv.errors import Refused
 from irconv.frameworks import Made, graphless
-from irconv.frameworks.keras import implicit_masks, joins, stray_masks, structure
+from irconv.frameworks.keras import functions, implicit_masks, joins, loading, stray_masks, structure
 from irconv.frameworks.keras.config_write import model_config
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Dialect
 from irconv.frameworks.keras.kept import kept_names
@@ -160,10 +160,14 @@ def build(bundle: Bundle, dialect: Dialect, options: WriteOptions) -> tuple[Outl
     joins.join(model, dialect)
     if dialect.operators:
         stray_masks.cut(model)
+    if dialect.operators == "TFOpLambda":
+        functions.mirror(model)
     if dialect.is_keras_3:
         give_layers(model, trained)
     found = structure.structure(bundle.source)
     nest(model, found)
+    if not dialect.operators:
+        loading.refuse_unloadable(model)
     model.name = found.get("name") or model.name
     order_layers(model)
     name_layers(model, {port.value: port.name for port in turned.graph.inputs}, dialect.operators)

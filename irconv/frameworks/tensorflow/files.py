@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from irconv.containers import checkpoint_files
+from irconv.containers import checkpoint_files, compressed
 from irconv.containers.checkpoint_files import CheckpointFiles
 from irconv.containers.graph_def_kind import SAVED_MODEL, kind_of
 from irconv.errors import DamagedFile, IrconvError
@@ -85,8 +85,7 @@ def _saved_model(path: Path, graph: Path) -> TensorFlowFiles:
 
 def names_variables(path: Path) -> bool:
     """Whether a file is a pickle whose first text is a name of TensorFlow's, such as ``conv1/kernel:0``."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD)
+    head = compressed.head(path, _HEAD)
     if not head.startswith(_PICKLES) or b"torch" in head[:200]:
         return False
     return bool(_FIRST_TEXT.search(head[:200]))

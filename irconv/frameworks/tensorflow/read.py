@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from irconv.containers import pickle
+from irconv.containers import compressed, pickle
 from irconv.containers.checkpoint_files import OBJECTS
-from irconv.containers.files import SourceFile as OpenFile
 from irconv.containers.graph_def_read import read_meta_graph, read_saved_model
 from irconv.containers.pickle import Instance
 from irconv.containers.tensor_bundle import Checkpoint
@@ -152,7 +151,7 @@ def _source(paths: Iterable[Path], version: str, facts: Iterable[Fact]) -> Sourc
 def _pickle(path: Path, options: ReadOptions) -> Bundle:
     """A dictionary of arrays by the names of variables, as people pickle the result of ``session.run``."""
     refuse_unused(options, (*_OF_GRAPHS, "keep_optimizer"), "a pickle holds no graph")
-    value = pickle.unpickle(pickle.Stream(OpenFile(path)), str(path))
+    value = pickle.unpickle(pickle.Stream(compressed.opened(path)), str(path))
     value = value.items if isinstance(value, Instance) else value
     if not isinstance(value, dict):
         raise Refused(str(path), f"expected a dictionary of arrays by name, got a {type(value).__name__}")

@@ -11,8 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from irconv.containers import hdf5, hdf5_kind, npz, pickle
-from irconv.containers.files import SourceFile
+from irconv.containers import compressed, hdf5, hdf5_kind, npz, pickle
 from irconv.containers.pickle import Instance
 from irconv.errors import Problems, Refused
 from irconv.ir.dtypes import logical_name
@@ -155,8 +154,9 @@ def _files(folder: Path) -> list[Path]:
 def _reader(path: Path) -> tuple[str, Callable[[Path], _Reading]] | None:
     """How a file is read, judged by its first bytes."""
     try:
+        packed = compressed.packing(path)
         with path.open("rb") as file:
-            start = file.read(8)
+            start = compressed.head(path, 8)
             size = path.stat().st_size
             file.seek(max(size - 1, 0))
             last = file.read(1)
@@ -166,7 +166,7 @@ def _reader(path: Path) -> tuple[str, Callable[[Path], _Reading]] | None:
             return ("npy" if start[:6] == npz.SIGNATURE else "npz"), _npz
     except OSError:
         return None
-    if start.startswith(_PICKLE_STARTS) and last == b".":
+    if start.startswith(_PICKLE_STARTS) and (packed or last == b"."):
         return "pickle", _pickle
     return None
 
@@ -202,7 +202,7 @@ def _npz(path: Path) -> _Reading:
 
 
 def _pickle(path: Path) -> _Reading:
-    file = SourceFile(path)
+    file = compressed.opened(path)
     stream = pickle.Stream(file)
     values: list[Any] = []
     while stream.position < file.size:

@@ -39,7 +39,9 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         return _assemble(load(said, _more(options)), found, options, seen)
     refuse_unused(options, (*EDITS, *OPAQUE), "arrays without an architecture have no layers", "Give --arch, too.")
     if not found.found:
-        raise Refused(str(path), f"expected arrays, got {', '.join(found.others) or 'an empty file'}")
+        held = ", ".join(list(found.others)[:5]) + (", ..." if len(found.others) > 5 else "")
+        what = f"has no arrays of numbers, but {held}" if held else "has no arrays in it"
+        raise Refused(str(path), what, "Give the file that holds the weights.")
     source = _source(found, "theano", "", ())
     tensors, grouped = groups(found)
     omitted = tuple(Omitted(name=name, reason=why) for name, why in found.others.items())

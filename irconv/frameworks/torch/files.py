@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from irconv.containers import compressed
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
 from irconv.containers.zip import archive
 from irconv.errors import DamagedFile, Refused
@@ -62,8 +63,7 @@ def _distributed(path: Path) -> str:
 def _saved(path: Path) -> str:
     """Why ``torch.save``, ``torch.jit.save`` or ``torch.export.save`` wrote this, or pickle with tensors in it; empty
     where none did."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    head = compressed.head(path, HEAD)
     if head[:4] == ZIP_SIGNATURE:
         return _marks_of_zip(path, head)
     if head[257:262] == TAR_MAGIC:

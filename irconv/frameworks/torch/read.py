@@ -14,7 +14,7 @@ from irconv.containers import safetensors
 from irconv.containers.files import SourceFile as OpenFile
 from irconv.containers.watch import note
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Problems, Refused
-from irconv.frameworks.torch import adapters, distributed, packed, read_files
+from irconv.frameworks.torch import adapters, distributed, packed, read_files, sharded
 from irconv.frameworks.torch.chunked import Chunked
 from irconv.frameworks.torch.files import FOLDER_FILES, INDEX, is_safetensors
 from irconv.frameworks.torch.groups import Weight, read_groups
@@ -174,6 +174,7 @@ def _read_safetensors(paths: Sequence[Path], alone: bool = True) -> Bundle:
         stated = [(key, value) for key, value in metadata.items() if key not in weights]
         facts += [Fact(name=key, value=value, evidence="the file's metadata") for key, value in stated]
     packed.refuse_packed(weights.keys(), paths[0])
+    sharded.refuse_flat(weights.keys(), paths[0])
     if alone:
         adapters.refuse_alone(weights, paths[0])
     named, told = unwrapped(weights)
@@ -188,6 +189,7 @@ def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: Rea
     omitted: list[Omitted] = []
     classes: dict[str, tuple[str | None, str]] = {}
     for path, selection in zip(paths, selections, strict=True):
+        sharded.refuse_parts(selection.tensors, path)
         for name in list(selection.tensors):
             full, value = selection.tensors.pop(name)  # let go when it is read: there may be a hundred thousand
             with problems.collect():
@@ -202,6 +204,7 @@ def _bundle(paths: Sequence[Path], selections: Sequence[Selection], options: Rea
         classes |= _classes(selection.module)
     problems.raise_any()
     packed.refuse_packed(weights.keys(), paths[0])
+    sharded.refuse_flat(weights.keys(), paths[0])
     if len(selections) == 1 and selections[0].module is not None and not any(f.name == IN_PARTS for f in facts):
         # Whole modules alone need the layer classes and the table, whose import takes longer than reading weights.
         from irconv.frameworks.torch.read_model import NoGraph, read_model

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from irconv.containers.files import SourceFile
+from irconv.containers import compressed
+from irconv.containers.files import BytesFile, SourceFile
 from irconv.containers.pickle import Stream, unpickle, unpickle_bytes
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
 from irconv.containers.zip import Archive, archive
@@ -32,8 +33,7 @@ class Saved:
 
 def read(path: Path) -> Saved:
     """The pickled value of a file. Raises `DamagedFile`, and `Refused` naming what is no plain data."""
-    with path.open("rb") as file:
-        head = file.read(HEAD)
+    head = compressed.head(path, HEAD)
     if head[:4] == ZIP_SIGNATURE:
         return read_archive(path, archive(path))
     if head[257:262] == TAR_MAGIC:
@@ -41,11 +41,11 @@ def read(path: Path) -> Saved:
         raise Refused(str(path), what, "Load it with PyTorch 0.4 to 2.x and save it again.")
     where = str(path)
     if is_legacy(head):
-        return _read_legacy(path, SourceFile(path), where)
+        return _read_legacy(path, compressed.opened(path), where)
     storages = Storages(where)
     rules = storages.rules()
     rules = replace(rules, builders={**rules.builders, **_nested(where)})
-    return Saved(path, unpickle(Stream(SourceFile(path)), where, rules), storages.sources)
+    return Saved(path, unpickle(Stream(compressed.opened(path)), where, rules), storages.sources)
 
 
 def read_archive(path: Path, archive: Archive) -> Saved:
@@ -134,29 +134,6 @@ def _place(storage: Storage, file: SourceFile, position: int, big: bool, where: 
         raise DamagedFile(where, what, "The file is truncated; fetch it again.")
     storage.file, storage.offset, storage.big_endian = file, position + 8, big
     return position + 8 + nbytes
-
-
-class BytesFile(SourceFile):
-    """Bytes in memory, read as a file."""
-
-    def __init__(self, content: bytes, where: str) -> None:
-        self._named, self.size, self._content = where, len(content), memoryview(content)
-
-    def place(self, start: int, count: int) -> tuple[int, int] | None:
-        """See `SourceFile.place`."""
-        return None
-
-    def read_runs(self, buffer: memoryview, offsets: Any) -> None:
-        """See `SourceFile.read_runs`."""
-        length = len(buffer) // len(offsets)
-        for start, offset in zip(range(0, len(buffer), length or 1), offsets, strict=False):
-            self.read_into(buffer[start : start + length], offset)
-
-    def read_into(self, buffer: memoryview, offset: int) -> None:
-        """See `SourceFile.read_into`."""
-        if offset + len(buffer) > self.size:
-            raise DamagedFile(str(self.path), f"expected {len(buffer)} bytes at {offset}, but there are {self.size}")
-        buffer[:] = self._content[offset : offset + len(buffer)]
 
 
 def _nested(where: str) -> dict[str, Callable[..., Any]]:

@@ -21,6 +21,7 @@ _FAMILIES = {
     "composite_activations": "Threshold TanhShrink LogSigmoid ScaledSoftplus Squareplus SparsePlus ScaledTanh Swish "
     "Glu Crelu Softmin Sparsemax",
     "control": "Scan Opaque",
+    "cell_recurrent": "LayerNormLSTM LayerNormRNN NASRNN",
     "conv_recurrent": "ConvLSTM",
     "convolution": "Conv ConvTranspose Linear Bilinear",
     "deformable": "DeformConv",

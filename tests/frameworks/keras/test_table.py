@@ -209,7 +209,11 @@ WITHOUT_A_FILE = {
     "UpSampling2D(interpolation='bicubic_of_torch') -> Resize": "test_backends has its golden file",
     **dict.fromkeys(("ops.Shape() -> ShapeOf", "ops.Arange() -> Range", "ops.Full() -> Full"), "test_reports has them"),
     "ops.Cumprod() -> CumProd": "test_reports has it",
-    "PeepholeLSTM() -> LSTM": "test_packages has it",
+    **dict.fromkeys(
+        ("PeepholeLSTM() -> LSTM", "LayerNormLSTM() -> LayerNormLSTM", "LayerNormSimpleRNN() -> LayerNormRNN"),
+        "test_packages has them",
+    ),
+    "NAS() -> NASRNN": "test_packages has it",
     **dict.fromkeys(
         ("ops.SimplexSparsemax() -> Sparsemax", "numbers() -> Constant", "ops.Conv() -> Conv"), "test_packages has them"
     ),

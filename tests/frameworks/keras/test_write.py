@@ -14,12 +14,16 @@ import pytest
 import irconv
 from irconv.api import Written
 from irconv.errors import Refused
+from irconv.frameworks.keras import functions
+from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.dialect import DIALECTS, KERAS_3, Unsayable, spell
+from irconv.frameworks.keras.outlined import Call, Outline, Outlined
 from irconv.ir.layers.activations import Relu
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import AveragePool
 from irconv.ir.layers.tensor_ops import Pad
+from irconv.ir.tensors import LazyTensor
 from irconv.options import ReadOptions, WriteOptions
 from irconv.passes.recompose import attention
 from tests.frameworks.keras.test_files import CASES, KindOfFile, stored_arrays
@@ -382,3 +386,41 @@ def test_inputs_with_batches_of_several_sizes_are_for_keras_3_alone(tmp_path: Pa
     keras = pytest.importorskip("keras", reason="judged by the real Keras 3")
     model = keras.models.load_model(tmp_path / "m.keras", compile=False)
     assert [tuple(value.shape) for value in model.outputs] == [(2, 3), (5, 3)]
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
+def test_models_two_models_deep_that_keras_2_3_saves_and_does_not_load_are_for_a_later_one(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="saves the model")
+    x = keras.Input((9, 2), name="x")
+    y = keras.layers.BatchNormalization(name="b")(keras.layers.Conv1D(3, 3, name="c")(x))
+    model = keras.Model(x, y, name="net")
+    for name in ("inner", "outer"):
+        x = keras.Input((9, 2), name=f"{name}_x")
+        model = keras.Model(x, model(x), name=name)
+    model.save(tmp_path / "m.keras")
+    bundle = irconv.read(tmp_path / "m.keras")
+    assert irconv.write(bundle, tmp_path / "m.h5").dialect == "tf.keras of TensorFlow 1.15"
+    text = rejection(lambda: irconv.write(bundle, tmp_path / "n.h5", WriteOptions(target_version="2.3")), Refused)
+    assert text == (
+        "model inner/net: Keras 2.3.1 does not load a model two models deep with weights that are not trained beside "
+        "a Conv1D. Write for a later Keras, with --target-version 1.15."
+    )
+
+
+def test_attention_of_tf_keras_says_the_shapes_that_its_constructor_looks_for(tmp_path: Path) -> None:
+    irconv.write(
+        read_case(golden("keras3.15-multi_head_attention")), tmp_path / "m.h5", WriteOptions(target_version="2.15")
+    )
+    with h5py.File(tmp_path / "m.h5") as file:
+        layers = json.loads(file.attrs["model_config"])["config"]["layers"]
+    said = [layer["config"] for layer in layers if layer["class_name"] == "MultiHeadAttention"]
+    assert said
+    assert all(config["query_shape"] is config["value_shape"] is config["key_shape"] is None for config in said)
+
+
+def test_a_function_of_tf_keras_is_called_on_the_value_and_not_on_the_constant_before_it(tmp_path: Path) -> None:
+    constant = LazyTensor.of(np.array([5, 1, 4], np.int64))
+    call = Call([constant, Value("x")], (Value("y"),))
+    model = Outline("m", [Outlined("ops.GreaterEqual", "ge", {}, {}, [call])], [Value("x")], [Value("y")], {})
+    functions.mirror(model)
+    assert (model.layers[0].kind, call.arguments) == ("ops.LessEqual", [Value("x"), constant])

@@ -178,3 +178,22 @@ def test_weights_of_a_list_of_layers_are_pytorchs(tmp_path: Path) -> None:
     (tmp_path / "m.pkl").write_bytes(pickle.dumps({"model": arrays, "__author__": "a", "matching_heuristics": True}))
     bundle = irconv.read(tmp_path / "m.pkl")
     assert (bundle.source.framework, sorted(bundle.tensors)) == ("torch", sorted(arrays))
+
+
+@pytest.mark.parametrize(
+    ("name", "which", "what"),
+    [
+        ("parameters", "2._flat_param and 1 more", "is the flat tensor in which FSDP keeps all weights of a module"),
+        ("local", "_flat_param and 1 more", "is a tensor that several processes share, and the file has what one of"),
+        ("sharded", "0.weight and 3 more", "is a tensor that several processes share, and the file has what one of"),
+        ("dtensor", "0.weight and 3 more", "is a tensor that several processes share, and the file has what one of"),
+    ],
+)
+def test_what_one_process_of_several_saved_is_refused_with_what_saves_the_whole(
+    name: str, which: str, what: str
+) -> None:
+    path = FOLDER / "fsdp" / f"{name}.pt"
+    message = rejection(lambda: irconv.read(path), Refused)
+    assert message.startswith(f"{path}: {which}: {what}")
+    assert "get_model_state_dict(model, options=StateDictOptions(full_state_dict=True))" in message
+    assert message.count("Save the whole state dict") == 1

@@ -17,11 +17,16 @@ from irconv.ir.tensors import stacked
 
 #: Recurrent layers and their number of states.
 STATES: Mapping[str, int] = {
-    **dict.fromkeys(("LSTM", "PeepholeLSTM", "CuDNNLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), 2),
-    **dict.fromkeys(("GRU", "CuDNNGRU", "SimpleRNN"), 1),
+    **dict.fromkeys(("LSTM", "CuDNNLSTM", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"), 2),
+    **dict.fromkeys(("PeepholeLSTM", "LayerNormLSTM", "NAS"), 2),
+    **dict.fromkeys(("GRU", "CuDNNGRU", "SimpleRNN", "LayerNormSimpleRNN"), 1),
 }
 
-_CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", "Addons>PeepholeLSTMCell")
+_OF_ADDONS = ("PeepholeLSTM", "LayerNormLSTM", "LayerNormSimpleRNN", "NAS")
+"""What a cell of TensorFlow Addons in an RNN is read as."""
+_CELLS = ("LSTMCell", "GRUCell", "SimpleRNNCell", *(f"Addons>{kind}Cell" for kind in _OF_ADDONS))
+_CELL_FIRST = ("NAS",)
+"""Layers that give, and are given, c before h."""
 
 #: Settings of a layer that are not its cell's.
 _OF_LAYER = ("go_backwards", "zero_output_for_mask", "time_major")
@@ -38,6 +43,8 @@ class Cell:
     layer: str
     states: int
     reverse: bool
+    cell_first: bool = False
+    """Whether Keras has its states in the other order than the native layer."""
 
 
 def expand(builder: Builder, layer: KerasLayer) -> list[Outputs]:
@@ -96,7 +103,7 @@ def place_cells(builder: Builder, layer: KerasLayer, in_time: bool = False) -> l
             settings |= _kernel_orders(builder, layer)
         origin = layer.origin if i == 0 else layer.part
         builder.place(kind, name, settings, _arrays(kind, tensors), origin, of=layer.name)
-        cells.append(Cell(name, STATES[kind], reverse))
+        cells.append(Cell(name, STATES[kind], reverse, kind in _CELL_FIRST))
     return cells
 
 
@@ -180,12 +187,14 @@ def run(
     steps = mask
     for i, cell in enumerate(cells):
         own = slice(sum(counts[:i]), sum(counts[: i + 1]))
-        start, last = states[own], i == len(cells) - 1
+        turn = -1 if cell.cell_first else 1
+        start, last = list(states[own])[::turn], i == len(cells) - 1
         base = value if last else Value(f"{value}.{i}")
         given = (x, *(start or [Value("")] * cell.states), steps or Value(""))
         whole = not last or bool(layer.config.get("return_sequences"))
         frozen = steps is not None and (bool(start) or bool(layer.config.get("zero_output_for_mask")))
-        results += _use(builder, layer, cell, given, base, names[own] if wanted else (), (whole, frozen))
+        named = list(names[own])[::turn] if wanted else ()
+        results += _use(builder, layer, cell, given, base, named, (whole, frozen))[::turn]
         x = base
         if cell.reverse and mask is not None and not last:
             steps = masks.operator(builder, layer.name, "Flip", f"{value}.mask", (mask,), axis=1)
@@ -225,4 +234,4 @@ def _trimmed(values: Sequence[Value]) -> tuple[Value, ...]:
     return tuple(kept)
 
 
-EXPANSIONS = {**dict.fromkeys(STATES.keys() - {"PeepholeLSTM"}, expand), "RNN": expand}
+EXPANSIONS = {**dict.fromkeys(STATES.keys() - {*_OF_ADDONS}, expand), "RNN": expand}

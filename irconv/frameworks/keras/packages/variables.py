@@ -64,12 +64,25 @@ def _hub_embeddings(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
     ]
 
 
+# ---- TensorFlow Addons ----
+
+
+def _addons_lstm(config: Mapping[str, Any]) -> list[tuple[str, Entry]]:
+    said = {"axis": -1, "epsilon": config["norm_epsilon"], "scale": True, "center": True}
+    return [
+        (name, entry("LayerNormalization", name, **said)) for name in ("kernel_norm", "recurrent_norm", "state_norm")
+    ]
+
+
 #: Kind -> its own variables, as in `keras.variables.OWN`.
 OWN: Mapping[str, str] = {
     **hub_variables.OWN,
     "keras_hub>PositionEmbedding": "embeddings",
     "keras_hub>ReversibleEmbedding": "embeddings reverse_embeddings?tie_weights=False",
     **dict.fromkeys(("keras_hub>RotaryEmbedding", "keras_hub>SinePositionEncoding"), ""),
+    "Addons>LayerNormLSTMCell": "kernel recurrent_kernel bias?use_bias",
+    "Addons>LayerNormSimpleRNNCell": "kernel recurrent_kernel bias?use_bias gamma",
+    "Addons>NASCell": "recurrent_kernel kernel bias?use_bias projection_weights?projection!",
     "Addons>FilterResponseNormalization": "gamma beta learned_epsilon?learned_epsilon",
     **dict.fromkeys(
         (
@@ -84,6 +97,7 @@ OWN: Mapping[str, str] = {
 INSIDE: Mapping[str, Inside] = {
     **hub_variables.INSIDE,
     **dict.fromkeys(("parts>Parts", "parts>ViTEncoderBlock"), lambda config: list(config["parts"])),
+    "Addons>LayerNormLSTMCell": _addons_lstm,
     "keras_hub>FNetEncoder": _hub_fnet,
     "keras_hub>TokenAndPositionEmbedding": _hub_embeddings,
     "keras_hub>TransformerDecoder": _hub_decoder,

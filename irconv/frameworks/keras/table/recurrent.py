@@ -26,6 +26,7 @@ from irconv.frameworks.keras.table.recurrent_rows import (
 )
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, KERNEL_TRAINING, padding_of_rank
 from irconv.ir.layers.activations import Sigmoid, Tanh
+from irconv.ir.layers.cell_recurrent import NASRNN, LayerNormLSTM, LayerNormRNN
 from irconv.ir.layers.conv_recurrent import ConvLSTM
 from irconv.ir.layers.recurrent import GRU, LSTM, RNN
 from irconv.rows import TUPLE, Attribute, Derived, Fixed, Ignored, Input, Iso, Only, Output, Rank, Weight
@@ -136,6 +137,10 @@ def _conv_lstm(spatial: int) -> Codec:
     )
 
 
+def _eight(_: Mapping[str, Any]) -> Mapping[str, int]:
+    return {"gate": 8}
+
+
 CODECS: list[Codec] = [
     Codec(
         "LSTM",
@@ -158,6 +163,51 @@ CODECS: list[Codec] = [
             for gate in ("input", "forget", "output")
         ),
         *_gated(_LSTM, GateWeight("bias", "bias_input", "", _LSTM)),
+    ),
+    Codec(
+        "LayerNormLSTM",  # this and the next two: cells of TensorFlow Addons in an RNN; read alone
+        LayerNormLSTM,
+        *_shared("h", "c"),
+        ActivationWord("activation", ("activation",)),
+        ActivationWord("recurrent_activation", ("recurrent_activation",)),
+        Ignored("norm_gamma_initializer norm_beta_initializer"),
+        Attribute("norm_epsilon", "epsilon"),
+        *(
+            GateWeight(f"{part}_norm/{native}", f"{part}_{native}", "", _LSTM)
+            for part in ("kernel", "recurrent")
+            for native in ("gamma", "beta")
+        ),
+        *(Weight(f"state_norm/{native}", f"state_{native}", "unit") for native in ("gamma", "beta")),
+        *_gated(_LSTM, GateWeight("bias", "bias_recurrent", "", _LSTM)),
+    ),
+    Codec(
+        "LayerNormSimpleRNN",
+        LayerNormRNN,
+        *_shared("h"),
+        ActivationWord("activation", ("activation",)),
+        Ignored("gamma_initializer gamma_regularizer gamma_constraint"),
+        Attribute("layernorm_epsilon", "epsilon"),
+        Weight("kernel", "kernel", "in unit"),
+        Weight("recurrent_kernel", "recurrent_kernel", "hidden unit"),
+        Weight("bias", "bias_recurrent", "unit"),
+        Weight("gamma", "gamma", "unit"),
+        HasBias(),
+        _units(1),
+    ),
+    Codec(
+        "NAS",
+        NASRNN,
+        *_shared("h", "c"),
+        Ignored("projection_initializer"),
+        Weight("kernel", "kernel", "in (gate unit)", sizes=_eight),
+        Weight("recurrent_kernel", "recurrent_kernel", "hidden (gate unit)", sizes=_eight),
+        Weight("bias", "bias_recurrent", "(gate unit)", sizes=_eight),
+        Weight("projection_weights", "projection", "unit hidden"),
+        Derived(
+            "projection", lambda draft: draft.types["projection"].shape[0] if "projection" in draft.types else None
+        ),
+        HasBias(),
+        _units(8),
     ),
     Codec(
         "GRU",

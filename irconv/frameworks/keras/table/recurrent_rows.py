@@ -161,7 +161,7 @@ class HasBias(Row):
     """``use_bias``, which stands after the biases; Keras 1 always has one."""
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        said, found = bool(native.config.pop("use_bias", True)), _BIASES[0] in draft.mapped
+        said, found = bool(native.config.pop("use_bias", True)), any(role in draft.mapped for role in _BIASES)
         if said != found:
             raise draft.refuse(f"use_bias is {said}, but the file has {'a' if found else 'no'} bias")
 
