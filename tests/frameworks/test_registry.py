@@ -189,7 +189,7 @@ def test_lenets_are_claimed_by_one_reader() -> None:
 
 
 #: What every reader and writer leaves to others: where their options are asked for.
-SHARED = [ROOT / "irconv" / "edits.py", ROOT / "irconv" / "translate" / "opaque.py"]
+SHARED = [ROOT / "irconv" / name for name in ("edits.py", "preparing.py", "translate/opaque.py")]
 SHARED += sorted((ROOT / "irconv" / "pipeline").glob("*.py"))
 
 
@@ -199,6 +199,6 @@ def test_what_is_declared_is_asked_for_in_the_code(one: frameworks.Reader | fram
     code = "\n".join(path.read_text() for path in (*SHARED, *sorted(folder.rglob("*.py"))))
     dropped = [name for name in one.options if not re.search(rf"\b(options|writing)\.{name}\b", code)]
     assert not dropped, (
-        f"{one.name} declares {', '.join(dropped)} in irconv/frameworks/__init__.py, but nothing in {folder.name}/ asks "
-        "for it: honour it, or take it from the line, so that it is refused"
+        f"{one.name} declares {', '.join(dropped)} in irconv/frameworks/__init__.py, but nothing in {folder.name}/ "
+        "asks for it: honour it, or take it from the line, so that it is refused"
     )
