@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import pytest
 
-from irconv.codec import Codec, Native, NativeWeight, Table
+from irconv.codec import Codec, Native, NativeWeight, Row, Table
 from irconv.errors import Refused
 from irconv.frameworks.keras.table import TABLE as KERAS
+from irconv.frameworks.onnx.reading.handlers import HANDLERS
 from irconv.frameworks.onnx.table import TABLE as ONNX
 from irconv.frameworks.theano.table import TABLE as THEANO
 from irconv.frameworks.torch.table import TABLE as TORCH
@@ -21,6 +23,7 @@ from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.tensors import LazyTensor
 from irconv.rows import Attribute, Fixed, Only, Selects, Weight
+from irconv.vocabularies.tensorflow import TABLE as TENSORFLOW
 from tests.helpers import numbers, rejection
 
 TOY = Table(
@@ -158,6 +161,32 @@ def test_no_two_codecs_of_a_table_are_for_the_same_layers(table: Table) -> None:
 
     keys = [key(codec) for codec in table.codecs]
     assert len(set(keys)) == len(keys)
+
+
+#: Native types of several codecs that are told apart on the way out alone, and why the first is right on the way in.
+WRITTEN_APART = {"PyTorch F.pad": "a saved module pads by one number; pads by rule are read as pad_by_rule"}
+
+
+def is_shadowed(codec: Codec, first: Codec) -> bool:
+    """Whether nothing that a file says could pass over the first of two codecs: it takes whatever the other takes."""
+    selected = {repr(row.selecting) for row in codec.rows}
+    chosen = all(repr(row.selecting) in selected for row in first.rows if row.selecting is not None)
+    judges = any(type(row).reads is not Row.reads for row in first.rows)
+    slots, others = ([row for row in one.rows if row.takes_inputs != "none"] for one in (first, codec))
+    counts = any(not row.tensor for row in slots) and all(row.takes_inputs != "rest" for row in slots)
+    return chosen and not judges and not (counts and len(slots) < len(others))
+
+
+@pytest.mark.parametrize("table", [KERAS, ONNX, TORCH, THEANO, TENSORFLOW], ids=lambda table: table.framework)
+def test_no_codec_is_shadowed_on_the_way_in(table: Table) -> None:
+    handled = {name for domain, name in HANDLERS if not domain} if table is ONNX else set[str]()
+    shadowed = [
+        f"{spelled(codec)} is never read, as {spelled(first)} stands before it: give that a row that tells them apart"
+        for native in sorted(table.natives - handled)
+        for first, codec in combinations(table.of_native(native), 2)
+        if f"{table.framework} {native}" not in WRITTEN_APART and is_shadowed(codec, first)
+    ]
+    assert not shadowed, "\n".join(shadowed)
 
 
 def of_ranks(table: Table) -> dict[tuple[str, str], list[Codec]]:

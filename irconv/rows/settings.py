@@ -80,6 +80,10 @@ class Fixed(Row):
     native: str
     value: Any
 
+    def reads(self, native: Workpiece) -> bool:
+        """See `Row.reads`: of several codecs, those that hold another value are passed over."""
+        return bool(native.config.get(self.native, self.value) == self.value)
+
     def decode(self, native: Workpiece, draft: Draft) -> None:
         if (got := native.config.pop(self.native, self.value)) != self.value:
             raise draft.refuse(f"expected {self.native}={self.value!r}, got {got!r}, which irconv cannot carry over")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Callable
 from dataclasses import fields, replace
@@ -185,3 +186,19 @@ def test_an_option_is_said_as_it_was_given() -> None:
 def test_lenets_are_claimed_by_one_reader() -> None:
     for name in ("keras2.3.1-lenet4-h5", "tf2.15-lenet4-h5"):
         assert [r.name for r in readers() if not r.unmarked and r.recognises(lenet(name).model)] == ["keras"]
+
+
+#: What every reader and writer leaves to others: where their options are asked for.
+SHARED = [ROOT / "irconv" / name for name in ("edits.py", "preparing.py", "translate/opaque.py")]
+SHARED += sorted((ROOT / "irconv" / "pipeline").glob("*.py"))
+
+
+@pytest.mark.parametrize("one", [*readers(), *writers()], ids=lambda one: f"{type(one).__name__} {one.name}")
+def test_what_is_declared_is_asked_for_in_the_code(one: frameworks.Reader | frameworks.Writer) -> None:
+    folder = ROOT.joinpath(*one.module.split(".")[:3])
+    code = "\n".join(path.read_text() for path in (*SHARED, *sorted(folder.rglob("*.py"))))
+    dropped = [name for name in one.options if not re.search(rf"\b(options|writing)\.{name}\b", code)]
+    assert not dropped, (
+        f"{one.name} declares {', '.join(dropped)} in irconv/frameworks/__init__.py, but nothing in {folder.name}/ "
+        "asks for it: honour it, or take it from the line, so that it is refused"
+    )

@@ -14,7 +14,7 @@ from irconv.frameworks.torch.chains import SEQUENTIAL
 from irconv.frameworks.torch.directions import TYPES
 from irconv.frameworks.torch.keys import LAYER_NORM
 from irconv.frameworks.torch.lower import lower
-from irconv.frameworks.torch.spelling import SPELLINGS
+from irconv.frameworks.torch.spelling import SPELLINGS, spelling
 from irconv.frameworks.torch.table import TABLE
 from irconv.frameworks.torch.table.saved import SAVED
 from irconv.ir.bundle import Bundle
@@ -130,6 +130,11 @@ def natives(bundle: Bundle) -> set[str]:
 def test_every_native_type_of_the_table_is_written_by_a_case() -> None:
     written = set().union(*(natives(bundle_of(case)) for case in [*CASES, *MORE]))
     assert {codec.native for codec in TABLE.codecs} - written == {codec.native for codec in SAVED}
+
+
+def test_every_module_that_is_written_has_a_form() -> None:
+    for native in {codec.native for codec in TABLE.codecs} - {codec.native for codec in SAVED}:
+        assert spelling(native), f"{native} has no form: add it to irconv/frameworks/torch/spelling/__init__.py"
 
 
 def test_every_spelling_is_of_a_native_type() -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from irconv.codec import Native
+from irconv.errors import Refused
 from irconv.frameworks.torch.literals import Dtype
 from irconv.frameworks.torch.spelling.forms import (
     Call,
@@ -270,11 +271,19 @@ def is_kept(layer: Native) -> bool:
 
 
 def spelling(native: str) -> Form:
-    """How a native type is written; ``nn.LSTM of 4`` is a module of several layers or directions, of so many states."""
+    """How a native type is written; ``nn.LSTM of 4`` is a module of several layers or directions, of so many states.
+
+    Raises `Refused` for a module without a form.
+    """
     module, several, count = native.partition(" of ")
     if several and isinstance(form := SPELLINGS.get(module), Recurrent):
         return replace(form, directions=int(count))
-    return SPELLINGS.get(native) or Call(native)
+    found = SPELLINGS.get(native)
+    if found is None and native.startswith("nn."):  # its bare call makes a module, and computes nothing
+        raise Refused(
+            native, "has a row, and no form that writes it", "Give it one in irconv/frameworks/torch/spelling."
+        )
+    return found or Call(native)
 
 
 def module_call(layer: Native, config: Mapping[str, Any]) -> str:
