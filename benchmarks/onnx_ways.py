@@ -36,7 +36,7 @@ from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.merging import merged
 from irconv.options import WriteOptions
 from irconv.passes import fold_norms, recompose, remove_identity, stored_operands
-from irconv.passes.recompose import plainer, products
+from irconv.passes.recompose import plainer, products, rows
 from irconv.passes.recompose.matcher import Operand
 
 _ROOT = Path(__file__).parent.parent
@@ -114,7 +114,7 @@ def through(source: Path, folder: Path) -> dict[str, Any]:
     wanted = [_digest(array) for array in stored(plain(a)).values()]
     again = plain(back)
     got = {_digest(array) for array in (*stored(again).values(), *written(again))}
-    there, here = (layers(plain(merged(bundle))) for bundle in (back, a))
+    there, here = (layers(plain(rows.run(merged(bundle)))) for bundle in (back, a))  # as ONNX of Keras is read
     return {
         "outcome": "same" if there == here else "differs",
         "more": dict(there - here),
@@ -158,7 +158,7 @@ def exported(name: str, folder: Path) -> dict[str, Any]:
         pairs = zip(outputs.values(), wanted, strict=True)
         found["error"][way] = max(float(np.abs(a - b).max() / max(np.abs(b).max(), 1)) for a, b in pairs)
         folded[way] = without_norms(bundle)
-        irconv.write(folded[way], folder / "emitted.py", WriteOptions(force=True))
+        irconv.write(bundle, folder / "emitted.py", WriteOptions(force=True))
         found["statements"][way] = statements(folder / "emitted.py")
     for a, b in (*_PAIRS, ("script", "dynamo")):
         more, less = layers(folded[b]) - layers(folded[a]), layers(folded[a]) - layers(folded[b])
@@ -277,12 +277,12 @@ def main() -> None:
     kept = options.folder / "ways.json"
     found = json.loads(kept.read_text()) if kept.exists() else {}
     for part in options.part.split(","):
-        rows = found.setdefault(part, {})
+        done = found.setdefault(part, {})
         for name, job in jobs(part, options.folder, options.networks, options.onnx2torch):
-            if name in rows or not re.search(options.only, name):
+            if name in done or not re.search(options.only, name):
                 continue
-            rows[name] = job()
-            print(part, name, rows[name].get("outcome", ""), flush=True)
+            done[name] = job()
+            print(part, name, done[name].get("outcome", ""), flush=True)
             kept.write_text(json.dumps(found, indent=1))
     if options.page:
         options.page.write_text(page(found))

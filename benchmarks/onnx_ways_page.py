@@ -83,9 +83,10 @@ def _golden(rows: Mapping[str, Any]) -> Iterator[str]:
 def _exporters(rows: Mapping[str, Any]) -> Iterator[str]:
     yield "## PyTorch's networks through its two exporters\n"
     yield "Beside the exported program (`.pt2`), norms folded on all sides (`--fold-bn`). *statements*: of all"
-    yield "`forward` in `m.py`, from the program, TorchScript's exporter (opset 17) and the dynamo exporter; *weights*"
-    yield "is the largest difference of any weight from its counterpart, beside its largest element; first of the"
-    yield "program's, then between the two exporters. *error*: of all three, beside PyTorch's own numbers.\n"
+    yield "`forward` in the `m.py` that `convert` writes without options, from the program, TorchScript's exporter"
+    yield "(opset 17) and the dynamo exporter; *weights* is the largest difference of any weight from its counterpart,"
+    yield "beside its largest element; first of the program's, then between the two exporters. *error*: of all three,"
+    yield "beside PyTorch's own numbers.\n"
     alike = [row["pairs"]["script dynamo"] for row in rows.values()]
     same = sum(not pair["more"] and not pair["less"] for pair in alike)
     close = sum(max(pair["weights"], default=0.0) <= 1e-6 for pair in alike if not pair["more"] and not pair["less"])

@@ -120,3 +120,22 @@ def test_weights_that_are_written_in_another_type_are_told(tmp_path: Path) -> No
     assert told.value == "6"
     wanted = "written as the model computes with them, in float16 and float32: conv2d.bias, conv2d.kernel, "
     assert told.evidence == f"{wanted}depthwise_conv2d.bias, ..."
+
+
+def test_weights_of_eight_bits_stay_that_however_few_they_are(tmp_path: Path) -> None:
+    straight = _golden("keras3.15-dense_int8")
+    irconv.write(straight, tmp_path / "m.onnx")
+    back = irconv.read(tmp_path / "m.onnx")
+    assert _types(back)["Cast"] == _types(straight)["Cast"] == 3
+
+
+def test_places_of_largest_elements_are_never_counted_from_the_end(tmp_path: Path) -> None:
+    straight = _golden("keras3.15-ops_integers")
+    irconv.write(straight, tmp_path / "m.onnx")
+    assert not {"Where", "Less"} & _types(irconv.read(tmp_path / "m.onnx")).keys()
+
+
+def test_a_norm_whose_operands_are_computed_needs_no_transposes() -> None:
+    straight = _golden("keras3.15-pure_float16")
+    assert _types(straight)["LayerNorm"] == 1
+    assert "Transpose" not in _types(straight)
