@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from irconv.frameworks.torch.aten.program import Tensor
+from irconv.frameworks.torch.aten.spelling import Tensor
 
 
 @dataclass
