@@ -85,7 +85,7 @@ class _Pass:
                 self.constants[node.outputs["y"]] = node.layer
         self.shared = _shared(bundle)
         indexing = (n for n in graph.nodes if isinstance(bundle.layers[n.layer].BEHAVIOUR, Indexing))
-        self.taken = Counter(node.inputs["x"] for node in indexing for _ in node.outputs)
+        self.taken = Counter(self.views[node.inputs["x"]].root for node in indexing for _ in node.outputs)
         self.votes: dict[str, Votes] = {}
         self.images: dict[str, Order] = {}
         self.layouts: dict[str, Order] = {}
@@ -281,7 +281,7 @@ class _Pass:
             turned = [v.root for v in views if (v.root, compose(v.order, order)) not in self.stored]
             winners = {slot: self._winner(value) for slot, value in node.outputs.items()}
             missed = [s for s, winner in winners.items() if winner and move.result(site, s, order, winner) != winner]
-            shared = self.taken[node.inputs["x"]] if parts and order == site.natural else 1
+            shared = self.taken[self.views[node.inputs["x"]].root] if parts and order == site.natural else 1
             return sum(map(self._elements, turned)) / shared + sum(self._elements(node.outputs[s]) for s in missed)
 
         return min(legal, key=cost, default=site.natural)

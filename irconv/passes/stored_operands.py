@@ -8,7 +8,7 @@ the arrays are put together when they are read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -101,6 +101,8 @@ class Zeros:
 
 _PARTS = ("Slice", "Split", "Transpose", "Unstack", "Select", "Squeeze", "Reshape")
 """Layers of one input that cut or turn it."""
+_SHAPING = ("Reshape", "Squeeze")
+"""Those of them that leave every element where it is."""
 
 
 def _type(tensor: LazyTensor) -> ValueType:
@@ -166,12 +168,14 @@ def _tidy(
     """Without the computations that nothing needs; one that is needed as a value becomes a Constant."""
     assert bundle.graph is not None, "the caller has looked"
     rest = [node for node in nodes if not set(node.outputs.values()) <= found.keys()]
+    rest += (kept_so := _other_shapes(bundle, nodes, rest))
     wanted = {value for node in rest for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
     kept: list[Node] = []
     trained = _trained(bundle, found)
     for node in nodes:
         values = [value for value in node.outputs.values() if value in found and value in wanted]
-        if not set(node.outputs.values()) <= found.keys() or (values and isinstance(layers[node.layer], Constant)):
+        computed = not set(node.outputs.values()) <= found.keys() or node in kept_so
+        if computed or (values and isinstance(layers[node.layer], Constant)):
             kept.append(node)
             continue
         for value in values:
@@ -184,6 +188,19 @@ def _tidy(
     used = {name: layer for name, layer in layers.items() if name in names}
     keys = {o.tensor for layer in used.values() for o in layer.operands.values() if isinstance(o, StoredOperand)}
     return replace(bundle, layers=used, tensors={k: t for k, t in tensors.items() if k in keys}, graph=graph)
+
+
+def _other_shapes(bundle: Bundle, nodes: Sequence[Node], rest: Sequence[Node]) -> list[Node]:
+    """The nodes that give an array of the file another shape, for layers that stay: stored so, it would be another."""
+    wanted = {value for node in rest for value in node.inputs.values()}
+    own: set[str] = set()
+    for node in nodes:
+        layer = bundle.layers.get(node.layer)
+        operand = layer.operands.get("value") if isinstance(layer, Constant) else None
+        if isinstance(operand, StoredOperand) and bundle.tensors[operand.tensor].record.source is not None:
+            own.update(node.outputs.values())
+    shaping = [node for node in nodes if node.layer in bundle.layers and bundle.layers[node.layer].type in _SHAPING]
+    return [n for n in shaping if list(n.inputs) == ["x"] and n.inputs["x"] in own and n.outputs["y"] in wanted]
 
 
 def _trained(bundle: Bundle, found: Mapping[str, LazyTensor]) -> set[str]:

@@ -83,6 +83,7 @@ def _followed(
         weight.view.check(f"{path}: {name}")
         names.setdefault(weight.view.identity(), name)
     follower = Follower(script, Ops(reader, names))
+    reader.aliases.is_read_later = follower.liveness.is_read_later
     for port in inputs:
         reader.values[port.name] = reader.importer.input(port)
     given = {port.name: Tensor(port.name) for port in inputs}

@@ -189,6 +189,7 @@ class Work:
             value = f"{result}/{slot}/{layer.type.lower()}"
             step = self._free(value)
             node = Node(layer=step, scope=root.scope, inputs={"x": inputs[slot]}, outputs={"y": value})
+            self.types[value] = layer.infer({"x": self.types[inputs[slot]]})["y"]
             self.layers[step], inputs[slot] = layer, value
             self._insert((number[0], (*number[1], 0)), node, count)
         outputs = {next(iter(made.layer.RESULTS)): inner}

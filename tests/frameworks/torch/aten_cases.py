@@ -162,6 +162,7 @@ SHAPES: dict[str, Case] = {
     "type as": (lambda a, b: a.type_as(b) / 2, (N, X)),
     "flatten of a write through narrow": (lambda a: _written(a.clone()), (X,)),
     "write through movedim": (lambda a: _moved_write(a.clone()), (X,)),
+    "write into a turned copy": (lambda a: _turned_copy(a[0, :2]), (X,)),
     "diff": (lambda a: torch.diff(a, dim=1), (X,)),
     "diff with what is before": (lambda a, b: torch.diff(a, dim=2, prepend=b), (N, whole(2, 3, 1))),
 }
@@ -330,6 +331,14 @@ def _written(a: Tensor) -> Tensor:
 def _moved_write(a: Tensor) -> Tensor:
     a.movedim(2, 0)[1:3].add_(3.0)
     return a * 2
+
+
+def _turned_copy(a: Tensor) -> Tensor:
+    """As positions relative to each other are made (Swin, BEiT): whether there is a copy depends on strides."""
+    found = (a[:, :, None] - a[:, None, :].roll(1, 0)).permute(1, 2, 0).contiguous()
+    found[:, :, 0] += 3.0
+    found[:, :, 1] *= 2.0
+    return found.sum(-1)
 
 
 def _put_apart(a: Tensor, i: Tensor, j: Tensor, b: Tensor) -> Tensor:

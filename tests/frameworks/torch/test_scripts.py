@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import shutil
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -304,3 +305,35 @@ def test_a_size_times_a_number_that_floats_do_not_hold_is_refused(tmp_path: Path
     options = ReadOptions(input_shape=("N,2,H,5",))
     reason = rejection(lambda: irconv.read(tmp_path / "m.pt", options), Refused)
     assert "a size is calculated with 1.3, which is no whole number" in reason
+
+
+class Turned(nn.Module):
+    """Writes into what may be a view, and reads what it would be a view of, behind it or behind a call."""
+
+    def __init__(self, inner: nn.Module | None = None) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        turned = (x * 2).permute(1, 0)
+        flat = turned.reshape(-1)
+        if self.inner is not None:
+            return self.inner(flat) + turned.sum()
+        flat += 1.0
+        return flat + turned.sum()
+
+
+class Writing(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        x += 1.0
+        return x * 3
+
+
+@pytest.mark.parametrize("inner", [None, Writing()], ids=["in one module", "in a module that is called"])
+def test_a_trace_that_reads_what_a_write_may_have_changed_is_refused(inner: nn.Module | None, tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.jit.trace(Turned(inner), torch.ones(3, 4), check_trace=False).save(str(tmp_path / "m.pt"))
+    said = rejection(lambda: irconv.read(tmp_path / "m.pt"), Refused)
+    assert "may share or have copied" in said
+    assert "depends on strides" in said

@@ -237,7 +237,7 @@ def _resize(layer: Resize, given: _Given) -> Decomposition | None:
         return Formula(layer, given).ends(layer.model_copy(update={"scales": None, "sizes": wanted}), "x")
     known = layer.decompose(given)
     if known is not None or layer.mode == "cubic":
-        return known or by_matrices(layer, given)
+        return known
     if len(given["x"].shape) == 4 or layer.coordinates not in ("half_pixel", "asymmetric", "align_corners"):
         return by_matrices(layer, given)
     return _as_image(layer, given) if len(given["x"].shape) == 3 else _volumes(layer, given)

@@ -10,7 +10,7 @@ write would show which it was, it is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +39,8 @@ class Aliases:
 
     last_read: dict[str, int]
     """Names of tensors -> the number of the last node that reads them."""
+    is_read_later: Callable[[str], bool] | None = None
+    """Whether a tensor is read from here on, where that is known better."""
     kept: dict[str, str] = field(default_factory=dict)
     """Tensors that outlive a call, each with what it is."""
     views: dict[str, View] = field(default_factory=dict)
@@ -109,4 +111,6 @@ class Aliases:
             del self.views[link]
 
     def _read_later(self, names: Iterable[str], at: int) -> list[str]:
+        if self.is_read_later is not None:
+            return sorted(name for name in names if name in self.kept or self.is_read_later(name))
         return sorted(name for name in names if self.last_read.get(name, -1) > at)

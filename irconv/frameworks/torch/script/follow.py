@@ -17,6 +17,7 @@ from irconv.errors import Refused
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.script.archive import Script
 from irconv.frameworks.torch.script.builtins import FUNCTIONS, PRIMITIVES, Share, Undecided
+from irconv.frameworks.torch.script.liveness import Liveness
 from irconv.frameworks.torch.script.ops import Ops
 from irconv.ir.shapes import Size
 
@@ -70,6 +71,7 @@ class Follower:
     def __init__(self, script: Script, ops: Ops) -> None:
         self.script, self.ops = script, ops
         self.depth = self.steps = 0
+        self.liveness = Liveness()
 
     def call(self, module: Module, method: str, arguments: Sequence[Any], named: Mapping[str, Any]) -> Any:
         """What a method of a module gives."""
@@ -95,11 +97,12 @@ class Follower:
     # statements
 
     def _block(self, statements: Sequence[ast.stmt], scope: dict[str, Any], path: str) -> None:
-        for statement in statements:
+        for place, statement in enumerate(statements):
             self.steps += 1
             if self.steps > _MOST:
                 raise Refused(f"{self.ops.file}: {path}", f"takes more than {_MOST} steps")
-            self._statement(statement, scope, path)
+            with self.liveness.at(scope, statements, place):
+                self._statement(statement, scope, path)
 
     def _statement(self, statement: ast.stmt, scope: dict[str, Any], path: str) -> None:
         match statement:
@@ -162,6 +165,13 @@ class Follower:
     # expressions
 
     def _value(self, node: ast.expr, scope: dict[str, Any], path: str, hint: str) -> Any:
+        pending = self.liveness.pending
+        start = len(pending)
+        found = self._found(node, scope, path, hint)
+        pending[start:] = [found]
+        return found
+
+    def _found(self, node: ast.expr, scope: dict[str, Any], path: str, hint: str) -> Any:
         match node:
             case ast.Constant(value=value):
                 return value
