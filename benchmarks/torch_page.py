@@ -44,7 +44,8 @@ _COSTS = """## What it costs, and what is kept
 * *statements*: those in every `forward` of the emitted source.
 * *keys*: parameters and buffers that an output depends on, which are under their own key bit for bit in the source
   that was written of `.pt2`, and in that which came back through ONNX and through Keras (*merged*: with `--merge`, as
-  it is refused without). What is missing is listed below; `num_batches_tracked`, position ids and what else no output depends on is not counted.
+  it is refused without). What is missing is listed below; `num_batches_tracked`, position ids and what else no output
+  depends on is not counted.
 * *gradients*: of one step in evaluation mode, how far those of the emitted source are from the program's at most, over
   the largest of the same tensor.
 """
