@@ -53,7 +53,7 @@ _COSTS = """## What it costs, and what is kept
 
 _BESIDE = """## Beside other tools
 
-Printed by `python -m benchmarks.torch_beside` and `make zoo-torch`: to TensorFlow by irconv (`.pt2` to `.keras`), by
+Printed by `make zoo-beside` and `make zoo-torch`: to TensorFlow by irconv (`.pt2` to `.keras`), by
 nobuco 0.17.0 (the module itself, with Keras 2.15 and TensorFlow 2.15, the last that it works with) and by onnx2tf
 1.29.24 (the ONNX file of PyTorch's TorchScript exporter, to a SavedModel of TensorFlow 2.19). An entry is the error as
 above, the `Transpose` ops of the whole TensorFlow graph that the file makes (what Keras' own LSTM and attention do
