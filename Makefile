@@ -11,7 +11,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-packages adoptions fuzz flips fleet fleet-bench clean test-legacy test-keras2 onnx-suite
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-beside zoo-packages adoptions fuzz flips fleet fleet-bench clean test-legacy test-keras2 onnx-suite
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -63,10 +63,15 @@ zoo: .venv/installed
 onnx-suite: .venv/installed
 	.venv/bin/python -m benchmarks.onnx_suite build/onnx-suite.json --targets onnx,torch,keras --page docs/onnx-suite.md
 
-# networks of torchvision, timm and transformers with random weights: hours on two processors, and 20 GB in build/zoo; the files and
-# the results are kept, so that a second run takes up where the first was stopped; writes docs/zoo.md
+# networks of torchvision, timm and transformers with random weights: an hour or two; the results are kept in build/zoo, so that a
+# second run takes up where the first was stopped; writes docs/zoo.md and docs/torch-ways.md
 zoo-torch: .venv-zoo/installed
-	.venv-zoo/bin/python -m benchmarks.torch_zoo build/zoo --page docs/zoo.md
+	.venv-zoo/bin/python -m benchmarks.torch_zoo build/zoo --pages docs
+
+# twenty of them beside nobuco and onnx2tf: most of an hour; the next `make zoo-torch` has the table in docs/zoo.md
+zoo-beside: .venv-zoo/installed .venv-nobuco/installed .venv-onnx2tf/installed
+	.venv-zoo/bin/python -m benchmarks.torch_beside build/zoo --tool irconv=.venv-zoo/bin/python \
+		--tool nobuco=.venv-nobuco/bin/python --tool onnx2tf=.venv-onnx2tf/bin/python
 
 # models of third-party Keras packages, built by the packages: most of an hour and 6 GB in build/packages; writes docs/packages.md.
 zoo-packages: .venv/installed .venv-packages/installed
@@ -98,7 +103,7 @@ fleet-bench: .venv-fleet/installed
 	.venv-fleet/bin/python -m benchmarks.fleet build/fleet
 
 clean:
-	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-packages .venv-site .venv-fleet .venv-keras2
+	rm -rf .venv .venv-demo .venv-adoptions .venv-zoo .venv-nobuco .venv-onnx2tf .venv-packages .venv-site .venv-fleet .venv-keras2
 	rm -rf build/fleet build/bench build/zoo build/packages build/flips build/site
 
 .venv/installed: pyproject.toml requirements/test.txt
@@ -117,6 +122,17 @@ clean:
 	$(PYTHON) -m venv .venv-zoo
 	.venv-zoo/bin/pip install $(PIP_FLAGS) --requirement requirements/zoo.txt
 	.venv-zoo/bin/pip install $(PIP_FLAGS) --no-deps --editable .
+	touch $@
+
+.venv-nobuco/installed: requirements/nobuco.txt
+	$(KERAS2_PYTHON) -m venv .venv-nobuco
+	.venv-nobuco/bin/pip install $(PIP_FLAGS) --no-deps nobuco==0.17.0 torchvision==0.28.0 timm==1.0.31
+	.venv-nobuco/bin/pip install $(PIP_FLAGS) --requirement requirements/nobuco.txt
+	touch $@
+
+.venv-onnx2tf/installed:
+	$(KERAS2_PYTHON) -m venv .venv-onnx2tf
+	.venv-onnx2tf/bin/pip install $(PIP_FLAGS) onnx2tf==1.29.24
 	touch $@
 
 .venv-packages/installed: requirements/packages-keras2.txt requirements/packages-keras3.txt .venv/installed

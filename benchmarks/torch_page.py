@@ -44,7 +44,8 @@ _COSTS = """## What it costs, and what is kept
 * *statements*: those in every `forward` of the emitted source.
 * *keys*: parameters and buffers that an output depends on, which are under their own key bit for bit in the source
   that was written of `.pt2`, and in that which came back through ONNX and through Keras (*merged*: with `--merge`, as
-  it is refused without). What is missing is listed below; `num_batches_tracked`, position ids and what else no output depends on is not counted.
+  it is refused without). What is missing is listed below; `num_batches_tracked`, position ids and what else no output
+  depends on is not counted.
 * *gradients*: of one step in evaluation mode, how far those of the emitted source are from the program's at most, over
   the largest of the same tensor.
 """
@@ -52,7 +53,7 @@ _COSTS = """## What it costs, and what is kept
 
 _BESIDE = """## Beside other tools
 
-Printed by `python -m benchmarks.torch_beside` and `make zoo-torch`: to TensorFlow by irconv (`.pt2` to `.keras`), by
+Printed by `make zoo-beside` and `make zoo-torch`: to TensorFlow by irconv (`.pt2` to `.keras`), by
 nobuco 0.17.0 (the module itself, with Keras 2.15 and TensorFlow 2.15, the last that it works with) and by onnx2tf
 1.29.24 (the ONNX file of PyTorch's TorchScript exporter, to a SavedModel of TensorFlow 2.19). An entry is the error as
 above, the `Transpose` ops of the whole TensorFlow graph that the file makes (what Keras' own LSTM and attention do

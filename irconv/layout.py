@@ -152,6 +152,30 @@ class Relayout:
         return Relayout(self.source_shape, atoms, picks, order, self.shape)
 
 
+def with_ones(shape: Sequence[int], target: Sequence[int]) -> Relayout | None:
+    """The change of an array that gives it another shape by axes of one; None where the other axes are not the same.
+
+    >>> with_ones((5,), (1, 5, 1, 1)).shape, with_ones((5, 1, 1), (5,)).shape, with_ones((2, 3), (3, 2))
+    ((1, 5, 1, 1), (5,), None)
+    """
+    longer = [size for size in shape if size != 1]
+    if not longer or longer != [size for size in target if size != 1]:
+        return None
+    here, there = (
+        [f"{side}{axis}" if size == 1 else "" for axis, size in enumerate(sizes)]
+        for side, sizes in (("u", shape), ("v", target))
+    )
+    sizes = dict.fromkeys(filter(None, (*here, *there)), 1)
+    return relayout(_with_units(here, there), _with_units(there, here), tuple(shape), None, sizes)
+
+
+def _with_units(units: Sequence[str], others: Sequence[str]) -> str:
+    """A layout whose axes of one have names, and the rest numbers; the first of these holds the other side's units."""
+    numbers = (f"a{place}" for place in range(len(units)))
+    axes = [unit or next(numbers) for unit in units]
+    return " ".join(f"({' '.join(('a0', *filter(None, others)))})" if axis == "a0" else axis for axis in axes)
+
+
 def relayout(
     source: str,
     target: str,

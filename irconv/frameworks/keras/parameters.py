@@ -8,6 +8,7 @@ are made of an input, too: Keras knows no other way to that size.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -20,6 +21,7 @@ from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined
 from irconv.ir.layers.base import ValueType
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
+from irconv.layout import with_ones
 
 #: Operators of two values that take them element by element.
 _ELEMENTWISE = {
@@ -30,11 +32,19 @@ _SPREAD = "nopqrstu"
 """Letters for axes that an ellipsis would stand for."""
 
 
-def give_layers(model: Outline, trained: Sequence[tuple[LazyTensor, str]]) -> None:
-    """Put layers in the place of operators on parameters, and of constants of a size not known; changes the model.
+@dataclass(frozen=True)
+class Trained:
+    """A parameter as the operators take it."""
 
-    Each parameter comes with its key in the bundle, which the weight of its layer keeps where it lies as it did.
-    """
+    data: LazyTensor
+    key: str
+    """In the bundle; the weight of its layer keeps it where it lies as it did."""
+    shape: tuple[int, ...]
+    """The shape that the source had it in."""
+
+
+def give_layers(model: Outline, trained: Sequence[Trained]) -> None:
+    """Put layers in the place of operators on parameters, and of constants of a size not known; changes the model."""
     maker = _Maker(model, trained)
     for layer in list(model.layers):
         if layer.kind == "ops.BroadcastTo":
@@ -43,8 +53,14 @@ def give_layers(model: Outline, trained: Sequence[tuple[LazyTensor, str]]) -> No
             maker.operator(layer)
 
 
+def _reshaped(constant: LazyTensor, shape: tuple[int, ...]) -> LazyTensor:
+    """The same in a shape that has other axes of one."""
+    change = with_ones(constant.shape, shape)
+    return LazyTensor.of(constant.numpy().reshape(shape)) if change is None else constant.relayout(change)
+
+
 class _Maker:
-    def __init__(self, model: Outline, trained: Sequence[tuple[LazyTensor, str]]) -> None:
+    def __init__(self, model: Outline, trained: Sequence[Trained]) -> None:
         self.model, self.trained = model, trained
         self.types: dict[str, ValueType] = dict(model.types)
         model.types = self.types
@@ -99,12 +115,13 @@ class _Maker:
             call.arguments = [zeros, LazyTensor.of(filled)]
 
     def _is_trained(self, argument: Argument) -> bool:
-        return isinstance(argument, LazyTensor) and any(argument is part for part, _ in self.trained)
+        return isinstance(argument, LazyTensor) and any(argument is part.data for part in self.trained)
 
     def _weight(self, constant: LazyTensor, data: LazyTensor, name: str) -> NativeWeight:
-        """A parameter as a weight, under its own key where it is what the bundle has."""
-        key = next((key for part, key in self.trained if part is constant and data is constant), "")
-        return NativeWeight(key or name, data, True)
+        """A parameter as a weight, under its own key where it is what the source had."""
+        found = next((part for part in self.trained if part.data is constant), None)
+        same = found is not None and data.source is constant.source and data.shape == found.shape
+        return NativeWeight(found.key if found is not None and same else name, data, True)
 
     def _trailing(self, constant: LazyTensor, value: Value) -> tuple[int, ...]:
         """The shape of a parameter that lies along the last axes of a value; empty where it does not."""
@@ -125,8 +142,7 @@ class _Maker:
             equation = f"{spread}{letters},{letters}->{spread}{letters}"
             sizes = [size if isinstance(size, int) else None for size in whole[1:]]
         layer.config = {"equation": equation, "output_shape": sizes, "bias_axes": None, "activation": "linear"}
-        same = axes == tuple(constant.shape)
-        self._become(layer, "EinsumDense", constant if same else LazyTensor.of(constant.numpy().reshape(axes)), value)
+        self._become(layer, "EinsumDense", constant, value, _reshaped(constant, axes))
 
     def _einsum(self, layer: Outlined, constant: LazyTensor, value: Value) -> None:
         """A product that an EinsumDense can be."""
@@ -169,14 +185,16 @@ class _Maker:
         else:
             return False
         shape = spread[axes[0] :]
-        bias = constant if shape == tuple(constant.shape) else LazyTensor.of(constant.numpy().reshape(shape))
-        maker.weights["bias"] = self._weight(constant, bias, f"{maker.name}/bias")
+        maker.weights["bias"] = self._weight(constant, _reshaped(constant, shape), f"{maker.name}/bias")
         maker.calls[0].outputs, maker.name = layer.calls[0].outputs, layer.name
         self.model.layers[:] = [other for other in self.model.layers if other is not layer]
         return True
 
-    def _become(self, layer: Outlined, kind: str, kernel: LazyTensor, value: Value) -> None:
-        layer.kind, layer.weights = kind, {"kernel": self._weight(kernel, kernel, f"{layer.name}/kernel")}
+    def _become(
+        self, layer: Outlined, kind: str, constant: LazyTensor, value: Value, kernel: LazyTensor | None = None
+    ) -> None:
+        data = constant if kernel is None else kernel
+        layer.kind, layer.weights = kind, {"kernel": self._weight(constant, data, f"{layer.name}/kernel")}
         layer.calls[0].arguments = [value]
 
     def _per_sample(self, constant: LazyTensor, result: Value) -> bool:

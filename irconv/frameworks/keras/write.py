@@ -27,7 +27,7 @@ from irconv.frameworks.keras.nesting import nest
 from irconv.frameworks.keras.ordering import order_layers
 from irconv.frameworks.keras.outline import outline
 from irconv.frameworks.keras.outlined import Outline
-from irconv.frameworks.keras.parameters import give_layers
+from irconv.frameworks.keras.parameters import Trained, give_layers
 from irconv.frameworks.keras.state import state_folder
 from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alone
 from irconv.ir.bundle import Bundle
@@ -40,7 +40,7 @@ from irconv.ir.layers.training import Dropout
 from irconv.ir.manifest import Fact
 from irconv.ir.shapes import static
 from irconv.ir.tensors import LazyTensor
-from irconv.layout import relayout
+from irconv.layout import relayout, with_ones
 from irconv.options import WriteOptions
 from irconv.passes import calls_again, to_channels_last, training
 from irconv.translate import encode, native_axes
@@ -215,9 +215,8 @@ def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, di
     raise refusals[wanted[-1].name]
 
 
-def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[tuple[LazyTensor, str]]]:
-    """Value -> the constant that it is, also where its axes have been moved; and those that training changes, each with
-    its key, which is empty where its shape is another."""
+def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[Trained]]:
+    """Value -> the constant that it is, also where its axes have been moved; and those that training changes."""
     assert bundle.graph is not None, "the caller has looked"
     found: dict[str, LazyTensor] = {}
     trained: dict[str, str] = {}
@@ -232,10 +231,14 @@ def _constants(bundle: Bundle) -> tuple[dict[str, LazyTensor], list[tuple[LazyTe
             order = " ".join(names[axis] for axis in layer.permutation)
             found[node.outputs["y"]] = source.relayout(relayout(" ".join(names), order, source.shape))
         elif source is not None and isinstance(layer, Reshape) and (shape := static(layer.shape)) is not None:
-            found[node.outputs["y"]] = LazyTensor.of(source.numpy().reshape(shape))
+            change = with_ones(source.shape, shape)
+            found[node.outputs["y"]] = (
+                LazyTensor.of(source.numpy().reshape(shape)) if change is None else source.relayout(change)
+            )
         if node.inputs.get("x") in trained and node.outputs.get("y") in found:
-            trained[node.outputs["y"]] = trained[node.inputs["x"]] if isinstance(layer, Transpose) else ""
-    return found, [(found[value], trained[value]) for value in found if value in trained]
+            trained[node.outputs["y"]] = trained[node.inputs["x"]]
+    own = {key: bundle.tensors[key].native() for key in trained.values()}
+    return found, [Trained(found[value], key, own[key].shape) for value, key in trained.items() if value in found]
 
 
 def _is_trained(bundle: Bundle, constant: Constant) -> bool:

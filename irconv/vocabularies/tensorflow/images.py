@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.ir.layers.base import ValueType
+from irconv.ir.layers.resampling import Resize
+from irconv.ir.shapes import Shape, static
 from irconv.rows import Attribute, Axes, Ignored, Input, Only, Selects, Weight
 from irconv.vocabularies.tensorflow.rows import (
     FLOAT32,
@@ -107,15 +109,31 @@ class _OnTheGrid(Row):
     between give other numbers than the formula does, by 5e-4 of the largest, and are refused."""
 
     def decode(self, native: Workpiece, draft: Draft) -> None:
-        half = Fraction(1, 2) if draft.fields["coordinates"] == "half_pixel" else Fraction(0)
-        sizes, wanted = draft.given[0].shape[1:3], draft.fields["sizes"]
-        for size, count in zip(sizes, wanted, strict=True):
-            if not isinstance(size, int) or not isinstance(count, int):
-                raise draft.refuse("resizes an image of unknown size by bicubic interpolation")
-            step = Fraction(size, count)
-            if any(((i + half) * step - half) * 1024 % 1 for i in range(count)):
-                what = "expected sizes that halve, as TensorFlow rounds the places of others to 1/1024 of an element"
-                raise draft.refuse(f"bicubic: {what}")
+        sizes, wanted = static(draft.given[0].shape[1:3]), static(draft.fields["sizes"])
+        if sizes is None or wanted is None:
+            raise draft.refuse("resizes an image of unknown size by bicubic interpolation")
+        if not _on_grid(draft.fields["coordinates"], sizes, wanted):
+            what = "expected sizes that halve, as TensorFlow rounds the places of others to 1/1024 of an element"
+            raise draft.refuse(f"bicubic: {what}")
+
+
+def _on_grid(coordinates: str, sizes: Sequence[int], wanted: Sequence[int]) -> bool:
+    """Whether all places that are read lie on TensorFlow's grid."""
+    half = Fraction(1, 2) if coordinates == "half_pixel" else Fraction(0)
+    places = (
+        ((i + half) * size / count - half) for size, count in zip(sizes, wanted, strict=True) for i in range(count)
+    )
+    return not any(place * 1024 % 1 for place in places)
+
+
+def is_bicubic(layer: Resize, size: Shape) -> bool:
+    """Whether ``ResizeBicubic`` resizes images of a size as a layer does, to the last bits."""
+    rule = (layer.coordinates, layer.cubic_coefficient, layer.exclude_outside)
+    sizes, wanted = static(size), None if layer.sizes is None else static(layer.sizes)
+    if sizes is None or wanted is None or len(sizes) != 2 or layer.antialias:
+        return False
+    of_tensorflow = rule in (("half_pixel", -0.5, True), ("asymmetric", -0.75, False))
+    return of_tensorflow and _on_grid(layer.coordinates, sizes, wanted)
 
 
 @dataclass(frozen=True)

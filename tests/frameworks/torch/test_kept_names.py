@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 
 import h5py
@@ -62,6 +63,29 @@ class Moved(nn.Module):
         return y + self.out(torch.sigmoid(self.into(y.permute(0, 2, 3, 1)))).permute(0, 3, 1, 2)
 
 
+class Scaled(nn.Module):
+    """Blocks that scale channels by a parameter of their own, as ConvNeXt's and PoolFormer's do."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.gamma = nn.Conv2d(5, 5, 3, padding=1), nn.Parameter(torch.ones(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.conv(x) * self.gamma.reshape(1, -1, 1, 1)
+
+
+class Norm(nn.LayerNorm):
+    """Over the channels of images."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def scaled() -> nn.Module:
+    stem, blocks = nn.Sequential(nn.Conv2d(3, 5, 3), Norm(5)), nn.Sequential(Scaled(), Scaled())
+    return nn.Sequential(OrderedDict(stem=stem, blocks=blocks, norm=Norm(5)))
+
+
 IMAGE = torch.randn(2, 3, 11, 6, generator=torch.Generator().manual_seed(2))
 NETWORKS = {
     "net": (Net, IMAGE),
@@ -90,6 +114,26 @@ def test_the_state_dict_comes_back_through_onnx(name: str, tmp_path: Path) -> No
     with torch.no_grad():
         wanted, got = module(given), made(given)
     assert float((wanted - got).abs().max()) <= 1e-6 * float(wanted.abs().max())
+
+
+def test_scales_of_channels_come_back_through_keras_under_their_keys(tmp_path: Path) -> None:
+    module = filled(scaled())
+    irconv.write(irconv.from_torch(module, (IMAGE,)), tmp_path / "there.keras")
+    irconv.write(irconv.read(tmp_path / "there.keras"), tmp_path / "back.py")
+    made = import_file(tmp_path / "back.py").load()
+    wanted, got = module.state_dict(), made.state_dict()
+    assert got.keys() == wanted.keys()
+    assert all(torch.equal(got[key], wanted[key]) for key in wanted)
+    torch.testing.assert_close(made(IMAGE), module(IMAGE), rtol=1e-5, atol=1e-6)
+
+
+def test_scales_that_were_merged_are_constants_beside_numbered_modules_that_keep_their_keys(tmp_path: Path) -> None:
+    module = filled(scaled())
+    irconv.write(irconv.from_torch(module, (IMAGE,)), tmp_path / "there.keras", WriteOptions(merge=True))
+    irconv.write(irconv.read(tmp_path / "there.keras"), tmp_path / "back.py")
+    made = import_file(tmp_path / "back.py").load()
+    assert set(made.state_dict()) == {key for key in module.state_dict() if not key.endswith("gamma")}
+    torch.testing.assert_close(made(IMAGE), module(IMAGE), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])

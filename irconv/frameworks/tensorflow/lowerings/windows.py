@@ -20,6 +20,7 @@ from irconv.ir.layers.tensor_ops import Concat, Pad, Reshape, Transpose
 from irconv.ir.layers.window import explicit_padding, window_outputs
 from irconv.ir.shapes import Shape, Size, static
 from irconv.passes.interpolation import by_matrices
+from irconv.vocabularies.tensorflow.images import is_bicubic
 
 _Given = Mapping[str, ValueType]
 _WIDE = 2
@@ -236,8 +237,10 @@ def _resize(layer: Resize, given: _Given) -> Decomposition | None:
             return by_matrices(layer, given)
         return Formula(layer, given).ends(layer.model_copy(update={"scales": None, "sizes": wanted}), "x")
     known = layer.decompose(given)
-    if known is not None or layer.mode == "cubic":
+    if known is not None:
         return known
+    if layer.mode == "cubic":
+        return None if is_bicubic(layer, given["x"].shape[2:]) else by_matrices(layer, given)
     if len(given["x"].shape) == 4 or layer.coordinates not in ("half_pixel", "asymmetric", "align_corners"):
         return by_matrices(layer, given)
     return _as_image(layer, given) if len(given["x"].shape) == 3 else _volumes(layer, given)
