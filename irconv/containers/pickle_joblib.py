@@ -21,7 +21,7 @@ class _Wrapped(StreamDraft):
         """See `StreamDraft.read`. The bytes are those of the file: none are asked for that it does not have."""
         if not isinstance(state, Mapping):
             raise ValueError("expected what a wrapped array is like")
-        dtype = finished(state.get("dtype"))
+        dtype: Any = finished(state.get("dtype"))
         shape: Any = state.get("shape")
         check(dtype, shape)
         if dtype.kind == "O":

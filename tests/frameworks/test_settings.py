@@ -27,7 +27,7 @@ from irconv.rows import Attribute, Only
 from tests.layers.harness import Case, bundle_of
 from tests.layers.test_layers import CASES, WITHOUT_CASES
 
-RECURRENT = ("RNN", "GRU", "LSTM", "ConvLSTM")
+RECURRENT = ("RNN", "GRU", "LSTM", "ConvLSTM", "LayerNormLSTM", "LayerNormRNN", "NASRNN")
 WRITERS = ("m.onnx", "m.py", "m.keras", "m.pb", "m.theano")
 #: Settings that inference does not use, and those whose words are names of sizes.
 SILENT = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import irconv
 from irconv.errors import Refused
 from irconv.frameworks.keras.own import is_own, named_apart, own_name
 from irconv.options import ReadOptions
-from tests.helpers import rejection
+from tests.helpers import ROOT, rejection
 
 FOLDER = Path(__file__).parents[3] / "fixtures" / "keras_foreign"
 CASES = sorted(path for path in FOLDER.iterdir() if path.is_dir() and "subclassed" not in path.name)
@@ -154,3 +155,32 @@ def test_a_class_of_another_package_is_told_apart_by_its_settings() -> None:
     assert own_name(entry, {"MultiHeadAttention"}) == "unregistered>MultiHeadAttention"
     entry["config"] = {"name": "mha", "num_heads": 2, "key_dim": 3}
     assert own_name(entry, {"MultiHeadAttention"}) == "MultiHeadAttention"
+
+
+def test_a_layer_called_attention_that_takes_one_value_is_said_to_be_another_class(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    shutil.copy(ROOT / "fixtures" / "keras" / "tf2.15-attention_scores" / "model.h5", path)
+    with h5py.File(path, "a") as file:
+        config = json.loads(file.attrs["model_config"])
+        attention = next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Attention")
+        del attention["inbound_nodes"][0][1:]
+        file.attrs["model_config"] = json.dumps(config)
+    text = rejection(lambda: irconv.read(path), Refused)
+    assert "is called on 1 values, and Keras' own takes a query, a value and perhaps a key: it is another class" in text
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' own
+def test_a_class_that_nobody_knows_is_what_is_refused_where_others_take_its_second_result(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="saves the model")
+
+    class Halves(keras.layers.Layer):  # type: ignore[name-defined,misc]
+        def call(self, x: object) -> object:
+            return keras.ops.split(x, 2, axis=-1)
+
+    x = keras.Input((6,), name="x")
+    first, second = Halves(name="halves")(x)
+    keras.Model(x, keras.layers.Subtract()([second, first])).save(tmp_path / "m.keras")
+    text = rejection(lambda: irconv.read(tmp_path / "m.keras"), Refused)
+    assert "layer halves (" in text
+    assert "irconv has no rule for Keras's " in text
+    assert "is taken to have a result" not in text

@@ -145,8 +145,13 @@ def _scored(builder: Builder, layer: KerasLayer) -> list[Outputs]:
         _place(builder, layer, layer.kind, "average")
     made: list[Outputs] = []
     for call in layer.calls:
-        query, value, *key = call.inputs
         result = value_name(layer.name, call.index)
+        if len(call.inputs) not in (2, 3):
+            what = f"is called on {len(call.inputs)} values, and Keras' own takes a query, a value and perhaps a key"
+            builder.problem(layer.name, f"{what}: it is another class of that name")
+            made.append((result,))
+            continue
+        query, value, *key = call.inputs
         given = call.keywords.get("mask") or ()
         query_mask, value_mask = (
             given[i] if len(given) > i and isinstance(given[i], Value) else builder.mask(call.inputs[i])

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from irconv.frameworks.keras.builder import Builder, KerasLayer, Value, value_name
+from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Value, value_name
 from irconv.frameworks.keras.packages.names import function
+from irconv.frameworks.keras.table import TABLE
 
 #: Layers with a fused activation.
 _FUSED = {
@@ -25,10 +26,18 @@ def plain(builder: Builder, layer: KerasLayer) -> list[tuple[Value, ...]]:
     builder.place(kind, layer.name, config, layer.tensors, layer.origin)
     values = [value_name(layer.name, call.index) for call in layer.calls]
     refuse_keywords(builder, layer)
-    for call, value in zip(layer.calls, before_activation(values, activation), strict=True):
-        builder.use(layer.name, call.inputs, (value,))
+    made = [(value, *_further(layer, call)) for call, value in zip(layer.calls, values, strict=True)]
+    for call, own, value in zip(layer.calls, made, before_activation(values, activation), strict=True):
+        builder.use(layer.name, call.inputs, (value, *own[1:]))
     activate(builder, layer, activation, values)
-    return [(value,) for value in values]
+    return made
+
+
+def _further(layer: KerasLayer, call: KerasCall) -> list[Value]:
+    """What else others take of a layer of a class that nobody knows, so that the class is what is refused."""
+    if call.results == 1 or layer.kind in TABLE.natives:
+        return []
+    return [value_name(layer.name, call.index, output) for output in range(1, call.results)]
 
 
 def before_activation(values: Sequence[Value], activation: Any) -> list[Value]:

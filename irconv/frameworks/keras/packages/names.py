@@ -126,6 +126,8 @@ _FUNCTIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     APPROXIMATE_GELU: ("ops.Gelu", {"approximate": True}),
     "keras_nlp>gelu_approximate": ("ops.Gelu", {"approximate": True}),
     "Addons>gelu": ("ops.Gelu", {"approximate": True}),
+    "Addons>hardshrink": ("ops.HardShrink", {"threshold": 0.5}),
+    "Addons>softshrink": ("ops.SoftShrink", {"threshold": 0.5}),
     "Addons>mish": ("Activation", {"activation": "mish"}),
     "Addons>sparsemax": ("ops.SimplexSparsemax", {"axis": -1}),
     "Addons>tanhshrink": ("Activation", {"activation": "tanh_shrink"}),
