@@ -99,11 +99,11 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "header past the end": (
         lambda p: _bytes(p, (99).to_bytes(8, "little") + b"{}"),
-        "{path}: expected a header of at most 2 bytes, got 99.",
+        "{path}: expected a header of at most 2 bytes, got 99. The file is truncated or damaged; fetch it again.",
     ),
     "header of 2**63 bytes": (
         lambda p: _bytes(p, (2**63).to_bytes(8, "little") + b"{}"),
-        "{path}: expected a header of at most 2 bytes, got 9223372036854775808.",
+        "{path}: expected a header of at most 2 bytes, got 9223372036854775808. The file is truncated or damaged; fetch it again.",
     ),
     "not UTF-8": (lambda p: write_raw(p, b'{"\xff\xfe":1}', b""), "{path}: expected a JSON header, got 'utf-8' codec"),
     "not JSON": (lambda p: write_raw(p, b"{nope}", b""), "{path}: expected a JSON header, got "),

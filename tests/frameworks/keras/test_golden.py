@@ -36,10 +36,9 @@ KEPT_TRANSPOSES |= {"conv1d_causal": 2, "depthwise_conv1d": 2, "separable_conv1d
 KEPT_TRANSPOSES |= {"locally_connected": 2, "one_axis": 2, "adaptive_pools": 3, "group_normalization": 2, "prelu": 3}
 KEPT_TRANSPOSES |= {"noise": 1, "center_crop": 1, "rms_normalization": 1, "ops_shapes": 3, "ops_networks": 1}
 KEPT_TRANSPOSES |= {"layer_normalization_axes": 1, "conv1d": 2, "pools_1d": 3}
-KEPT_TRANSPOSES |= {"mixed_everywhere": 1, "mixed_attention": 1, "pure_float16": 2}
-KEPT_TRANSPOSES |= {"keras3.15-mixed_float16": 2, "keras3.15-mixed_bfloat16": 2}
+KEPT_TRANSPOSES |= {"mixed_everywhere": 1, "mixed_attention": 1}
 """A flattened, reshaped or permuted map that is an output, or joins a vector, has an order that nothing after it can
-take over; sequences keep their axes at the boundary; a normalisation whose weights are rounded stays on the last axis.
+take over; sequences keep their axes at the boundary.
 """
 
 AXES_NOT_IN_THE_FILE = {
