@@ -103,7 +103,8 @@ DAMAGE: dict[str, tuple[Callable[[Path], Path], str]] = {
     ),
     "header of 2**63 bytes": (
         lambda p: _bytes(p, (2**63).to_bytes(8, "little") + b"{}"),
-        "{path}: expected a header of at most 2 bytes, got 9223372036854775808. The file is truncated or damaged; fetch it again.",
+        "{path}: expected a header of at most 2 bytes, got 9223372036854775808. "
+        "The file is truncated or damaged; fetch it again.",
     ),
     "not UTF-8": (lambda p: write_raw(p, b'{"\xff\xfe":1}', b""), "{path}: expected a JSON header, got 'utf-8' codec"),
     "not JSON": (lambda p: write_raw(p, b"{nope}", b""), "{path}: expected a JSON header, got "),
