@@ -155,7 +155,7 @@ GRAPHS: dict[str, Graph] = {
         [_node("Unsqueeze", "x axis", "a"), _node("Tile", "a times", "t"), _node("Reshape", "t whole", "y")],
         {"x": numbers(2, 5, 3)},
         {"axis": _sizes(1), "times": _sizes(1, 1, 4, 1), "whole": _sizes(2, 20, 3)},
-        {"Unsqueeze": 1, "Reshape": 1, "Tile": 1},
+        {"Unsqueeze": 1, "Squeeze": 1, "Tile": 1},
     ),
     "a fixed mean and variance": (
         [
