@@ -65,7 +65,7 @@ def _box(work: Work, node: Node) -> tuple[int, Array] | None:
     if isinstance(layer, ScatterElements):
         return _along(indices, shape, layer.axis)
     places = indices.reshape(-1, sizes[-1])
-    kept = [np.unique(column) for column in places.T]
+    kept = [np.unique(places[:, i]) for i in range(sizes[-1])]
     grid = np.stack(np.meshgrid(*kept, indexing="ij"), -1).reshape(-1, sizes[-1])
     if not np.array_equal(grid, places) or any(part[0] < 0 for part in kept):
         return None
@@ -75,12 +75,13 @@ def _box(work: Work, node: Node) -> tuple[int, Array] | None:
 
 def _along(indices: Array, shape: tuple[int, ...], axis: int) -> tuple[int, Array] | None:
     """The places where every row of an axis is written over as a whole."""
-    rows = np.moveaxis(indices, axis, -1).reshape(-1, indices.shape[axis])
-    others = [size for place, size in enumerate(shape) if place != axis]
-    ascending = bool((rows[0, 1:] > rows[0, :-1]).all()) and rows[0, 0] >= 0 and len(rows[0]) < shape[axis]
-    if [size for place, size in enumerate(indices.shape) if place != axis] != others or not ascending:
+    first = indices[tuple(slice(None) if place == axis else 0 for place in range(indices.ndim))]
+    others = [[size for place, size in enumerate(sizes) if place != axis] for sizes in (indices.shape, shape)]
+    ascending = bool((first[1:] > first[:-1]).all()) and first[0] >= 0 and len(first) < shape[axis]
+    if others[0] != others[1] or not ascending:
         return None
-    return (axis, rows[0]) if bool((rows == rows[0]).all()) else None
+    every = indices == first.reshape([-1 if place == axis else 1 for place in range(indices.ndim)])
+    return (axis, first) if bool(every.all()) else None
 
 
 @dataclass

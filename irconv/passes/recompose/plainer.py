@@ -106,7 +106,10 @@ def _whole(match: Match) -> Made | None:
         named = sizes[-1]
         if settings["batch_axes"] or (found < 0).any() or (found >= shape[:named]).any():
             return None
-        order, count = np.ravel_multi_index(tuple(np.moveaxis(found, -1, 0)), shape[:named]), prod(shape[:named])
+        order, count = (
+            np.ravel_multi_index(tuple(found[..., i] for i in range(named)), shape[:named]),
+            prod(shape[:named]),
+        )
     else:
         order, count = found, shape[settings["axis"]]
     if order.size != count or not np.array_equal(order.reshape(-1), np.arange(count)):
