@@ -179,3 +179,14 @@ def test_a_planted_setting_that_is_dropped_is_found(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(codec, "rows", (*kept, Dropped("slope", 0.01)))
     (first, *_) = dropped("LeakyRelu", tmp_path)
     assert first == "m.onnx: LeakyRelu.slope: no value of it shows"
+
+
+@pytest.mark.parametrize("name", ["m.py", "m.keras"])
+def test_the_momentum_of_statistics_is_written_where_the_target_has_one(name: str, tmp_path: Path) -> None:
+    case = next(case for case in CASES if case.layer.type == "BatchNorm")
+    texts = [
+        written(replace(case, layer=case.layer.model_copy(update={"momentum": momentum})), tmp_path, name)
+        for momentum in (0.9, 0.75)
+    ]
+    assert None not in texts
+    assert texts[0] != texts[1]
