@@ -4,8 +4,6 @@ Every output is called after its source, ``DIR/<path below the pattern's folder,
 lies in DIR. Two outputs of one name are refused before anything is done.
 """
 
-from __future__ import annotations
-
 import csv
 import glob
 import io

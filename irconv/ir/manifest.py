@@ -1,7 +1,5 @@
 """The records of `manifest.json`; `docs/format.md` is the same in words."""
 
-from __future__ import annotations
-
 import json
 from typing import Annotated, Any, Literal, TypeAlias, Union
 
@@ -113,7 +111,7 @@ class LayoutStep(Record):
     orders: dict[str, tuple[str, str]]
     sizes: dict[str, int]
 
-    def undo(self) -> LayoutStep:
+    def undo(self) -> "LayoutStep":
         """The step that takes this one back."""
         orders = {axis: (after, before) for axis, (before, after) in self.orders.items()}
         return LayoutStep(source=self.target, target=self.source, orders=orders, sizes=self.sizes)
