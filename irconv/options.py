@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Problem, UnusedOption
 
 Backend = Literal["tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino"]

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from irconv.containers.watch import note
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Sink

@@ -15,13 +15,13 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
 from irconv.containers.renames import exchange, move_new
 from irconv.containers.workspace import Workspace, alone_in
+from irconv.data_classes import dataclass
 from irconv.errors import OutputExists, OutputFailed
 
 Own: TypeAlias = Callable[[Path], Collection[str] | None]

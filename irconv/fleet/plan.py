@@ -10,12 +10,13 @@ import io
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, NoSuchFile, Problems, Refused, UnknownFormat
 from irconv.fleet.job import Job, Limits, is_address
 from irconv.frameworks import Writer, writers

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.codec import Native, NativeUse, NativeWeight, Table
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact
 from irconv.ir.bundle import Tensor
 from irconv.ir.graph import Node

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any
 
 from irconv.codec import Native
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.literals import Symbolic
 from irconv.frameworks.torch.names import WORDS, classes
 from irconv.frameworks.torch.spelling import is_kept

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from irconv.containers import safetensors, zip_writer
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
+from irconv.data_classes import dataclass
 from irconv.errors import OutputFailed, Problems
 from irconv.frameworks import Made, graphless
 from irconv.frameworks.torch.pickles_writer import checkpoint_pickle, state_dict_pickle

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import TypeAlias
@@ -13,6 +12,7 @@ from irconv import __version__
 from irconv.containers import safetensors
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks import NOISE, graphless
 from irconv.frameworks.torch import nested

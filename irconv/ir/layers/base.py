@@ -4,13 +4,14 @@ A class is the one home of its layer. Passes read only what is declared here, ne
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
+from irconv.data_classes import dataclass
 from irconv.ir.shapes import Dimension, Shape, Size, symbols
 from irconv.layout import Array
 

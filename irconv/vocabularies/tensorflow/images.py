@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import ValueType
 from irconv.rows import Attribute, Axes, Ignored, Input, Only, Selects, Weight
 from irconv.vocabularies.tensorflow.rows import (
