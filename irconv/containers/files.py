@@ -151,12 +151,13 @@ class OutputFile:
         """A new file, or one whose framing a library has written already."""
         self.path = path
         self._descriptor = os.open(path, os.O_RDWR if existing else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._turn = Lock()  # the system lets one thread at a time write to a file: others ask for it over and over
 
     def write_runs(self, data: Array, offsets: Sequence[int]) -> None:
         """See `irconv.ir.tensors.Sink.write_runs`."""
         view, descriptor = data.reshape(-1).view(np.uint8).data, self._descriptor
         length = len(view) // len(offsets)
-        with _RUNS if len(offsets) > 1 else nullcontext():
+        with self._turn, _RUNS if len(offsets) > 1 else nullcontext():
             for start, offset in zip(range(0, len(view), length), offsets, strict=True):
                 run = view[start : start + length]
                 if os.pwrite(descriptor, run, offset) != length:
@@ -175,14 +176,15 @@ class OutputFile:
             return False
         descriptor, base = place
         done = 0
-        while done < count:
-            try:
-                copied = os.copy_file_range(descriptor, self._descriptor, count - done, base + done, offset + done)
-            except OSError:  # not between these file systems; a full disk fails again when the bytes are written
-                return False
-            if copied == 0:  # the file has become shorter, which reading it will say
-                return False
-            done += copied
+        with self._turn:
+            while done < count:
+                try:
+                    copied = os.copy_file_range(descriptor, self._descriptor, count - done, base + done, offset + done)
+                except OSError:  # not between these file systems; a full disk fails again when the bytes are written
+                    return False
+                if copied == 0:  # the file has become shorter, which reading it will say
+                    return False
+                done += copied
         return True
 
     def close(self) -> None:
