@@ -61,7 +61,8 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped
         (folder / BLOCKS).write_text(blocks_text(sized), encoding="utf-8")
     if bundle.probe is not None:
         safetensors.write(folder / PROBE, bundle.probe.data)
-    (folder / MANIFEST).write_text(bundle.manifest().text(), encoding="utf-8")
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
+        file.writelines(bundle.manifest().pieces())
     (folder / README).write_text(readme(bundle), encoding="utf-8")
     sums = {path.name: sha256(path) for path in folder.iterdir() if path.name not in proofs}
     sums |= {name: proof.whole for name, proof in proofs.items()}
