@@ -157,6 +157,8 @@ class WriteOptions:
     """Bundles: the files of what was predicted of them, so that nothing is run (``--probe-output``)."""
     shard_size: str | int | None = None
     """Safetensors: bytes of tensors in a file, such as ``5GB``; more are put into shards (``--shard-size``)."""
+    resume: bool = False
+    """Safetensors in shards: keep what is finished where the run ends early, and go on from there (``--resume``)."""
     meta: tuple[str, ...] = ()
     """Bundles: ``author=...``, ``labels=@FILE`` and so on (``--meta``)."""
 

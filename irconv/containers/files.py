@@ -192,10 +192,13 @@ class OutputFile:
         os.close(self._descriptor)
 
 
-def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None) -> None:
-    """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes."""
+def write_tensors(
+    file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None, share: int = 1
+) -> None:
+    """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes, of which so
+    many calls have a `share` at a time."""
     workers = min(8, os.cpu_count() or 1)
-    tile_bytes = MEMORY_BUDGET // (2 * workers)
+    tile_bytes = MEMORY_BUDGET // (2 * workers * share)
     total = sum(tensor.nbytes for tensor, _ in placed)
     done = 0
     jobs = _together(job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))

@@ -266,7 +266,7 @@ WRITERS = (
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
         optimizer=True,
-        options=("shard_size",),
+        options=("shard_size", "resume"),
     ),
     Writer(
         "huggingface",
@@ -275,7 +275,7 @@ WRITERS = (
         "write_folder",
         "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
         trains=NOISE,
-        options=("io", "meta", "shard_size"),
+        options=("io", "meta", "shard_size", "resume"),
     ),
     Writer(
         "keras",
