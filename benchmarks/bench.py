@@ -27,7 +27,7 @@ from typing import Any
 
 from benchmarks.own import way
 from benchmarks.processes import Failed, Run, Runs, measured
-from benchmarks.sources import CHANNELS_LAST, ROOT, SOURCES, Source, count
+from benchmarks.sources import CHANNELS_LAST, ROOT, SOURCES, ZIPS, Source, count
 
 PAGE = ROOT / "docs" / "performance.md"
 FLEETS = ROOT / "benchmarks" / "fleets.md"
@@ -61,7 +61,8 @@ def commands(source: Source, target: str, folder: Path, scratch: Path) -> dict[s
     inspects = target == "inspect"
     irconv = ["inspect", path] if inspects else ["convert", path, str(scratch / f"out{target}"), *source.facts]
     turned = not inspects and (source.suffix in CHANNELS_LAST) != (target in CHANNELS_LAST)
-    words = [word for word, asked in (("turned", turned), ("checked", source.suffix == ".ckpt")) if asked]
+    words = ["turned"] * turned + ["crc32c"] * (source.suffix == ".ckpt")
+    words += ["crc32"] * sum(suffix in ZIPS for suffix in (source.suffix, target))
     floor = [source.model, str(folder), str(scratch / "out.raw"), *words]
     bare = inspects or source.model == "small"
     found = {
@@ -184,7 +185,7 @@ memory of the largest. Of several runs the minimum, and the median in brackets; 
 seconds. Bytecode is there before, and files are in the system's cache. In the same run, in turns with irconv, ran
 
 * the *floor* (`benchmarks/floor.py`): numpy reads the same weights from one file, turns each where the layouts differ
-  (of a checkpoint it computes each tensor's CRC32C, too),
+  (of a checkpoint it computes each tensor's CRC32C, too, and a CRC-32 on each side that is a zip: `.keras`, `.pt`),
   writes the same bytes, and flushes them to the disk as irconv does. For small models and `inspect` it is an
   interpreter that imports numpy and h5py. Where nothing is turned irconv can be below it: it lets the system copy;
 * the framework's *own way*, in CPU seconds, where there is one and it is installed: WAYS.

@@ -41,6 +41,8 @@ class Source:
 
 CHANNELS_LAST = (".h5", ".keras", ".ckpt")
 """Where a weight has its channels last: on the way from one of these to another, or back, it is turned."""
+ZIPS = (".keras", ".pt")
+"""Formats that keep a CRC-32 of all that they hold, which is computed on both ways."""
 
 
 def arrays(model: str) -> Iterator[Any]:

@@ -24,9 +24,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.wording import in_python
 
 __all__ = [

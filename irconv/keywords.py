@@ -69,6 +69,7 @@ class Writing(TypedDict, total=False):
     dry_run: bool
     target_version: str | None
     shard_size: str | int | None
+    resume: bool
     probe: bool
     probe_input: _Names
     probe_output: _Names

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import zip_longest
 from math import prod
@@ -36,6 +35,7 @@ from irconv.axes import (
     permutation,
     regrouped,
 )
+from irconv.data_classes import dataclass
 from irconv.tiles import Box, tiles
 
 __all__ = [

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Problem, UnusedOption
 
 Backend = Literal["tensorflow", "theano", "cntk", "jax", "torch", "numpy", "openvino"]
@@ -156,6 +157,8 @@ class WriteOptions:
     """Bundles: the files of what was predicted of them, so that nothing is run (``--probe-output``)."""
     shard_size: str | int | None = None
     """Safetensors: bytes of tensors in a file, such as ``5GB``; more are put into shards (``--shard-size``)."""
+    resume: bool = False
+    """Safetensors in shards: keep what is finished where the run ends early, and go on from there (``--resume``)."""
     meta: tuple[str, ...] = ()
     """Bundles: ``author=...``, ``labels=@FILE`` and so on (``--meta``)."""
 

@@ -18,7 +18,7 @@ _NAMES = {
 _OFF = frozenset({"digests", "recompose"})
 """Those whose flags begin with ``--no-``."""
 _FLAGS = _OFF | frozenset(
-    "ema keep_optimizer keep_opaque force merge fold_bn dry_run probe partial verify layers".split()  # noqa: SIM905
+    "ema keep_optimizer keep_opaque force merge fold_bn dry_run probe partial verify layers resume".split()  # noqa: SIM905
 )
 _SEVERAL = frozenset(
     "until replace plugins input_shape module_map inputs outputs tags fix probe_input probe_output meta "  # noqa: SIM905

@@ -16,15 +16,15 @@ from tests.helpers import numbers
 SHAPES = ((130, 70), (3, 5, 4, 7), (11,), ())
 
 
-@pytest.mark.parametrize("turn", [False, True])
+@pytest.mark.parametrize("words", [[], ["turned"], ["crc32"], ["turned", "crc32c", "crc32"]])
 def test_the_floor_writes_the_same_weights_with_their_channels_at_the_other_end_where_asked(
-    turn: bool, tmp_path: Path
+    words: list[str], tmp_path: Path
 ) -> None:
     weights = [numbers(*shape, seed=n) for n, shape in enumerate(SHAPES)]
     (tmp_path / "m.raw").write_bytes(b"".join(weight.tobytes() for weight in weights))
     (tmp_path / "m.shapes").write_text(json.dumps(SHAPES))
-    floor.main("m", tmp_path, tmp_path / "out", turn, check=turn)
-    if turn:
+    floor.main("m", tmp_path, tmp_path / "out", words)
+    if "turned" in words:
         weights[:2] = weights[0].T, weights[1].transpose(3, 2, 0, 1)
     assert (tmp_path / "out").read_bytes() == b"".join(np.ascontiguousarray(weight).tobytes() for weight in weights)
 
@@ -68,6 +68,15 @@ def test_weights_are_turned_on_the_way_between_channels_last_and_first_only() ->
         (".onnx", ".keras"),
         *((".ckpt", target) for target in (".onnx", ".safetensors")),
     }
+
+
+def test_the_floor_computes_the_sums_that_the_formats_keep() -> None:
+    sides = {"m.keras": (".py", 1), "m.pt": (".safetensors", 1), "m.h5": (".keras", 1), "m.ckpt": (".onnx", 0)}
+    for name, (target, zips) in sides.items():
+        source = next(each for each in sources.SOURCES if each.name == name.replace("m", "VGG16", 1))
+        said = bench.commands(source, target, Path("files"), Path("files"))["floor"]
+        assert said.count("crc32") == zips, name
+        assert ("crc32c" in said) == (source.suffix == ".ckpt"), name
 
 
 def test_a_row_shows_minimum_and_median_and_why_the_framework_failed() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from irconv.adoption import flatten, mapfile
 from irconv.adoption.filling import Fold
@@ -14,6 +14,7 @@ from irconv.adoption.ties import tied
 from irconv.adoption.weights import Weights
 from irconv.align import Alignment, align
 from irconv.align.fused import alike
+from irconv.data_classes import dataclass
 
 
 @dataclass(frozen=True)

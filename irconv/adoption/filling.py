@@ -7,12 +7,13 @@ filled or dropped where its value means nothing (a bias of zeros, a scale of one
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from irconv.adoption.weights import Weights, computed
 from irconv.align import Part, Unit
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array

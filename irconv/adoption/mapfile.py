@@ -16,13 +16,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
 from irconv.adoption.weights import unit_of
 from irconv.align import Alignment, Network
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Problems
 
 FORMAT = "map/1"

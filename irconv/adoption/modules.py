@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from irconv.adoption.placing import Wanted
 from irconv.adoption.weights import Weights
 from irconv.align import Network
 from irconv.align.network import KERNEL
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact
 from irconv.frameworks.torch import live, trace
 from irconv.ir.bundle import Bundle

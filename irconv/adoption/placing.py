@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import cast
 
 import numpy as np
@@ -18,6 +18,7 @@ from irconv.align.evidence import strength
 from irconv.align.fused import rows
 from irconv.align.network import KERNEL, MATRIX, NORM
 from irconv.align.norms import norm_behind, taker
+from irconv.data_classes import dataclass
 from irconv.errors import Problems, Refused
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.tensors import LazyTensor

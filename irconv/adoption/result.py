@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Literal
 
+from irconv.data_classes import dataclass
 from irconv.ir.tensors import LazyTensor
 
 TOLERANCE = 1e-4

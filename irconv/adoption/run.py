@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,6 +16,7 @@ from irconv.adoption.sides import BundleTarget, source_of
 from irconv.adoption.wholes import whole
 from irconv.containers.outputs import check_free, whole_output
 from irconv.containers.watch import check_unchanged
+from irconv.data_classes import dataclass
 from irconv.errors import Refused, UnusedOption
 from irconv.ir.bundle import Bundle
 from irconv.ir.tensors import LazyTensor

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from irconv.adoption.placing import Wanted
 from irconv.adoption.weights import Weights
 from irconv.align import Unit
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, UnusedOption
 from irconv.frameworks.networks import network_of
 from irconv.ir.bundle import Bundle, Tensor

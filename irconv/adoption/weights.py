@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import reduce
 
 import numpy as np
 
 from irconv.align import Network, Part, Unit
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.manifest import LayoutStep
 from irconv.ir.tensors import LazyTensor, cut, take_box

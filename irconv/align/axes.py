@@ -4,8 +4,10 @@ which order a matrix behind a Flatten takes them. Sizes alone, no data."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
+
+from irconv.data_classes import dataclass
 
 Size = int | str
 BATCH, CHANNELS = "n", "c"

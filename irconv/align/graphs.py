@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 from irconv.align.evidence import FED, FED_THROUGH, TAKEN, TAKEN_THROUGH
 from irconv.align.network import Edge, Network
 from irconv.align.partition import Partition
+from irconv.data_classes import dataclass
 
 Feature = Callable[["Items", Sequence[int], int], Hashable]
 

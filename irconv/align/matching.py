@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 
 from irconv.align import graphs, orders, wording
@@ -24,6 +24,7 @@ from irconv.align.graphs import Items
 from irconv.align.network import CONSTANT, KERNEL, MATRIX, NORM, REVERSE, Network, Unit
 from irconv.align.partition import Partition
 from irconv.align.symmetry import settle
+from irconv.data_classes import dataclass
 from irconv.ir.manifest import LayoutStep
 
 _ALIKE = "types, shapes, graphs, names and order do not tell them apart"

@@ -8,10 +8,11 @@ parameters nor a second input (activations, pooling, reshaping) is the *trail* o
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from irconv.align.axes import Axes
+from irconv.data_classes import dataclass
 from irconv.ir.manifest import LayoutStep
 
 KERNEL, MATRIX, NORM, CONSTANT = "kernel", "matrix", "norm", "constant"

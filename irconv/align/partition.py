@@ -8,7 +8,9 @@ and again, is the colour refinement of graph isomorphism (Weisfeiler and Leman).
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from irconv.data_classes import dataclass
 
 
 @dataclass

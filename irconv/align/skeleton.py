@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from irconv.align.axes import Axes
 from irconv.align.network import Edge, Node, Step, Window
+from irconv.data_classes import dataclass
 
 COMMUTE = frozenset({"add", "mul", "max", "min", "mean"})
 """Joining ops whose inputs may stand in any order."""

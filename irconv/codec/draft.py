@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, TypeAlias
 
 from irconv.codec.native import Given, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.ir.layers.base import Layer, LiteralOperand, ValueType
 from irconv.ir.manifest import LayoutStep, Omitted, Piece

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Origin, ValueType
 from irconv.ir.manifest import LayoutStep, Omitted, Piece

@@ -190,6 +190,11 @@ WRITING_OPTIONS: tuple[Callable[[Any], Any], ...] = (
         help="Safetensors: put more bytes of tensors than this, such as 5GB, into shards with an index.",
     ),
     click.option(
+        "--resume",
+        is_flag=True,
+        help="Safetensors in shards: keep what is finished where the run ends early, and go on from there.",
+    ),
+    click.option(
         "--probe", is_flag=True, help="Bundles: keep inputs and what the source's framework predicts, for `check`."
     ),
     click.option(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from irconv.comparison.digests import Digests
 from irconv.comparison.graphs import bodies, wired
@@ -14,6 +13,7 @@ from irconv.comparison.pairing import Paired, UnitPair, paired
 from irconv.comparison.sides import Operand, Side, side
 from irconv.comparison.structure import alone, layer_diffs, matched
 from irconv.comparison.tensors import Comparer, OperandPair, loose_operands, operand_pairs
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.options import DiffOptions
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.comparison.sides import Side
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types

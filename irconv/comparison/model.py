@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal
 
 from irconv.comparison.numbers import Distance
+from irconv.data_classes import dataclass
 
 Status = Literal[
     "equal",

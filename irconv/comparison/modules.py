@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod, sqrt
 
 from irconv.comparison.model import UNCHANGED, LayerDiff, Module, TensorDiff
 from irconv.comparison.names import module_paths
+from irconv.data_classes import dataclass
 
 _UNRELATED = 0.5
 """The cosine below which weights of the same shape are taken for other ones, not for the same trained further."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Any
 
 import numpy as np
 
 from irconv.comparison.stream import Pairing, Piece
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.layout import Array, equal_turned
 from irconv.tiles import Box, tiles

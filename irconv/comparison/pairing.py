@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from irconv.comparison.digests import Digests, kind
 from irconv.comparison.names import nested, same_words, spelt_alike
 from irconv.comparison.sides import Side, Unit
+from irconv.data_classes import dataclass
 
 if TYPE_CHECKING:
     from irconv.align import Network

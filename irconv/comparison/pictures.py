@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
 from irconv.comparison.sides import Operand
 from irconv.comparison.stream import TILE_BYTES, rows
+from irconv.data_classes import dataclass
 from irconv.layout import Array
 
 BINS = 61

@@ -7,13 +7,14 @@ as one); its own writer knows how, so the comparison asks it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from irconv.comparison.model import Folds, TensorDiff
 from irconv.comparison.pairing import Paired, UnitPair
 from irconv.comparison.sides import Operand, Side
 from irconv.comparison.tensors import Comparer, named
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError
 from irconv.frameworks.conventions import ported
 from irconv.ir.tensors import CutOut, LazyTensor, Reinterpreted, Source, Stacked

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 from irconv.comparison.holders import Holders, holders
 from irconv.comparison.names import nested, spelt_alike
+from irconv.data_classes import dataclass
 from irconv.frameworks.conventions import Stored, conventions
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Node

@@ -7,11 +7,11 @@ keep a kernel in the same order, nothing is turned at all.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.tensors import InMemory, LazyTensor, Source
 from irconv.layout import Array, Box, Relayout
 from irconv.tiles import tiles

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.comparison.graphs import IDLE, Wired, bodies
 from irconv.comparison.model import LayerDiff, Status
 from irconv.comparison.pairing import How, Paired, UnitPair
 from irconv.comparison.settings import differing
 from irconv.comparison.sides import Unit
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Node
 from irconv.ir.shapes import Shape
 

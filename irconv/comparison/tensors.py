@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.comparison.layouts import fitted, hint
 from irconv.comparison.model import Status, TensorDiff, TensorName
@@ -12,6 +12,7 @@ from irconv.comparison.pairing import Paired, UnitPair
 from irconv.comparison.sides import Operand, Unit
 from irconv.comparison.stream import blocks, same_storage
 from irconv.comparison.stream import paired as side_by_side
+from irconv.data_classes import dataclass
 
 _WORDS = ("kernel table gamma scale weight w", "bias beta shift bias_input b", "mean running_mean", "variance var")
 _ALIKE = {word: words.split()[0] for words in _WORDS for word in words.split()}

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irconv.containers import sstable
 from irconv.containers.graph_def_kind import kind_of
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact
 
 if TYPE_CHECKING:  # every file is asked whether it is a checkpoint's; few are read

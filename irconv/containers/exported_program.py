@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import numpy as np
 
 from irconv.containers.files import FileBytes
 from irconv.containers.zip import Archive
+from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile, Refused
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor

@@ -7,7 +7,6 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
-from dataclasses import dataclass
 from functools import partial
 from math import prod
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TypeAlias
 import numpy as np
 
 from irconv.containers.watch import note
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, Sink
@@ -174,12 +174,13 @@ class OutputFile:
         """A new file, or one whose framing a library has written already."""
         self.path = path
         self._descriptor = os.open(path, os.O_RDWR if existing else os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        self._turn = Lock()  # the system lets one thread at a time write to a file: others ask for it over and over
 
     def write_runs(self, data: Array, offsets: Sequence[int]) -> None:
         """See `irconv.ir.tensors.Sink.write_runs`."""
         view, descriptor = data.reshape(-1).view(np.uint8).data, self._descriptor
         length = len(view) // len(offsets)
-        with _RUNS if len(offsets) > 1 else nullcontext():
+        with self._turn, _RUNS if len(offsets) > 1 else nullcontext():
             for start, offset in zip(range(0, len(view), length), offsets, strict=True):
                 run = view[start : start + length]
                 if os.pwrite(descriptor, run, offset) != length:
@@ -198,14 +199,15 @@ class OutputFile:
             return False
         descriptor, base = place
         done = 0
-        while done < count:
-            try:
-                copied = os.copy_file_range(descriptor, self._descriptor, count - done, base + done, offset + done)
-            except OSError:  # not between these file systems; a full disk fails again when the bytes are written
-                return False
-            if copied == 0:  # the file has become shorter, which reading it will say
-                return False
-            done += copied
+        with self._turn:
+            while done < count:
+                try:
+                    copied = os.copy_file_range(descriptor, self._descriptor, count - done, base + done, offset + done)
+                except OSError:  # not between these file systems; a full disk fails again when the bytes are written
+                    return False
+                if copied == 0:  # the file has become shorter, which reading it will say
+                    return False
+                done += copied
         return True
 
     def close(self) -> None:
@@ -213,10 +215,13 @@ class OutputFile:
         os.close(self._descriptor)
 
 
-def write_tensors(file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None) -> None:
-    """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes."""
+def write_tensors(
+    file: OutputFile, placed: Sequence[tuple[LazyTensor, int]], progress: Progress | None = None, share: int = 1
+) -> None:
+    """Write tensors at their offsets, tile by tile on all cores, holding at most `MEMORY_BUDGET` bytes, of which so
+    many calls have a `share` at a time."""
     workers = min(8, os.cpu_count() or 1)
-    tile_bytes = MEMORY_BUDGET // (2 * workers)
+    tile_bytes = MEMORY_BUDGET // (2 * workers * share)
     total = sum(tensor.nbytes for tensor, _ in placed)
     done = 0
     jobs = _together(job for tensor, offset in placed for job in tensor.jobs(file, offset, tile_bytes))

@@ -7,9 +7,11 @@ shape is None where even the rank is unknown, an unknown size in it is None.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any, TypeAlias
+
+from irconv.data_classes import dataclass
 
 Shape: TypeAlias = tuple[int | None, ...] | None
 

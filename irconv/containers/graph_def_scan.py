@@ -6,10 +6,11 @@ A message is a row of fields, each with its number and, for most, its length; so
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.containers.files import SourceFile
 from irconv.containers.varints import read_varint, varint
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 
 LARGE = 1 << 16

@@ -9,7 +9,7 @@ are unpacked by the other, whole.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -21,6 +21,7 @@ from irconv.containers.budget import unpacked
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.hdf5_process import LibraryFailed, Limits, ask
 from irconv.containers.watch import note, once
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name, numpy_dtype
 from irconv.ir.tensors import AtOnce, LazyTensor, Source

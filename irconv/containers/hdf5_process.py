@@ -13,13 +13,13 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from irconv.containers import hdf5_worker
 from irconv.containers.files import SourceFile
 from irconv.containers.own_process import Child, Forked, may_fork
+from irconv.data_classes import dataclass
 
 _WORKER = Path(hdf5_worker.__file__)
 _MOST_TEXT = 2**30

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.pickle import Rules, Stream, unpickle
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
 from irconv.containers.zip import archive as archive_of
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name
 from irconv.ir.tensors import LazyTensor

@@ -7,7 +7,7 @@ data), whose names may lead nowhere else: no folders above, no absolute paths, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.graph_def_scan import Scheme, without_constants
 from irconv.containers.nibbles import Nibbles
 from irconv.containers.varints import varint
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import item_size, logical_name
 from irconv.ir.tensors import LazyTensor

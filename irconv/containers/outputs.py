@@ -15,14 +15,15 @@ import threading
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, TypeAlias
 
+from irconv.containers.kept_shards import KeptShards
 from irconv.containers.renames import exchange, move_new
 from irconv.containers.workspace import Workspace, alone_in
-from irconv.errors import OutputExists, OutputFailed
+from irconv.data_classes import dataclass
+from irconv.errors import OutputExists, OutputFailed, UnusedOption
 
 Own: TypeAlias = Callable[[Path], Collection[str] | None]
 """The paths, below a folder and with ``/``, of the files that irconv wrote there; None for a folder that is not its."""
@@ -76,8 +77,11 @@ class _Entry:
 class Output:
     """The files of one output, written in a hidden folder beside their places and moved there at the end."""
 
-    def __init__(self, force: bool, sources: Iterable[Path] = ()) -> None:
+    def __init__(self, force: bool, sources: Iterable[Path] = (), asked: str = "") -> None:
+        """`asked` says what is converted from what and how, where finished shards are to outlive a run that fails."""
         self.force = force
+        self._asked = asked
+        self._kept: list[KeptShards] = []
         self._sources = Sources(sources)
         self._entries: list[_Entry] = []
         self._spaces: dict[Path, Workspace] = {}
@@ -94,6 +98,24 @@ class Output:
         temporary = self._path(final, own)
         temporary.mkdir()
         return temporary
+
+    def kept_shards(self, final: Path) -> KeptShards | None:
+        """Where finished shards of an output wait for the others, if they are to. Raises as `KeptShards` does."""
+        if not self._asked:
+            return None
+        self._kept.append(KeptShards(final, self._asked))
+        return self._kept[-1]
+
+    def refuse_resuming(self) -> None:
+        """Raise `UnusedOption` where finished shards are to outlive the run, and there is one file alone."""
+        if self._asked:
+            what = "has no effect: all weights go into one file"
+            raise UnusedOption("--resume", what, "Leave it out, or give a smaller --shard-size.")
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the next run goes on where this one fails."""
+        return bool(self._kept)
 
     def staged(self, final: Path) -> Path:
         """Where a file or folder of the output lies until it is moved to its place; all of one folder lie together."""
@@ -112,6 +134,7 @@ class Output:
                     with suppress(OSError):
                         step()
                 raise
+        self._free_kept(done=True)
         self.discard()
 
     def discard(self) -> None:
@@ -120,6 +143,11 @@ class Output:
             space.remove()
         self._spaces.clear()
         self._entries.clear()
+        self._free_kept(done=False)
+
+    def _free_kept(self, done: bool) -> None:
+        while self._kept:
+            self._kept.pop().remove(done)
 
     def named(self, temporary: object) -> str:
         """The output that an error is about, which knows it by its temporary name or not at all."""
@@ -181,12 +209,12 @@ class Output:
 
 
 @contextmanager
-def whole_output(force: bool, dry_run: bool = False, sources: Iterable[Path] = ()) -> Iterator[Output]:
+def whole_output(force: bool, dry_run: bool = False, sources: Iterable[Path] = (), asked: str = "") -> Iterator[Output]:
     """Files written inside the block appear together at its end, or not at all if it raises or is only tried.
 
-    `sources` are what is being read, and is never replaced.
+    `sources` are what is being read, and is never replaced; see `Output` for what is `asked`.
     """
-    output = Output(force, sources)
+    output = Output(force, sources, "" if dry_run else asked)
     try:
         yield output
         if not dry_run:
@@ -194,7 +222,9 @@ def whole_output(force: bool, dry_run: bool = False, sources: Iterable[Path] = (
     except OutputFailed:  # which may be Python's own FileExistsError, too
         raise
     except OSError as error:
-        raise OutputFailed(output.named(error.filename), f"could not be written: {error.strerror or error}") from error
+        remedy = "What is finished is kept: give the same command again." if output.goes_on else ""
+        what = f"could not be written: {error.strerror or error}"
+        raise OutputFailed(output.named(error.filename), what, remedy) from error
     finally:
         output.discard()
 

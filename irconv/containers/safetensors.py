@@ -7,7 +7,7 @@ against the file, and overlaps, holes and duplicate keys are refused.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -25,90 +25,45 @@ def write(
     tensors: Mapping[str, LazyTensor],
     metadata: Mapping[str, str] | None = None,
     progress: Progress | None = None,
+    share: int = 1,
 ) -> None:
-    """Write tensors in the given order, streaming; the header is padded so that data starts at a multiple of 8.
+    """Write tensors in the given order, streaming; the header is padded so that data starts at a multiple of 8. So many
+    files `share` the memory that writing may take.
 
-    Raises `Refused` naming the tensors of element types that the format lacks.
+    Raises `Refused` as `refuse_others` does.
     """
-    problems = Problems()
-    for name, tensor in tensors.items():
-        if tensor.dtype not in SAFETENSORS_CODES:
-            what = f"holds {tensor.dtype} numbers, for which safetensors has no code"
-            problems.add(f"{path.name}: tensor {name}", what, "Write another format, such as .pt or .irconv.")
-    problems.raise_any()
-    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
-    end = 0
-    for name, tensor in tensors.items():
-        start, end = end, end + tensor.nbytes
-        header[name] = {
-            "dtype": SAFETENSORS_CODES[tensor.dtype],
-            "shape": list(tensor.shape),
-            "data_offsets": [start, end],
-        }
-    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
-    text += b" " * (-len(text) % 8)
-    base = 8 + len(text)
+    refuse_others(tensors, path.name)
+    head, offsets = framed(tensors, metadata)
     file = OutputFile(path)
     try:
-        file.write_bytes(len(text).to_bytes(8, "little") + text, 0)
-        placed = [(tensor, base + header[name]["data_offsets"][0]) for name, tensor in tensors.items()]
-        write_tensors(file, placed, progress)
+        file.write_bytes(head, 0)
+        write_tensors(file, list(zip(tensors.values(), offsets, strict=True)), progress, share)
     finally:
         file.close()
 
 
-def write_sharded(
-    paths: Callable[[str], Path],
-    stem: str,
-    tensors: Mapping[str, LazyTensor],
-    limit: int,
-    progress: Progress | None = None,
-    metadata: Mapping[str, str] | None = None,
-) -> None:
-    """Write ``<stem>.safetensors``; above `limit` bytes, numbered shards and the index that other loaders read.
-
-    `paths` gives the path of a file name. A tensor is never split, so that a single large one may exceed the limit.
-    """
-    shards: list[dict[str, LazyTensor]] = [{}]
-    filled = 0
+def refuse_others(tensors: Mapping[str, LazyTensor], where: str) -> None:
+    """Raise `Refused` naming the tensors of element types that the format lacks."""
+    problems = Problems()
     for name, tensor in tensors.items():
-        if shards[-1] and filled + tensor.nbytes > limit:
-            shards.append({})
-            filled = 0
-        shards[-1][name] = tensor
-        filled += tensor.nbytes
-    if len(shards) == 1:
-        write(paths(f"{stem}.safetensors"), tensors, metadata, progress)
-        return
-    names = [f"{stem}-{number:05}-of-{len(shards):05}.safetensors" for number in range(1, len(shards) + 1)]
-    for name, shard in zip(names, shards, strict=True):
-        write(paths(name), shard, metadata, progress)
-    total = sum(tensor.nbytes for tensor in tensors.values())
-    placed = {key: name for name, shard in zip(names, shards, strict=True) for key in shard}
-    index = {"metadata": {"total_size": total}, "weight_map": placed}
-    paths(f"{stem}.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
+        if tensor.dtype not in SAFETENSORS_CODES:
+            what = f"holds {tensor.dtype} numbers, for which safetensors has no code"
+            problems.add(f"{where}: tensor {name}", what, "Write another format, such as .pt or .irconv.")
+    problems.raise_any()
 
 
-def read_sharded(
-    open_file: Callable[[str], SourceFile | None], read_text: Callable[[str], str], stem: str, where: str
-) -> dict[str, LazyTensor]:
-    """The tensors that `write_sharded` wrote. Raises `DamagedFile` where index and shards disagree."""
-    single = open_file(f"{stem}.safetensors")
-    if single is not None:
-        return read(single)[0]
-    try:
-        placed = json.loads(read_text(f"{stem}.safetensors.index.json"))["weight_map"]
-        shards = {name: open_file(name) for name in sorted(set(placed.values())) if "/" not in name}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise DamagedFile(where, f"expected {stem}.safetensors or its index, got {error!r}") from error
-    found: dict[str, LazyTensor] = {}
-    for name, file in shards.items():
-        if file is None:
-            raise DamagedFile(where, f"expected the shard {name}, which is missing")
-        found |= read(file)[0]
-    if set(found) != set(placed):
-        raise DamagedFile(where, f"the index and the shards differ in {sorted(set(found) ^ set(placed))[:3]}")
-    return found
+def framed(tensors: Mapping[str, LazyTensor], metadata: Mapping[str, str] | None) -> tuple[bytes, list[int]]:
+    """The bytes in front of the arrays, and the offset of each in the file."""
+    header: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata else {}
+    end, starts = 0, []
+    for name, tensor in tensors.items():
+        starts.append(end)
+        end += tensor.nbytes
+        code, place = SAFETENSORS_CODES[tensor.dtype], [starts[-1], end]
+        header[name] = {"dtype": code, "shape": list(tensor.shape), "data_offsets": place}
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    return len(text).to_bytes(8, "little") + text, [8 + len(text) + start for start in starts]
 
 
 def read(file: SourceFile) -> tuple[dict[str, LazyTensor], dict[str, str]]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from irconv.containers import snappy
 from irconv.containers.files import SourceFile
 from irconv.containers.varints import read_varint, varint
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 
 FOOTER = 48

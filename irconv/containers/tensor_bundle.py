@@ -8,7 +8,7 @@ raw tensors (tensorflow/core/util/tensor_bundle). A V1 checkpoint is one table o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -21,6 +21,7 @@ from irconv.containers.sstable import Table, checksum, masked, unmasked
 from irconv.containers.tensor_slices import Slice, joined, slice_key, slice_of
 from irconv.containers.tensor_strings import MOST_BYTES, read_strings
 from irconv.containers.tensor_types import element_type, shape_of, type_name
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Problems
 from irconv.ir.dtypes import item_size
 from irconv.ir.tensors import LazyTensor

@@ -6,7 +6,6 @@ the block that holds it, checked and decompressed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from irconv.containers.tensor_bundle import Checkpoint, Strings
 from irconv.containers.tensor_protos import OtherTensor, StringTensor, tensor
 from irconv.containers.tensor_slices import Slice, boxed, joined, slice_key, slice_of
 from irconv.containers.tensor_types import element_type, shape_of, type_name, type_number
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Problems
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box

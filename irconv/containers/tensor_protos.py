@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from irconv.containers.budget import unpacked
 from irconv.containers.files import FileBytes, SourceFile
 from irconv.containers.tensor_types import element_type, shape_of, type_name
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import item_size, numpy_dtype
 from irconv.ir.tensors import LazyTensor, take_box

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate
 from math import prod
@@ -16,6 +15,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.tensors import LazyTensor, take_box
 from irconv.layout import Array, Box

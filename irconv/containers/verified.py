@@ -9,11 +9,11 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from irconv.containers.files import SourceFile
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 
 BLOCK = 2**20

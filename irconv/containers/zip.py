@@ -11,7 +11,6 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -21,6 +20,7 @@ from irconv.containers.budget import text, unpacked
 from irconv.containers.checked import CheckedRegion
 from irconv.containers.files import Named, SourceFile
 from irconv.containers.watch import once
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 
 SIGNATURE = b"PK\x03\x04"

@@ -11,12 +11,13 @@ import zipfile
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers.checked import checksum_of
 from irconv.containers.files import OutputFile, SourceFile
 from irconv.containers.zip import MALFORMED, Member
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Problems
 
 _LOCAL, _CENTRAL, _END, _END64, _LOCATOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

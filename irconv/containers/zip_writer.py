@@ -6,7 +6,6 @@ import struct
 import zlib
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from os import cpu_count
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TypeAlias
 
 from irconv.containers.checked import checksum_of
 from irconv.containers.files import FileBytes, OutputFile, Progress, SourceFile, write_tensors
+from irconv.data_classes import dataclass
 from irconv.ir.tensors import LazyTensor
 
 _LOCAL, _CENTRAL, _END, _END64, _LOCATOR = b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06", b"PK\x06\x07"

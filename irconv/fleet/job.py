@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from irconv import __version__
 from irconv.containers.files import sha256
+from irconv.data_classes import dataclass
 from irconv.options import ReadOptions, WriteOptions, given
 
 Outcome = Literal["ok", "different", "refused", "failed", "killed", "timed out"]

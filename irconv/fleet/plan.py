@@ -4,20 +4,19 @@ Every output is called after its source, ``DIR/<path below the pattern's folder,
 lies in DIR. Two outputs of one name are refused before anything is done.
 """
 
-from __future__ import annotations
-
 import csv
 import glob
 import io
 import json
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import field, fields, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, NoSuchFile, Problems, Refused, UnknownFormat
 from irconv.fleet.job import Job, Limits, is_address
 from irconv.frameworks import Writer, writers

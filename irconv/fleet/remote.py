@@ -18,12 +18,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 from irconv.containers.workspace import Workspace
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError, MissingFact, NoSuchFile, OutputExists, OutputFailed, Refused
 from irconv.fleet.job import Found, Job
 

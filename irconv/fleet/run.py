@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irconv.boundary import bounded
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, UnusedOption
 from irconv.fleet import plan, schedulers
 from irconv.fleet.job import Job, Limits, Row, is_address, still_holds

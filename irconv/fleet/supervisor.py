@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -27,6 +27,7 @@ from typing import Any
 
 from irconv.containers.own_process import Child, Forked, declare, may_fork
 from irconv.containers.workspace import remove_left
+from irconv.data_classes import dataclass
 from irconv.fleet import child as child_module
 from irconv.fleet.job import Found, Job, Usage
 from irconv.fleet.watch import held

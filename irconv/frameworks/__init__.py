@@ -10,13 +10,13 @@ before anything is read. Third parties add theirs through the entry point ``irco
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from irconv.data_classes import dataclass
 from irconv.options import EDITS, OPAQUE, ReadOptions, WriteOptions
 
 if TYPE_CHECKING:  # none of these is needed to list the formats or to recognise a file
@@ -266,7 +266,7 @@ WRITERS = (
         "write_state_dict",
         "PyTorch state dict: safetensors, or the zip that torch.load reads",
         optimizer=True,
-        options=("shard_size",),
+        options=("shard_size", "resume"),
     ),
     Writer(
         "huggingface",
@@ -275,7 +275,7 @@ WRITERS = (
         "write_folder",
         "folder for the Hugging Face hub: config.json, model.safetensors, model.py, model card",
         trains=NOISE,
-        options=("io", "meta", "shard_size"),
+        options=("io", "meta", "shard_size", "resume"),
     ),
     Writer(
         "keras",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 from math import prod
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from numpy.typing import DTypeLike
 
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Graph
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
 from irconv.ir.manifest import (
@@ -140,10 +141,10 @@ class Bundle:
     """
 
     source: SourceRecord
-    layers: Places[Layer] = nothing_named()  # noqa: RUF009 - it is a `field`
+    layers: Places[Layer] = nothing_named()
     """By name, and by place; see `Named`."""
     graph: Graph | None = None
-    tensors: Places[Tensor] = nothing_named()  # noqa: RUF009 - it is a `field`
+    tensors: Places[Tensor] = nothing_named()
     """By name, and by place."""
     groups: tuple[Group, ...] = ()
     omitted: tuple[Omitted, ...] = ()

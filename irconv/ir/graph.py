@@ -1,7 +1,5 @@
 """The graph: nodes that use layers, and the ports at its boundary."""
 
-from __future__ import annotations
-
 from irconv.ir.layers.base import Record
 from irconv.ir.shapes import Dimension
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import permutations
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.manifest import Fact, LayoutStep, Omitted
 from irconv.ir.tensors import LazyTensor

@@ -1,8 +1,8 @@
 """The records of `manifest.json`; `docs/format.md` is the same in words."""
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Annotated, Any, Literal, TypeAlias, Union
 
 from pydantic import BeforeValidator, ConfigDict, Field, SerializeAsAny, create_model
@@ -113,7 +113,7 @@ class LayoutStep(Record):
     orders: dict[str, tuple[str, str]]
     sizes: dict[str, int]
 
-    def undo(self) -> LayoutStep:
+    def undo(self) -> "LayoutStep":
         """The step that takes this one back."""
         orders = {axis: (after, before) for axis, (before, after) in self.orders.items()}
         return LayoutStep(source=self.target, target=self.source, orders=orders, sizes=self.sizes)
@@ -252,13 +252,29 @@ class Manifest(Record):
 
     def text(self) -> str:
         """The manifest as JSON: the same manifest gives the same text, one short record to a line."""
-        data = self.model_dump(mode="json")
-        for name in ("checks", "probe", "meta"):
-            if not data[name]:
-                del data[name]
-        for layer in data["layers"].values():
-            layer["operands"], layer["origin"] = layer.pop("operands"), layer.pop("origin")  # settings come first
-        return _render(data, 0) + "\n"
+        return "".join(self.pieces())
+
+    def pieces(self) -> Iterator[str]:
+        """The text piece by piece: of a hundred thousand tensors no more than one record at a time is written out."""
+        start = "{"
+        for name in type(self).model_fields:
+            held = getattr(self, name)
+            if name in _NOT_SAID_EMPTY and not held:
+                continue
+            yield f"{start}\n {_string(name)}: "
+            start = ","
+            if isinstance(held, dict) and len(held) > _LINE:
+                yield from _members("{}", (f"{_string(key)}: {_render(_data(item), 2)}" for key, item in held.items()))
+            elif isinstance(held, tuple) and len(held) > _LINE:
+                yield from _members("[]", (_render(_data(item), 2) for item in held))
+            else:
+                data = self.model_dump(mode="json", include={name})[name]
+                yield _render(_settings_first(data) if name == "layers" else data, 1)
+        yield "\n}\n"
+
+
+_NOT_SAID_EMPTY = ("checks", "probe", "meta")
+"""Left out where a model has none of them."""
 
 
 def manifest_schema() -> dict[str, Any]:
@@ -271,13 +287,49 @@ def manifest_schema() -> dict[str, Any]:
     return head | {key: value for key, value in schema.items() if key != "title"}
 
 
+def _settings_first(layers: dict[str, Any]) -> dict[str, Any]:
+    return {name: _reordered(layer) for name, layer in layers.items()}
+
+
+def _reordered(layer: dict[str, Any]) -> dict[str, Any]:
+    """A layer with its settings before what it shares with all layers."""
+    layer["operands"], layer["origin"] = layer.pop("operands"), layer.pop("origin")
+    return layer
+
+
+def _data(item: object) -> Any:
+    """What JSON can say, of a record or layer."""
+    data = to_jsonable_python(item)
+    return _reordered(data) if isinstance(item, Layer) else data
+
+
+def _members(brackets: str, members: Iterable[str]) -> Iterator[str]:
+    """The members of a field of the manifest, each on lines of its own."""
+    start = f"{brackets[0]}\n  "
+    for member in members:
+        yield start + member
+        start = ",\n  "
+    yield f"\n {brackets[1]}"
+
+
+_string = json.JSONEncoder(ensure_ascii=False).encode
+_number = json.JSONEncoder(allow_nan=False).encode
+_key = lru_cache(1024)(_string)
+
+
 def _render(value: Any, indent: int) -> str:
     """JSON in which whatever fits on a line is on a line: people read it, and git diffs it."""
-    flat = json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if len(flat) + indent <= _LINE or not isinstance(value, dict | list) or not value:
-        return flat
-    pad = " " * (indent + 1)
+    if isinstance(value, str):
+        return _string(value)
+    if not isinstance(value, dict | list):
+        return _number(value)
     if isinstance(value, dict):
-        parts = [f"{pad}{json.dumps(key, ensure_ascii=False)}: {_render(v, indent + 1)}" for key, v in value.items()]
-        return "{\n" + ",\n".join(parts) + "\n" + " " * indent + "}"
-    return "[\n" + ",\n".join(pad + _render(v, indent + 1) for v in value) + "\n" + " " * indent + "]"
+        parts = [f"{_key(key)}: {_render(member, indent + 1)}" for key, member in value.items()]
+    else:
+        parts = [_render(member, indent + 1) for member in value]
+    first, last = "{}" if isinstance(value, dict) else "[]"
+    flat = f"{first}{', '.join(parts)}{last}"
+    if not value or (len(flat) + indent <= _LINE and "\n" not in flat):
+        return flat
+    pad = "\n" + " " * (indent + 1)
+    return f"{first}{pad}{f',{pad}'.join(parts)}\n{' ' * indent}{last}"

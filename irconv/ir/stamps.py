@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+
+from irconv.data_classes import dataclass
 
 
 @dataclass(frozen=True)

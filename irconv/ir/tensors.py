@@ -6,7 +6,7 @@ Nothing is read until `LazyTensor.numpy` (the whole array) or `LazyTensor.jobs` 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property, reduce
 from math import prod
 from typing import Any, Protocol, runtime_checkable
@@ -14,6 +14,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import DTypeLike
 
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import PAIRS, item_size, logical_name, numpy_dtype
 from irconv.layout import Array, Box, Relayout
 from irconv.tiles import bands, runs, tiles

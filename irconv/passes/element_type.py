@@ -11,11 +11,12 @@ Rounding is to the nearest, halves to even. This cannot be undone, so it is done
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import Problems
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.dtypes import FLOATS, numpy_dtype

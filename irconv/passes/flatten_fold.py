@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import ChannelFirst, Layer, Pointwise, StoredOperand, ValueType

@@ -13,11 +13,12 @@ The norms that stay are named, each with its reason. This cannot be undone, so i
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.ir.bundle import Bundle, made
 from irconv.ir.dtypes import numpy_dtype

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Port
 from irconv.ir.layers.base import Layer
 from irconv.layout import customary, invert

@@ -8,9 +8,10 @@ other with the rows of the update gate negated, in both kernels and both biases.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, made
 from irconv.ir.layers.activations import HardSigmoid, Sigmoid
 from irconv.ir.layers.base import Layer, StoredOperand

@@ -7,10 +7,10 @@ of the naive value. One class for each `AxisBehaviour`; nothing here lists layer
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import (
     AxisBehaviour,
     AxisFields,

@@ -9,11 +9,12 @@ the arrays are put together when they are read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node

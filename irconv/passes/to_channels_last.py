@@ -20,11 +20,12 @@ the columns of a Linear behind a Flatten already follow. Transposes that are lef
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Literal, TypeAlias
 
 from pydantic import SerializeAsAny
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types

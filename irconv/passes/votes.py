@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 
+from irconv.data_classes import dataclass
 from irconv.ir.shapes import Shape
 from irconv.passes.moves import Order
 

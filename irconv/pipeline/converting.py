@@ -10,7 +10,7 @@ from irconv.containers.outputs import check_free
 from irconv.containers.watch import keeping
 from irconv.errors import Problems
 from irconv.ir.manifest import Fact
-from irconv.options import ReadOptions, WriteOptions, refuse_unused
+from irconv.options import ReadOptions, WriteOptions, given, refuse_unused
 from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
 from irconv.pipeline.reading import edits, read_file, read_model
 from irconv.pipeline.writing import write_stored
@@ -56,7 +56,8 @@ def convert_file(
         from irconv.verification.conversion import judge
         from irconv.verification.sides import Given
 
-        given = Given(path, bundle, reader=reader.name, options=reading, edited=edits(reading))
-        judging = judge(given, destination, writer, lambda path: read_file(path, ReadOptions()))
-    written = write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging)
+        side = Given(path, bundle, reader=reader.name, options=reading, edited=edits(reading))
+        judging = judge(side, destination, writer, lambda path: read_file(path, ReadOptions()))
+    asked = str(given(reading))
+    written = write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging, asked)
     return replace(written, told=(*written.told, *said))

@@ -10,6 +10,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from irconv import __version__
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output, check_free, whole_output
 from irconv.containers.watch import check_unchanged
@@ -19,7 +20,7 @@ from irconv.ir import optimizer
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact
 from irconv.log import told
-from irconv.options import WriteOptions
+from irconv.options import WriteOptions, given
 from irconv.pipeline.choice import beyond_writer, refuse, writer_of
 from irconv.pipeline.written import Written
 from irconv.preparing import prepared
@@ -38,7 +39,9 @@ def write_model(
     progress: Progress | None,
     sources: Iterable[Path],
     judge: Judge | None,
+    asked: str = "",
 ) -> Written:
+    """`asked` is what was said of reading, where finished parts of an output may be kept for another run."""
     sources, begin = (*sources, *bundle.opened), perf_counter()
     if options.meta:
         from irconv.frameworks.bundle.meta import described
@@ -56,7 +59,8 @@ def write_model(
     if judge is not None and writer.archives:
         reports = judge(bundle, None, Made([path]))
         bundle = replace(bundle, checks=tuple(report.record() for report in reports))
-    with whole_output(options.force, options.dry_run, sources) as output, _writable_names():
+    asked = _asked(bundle, options, asked) if options.resume else ""
+    with whole_output(options.force, options.dry_run, sources, asked) as output, _writable_names():
         files = writer.write(bundle, output, path, options, progress)
         made = files if isinstance(files, Made) else Made(files)
         if judge is not None and not writer.archives:
@@ -80,21 +84,29 @@ def write_stored(
     progress: Progress | None,
     sources: Iterable[Path],
     judging: Judge | None,
+    asked: str = "",
 ) -> Written:
     """Write a bundle; what its graph computes of its own constants is stored where a target's layers need it so: of an
     exported graph at once, of a model only where it cannot be written as it is. Raises what `write_model` raises."""
     if not writer.stored or bundle.graph is None or writing.merge or exported:
         writing = replace(writing, merge=writing.merge or (exported and writer.stored and bundle.graph is not None))
-        return write_model(bundle, destination, writing, progress, sources, judging)
+        return write_model(bundle, destination, writing, progress, sources, judging, asked)
     try:
-        return write_model(bundle, destination, writing, progress, sources, judging)
+        return write_model(bundle, destination, writing, progress, sources, judging, asked)
     except Refused as error:
         try:
-            return write_model(bundle, destination, replace(writing, merge=True), progress, sources, judging)
+            return write_model(bundle, destination, replace(writing, merge=True), progress, sources, judging, asked)
         except OutputExists as alone:  # the rest was cured
             raise alone from None
         except IrconvError:
             raise error from None
+
+
+def _asked(bundle: Bundle, options: WriteOptions, reading: str) -> str:
+    """What is converted, from which files as they are now, and how: the same text means the same output."""
+    wanted = given(replace(options, resume=False, force=False))
+    lines = [f"irconv {__version__}", f"read with {reading}", f"written with {wanted}"]
+    return "\n".join([*lines, *(f"{path.resolve()} {stamp}" for path, stamp in sorted(bundle.opened.items()))]) + "\n"
 
 
 def _check_free(bundle: Bundle, path: Path, options: WriteOptions, sources: Iterable[Path]) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Port
 from irconv.ir.manifest import Fact
 

@@ -12,7 +12,12 @@ def names_read(code: str) -> frozenset[str]:
 
     Raises `Refused` where the code is nested deeper than Python takes.
     """
-    return frozenset(node.id for node in ast.walk(_parsed(code)) if isinstance(node, ast.Name))
+    return names_in(_parsed(code))
+
+
+def names_in(code: ast.AST) -> frozenset[str]:
+    """The names that code reads, as `names_read` has them."""
+    return frozenset(node.id for node in ast.walk(code) if isinstance(node, ast.Name))
 
 
 def checked(text: str) -> str:

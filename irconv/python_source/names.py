@@ -5,7 +5,8 @@ from __future__ import annotations
 import keyword
 import unicodedata
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+from irconv.data_classes import dataclass
 
 
 @dataclass(frozen=True)

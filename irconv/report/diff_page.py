@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from irconv.comparison.compare import Comparison
@@ -17,6 +17,7 @@ from irconv.comparison.modules import unit_of
 from irconv.comparison.names import module_paths
 from irconv.comparison.pictures import Pictures, pictures
 from irconv.containers.outputs import whole_output
+from irconv.data_classes import dataclass
 from irconv.report.diff import SAID, counted, number, shapes, values, verdict
 from irconv.report.page import dim, document, drawing, figure, named, steps, text
 from irconv.report.png import heat_map

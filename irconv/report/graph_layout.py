@@ -4,8 +4,8 @@ by the library ``fast-sugiyama``, which draws as Graphviz' dot does."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact
 
 BOX = (168.0, 40.0)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from irconv.codec import Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import Layer, ValueType
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from irconv.codec import Draft, Given, MappedTensor, NativeWeight, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.base import ValueType
 from irconv.ir.manifest import LayoutStep, Omitted

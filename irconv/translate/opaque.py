@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple, TypeAlias
 
 from irconv.codec import Native, NativeUse, NativeWeight, Table
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Problems, Refused
 from irconv.ir.bundle import Tensor
 from irconv.ir.graph import Node

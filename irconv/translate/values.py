@@ -4,12 +4,13 @@ turned out to be the same. Asking for a value whose op could not be read raises 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
 
 from irconv.codec import Given, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import logical_name, numpy_dtype
 from irconv.ir.graph import Node, Port

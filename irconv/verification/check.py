@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isfinite
 
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError, MissingFact, Problems
 from irconv.ir.bundle import Bundle
 from irconv.ir.inference import infer_types

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.arrays import read_inputs
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact
 from irconv.layout import Array, letter_order, turned
 from irconv.verification.slots import Slot

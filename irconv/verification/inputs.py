@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Problems
 from irconv.ir.dtypes import numpy_dtype
 from irconv.layout import Array, turned

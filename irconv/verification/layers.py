@@ -9,9 +9,9 @@ agrees is made.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.layout import Array
 from irconv.verification.compare import Difference, difference
 from irconv.verification.matching import Known, aligned

@@ -12,13 +12,13 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.layout import Array
 
 _SERVE = Path(__file__).with_name("workers") / "serve.py"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from irconv import __version__
+from irconv.data_classes import dataclass
 from irconv.errors import Problem
 from irconv.ir.manifest import Check
 from irconv.verification.compare import Difference, power

@@ -8,11 +8,12 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from irconv.containers.outputs import whole_output
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError, MissingFact, Problems
 from irconv.frameworks.onnx import write as onnx_write
 from irconv.frameworks.tensorflow import running

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Graph, Port
 from irconv.layout import invert, letter_order
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError, MissingFact
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port

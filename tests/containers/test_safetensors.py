@@ -12,6 +12,7 @@ import pytest
 import safetensors.numpy
 
 from irconv.containers import safetensors as ours
+from irconv.containers import shards
 from irconv.containers.files import SourceFile
 from irconv.errors import DamagedFile
 from irconv.ir.dtypes import SAFETENSORS_CODES, numpy_dtype
@@ -230,14 +231,14 @@ def read_sharded(folder: Path) -> dict[str, LazyTensor]:
     def open_file(name: str) -> SourceFile | None:
         return SourceFile(folder / name) if (folder / name).is_file() else None
 
-    return ours.read_sharded(open_file, lambda name: (folder / name).read_text(), "weights", "here")
+    return shards.read(open_file, lambda name: (folder / name).read_text(), "weights", "here")
 
 
 @pytest.fixture
 def sharded(tmp_path: Path) -> Path:
     arrays = {"a": numbers(10), "b": numbers(10, seed=1), "c": numbers(40, seed=2), "d": numbers(1, seed=3)}
     lazy = {name: LazyTensor.of(array) for name, array in arrays.items()}
-    ours.write_sharded(tmp_path.joinpath, "weights", lazy, 100)
+    shards.write(tmp_path.joinpath, "weights", lazy, 100)
     return tmp_path
 
 
@@ -259,7 +260,7 @@ def test_shards_are_read_back(sharded: Path) -> None:
 
 
 def test_weights_below_the_limit_are_one_file(tmp_path: Path) -> None:
-    ours.write_sharded(tmp_path.joinpath, "weights", {"a": LazyTensor.of(numbers(10))}, 40)
+    shards.write(tmp_path.joinpath, "weights", {"a": LazyTensor.of(numbers(10))}, 40)
     assert [p.name for p in tmp_path.iterdir()] == ["weights.safetensors"]
     assert list(read_sharded(tmp_path)) == ["a"]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import sqrt
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ import numpy as np
 from irconv.comparison.model import FoldKind
 from irconv.comparison.sides import Operand, Side, Unit
 from irconv.comparison.stream import TILE_BYTES, rows
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype
 from irconv.layout import Array
 

@@ -9,7 +9,6 @@ say one, and it is the one that the merged kernel shows.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,6 +16,7 @@ from irconv.comparison.folds.base import Merge, Residual, Result, View, limit, o
 from irconv.comparison.graphs import Wired, wired
 from irconv.comparison.sides import Operand, Unit
 from irconv.comparison.stream import rows
+from irconv.data_classes import dataclass
 from irconv.ir.layers.normalisation import BatchNorm
 from irconv.layout import Array
 

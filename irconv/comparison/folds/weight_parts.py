@@ -8,7 +8,6 @@ layers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +15,7 @@ from irconv.comparison.folds.base import Merge, Residual, Result, View, limit, o
 from irconv.comparison.graphs import Wired, wired
 from irconv.comparison.model import FoldKind
 from irconv.comparison.sides import Operand, Unit
+from irconv.data_classes import dataclass
 from irconv.ir.graph import Node
 from irconv.layout import Array
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path, PurePosixPath
 
 from irconv.containers import zip_plain
@@ -13,6 +13,7 @@ from irconv.containers.files import SourceFile
 from irconv.containers.verified import Digests, VerifiedFile
 from irconv.containers.zip import Member
 from irconv.containers.zip import members as stored_members
+from irconv.data_classes import dataclass
 from irconv.errors import BundleInvalid, DamagedFile, Problems
 from irconv.frameworks.bundle.digests import BLOCKS, REMEDY, SUMS, Blocks, blocks_of, is_weights, sums_of
 

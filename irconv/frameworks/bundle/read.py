@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from irconv.containers import safetensors
+from irconv.containers import safetensors, shards
 from irconv.errors import MALFORMED, BundleInvalid
 from irconv.frameworks.bundle.digests import BLOCKS, MANIFEST, PROBE, REMEDY
 from irconv.frameworks.bundle.files import Files, bundle_files
@@ -40,7 +40,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
         raise BundleInvalid(where, f"does not fit the format: {'; '.join(problems[:10])}") from error
     if manifest.tensors and data["format"] != _WITHOUT_BLOCKS and files.raw(BLOCKS) is None:
         raise BundleInvalid(f"{path}: {BLOCKS}", "expected this file, which is missing", REMEDY)
-    data_of = safetensors.read_sharded(files.open, files.text, "weights", str(path)) if manifest.tensors else {}
+    data_of = shards.read(files.open, files.text, "weights", str(path)) if manifest.tensors else {}
     missing, extra = sorted(set(manifest.tensors) - set(data_of)), sorted(set(data_of) - set(manifest.tensors))
     if missing or extra:
         raise BundleInvalid(where, f"and the weights differ: {(missing + extra)[:5]}")

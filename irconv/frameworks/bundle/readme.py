@@ -13,6 +13,9 @@ from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import StoredOperand
 from irconv.terminal import shown
 
+_ESCAPED = str.maketrans(
+    {"\\": "\\\\", "|": "\\|", "`": "\\`", "[": "\\[", "]": "\\]", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
+)
 _PROBED = (
     "* `probe.safetensors` holds inputs and what the source's framework predicted of them; `irconv check` compares.",
     "  `manifest.json` says under `probe` which array is which.",
@@ -124,8 +127,7 @@ def _groups(bundle: Bundle) -> list[str]:
 
 def _cell(text: str) -> str:
     """Foreign text in one cell: letters that Markdown or HTML gives a meaning are escaped."""
-    escaped = {"\\": "\\\\", "|": "\\|", "`": "\\`", "[": "\\[", "]": "\\]", "<": "&lt;", ">": "&gt;", "&": "&amp;"}
-    return shown("".join(escaped.get(letter, letter) for letter in text)).strip()
+    return shown(text.translate(_ESCAPED)).strip()
 
 
 def _shape(shape: tuple[int | str, ...]) -> str:

@@ -10,10 +10,10 @@ import ast
 import builtins
 import inspect
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError
 from irconv.frameworks.bundle.sketches import arrays, functions, grids, picking, recurrent, windows
 from irconv.ir.bundle import Bundle

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from irconv.containers import safetensors, zip_plain
+from irconv.containers import safetensors, shards, zip_plain
 from irconv.containers.files import Progress, sha256
 from irconv.containers.outputs import Output
 from irconv.containers.verified import Digests, block_size, digests
@@ -53,7 +53,7 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped
     proofs: dict[str, Digests] = {}
     if tensors := {**bundle.tensors, **bundle.state}:
         data = {key: as_pairs(tensor.data) for key, tensor in tensors.items()}
-        safetensors.write_sharded(folder.joinpath, "weights", data, SHARD_BYTES, progress)
+        shards.write(folder.joinpath, "weights", data, SHARD_BYTES, progress)
         sizes = {path: path.stat().st_size for path in sorted(folder.iterdir()) if is_weights(path.name)}
         block = block_size(sum(sizes.values()))
         proofs = {path.name: digests(path, zipped, block) for path in sizes}
@@ -61,7 +61,8 @@ def _write_files(bundle: Bundle, folder: Path, progress: Progress | None, zipped
         (folder / BLOCKS).write_text(blocks_text(sized), encoding="utf-8")
     if bundle.probe is not None:
         safetensors.write(folder / PROBE, bundle.probe.data)
-    (folder / MANIFEST).write_text(bundle.manifest().text(), encoding="utf-8")
+    with (folder / MANIFEST).open("w", encoding="utf-8") as file:
+        file.writelines(bundle.manifest().pieces())
     (folder / README).write_text(readme(bundle), encoding="utf-8")
     sums = {path.name: sha256(path) for path in folder.iterdir() if path.name not in proofs}
     sums |= {name: proof.whole for name, proof in proofs.items()}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from irconv.codec import Native, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import Problems
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.precision import precision

@@ -8,8 +8,10 @@ among the arguments by name. Keras 3 writes ``{"args": [...], "kwargs": {...}}``
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NamedTuple
+
+from irconv.data_classes import dataclass
 
 
 class Reference(NamedTuple):

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from irconv.codec import NativeWeight
 from irconv.containers import checkpoint_files
 from irconv.containers.checkpoint_files import OBJECTS
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.keras.variables import MODELS, Child, Tree
 from irconv.ir.manifest import Omitted

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from irconv.codec import Codec, Table
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras import functions, graph_ops
 from irconv.frameworks.keras.spelling import ADDED, ONE_PAIR, RENAMED
 from irconv.ir.layers.base import Layer

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
 from irconv.codec import NativeWeight
 from irconv.containers import hdf5, hdf5_kind, zip
 from irconv.containers.hdf5 import Folder
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Problems, UnknownFormat
 from irconv.frameworks.keras import checkpoints, keras0
 from irconv.frameworks.keras.checkpoints import Placed

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.outlined import Argument, Outline, values_in
 

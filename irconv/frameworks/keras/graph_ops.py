@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import frexp
 from typing import Any
+
+from irconv.data_classes import dataclass
 
 TYPES = {"float32": "DT_FLOAT", "int32": "DT_INT32", "int64": "DT_INT64", "bool": "DT_BOOL", "float64": "DT_DOUBLE",
          "uint8": "DT_UINT8", "int8": "DT_INT8", "float16": "DT_HALF"}  # fmt: skip

@@ -6,9 +6,9 @@ HDF5 lists the weights of an inner model under one group, by names that begin wi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from irconv.codec import NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Refused
 from irconv.frameworks.keras.files import Named
 from irconv.frameworks.keras.matching import by_name

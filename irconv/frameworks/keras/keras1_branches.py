@@ -6,9 +6,10 @@ Its file has the branches inside the Merge, and the weights of all their layers 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.keras.variables import layers_of
 

@@ -10,10 +10,11 @@ Where masks meet, Keras 2 takes what all say (and passes over inputs without one
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeAlias
 
 from irconv.codec import SizeOf, TypeOf
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value
 
 Rule: TypeAlias = Callable[[Builder, KerasLayer, KerasCall, Outputs], None]

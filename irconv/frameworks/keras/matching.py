@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from irconv.codec import NativeWeight
 from irconv.containers.hdf5 import Folder
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Problems, Refused
 from irconv.frameworks.keras.variables import Child, Tree, Variable, shown, snake_case
 from irconv.frameworks.keras.weights import local_name

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined, values_in
 

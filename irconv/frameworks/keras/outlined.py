@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeAlias
 
 from irconv.codec import NativeWeight
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Value
 from irconv.ir.layers.base import Origin, ValueType
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Container, Mapping
 from typing import Any
 
-from irconv.frameworks.keras.packages.names import as_own, package_name, with_own_functions
+from irconv.frameworks.keras.packages.names import as_own, dicts_in, package_name, with_own_functions
 
 #: Packages that are Keras: itself, inside TensorFlow, and what tf.keras is called beside Keras 3.
 _PACKAGES = ("keras", "tensorflow.python.keras", "tf_keras")
@@ -49,15 +49,9 @@ def own_name(entry: Mapping[str, Any], known: Container[str]) -> str:
 
 def named_apart(config: dict[str, Any], known: Container[str]) -> dict[str, Any]:
     """A serialised model in which no foreign class, at any depth, has a name of Keras' own. Changes it in place."""
-    waiting: list[Any] = [config]
-    while waiting:
-        part = waiting.pop()
-        if isinstance(part, dict):
-            if "class_name" in part and "config" in part:
-                as_own(part)
-                part["class_name"] = own_name(part, known)
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
+    for part in dicts_in(config):
+        if "class_name" in part and "config" in part:
+            as_own(part)
+            part["class_name"] = own_name(part, known)
     with_own_functions(config)
     return config

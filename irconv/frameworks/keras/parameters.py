@@ -8,13 +8,13 @@ are made of an input, too: Keras knows no other way to that size.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
 from irconv.codec import NativeWeight
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.outline import uses_of
 from irconv.frameworks.keras.outlined import Argument, Call, Outline, Outlined

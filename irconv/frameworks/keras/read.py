@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, get_args
 
 from irconv import edits
 from irconv.codec import NativeModel, NativeWeight, Table
+from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, MissingFact, Problems, Refused
 from irconv.frameworks.keras import files, keras0, keras1, spelling, structure
 from irconv.frameworks.keras.facts import Facts

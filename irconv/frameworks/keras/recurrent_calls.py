@@ -6,9 +6,10 @@ a Keras layer says by ``return_sequences`` and ``return_state`` which it returns
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.codec import Native
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Value
 from irconv.frameworks.keras.composites.recurrent import STATES
 from irconv.frameworks.keras.outlined import Argument, Call, Outlined

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile
 from irconv.frameworks.keras.own import is_own
 from irconv.frameworks.keras.packages import variables as packages

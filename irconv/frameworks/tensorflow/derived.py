@@ -7,7 +7,6 @@ own. What the layers need is cut out, joined, picked and turned by nodes, the la
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from irconv.containers.graph_def import ElementType
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import ValueType
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Relayout, invert

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ElementType, FunctionDef, NodeDef, Sizes
+from irconv.data_classes import dataclass
 from irconv.frameworks.tensorflow import derived, factors, quotients
 from irconv.frameworks.tensorflow.naming import Naming
 from irconv.ir.bundle import Bundle

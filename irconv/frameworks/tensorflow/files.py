@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from irconv.containers import checkpoint_files, compressed
 from irconv.containers.checkpoint_files import CheckpointFiles
 from irconv.containers.graph_def_kind import SAVED_MODEL, kind_of
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, IrconvError
 
 _HEAD = 1 << 16

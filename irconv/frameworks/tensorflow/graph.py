@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 
 VARIABLES = frozenset(["Variable", "VariableV2", "VarHandleOp", "AutoReloadVariable", "TemporaryVariable"])

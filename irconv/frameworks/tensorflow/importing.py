@@ -8,7 +8,7 @@ summaries and branches that are not taken are never looked at.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -17,6 +17,7 @@ import numpy as np
 from irconv import edits
 from irconv.codec import Native, NativeUse, NativeWeight
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError, MissingFact, Refused
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from irconv.containers.graph_def import ArgDef, FunctionDef, FunctionName, GraphDef, NodeDef, Placeholder
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.tensorflow import control_flow
 from irconv.frameworks.tensorflow.graph import split

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.containers.graph_def import MetaGraph, NodeDef, Shape, Signature
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Refused
 from irconv.frameworks.tensorflow.ends import PLACEHOLDERS, infer_inputs, infer_outputs
 from irconv.frameworks.tensorflow.graph import Nodes, split

@@ -8,13 +8,14 @@ are. Nothing is turned to have its steps first; results are where their number i
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
 from irconv.containers.graph_def import ArgDef, ElementType, FunctionDef, FunctionName, NodeDef, Sizes
+from irconv.data_classes import dataclass
 from irconv.frameworks.tensorflow import factors
 from irconv.frameworks.tensorflow.emit import Emitted, Emitter, sizes
 from irconv.frameworks.tensorflow.naming import Names, valid

@@ -6,9 +6,10 @@ A model that came from TensorFlow keeps the names it had; what irconv adds to it
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.codec import Native, NativeUse
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Port
 from irconv.ir.layers.tensor_ops import Constant

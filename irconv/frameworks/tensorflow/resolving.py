@@ -8,12 +8,13 @@ same attributes, its key; the graph that restores the variables says it, too, an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from irconv.codec import NativeWeight
 from irconv.containers.graph_def import FunctionDef, MetaGraph, NodeDef, ObjectGraph, Shape, Signature, TensorInfo
 from irconv.containers.tensor_bundle import Checkpoint
 from irconv.containers.tensor_slices import Slice, part_of
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.tensorflow.graph import VARIABLES, Nodes, data_inputs, split
 from irconv.frameworks.tensorflow.inlining import Inliner, capturing

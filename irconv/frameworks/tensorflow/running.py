@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers.graph_def import GraphDef
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Refused
 from irconv.frameworks.tensorflow import files
 from irconv.frameworks.tensorflow.ends import PLACEHOLDERS, is_switch

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from irconv.containers.graph_def import NodeDef
 from irconv.containers.tensor_protos import StringTensor
 from irconv.containers.tensor_slices import Slice
+from irconv.data_classes import dataclass
 from irconv.frameworks.tensorflow.graph import Nodes, data_inputs, split
 
 _SAVES = {"SaveV2": 3, "SaveSlices": 3, "Save": 2}

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from irconv.codec import Native, NativeUse
 from irconv.containers.graph_def import ElementType
+from irconv.data_classes import dataclass
 from irconv.frameworks.tensorflow.emit import Emitter
 from irconv.ir.tensors import LazyTensor
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Literal
 
+from irconv.data_classes import dataclass
 from irconv.ir.tensors import LazyTensor
 
 Role = Literal["weight", "buffer", "slot", "average", "counter"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from irconv import __version__
@@ -11,6 +11,7 @@ from irconv.containers import graph_def_write, protobuf, tensor_bundle_write
 from irconv.containers.files import Progress
 from irconv.containers.graph_def import GraphDef, MetaGraph, Signature, TensorInfo
 from irconv.containers.outputs import Output
+from irconv.data_classes import dataclass
 from irconv.errors import Problems, Refused
 from irconv.frameworks import Made, graphless
 from irconv.frameworks.tensorflow.emit import Emitted, emit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -13,6 +13,7 @@ import numpy as np
 
 from irconv.containers import compressed, hdf5, hdf5_kind, npz, pickle
 from irconv.containers.pickle import Instance
+from irconv.data_classes import dataclass
 from irconv.errors import Problems, Refused
 from irconv.ir.dtypes import logical_name
 from irconv.ir.tensors import LazyTensor

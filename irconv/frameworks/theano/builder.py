@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irconv import edits
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Refused
 from irconv.frameworks.theano.architecture import Architecture
 from irconv.frameworks.theano.kinds import Described

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.theano.arrays import Arrays, Stored
 from irconv.ir.bundle import Tensor
 from irconv.ir.manifest import Group, NativeTensor, TensorRecord

@@ -6,8 +6,9 @@ The bundle keeps such arrays as they are in the file; Cast and Concat nodes make
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.theano.weights import Used
 from irconv.ir.bundle import Bundle, Tensor
 from irconv.ir.graph import Node

@@ -5,11 +5,11 @@ It is taken only where reading it again gives this very bundle; any other bundle
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from irconv.codec import NativeModel
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError
 from irconv.frameworks.theano.architecture import FORMAT, parse
 from irconv.frameworks.theano.arrays import Arrays, Stored

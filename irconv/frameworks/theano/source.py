@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.errors import Problems, Refused
 from irconv.frameworks.theano.helpers import HELPERS
 from irconv.frameworks.theano.spelling import Call, spell

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import reduce
 from typing import Any
 
 from irconv.codec import Native, NativeUse
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.theano.functions import ALL, REDUCTIONS, SEVERAL
 from irconv.frameworks.theano.rows import border_pairs

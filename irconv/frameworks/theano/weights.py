@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from pathlib import PurePosixPath
@@ -12,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from irconv.codec import NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact, Problems, Refused
 from irconv.frameworks.theano.architecture import Architecture, Place
 from irconv.frameworks.theano.arrays import Arrays, Stored

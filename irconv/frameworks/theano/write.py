@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from irconv.containers.files import Progress
 from irconv.containers.hdf5 import Folder
 from irconv.containers.names import dataset_names, file_names
 from irconv.containers.outputs import Output
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.theano.arrays import Stored
 from irconv.frameworks.theano.describe import described, text

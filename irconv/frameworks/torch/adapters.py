@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import sqrt
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.watch import note
+from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile, MissingFact, Problems, Refused
 from irconv.frameworks.torch.files import ADAPTER_FILES
 from irconv.frameworks.torch.groups import Weight

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cache
 from typing import Any
 
 from irconv.codec import Native
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.literals import Symbolic
 from irconv.frameworks.torch.names import WORDS, classes
 from irconv.frameworks.torch.spelling import is_kept
@@ -66,8 +67,9 @@ class _Stretch:
     signature: Any = field(default=None, compare=False)
 
 
-def structured(model: NativeModel) -> Structure:
-    """The model with its repeated stretches as blocks; as it is where there are none."""
+def structured(model: NativeModel, named: bool = True) -> Structure:
+    """The model with its repeated stretches as blocks; as it is where there are none. The classes of blocks are `named`
+    as a file may name them, or, for weights alone, by numbers."""
     finder = _Finder(model)
     chosen = finder.chosen()
     groups: dict[Any, list[_Stretch]] = {}
@@ -80,7 +82,7 @@ def structured(model: NativeModel) -> Structure:
     members: dict[str, Mapping[str, str]] = {}
     for stretches in groups.values():
         places = list({stretch.prefix: stretch for stretch in reversed(stretches)}.values())[::-1]
-        block, settings = _block(model, places, _class_name(places, taken))
+        block, settings = _block(model, places, _class_name(places, taken) if named else f"Block{len(blocks)}")
         blocks.append(block)
         names = list(places[0].local.values())
         for stretch, given in zip(places, settings, strict=True):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from irconv.codec import Native
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.literals import Symbolic
 from irconv.frameworks.torch.names import WORDS, fits_sequential
 from irconv.frameworks.torch.spelling import is_kept, module_call, spelling

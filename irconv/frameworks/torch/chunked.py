@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
 from math import prod
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 from irconv.frameworks.torch.pickles_tensors import PickledTensor
 from irconv.ir.dtypes import numpy_dtype

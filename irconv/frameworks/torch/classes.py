@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.hierarchy import Hierarchy, Module, Path
 from irconv.frameworks.torch.names import classes as class_words
 from irconv.frameworks.torch.spelling import is_kept

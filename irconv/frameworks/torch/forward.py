@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Native, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.torch.literals import Counted, Dtype, Symbolic, counts, wanted_symbols
 from irconv.frameworks.torch.names import WORDS, variables

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Tensor
 from irconv.ir.manifest import Fact, Group, NativeTensor, TensorRecord
 from irconv.ir.tensors import LazyTensor

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, TypeAlias
 
 from irconv.codec import Native, NativeModel, NativeUse
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.blocks import BLOCK
 from irconv.frameworks.torch.chains import SEQUENTIAL, is_module
 from irconv.frameworks.torch.literals import Symbolic

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from irconv import __version__
-from irconv.containers import safetensors
+from irconv.containers import safetensors, shards
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
 from irconv.errors import MALFORMED
@@ -41,7 +41,7 @@ def write_folder(
     limit = SHARD_BYTES if options.shard_size is None else said_size(options.shard_size)
     if bundle.graph is not None:
         refuse_unused(
-            options, ("shard_size",), "model.py loads one file, and weights without a graph alone have shards"
+            options, ("shard_size", "resume"), "model.py loads one file, and weights without a graph alone have shards"
         )
     folder = output.folder(destination, own_files)
     config: dict[str, Any] = {_MARK: __version__}
@@ -55,7 +55,12 @@ def write_folder(
         tensors, ties = made.tensors, made.ties
         config = {"architectures": [made.class_name], **config}
         (folder / f"{STEM}.py").write_text(made.text, encoding="utf-8")
-    _write_weights(folder, tensors, ties, bundle, limit, progress)
+    metadata = {**METADATA, **bundle.source.marks(), **{f"{TIED}{name}": kept for name, kept in ties.items()}}
+    if bundle.graph is None and sum(tensor.nbytes for tensor in tensors.values()) > limit:
+        shards.write(folder.joinpath, STEM, tensors, limit, progress, metadata, output.kept_shards(destination))
+    else:
+        output.refuse_resuming()
+        safetensors.write(folder / f"{STEM}.safetensors", tensors, metadata, progress)
     config |= _described(bundle, tensors)
     (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / CARD).write_text(card(bundle), encoding="utf-8")
@@ -71,22 +76,6 @@ def own_files(folder: Path) -> Collection[str] | None:
     except (OSError, RecursionError, *MALFORMED):
         return None
     return {CONFIG, CARD, f"{STEM}.py", *(path.name for path in folder.glob(f"{STEM}*.safetensors*"))}
-
-
-def _write_weights(
-    folder: Path,
-    tensors: dict[str, LazyTensor],
-    ties: dict[str, str],
-    bundle: Bundle,
-    limit: int,
-    progress: Progress | None,
-) -> None:
-    """One file, which ``model.py`` loads; weights without it in shards where they are large."""
-    metadata = {**METADATA, **bundle.source.marks(), **{f"{TIED}{name}": kept for name, kept in ties.items()}}
-    if bundle.graph is None:
-        safetensors.write_sharded(folder.joinpath, STEM, tensors, limit, progress, metadata)
-    else:
-        safetensors.write(folder / f"{STEM}.safetensors", tensors, metadata, progress)
 
 
 def _described(bundle: Bundle, tensors: dict[str, LazyTensor]) -> dict[str, Any]:

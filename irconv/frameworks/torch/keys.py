@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import reduce
 from math import prod
 
 from irconv.codec import Native, NativeModel, NativeUse, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.hierarchy import Path, common
 from irconv.frameworks.torch.names import ATTRIBUTES
 from irconv.frameworks.torch.spelling import is_kept

@@ -6,12 +6,13 @@ The formulas are the IR's layers `WeightNorm`, `SpectralNorm` and `Mul`; this fi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import Problems, Refused
 from irconv.ir.bundle import Bundle, made
 from irconv.ir.graph import Graph, Node, Port

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irconv.containers.pickle import Global, Instance
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.frameworks.torch.pickles_tensors import InParts, PickledTensor, Unreadable
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from irconv.frameworks.torch.helpers import helpers
-from irconv.python_source.modules import names_read
+from irconv.frameworks.torch.helpers import helpers, read_by
 from irconv.python_source.names import Words
 
 #: Attributes of ``torch.nn.Module`` (of PyTorch 2.13) that a submodule of that name would hide, or be hidden by.
@@ -60,7 +59,7 @@ def variables() -> frozenset[str]:
 @cache
 def classes() -> Words:
     """Names of classes, which all of a written file can see."""
-    read = names_read("\n".join(helpers().values()))
+    read = frozenset[str]().union(*read_by().values())
     return Words(_IMPORTED | _ALIASES.keys() | helpers().keys() | read | {"load"})
 
 

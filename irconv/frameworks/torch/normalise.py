@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite
 from typing import Any
 
 from irconv.codec import Native, NativeWeight
+from irconv.data_classes import dataclass
 from irconv.errors import MissingFact
 from irconv.frameworks.torch.modules import Module
 from irconv.frameworks.torch.normalise_modules import NATIVES, first_input, native

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irconv.containers.pickle import Global, Rules
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.pickles_names import any_name, is_call, is_class
 from irconv.frameworks.torch.pickles_tensors import BUILDERS
 from irconv.frameworks.torch.pickles_views import Storage

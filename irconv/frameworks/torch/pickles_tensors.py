@@ -6,12 +6,13 @@ Plain tensors are views of a storage. Quantised, sparse and nested ones are kept
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from irconv.containers.pickle import Global, Instance
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.pickles_views import Storage, View
 from irconv.layout import Array
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from math import prod
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from irconv.containers.files import FileBytes, SourceFile
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, Refused
 from irconv.ir.dtypes import ELEMENT_TYPES, item_size, numpy_dtype
 from irconv.ir.tensors import AtOnce, LazyTensor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +12,7 @@ from irconv.containers.files import BytesFile, SourceFile
 from irconv.containers.pickle import Stream, unpickle, unpickle_bytes
 from irconv.containers.zip import SIGNATURE as ZIP_SIGNATURE
 from irconv.containers.zip import Archive, archive
+from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, Refused
 from irconv.frameworks.torch.files import HEAD, MAGIC, TAR_MAGIC, is_legacy
 from irconv.frameworks.torch.pickles import Storages, item_bytes

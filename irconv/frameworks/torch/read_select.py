@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from irconv.containers.pickle import Instance
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact, Refused
 from irconv.frameworks.torch.chunked import Chunked
 from irconv.frameworks.torch.modules import Module, is_module, module_tree, state_dict, unsaved

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from irconv.containers import safetensors, zip_writer
+from irconv.containers import safetensors, shards, zip_writer
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
+from irconv.data_classes import dataclass
 from irconv.errors import OutputFailed, Problems
 from irconv.frameworks import Made, graphless
 from irconv.frameworks.torch.pickles_writer import checkpoint_pickle, state_dict_pickle
@@ -43,8 +43,9 @@ def write_state_dict(
     marks = bundle.source.marks()
     metadata = {**METADATA, **marks}
     limit = said_size(options.shard_size) if options.shard_size is not None else None
-    if limit is not None and destination.suffix != ".safetensors":
-        refuse_unused(options, ("shard_size",), f"{destination.suffix} files are whole, and .safetensors have shards")
+    if (limit is not None or options.resume) and destination.suffix != ".safetensors":
+        reason = f"{destination.suffix} files are whole, and .safetensors have shards"
+        refuse_unused(options, ("shard_size", "resume"), reason)
     if bundle.graph is None and bundle.source.framework in FORMATS and destination.suffix == ".safetensors":
         kept = {key: tensor.data for key, tensor in bundle.tensors.items() if tensor.record.role != "optimizer"}
         return write(
@@ -137,6 +138,7 @@ def write(
     index = destination.with_name(f"{destination.name}.index.json")
     if total <= limit or len(tensors) == 1:
         _refuse_beside(destination, index)
+        output.refuse_resuming()
         metadata = {**metadata, **{f"{TIED}{name}": kept for name, kept in ties.items()}}
         safetensors.write(output.path(destination), tensors, metadata, progress)
         return [destination]
@@ -147,7 +149,7 @@ def write(
         made.append(destination.with_name(name))
         return output.path(made[-1])
 
-    safetensors.write_sharded(path, destination.stem, tensors, limit, progress, metadata)
+    shards.write(path, destination.stem, tensors, limit, progress, metadata, output.kept_shards(destination))
     return made
 
 

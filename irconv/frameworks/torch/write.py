@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from textwrap import wrap
 from typing import TypeAlias
@@ -13,6 +12,7 @@ from irconv import __version__
 from irconv.containers import safetensors
 from irconv.containers.files import Progress
 from irconv.containers.outputs import Output
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks import NOISE, graphless
 from irconv.frameworks.torch import nested
@@ -123,7 +123,7 @@ def _named(bundle: Bundle, model: NativeModel) -> tuple[Form, dict[str, LazyTens
 
 
 def _structured(
-    bundle: Bundle, model: NativeModel
+    bundle: Bundle, model: NativeModel, named: bool = True
 ) -> tuple[Structure | Hierarchy, dict[str, LazyTensor], dict[str, str]]:
     """The modules that the names of PyTorch's tensors tell of, or blocks that come again."""
     form: Structure | Hierarchy
@@ -133,7 +133,7 @@ def _structured(
         places = places_of(stacked(model, names), names, lost_of(bundle))
         form = hierarchy(places.model, places.paths, places.tensors)
     else:
-        form = structured(model)
+        form = structured(model, named)
     return form, *state_dict(model, form)
 
 
@@ -147,7 +147,7 @@ def encoded_weights(bundle: Bundle) -> tuple[dict[str, LazyTensor], dict[str, st
 
     Raises `Refused` as `write_source` does.
     """
-    _, tensors, ties = _structured(bundle, _encode(bundle))
+    _, tensors, ties = _structured(bundle, _encode(bundle), named=False)
     return tensors, ties
 
 

@@ -1,7 +1,5 @@
 """Layer classes by family, found through one table of type -> module: start-up imports only what a model has."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module

@@ -1,7 +1,5 @@
 """Activations, named by their formulas: those that ONNX has, too. `Softmax` and `LogSoftmax` act along an axis."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 

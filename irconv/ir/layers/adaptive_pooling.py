@@ -1,7 +1,5 @@
 """Pools into a fixed number of bins, whatever the size of the input."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, TypeAlias
 

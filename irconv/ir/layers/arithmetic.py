@@ -1,8 +1,6 @@
 """Arithmetic of several values, element by element, and running sums. Inputs broadcast as in numpy and have one element
 type; `Add` and `Mul` are tensor ops."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import pi
 from typing import ClassVar, Literal

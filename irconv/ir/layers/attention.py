@@ -11,8 +11,6 @@ A query that may attend to nothing gets NaN (`fully_masked` ``nan``: a softmax o
 all values (Keras, TensorFlow: a large negative number is added to the scores). Dropout has no effect on inference.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 

@@ -3,16 +3,15 @@
 A class is the one home of its layer. Passes read only what is declared here, never a list of types.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from types import UnionType
 from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
+from irconv.data_classes import dataclass
 from irconv.ir.shapes import Dimension, Shape, Size, symbols
 from irconv.layout import Array
 
@@ -211,15 +210,15 @@ class Layer(Record):
         """
         return None
 
-    def decompose(self, given: Mapping[str, ValueType]) -> Decomposition | None:
+    def decompose(self, given: Mapping[str, ValueType]) -> "Decomposition | None":
         """The same layer in simpler types, given the types of its inputs and operands; None where it is simple."""
         return None
 
-    def on_channels(self, rank: int) -> OnChannels | None:
+    def on_channels(self, rank: int) -> "OnChannels | None":
         """For a class with the behaviour `LastAxis`: the same layer with axis 1 in the place of the last."""
         return None
 
-    def on_last_axis(self, rank: int) -> OnChannels | None:
+    def on_last_axis(self, rank: int) -> "OnChannels | None":
         """What `on_channels` may have been made of: the same layer with the last axis in the place of axis 1."""
         return None
 

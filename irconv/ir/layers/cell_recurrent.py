@@ -1,7 +1,5 @@
 """Recurrent layers of cells that few frameworks have; what they share stands in `irconv.ir.layers.recurrent`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

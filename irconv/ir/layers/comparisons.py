@@ -1,7 +1,5 @@
 """Comparisons, logic, bits, choice and element types. Inputs broadcast as in numpy and have one element type."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

@@ -3,8 +3,6 @@
 `Glu`, `Crelu`, `Softmin` and `Sparsemax` act along an axis, the others on each element alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Recurrence over an axis, and layers that irconv cannot read."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

@@ -1,7 +1,5 @@
 """The recurrent layer over images; `irconv.ir.layers.recurrent` says what all recurrent layers share."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

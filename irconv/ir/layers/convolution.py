@@ -1,7 +1,5 @@
 """Convolutions and affine maps."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

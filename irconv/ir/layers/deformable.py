@@ -1,7 +1,5 @@
 """Convolutions whose windows are bent by what the graph computes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import ClassVar, Literal

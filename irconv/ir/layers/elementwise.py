@@ -1,7 +1,5 @@
 """Mathematical functions of one value, element by element. Angles are in radians."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import log
 from typing import Literal

@@ -1,7 +1,5 @@
 """Integers and numbers turned into vectors: tables, sums of table rows, one-hot codes, bins."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Writes a decomposition as a formula is written, naming the values in between."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any
 

@@ -4,8 +4,6 @@ A negative index counts from the end, as in NumPy and ONNX. Frameworks differ on
 ONNX Runtime raise; TensorFlow raises on a CPU and gives zeros on a GPU.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """Linear algebra: products, contractions, triangles and determinants. Affine maps are in `convolution`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 

@@ -4,8 +4,6 @@ They differ in where `epsilon` goes, and each class says it: under the root besi
 deviation, or as the least deviation there is.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Windows cut out and put back, and elements moved between channels and space."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import prod
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """Normalisations without weights."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

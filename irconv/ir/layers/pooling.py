@@ -1,7 +1,5 @@
 """Pools over windows of the spatial axes; pooling over whole axes is `Reduce`."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from math import inf, prod
 from typing import ClassVar, Literal

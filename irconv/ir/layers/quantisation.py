@@ -1,7 +1,5 @@
 """Numbers kept as small integers: ``real = (integer - zero_point) scale``."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

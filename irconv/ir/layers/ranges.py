@@ -3,8 +3,6 @@
 A class refuses such a setting itself, so that every reader, and a manifest, is refused with the layer's name.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, TypeAlias
 
 from pydantic import AfterValidator, Field

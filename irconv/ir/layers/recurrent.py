@@ -21,8 +21,6 @@ In training alone, `input_dropout` is the share of features of x, and `recurrent
 old h, which are dropped in all steps of a sequence alike (Keras' ``dropout`` and ``recurrent_dropout``).
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """What the recurrent layers share; `irconv.ir.layers.recurrent` says what it means."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 

@@ -1,7 +1,5 @@
 """Reductions that need a divisor, and those along computed axes."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

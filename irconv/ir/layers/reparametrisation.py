@@ -1,7 +1,5 @@
 """Weights computed from other weights: ordinary nodes over constants, which `passes.fold_constants` can reduce."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

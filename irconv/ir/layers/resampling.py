@@ -1,7 +1,5 @@
 """Values read between the elements: resizing, and sampling at given places."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from fractions import Fraction
 from math import floor

@@ -1,7 +1,5 @@
 """Builds the decomposition of a recurrent layer: steps around one Scan, and the body inside it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

@@ -4,8 +4,6 @@ Each has a field `count`, the symbol for how many (or the number, where it is kn
 that others may depend on. Such a symbol is ``u`` and a number, as PyTorch's, and may be 0.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import ClassVar, Literal
 

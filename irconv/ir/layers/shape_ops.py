@@ -1,7 +1,5 @@
 """Ops on shapes: axes of length 1, broadcasting, repetition, sizes as values, and values made from sizes alone."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from math import prod
 from typing import ClassVar, Literal

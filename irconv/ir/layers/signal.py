@@ -1,7 +1,5 @@
 """Fourier transforms. Complex numbers are a last axis of 2: real part, imaginary part."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """Parts of values: slices, splits, stacks, and slices put together in another order."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from itertools import accumulate
 from typing import ClassVar, Literal

@@ -1,7 +1,5 @@
 """Ops that move or combine values: sums, joins, padding, shapes."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping
 from functools import reduce
 from operator import mul

@@ -4,8 +4,6 @@ They are kept for who trains the model further. A target that has no word for on
 told (`irconv.passes.training`).
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal
 

@@ -1,7 +1,5 @@
 """The arithmetic of sliding windows that convolutions and pools share."""
 
-from __future__ import annotations
-
 from typing import Literal, TypeAlias
 
 from irconv.ir.layers.ranges import written_out

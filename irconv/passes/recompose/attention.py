@@ -9,8 +9,9 @@ differs from that in anything is left as it is.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.layers.attention import MultiHeadAttention

@@ -7,9 +7,10 @@ over values of the step (`irconv.passes.recompose.sums`); whatever else such a s
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers import HANDED_ON
 from irconv.ir.layers.base import Layer, Pointwise

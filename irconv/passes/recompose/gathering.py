@@ -7,8 +7,9 @@ out of one or joined of several is computed by nodes over constants, so that eve
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Tensor
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer, StoredOperand

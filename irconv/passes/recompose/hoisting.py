@@ -7,8 +7,9 @@ are layers of their own, these come after them.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.inference import infer_types

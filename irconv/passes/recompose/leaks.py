@@ -6,8 +6,8 @@ The positive part and the negative one are added up, chosen between, or are the 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.activations import LeakyRelu, PRelu
 from irconv.ir.layers.base import StoredOperand

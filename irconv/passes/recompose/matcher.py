@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import permutations
 from typing import Any, TypeAlias
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, Tensor, literal_shape
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Graph, Node

@@ -8,9 +8,9 @@ is left as it is where another node needs a value in between.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer, Pointwise, StoredOperand

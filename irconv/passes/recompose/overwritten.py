@@ -8,11 +8,12 @@ others take the new rows from behind all old ones.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import Layer, LiteralOperand

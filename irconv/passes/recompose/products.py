@@ -8,11 +8,11 @@ What projects them stays as it is; where that belongs to the layer, too, see `ir
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.graph import Node

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node, Port
 from irconv.ir.layers.base import Layer

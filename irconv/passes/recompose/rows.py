@@ -7,8 +7,9 @@ needs it. What lies between is the same for rows that stay where they are, and t
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types

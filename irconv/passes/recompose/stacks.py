@@ -7,8 +7,9 @@ what comes of it, is a Concat or a Linear of sequences.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer, Pointwise, StoredOperand

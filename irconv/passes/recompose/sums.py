@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import accumulate
 from typing import TypeAlias
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.inference import infer_types

@@ -7,8 +7,9 @@ they take at each step becomes a sequence, what they give the indices of one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Node
 from irconv.ir.layers.base import Layer

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irconv.codec import Codec, Draft, Given, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.rows import Attribute, Fixed, Ignored, Input, LastAxis, Only, Output, Weight
 from irconv.vocabularies.tensorflow.rows import (
     ALONG_LAST,

@@ -6,9 +6,8 @@ what they do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.vocabularies.tensorflow.rows import op
 
 

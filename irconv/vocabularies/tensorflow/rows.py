@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 
 from irconv.codec import Codec, Draft, NativeWeight, Row, Workpiece
 from irconv.containers.graph_def import ElementType
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype, shortest_float32
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.base import Layer, ValueType

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Row, Workpiece
 from irconv.containers.graph_def import ElementType
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.shapes import Dimension, Size
 from irconv.rows import Attribute, Axes, Fixed, Input, Inputs, Only, choices

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import ValueType
 from irconv.ir.shapes import Size
 from irconv.rows import Axes, Ignored, Input, Only, Weight

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import NativeWeight
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras import masks
 from irconv.frameworks.keras.builder import Builder, KerasCall, KerasLayer, Outputs, Value, value_name
 from irconv.frameworks.keras.calls import leaves

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs
 from irconv.frameworks.keras.composites.operators import add
 

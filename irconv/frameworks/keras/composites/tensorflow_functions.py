@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import accumulate
 from typing import Any
 
 from irconv.codec import TypeOf
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras import masks
 from irconv.frameworks.keras.builder import KerasCall, Outputs, Value, value_name
 from irconv.frameworks.keras.calls import leaves

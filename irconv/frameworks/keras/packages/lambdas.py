@@ -9,9 +9,9 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.builder import Builder, KerasLayer, Outputs, Value
 from irconv.frameworks.keras.composites.drawing import Drawing, drawn
 from irconv.frameworks.keras.composites.fused import plain

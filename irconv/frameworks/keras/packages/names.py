@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 #: Modules of packages whose classes are not all registered -> what stands before the names of their classes here.
@@ -151,18 +151,22 @@ def with_own_functions(config: dict[str, Any]) -> None:
     Its gelu is the approximation with tanh. The file of such a model says ``gelu``, and is loaded with the package's
     functions in the place of Keras'.
     """
-    waiting, found, gelus = list[Any]([config]), False, list[dict[str, Any]]()
+    dicts = list(dicts_in(config))
+    if any(str(part.get("class_name")).startswith("keras_bert>") for part in dicts):
+        for part in dicts:
+            if part.get("activation") == "gelu":
+                part["activation"] = APPROXIMATE_GELU
+
+
+def dicts_in(config: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Every dict of what JSON says, each before those in it."""
+    waiting: list[Any] = [config]
     while waiting:
         part = waiting.pop()
         if isinstance(part, dict):
-            found = found or str(part.get("class_name")).startswith("keras_bert>")
-            if part.get("activation") == "gelu":
-                gelus.append(part)
-            waiting += part.values()
-        elif isinstance(part, list):
-            waiting += part
-    for part in gelus if found else ():
-        part["activation"] = APPROXIMATE_GELU
+            yield part
+            part = part.values()
+        waiting += [inside for inside in part if isinstance(inside, dict | list)]
 
 
 def as_own(entry: dict[str, Any]) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, IMAGE
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import (

@@ -7,11 +7,11 @@ what the calls of the layer ask for, and what a query gets that may attend to no
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import sqrt
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, KERNEL_TRAINING
 from irconv.ir.layers.attention import (
     AdditiveAttention,

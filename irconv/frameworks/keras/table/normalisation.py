@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, FLOAT32, AdaptedCount, LiteralVector
 from irconv.ir.layers.normalisation import BatchNorm, GroupNorm, LayerNorm, RMSNorm, Standardization
 from irconv.ir.layers.plain_norms import UnitNorm

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from irconv.codec import Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.tensor_ops import Reshape

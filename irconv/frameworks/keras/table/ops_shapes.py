@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.op_rows import (
     EVERY_OP,
     AnyAxes,

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.op_rows import EVERY_OP
 from irconv.ir.layers.comparisons import Cast
 from irconv.ir.layers.shape_ops import Full, Range, ShapeOf

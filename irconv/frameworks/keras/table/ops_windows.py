@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.op_rows import EVERY_OP, Defaults
 from irconv.frameworks.keras.table.resampling import resize_rows
 from irconv.frameworks.keras.table.rows import IMAGE, padding_of_rank

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, IMAGE, padding_of_rank
 from irconv.ir.layers.adaptive_pooling import AdaptiveAveragePool, AdaptiveMaxPool
 from irconv.ir.layers.pooling import AveragePool, MaxPool

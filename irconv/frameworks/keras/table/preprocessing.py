@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.op_rows import IntegerInput
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, IMAGE
 from irconv.ir.dtypes import shortest_float32

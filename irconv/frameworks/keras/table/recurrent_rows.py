@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from irconv.codec import Draft, Given, MappedTensor, Native, NativeWeight, Row, Table, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table import activations
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer, ValueType

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.resizing_weights import on_grid
 from irconv.frameworks.keras.table.rows import EVERY_LAYER, IMAGE
 from irconv.ir.layers.resampling import Resize

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 from irconv.codec import Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import Layer, LiteralOperand, ValueType
 from irconv.ir.layers.shape_ops import Unsqueeze

@@ -4,11 +4,10 @@ them, a value of the shape of another, and numbers that a layer works out of its
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from irconv.codec import Codec, Draft, MappedTensor, NativeWeight, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.shape_ops import Full

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from irconv.codec import Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.table.rows import padding_of_rank
 from irconv.rows import through
 

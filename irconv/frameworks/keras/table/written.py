@@ -3,10 +3,10 @@ settings follow from the types of their inputs when they are read."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.keras.implicit_masks import Masked
 from irconv.frameworks.keras.table.op_rows import EVERY_OP
 from irconv.frameworks.keras.table.ops_shapes import PadMode

@@ -7,11 +7,12 @@ for both products side by side, and no forget bias: it is added to the bias of t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.recurrent_op import OnnxRecurrent
 from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype

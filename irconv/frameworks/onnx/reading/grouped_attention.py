@@ -8,11 +8,11 @@ and keys at their own places. The keys that are given on are as long as the long
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.attention import attended, unfolded, whole
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op

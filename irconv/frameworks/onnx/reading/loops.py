@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.graph import Graph, Port

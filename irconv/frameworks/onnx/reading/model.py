@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,6 +13,7 @@ from irconv import edits
 from irconv.codec import Native, NativeWeight
 from irconv.containers import budget
 from irconv.containers.onnx_model import NARROW, OnnxFile
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact, Refused
 from irconv.frameworks.onnx.reading import noted
 from irconv.frameworks.onnx.reading.attributes import defaults, element_type, plain, text

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import numpy as np
 
 from irconv.containers.onnx_model import OnnxFile
+from irconv.data_classes import dataclass
 from irconv.errors import IrconvError
 from irconv.frameworks.onnx.noted import KEY
 from irconv.ir.bundle import Bundle, Tensor

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
 from irconv.ir.layers import layer_class

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.rows import unary
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.activations import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from irconv.codec import Codec, Row
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.comparisons import binary
 from irconv.frameworks.onnx.table.rows import FLAG
 from irconv.ir.layers.arithmetic import CumSum, Maximum, Mean, Minimum

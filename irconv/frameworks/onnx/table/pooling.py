@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.rows import FLAG, OnnxPadding, with_field
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.pooling import AveragePool, LpPool, MaxPool, MaxPoolWithIndices

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Row
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.rows import FLAG, AbsentInput, SizesInput
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.resampling import AffineGrid, GridSample, Resize

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.rows import with_field
 from irconv.ir.layers.selection import Compress, CountUp, NonMaxSuppression, NonZero, Unique
 from irconv.rows import Attribute, ConstantInput, Counted, Input, Iso, OptionalAttribute, Output, Weight

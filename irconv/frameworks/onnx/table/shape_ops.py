@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.rows import SizesInput, unary, whole
 from irconv.ir.layers.base import ValueType
 from irconv.ir.layers.shape_ops import Expand, Range, SizeOf, Squeeze, Tile, Unsqueeze

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.onnx.table.rows import FLAG, AllAxes, SizesInput, flat_pads, paired_pads, unary
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.reductions import ReduceAlong

@@ -7,9 +7,9 @@ makes anew. Outside of loops both are read as the value of all their steps, step
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.ir.known import numeric

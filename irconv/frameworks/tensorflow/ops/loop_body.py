@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference, constant
 from irconv.frameworks.tensorflow.ops import arrays
 from irconv.ir.dtypes import numpy_dtype

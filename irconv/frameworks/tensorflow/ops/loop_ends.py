@@ -8,11 +8,11 @@ were not made are taken out of what is stacked.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops.loop_body import BodyReader
 from irconv.ir.graph import Port

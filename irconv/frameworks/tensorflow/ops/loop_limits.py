@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops import arrays

@@ -9,11 +9,12 @@ Scan, so that transposes stand around it. Loops of TensorFlow 2 come in the same
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader, Reference
 from irconv.frameworks.tensorflow.ops import arrays

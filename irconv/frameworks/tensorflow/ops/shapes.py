@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import inf
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from irconv.containers.graph_def import NodeDef
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.tensorflow.importing import GraphReader
 from irconv.ir.known import numeric

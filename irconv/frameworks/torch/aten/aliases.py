@@ -11,9 +11,10 @@ write would show which it was, it is refused by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,6 +15,7 @@ import numpy as np
 from irconv import edits
 from irconv.codec import NativeWeight
 from irconv.containers.exported_program import ELEMENT_TYPES, Program
+from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile, Refused
 from irconv.frameworks.torch.aten import masks
 from irconv.frameworks.torch.aten.aliases import Aliases, View

@@ -6,7 +6,7 @@ import ast
 from functools import cache
 
 from irconv.frameworks.torch.helpers import indexing, modules, recurrent, selection, signals, training, windows
-from irconv.python_source.modules import names_read
+from irconv.python_source.modules import names_in
 
 _TEXTS = (indexing.TEXT, selection.TEXT, windows.TEXT, signals.TEXT, recurrent.TEXT, modules.TEXT, training.TEXT)
 
@@ -14,18 +14,24 @@ _TEXTS = (indexing.TEXT, selection.TEXT, windows.TEXT, signals.TEXT, recurrent.T
 @cache
 def helpers() -> dict[str, str]:
     """The text of each by name, in the order in which they stand in a file."""
-    found: dict[str, str] = {}
+    return {name: text for name, (text, _) in _parsed().items()}
+
+
+@cache
+def _parsed() -> dict[str, tuple[str, frozenset[str]]]:
+    """The text of each, and the names that it reads."""
+    found: dict[str, tuple[str, frozenset[str]]] = {}
     for text in _TEXTS:
         lines = text.splitlines()
         for node in ast.parse(text).body:
             assert isinstance(node, ast.FunctionDef | ast.ClassDef)
-            found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno])
+            found[node.name] = "\n".join(lines[node.lineno - 1 : node.end_lineno]), names_in(node)
     return found
 
 
 def used_by(read: frozenset[str]) -> list[str]:
     """The names of the helpers that are among the names some code reads, and those that these use."""
-    known, wanted = _read_by(), set[str]()
+    known, wanted = read_by(), set[str]()
     waiting = [read]
     while waiting:
         fresh = (waiting.pop() & known.keys()) - wanted
@@ -34,6 +40,6 @@ def used_by(read: frozenset[str]) -> list[str]:
     return [name for name in known if name in wanted]
 
 
-@cache
-def _read_by() -> dict[str, frozenset[str]]:
-    return {name: names_read(text) for name, text in helpers().items()}
+def read_by() -> dict[str, frozenset[str]]:
+    """The names that each reads."""
+    return {name: read for name, (_, read) in _parsed().items()}

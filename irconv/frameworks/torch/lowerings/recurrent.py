@@ -8,11 +8,12 @@ mask.
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
 from irconv.codec import Table
+from irconv.data_classes import dataclass
 from irconv.ir.bundle import Bundle, Tensor, made
 from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node

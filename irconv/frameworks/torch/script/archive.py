@@ -8,12 +8,13 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from irconv.containers.pickle import Instance, unpickle_bytes
 from irconv.containers.zip import Archive
+from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile
 from irconv.frameworks.torch.pickles import Storages
 from irconv.frameworks.torch.pickles_views import Storage

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from math import exp, log
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.ir.shapes import Size
 
 

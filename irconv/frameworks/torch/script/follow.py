@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.containers.pickle import Instance
+from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.frameworks.torch.script.archive import Script

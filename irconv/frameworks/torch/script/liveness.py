@@ -6,9 +6,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.aten.spelling import Tensor
 
 

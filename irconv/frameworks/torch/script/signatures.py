@@ -8,8 +8,9 @@ list of them; ``*`` where it is given by name. They are PyTorch's own schemas, w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+from irconv.data_classes import dataclass
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.literals import collapsed
 from irconv.python_source.literals import literal
 

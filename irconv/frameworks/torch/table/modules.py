@@ -7,10 +7,10 @@ together.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.table.rows import LIST, MOMENTUM, SYMMETRIC, TrailingAxes, When, stored
 from irconv.ir.layers.activations import PRelu
 from irconv.ir.layers.base import Layer, ValueType

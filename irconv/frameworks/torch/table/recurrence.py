@@ -8,10 +8,10 @@ backwards, and added the bias that PyTorch has together with the other.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Table, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.spelling import spelling
 from irconv.frameworks.torch.spelling.forms import Call
 from irconv.frameworks.torch.table.elementwise import ACTIVATIONS, ARITHMETIC

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from irconv.codec import Codec, Draft, Row, Workpiece
+from irconv.data_classes import dataclass
 from irconv.frameworks.torch.table.rows import When
 from irconv.ir.layers.composite_activations import Threshold
 from irconv.ir.layers.plain_norms import LocalResponseNorm
