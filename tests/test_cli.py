@@ -186,7 +186,7 @@ def test_a_folder_without_a_model_is_refused_by_name(tmp_path: Path) -> None:
     empty.mkdir()
     done = run("convert", empty, tmp_path / "m.onnx")
     assert (done.code, done.out) == (3, "")
-    assert done.err.startswith(f"{empty}: no reader recognises its content. irconv reads: irconv bundle")
+    assert done.err == f"{empty}: no reader recognises its content. It is an empty folder.\n"
     assert list(tmp_path.iterdir()) == [empty]
 
 

@@ -22,20 +22,20 @@ class Steps:
 #: By the suffix that is read; a bundle's layout is right already.
 READING = {
     ".irconv": Steps(types=0, passes=0),
-    ".keras": Steps(types=1, passes=11),
-    ".h5": Steps(types=1, passes=11),
+    ".keras": Steps(types=1, passes=12),  # one for operands that are computed
+    ".h5": Steps(types=1, passes=12),
 }
 #: By the suffix that is written, from a graph in memory. A conversion may do the sum of both.
 WRITING = {
     ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
-    ".onnx": Steps(types=4, passes=28),  # one for what it notes of layers that ONNX has no op for
+    ".onnx": Steps(types=4, passes=31),  # one for layers that ONNX has no op for, three for turns in a row
     ".py": Steps(types=3, passes=29),  # seven for layers of training, kept names and what undone turns left
     ".keras": Steps(types=7, passes=58),  # three for layers of training, and for masks that travel by themselves
-    ".h5": Steps(types=7, passes=58),
+    ".h5": Steps(types=7, passes=59),
     ".theano": Steps(types=3, passes=20),
-    ".ckpt": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
-    ".pb": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
-    ".savedmodel": Steps(types=8, passes=59),  # quotients that round, and resizes by any rule
+    ".ckpt": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
+    ".pb": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
+    ".savedmodel": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
 }
 
 #: Source -> target -> (reads, writes) of every byte of the weights. Once each is the floor. Others are checks: an
@@ -76,21 +76,22 @@ _HDF5 = frozenset({"h5py", "cython_runtime"})
 #: program, with the functions of the layers, the pass that decomposes and what writes Python. Every reader is asked
 #: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module
 #: for each package of layers that it knows, one for attention along any axes, for images that are resized and for
-#: kernels of 4 bits.
+#: kernels of 4 bits. Data classes that are made in a third of the time are a module, and so are the opcodes of pickles,
+#: arrays that joblib wrote, files that are packed whole, shards and those that are kept.
 STARTS = {
-    (".irconv", ""): Starts(90),
+    (".irconv", ""): Starts(91),
     (".keras", ""): Starts(195, processes=1),
     (".h5", ""): Starts(195, processes=1),
-    (".pt", ""): Starts(96),  # data classes that are made in a third of the time
-    (".safetensors", ""): Starts(96),
-    (".irconv", ".irconv"): Starts(110),
+    (".pt", ""): Starts(100),
+    (".safetensors", ""): Starts(100),
+    (".irconv", ".irconv"): Starts(111),
     (".irconv", ".onnx"): Starts(170, _ONNX),
-    (".irconv", ".py"): Starts(200),  # rows, codecs and the importer are rooms of several files each
-    (".irconv", ".h5"): Starts(260, _HDF5),  # the same, and rules for every order that Keras has masks in
+    (".irconv", ".py"): Starts(201),  # rows, codecs and the importer are rooms of several files each
+    (".irconv", ".h5"): Starts(263, _HDF5),  # the same, and rules for every order that Keras has masks in
     (".h5", ".irconv"): Starts(220, processes=1),
-    (".h5", ".onnx"): Starts(230, _ONNX, processes=1),
+    (".h5", ".onnx"): Starts(231, _ONNX, processes=1),
     (".h5", ".py"): Starts(265, processes=1),
-    (".h5", ".keras"): Starts(265, _HDF5, processes=1),
-    (".pt", ".safetensors"): Starts(95),
-    (".safetensors", ".pt"): Starts(95),
+    (".h5", ".keras"): Starts(267, _HDF5, processes=1),
+    (".pt", ".safetensors"): Starts(100),
+    (".safetensors", ".pt"): Starts(100),
 }

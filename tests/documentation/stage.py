@@ -107,6 +107,12 @@ def _training(path: Path) -> None:
     shutil.copytree(FIXTURES / "tensorflow" / "unet", path.parent, dirs_exist_ok=True)
 
 
+def _big(path: Path) -> None:
+    """Weights that take three files of a megabyte each."""
+    path.mkdir()
+    torch.save({f"layers.{number}.weight": torch.randn(500, 500) for number in range(3)}, path / "pytorch_model.bin")
+
+
 def _fleet(path: Path) -> None:
     path.mkdir()
     shutil.copy(_MODEL / "model.h5", path / "lenet.h5")
@@ -123,6 +129,7 @@ Maker: TypeAlias = Callable[[Path], None]
 _TWO = FIXTURES / "keras" / "keras2.3.1-two_inputs_two_outputs"
 
 STAGE: Mapping[str, Maker] = {
+    "big": _big,
     "two.h5": _copy(_TWO / "model.h5"),
     "a.npy": _copy(_TWO / "x_0.npy"),
     "b.npy": _copy(_TWO / "x_1.npy"),

@@ -56,6 +56,7 @@ ASKED: dict[str, Any] = {
     "merge": True,
     "fold_bn": True,
     "shard_size": "1GB",
+    "resume": True,
     "dtype": "f16",
     "opset": 19,
     "dry_run": True,

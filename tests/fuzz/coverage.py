@@ -19,6 +19,8 @@ LEFT_OUT = {
     "own_process",
     "passing",
     "renames",
+    "kept_shards",
+    "shards",
     "workspace",
     "outputs",
     "watch",

@@ -147,6 +147,7 @@ SOURCES: dict[str, tuple[Source, ...]] = {
         Source("theano/*/x.npy"),
         Source("theano/pickled*.pkl"),
         Source("theano-objects/*"),
+        Source("joblib/*.joblib"),
     ),
 }
 #: A network's weights, the network that they are put into, and what the user says of both: see `tests.fuzz.adoptions`.

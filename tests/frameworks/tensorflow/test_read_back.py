@@ -11,10 +11,9 @@ from irconv.frameworks.tensorflow.naming import valid
 from irconv.ir.bundle import Bundle
 from irconv.ir.layers.recurrent_base import Recurrent
 from irconv.options import ReadOptions, WriteOptions
-from tests.frameworks.tensorflow.test_write_layers import GOLDEN_REFUSED
 from tests.helpers import ONE_OF_EACH, Case, error, limit, name_of, read_case
 
-WRITTEN = tuple(case for case in ONE_OF_EACH if case.kind not in GOLDEN_REFUSED)
+WRITTEN = tuple(ONE_OF_EACH)
 LOOPED = {"constant_states", "masked_cells", "masked_recurrent", "recurrent_options"}
 LOOPED |= {"conv_lstm", "conv_lstm_channels_first", "conv_lstm_even", "conv_lstm_ranks"}
 """Kinds with masks, states or convolutions, which are loops and no layers of their own when a graph is read."""
