@@ -37,9 +37,11 @@ def _unequal(match: Match) -> Made | None:
 
 
 def _stacked(match: Match) -> Made | None:
-    """Values joined along an axis that each of them was given for that."""
+    """Values of one shape, joined along an axis that each of them was given for that."""
     axis, count = match.settings("joined")["axis"], len(match.nodes["joined"].inputs)
     if any(match.settings(f"apart{i}")["axes"] != (axis,) for i in range(count)):
+        return None
+    if len({match.type_of(f"x{i}") for i in range(count)}) > 1:  # sizes of which nothing says that they are the same
         return None
     return Made(Stack(axis=axis), {f"x{i}": match.values[f"x{i}"] for i in range(count)})
 

@@ -19,7 +19,7 @@ _LAYERS = (
 OF_SIZES = ("ops.Shape", "ops.Arange")
 """What makes numbers of sizes."""
 
-_READ = ("steps.READ", "ops_windows.READ", "ops_elementwise.READ")
+_READ = ("activations.READ", "steps.READ", "ops_windows.READ", "ops_elementwise.READ")
 """What is read and never written."""
 
 TABLE = FamilyTable("Keras", __name__, [*(f"{family}.CODECS" for family in _LAYERS), *_READ])
@@ -29,10 +29,11 @@ TABLE = FamilyTable("Keras", __name__, [*(f"{family}.CODECS" for family in _LAYE
 @cache
 def written_codecs() -> tuple[Codec, ...]:
     """The same and the spellings that only the way out needs, layers before operators; imports every family."""
-    from irconv.frameworks.keras.table import ops_elementwise, ops_sizes, ops_windows, steps, written
+    from irconv.frameworks.keras.table import activations, ops_elementwise, ops_sizes, ops_windows, steps, written
 
-    only_read = (*ops_sizes.CODECS, *steps.READ, *ops_windows.READ, *ops_elementwise.READ)
-    writable = [codec for codec in TABLE.codecs if codec not in only_read]
+    reads = (steps.READ, ops_windows.READ, ops_elementwise.READ, activations.READ)
+    only_read = {id(codec) for codec in (*ops_sizes.CODECS, *(codec for read in reads for codec in read))}
+    writable = [codec for codec in TABLE.codecs if id(codec) not in only_read]
     layers = [codec for codec in writable if not codec.native.startswith("ops.")]
     operators = [codec for codec in writable if codec.native.startswith("ops.")]
     return (*layers, *written.LAYERS, *operators, *written.OPERATORS)

@@ -57,7 +57,6 @@ _ELEMENTWISE: tuple[tuple[str, str, dict[str, Any]], ...] = (
 _ALONG: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("softmax", "Softmax", {}),
     ("log_softmax", "LogSoftmax", {}),
-    ("glu", "Glu", {}),
     ("sparsemax", "Sparsemax", {"tau_of": "keras"}),
 )
 
@@ -139,3 +138,6 @@ CODECS: list[Codec] = [
     Codec("ELU", Elu, EVERY_LAYER, Attribute("alpha", iso=FLOAT32)),
     Codec("Softmax", Softmax, EVERY_LAYER, AxisNumber("axis")),
 ]
+
+#: Keras' Activation layer says that its result has the shape of its input, which ``glu`` halves: written as an operator.
+READ: list[Codec] = [_activation("glu", "Glu", {}, LastAxis())]

@@ -113,6 +113,8 @@ class ModelReader:
         graph = self.file.model.graph
         stored = {tensor.name for tensor in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
         fixed = given_values(self.options.fix)
+        if self.options.input_shape:
+            self._give_sizes([port for port in graph.input if port.name not in stored])
         for port in graph.input:
             if port.name not in stored:
                 self._input(port, fixed)
@@ -170,6 +172,17 @@ class ModelReader:
             self.values[port.name] = self.importer.input(
                 Port(name=port.name, value=port.name, dtype=dtype, shape=shape, axes="", source_axes="")
             )
+
+    def _give_sizes(self, ports: Sequence[Any]) -> None:
+        """Take the sizes that the user gives the inputs for those that the file leaves open: branches may hang on them.
+        What does not fit is refused once the graph is read."""
+        for port in ports:
+            with self.importer.reading(f"{self.where}: input {port.name}", ()):
+                said, sizes = self._said(port.name) or (), port.type.tensor_type.shape.dim
+                for axis, (size, known) in enumerate(zip(sizes, said, strict=False)):
+                    found = self._dimension(port.name, axis, size)
+                    if len(said) == len(sizes) and isinstance(found, str) and isinstance(known, int):
+                        self.baked = {**self.baked, found: known}
 
     def _said(self, name: str) -> tuple[Dimension, ...] | None:
         """The shape that the user gives an input; symbols are those of the file, where it has them."""

@@ -56,6 +56,8 @@ def quantised(
         zero = reader.constant(op, np.zeros([n for n in shape if isinstance(n, int)]), f"{suffix}zero", kind)
     elif axis is None:
         zero = _scalar(reader, op, zero, f"{suffix}zero")
+    elif reader.shape(zero) == () and reader.shape(scale) == (1,):
+        zero = reader.place(op, Reshape(shape=(1,)), f"{suffix}zero", x=zero)
     layer = QuantizeLinear(axis=axis, rounds="quotient")
     return reader.place(op, layer, suffix, x=x, scale=scale, zero_point=zero)
 
@@ -71,6 +73,8 @@ def dequantised(
         zero = reader.constant(op, np.zeros([n for n in shape if isinstance(n, int)]), f"{suffix}zero", dtype)
     elif axis is None:
         zero = _scalar(reader, op, zero, f"{suffix}zero")
+    elif reader.shape(zero) == () and reader.shape(scale) == (1,):
+        zero = reader.place(op, Reshape(shape=(1,)), f"{suffix}zero", x=zero)
     return reader.place(op, DequantizeLinear(axis=axis), suffix, x=x, scale=scale, zero_point=zero)
 
 

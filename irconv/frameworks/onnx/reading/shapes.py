@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import inf
 from typing import Any
 
@@ -275,7 +276,7 @@ def _range(reader: ModelReader, op: Op) -> None:
         return
     found = [reader.known(op, i) for i in range(3)]
     bounds = [element for array in found if array is not None for element in np.atleast_1d(array)]
-    if "float" in dtype or any(array is None or not numeric(array) for array in found[2:]):
+    if ("float" in dtype and not _whole(bounds)) or any(a is None or not numeric(a) for a in found[2:]):
         if not all(array is not None and numeric(array) for array in found):
             raise Refused(op.where, f"counts from {bounds[0]} to {bounds[1]} in steps of {bounds[2]}")
         written_out((bounds[1] - bounds[0]) / bounds[2] if bounds[2] else inf, "its range")
@@ -287,6 +288,12 @@ def _range(reader: ModelReader, op: Op) -> None:
         reader.place(op, made)
     else:
         reader.place(op, Cast(dtype=dtype), x=reader.place(op, made, "int64"))
+
+
+def _whole(bounds: Sequence[Any]) -> bool:
+    """Whether floating numbers are counted up to an open size from a whole number in whole steps."""
+    start, limit, step = bounds
+    return isinstance(limit, Size) and all(not isinstance(n, Size) and float(n).is_integer() for n in (start, step))
 
 
 def _largest(reader: ModelReader, op: Op) -> None:
