@@ -139,5 +139,5 @@ CODECS: list[Codec] = [
     Codec("Softmax", Softmax, EVERY_LAYER, AxisNumber("axis")),
 ]
 
-#: Keras' Activation layer takes its result to have the shape of its input, which ``glu`` halves: an operator is written.
+#: Keras' Activation layer takes its result to have the shape of its input, which ``glu`` halves.
 READ: list[Codec] = [_activation("glu", "Glu", {}, LastAxis())]
