@@ -135,12 +135,13 @@ def function_calls(call: Callable[[], object]) -> int:
 
 _START = """
 import json, sys
+before = set(sys.modules)  # what the interpreter imports by itself, such as a sitecustomize
 started = []
 events = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.system"}
 sys.addaudithook(lambda event, given: started.append(str(given[:1])) if event in events else None)
 from irconv.cli import main
 main(sys.argv[1:], standalone_mode=False)
-print(json.dumps({"modules": sorted(sys.modules), "processes": started}))
+print(json.dumps({"modules": sorted(set(sys.modules) - before), "processes": started}))
 """
 
 
