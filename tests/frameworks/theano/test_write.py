@@ -17,7 +17,7 @@ from irconv.ir.layers.activations import PRelu
 from irconv.ir.layers.matrix import Einsum
 from irconv.options import ReadOptions, WriteOptions
 from tests.frameworks.theano.cases import CASES, case, name_of, read
-from tests.helpers import GOLDEN_ERROR, Builder, Case, datasets, error, numbers, rejection
+from tests.helpers import GOLDEN_ERROR, Builder, Case, datasets, error, golden, numbers, rejection
 
 
 @pytest.mark.parametrize("found", CASES, ids=name_of)
@@ -103,3 +103,23 @@ def test_one_slope_a_channel_lies_along_the_channels(tmp_path: Path) -> None:
     builder = Builder(x=("N", 6, 5, 4)).add("p", PRelu(), "x", slope=numbers(6))
     irconv.write(builder.build(), tmp_path / "m.theano")
     assert 'load("p_alpha").dimshuffle("x", 0, "x", "x") * ' in (tmp_path / "m.theano" / "model.py").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("keras3.15-mixed_bfloat16", "layer conv2d (Conv): computes in bfloat16, which Theano does not have. "),
+        (
+            "keras3.15-mixed_sequences",
+            "layer lstm (LSTM): is a recurrence in float16, which Theano's scan does not run. ",
+        ),
+    ],
+)
+def test_element_types_that_theano_lacks_are_refused_and_float32_is_the_way_out(
+    name: str, reason: str, tmp_path: Path
+) -> None:
+    found = golden(name)
+    message = rejection(lambda: irconv.convert(found.model, tmp_path / "m.theano"), Refused)
+    assert f"{reason}--dtype f32 makes the model float32." in message.splitlines()
+    irconv.convert(found.model, tmp_path / "m.theano", write_options=WriteOptions(dtype="f32"))
+    assert (tmp_path / "m.theano" / "model.py").exists()
