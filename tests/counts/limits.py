@@ -32,7 +32,7 @@ WRITING = {
     ".py": Steps(types=3, passes=29),  # seven for layers of training, kept names and what undone turns left
     ".keras": Steps(types=7, passes=58),  # three for layers of training, and for masks that travel by themselves
     ".h5": Steps(types=7, passes=59),
-    ".theano": Steps(types=3, passes=20),
+    ".theano": Steps(types=3, passes=21),  # one for element types that Theano lacks
     ".ckpt": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
     ".pb": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
     ".savedmodel": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule

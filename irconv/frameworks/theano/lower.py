@@ -10,7 +10,6 @@ from irconv.frameworks.theano.parts import split
 from irconv.frameworks.theano.table import TABLE
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
-from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, ValueType
 from irconv.ir.layers.convolution import Conv
 from irconv.ir.layers.pooling import MaxPool
@@ -27,23 +26,21 @@ _Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 def lower(bundle: Bundle) -> Bundle:
     """The same function in types, paddings and results that the table can write. Raises `Refused`."""
-    _of_its_types(bundle)
     bundle = _with_sequences(stored_operands.run(bundle))
     bundle = decompose.run(bundle, _has, split)
     bundle = padding.run(bundle, symmetric=True, native=_native_padding)
     return decompose.run(bundle, _has, split)
 
 
-def _of_its_types(bundle: Bundle) -> None:
+def of_its_types(bundle: Bundle, types: Mapping[str, ValueType]) -> None:
     """Raise `Refused` for element types of which Theano has no arrays, or no loops."""
-    types, problems = infer_types(bundle), Problems()
+    problems = Problems()
     for node in bundle.graph.nodes if bundle.graph is not None else ():
         layer = bundle.layers[node.layer]
         dtypes = {types[value].dtype for value in (*node.inputs.values(), *node.outputs.values())}
-        lacks = "bfloat16" in dtypes or any(kind.dtype == "bfloat16" for kind in bundle.operand_types(layer).values())
         loops = "float16" in dtypes and isinstance(layer, Recurrent)
-        if lacks or loops:
-            fault = "computes in bfloat16, which Theano does not have" if lacks else _NO_LOOPS
+        if "bfloat16" in dtypes or loops:
+            fault = _NO_LOOPS if loops else "computes in bfloat16, which Theano does not have"
             problems.add(f"layer {node.layer} ({layer.type})", fault, "--dtype f32 makes the model float32.")
     problems.raise_any()
 

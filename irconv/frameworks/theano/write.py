@@ -18,7 +18,7 @@ from irconv.data_classes import dataclass
 from irconv.errors import Refused
 from irconv.frameworks.theano.arrays import Stored
 from irconv.frameworks.theano.describe import described, text
-from irconv.frameworks.theano.lower import lower
+from irconv.frameworks.theano.lower import lower, of_its_types
 from irconv.frameworks.theano.own import own_files
 from irconv.frameworks.theano.restore import Restored, restore
 from irconv.frameworks.theano.source import Source, module_source
@@ -168,6 +168,8 @@ def _placed(wanted: Mapping[str, tuple[str, str, LazyTensor]], single: bool) -> 
 def _foreign(bundle: Bundle, name: str, single: bool) -> _Model:
     """What came from elsewhere, in Theano's own words and layouts."""
     lowered = lower(bundle)
+    types = dict(infer_types(lowered))
+    of_its_types(lowered, types)
     native = encode(lowered, TABLE)
     wanted: dict[str, tuple[str, str, LazyTensor]] = {}
     names: dict[str, str] = {}
@@ -188,7 +190,6 @@ def _foreign(bundle: Bundle, name: str, single: bool) -> _Model:
             names[weight.path] = word
     arrays = _placed(wanted, single)
     expressions = {path: _load(array) for path, array in arrays.items()}
-    types = dict(infer_types(lowered))
     places = {names[path]: _place(name, array) for path, array in arrays.items()}
     data = described(native, types, names, places)
     data["weights"] = {"storage": "h5" if single else "folder_of_h5", **data["weights"]}
