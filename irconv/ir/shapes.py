@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache, reduce
+from math import gcd
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -224,6 +225,15 @@ def counted(symbol: str) -> bool:
     (True, False)
     """
     return symbol[:1] == "u" and symbol[1:].isdecimal()
+
+
+def never_one(dimension: Dimension) -> bool:
+    """Whether a size is another than 1 whatever its symbols are, which stand for sizes of 1 and more.
+
+    >>> never_one("2*((H + 1)//2)"), never_one("H"), never_one(3)
+    (True, False, True)
+    """
+    return gcd(*Size.of(dimension).terms.values()) > 1
 
 
 def may_agree(left: Shape, right: Shape) -> bool:

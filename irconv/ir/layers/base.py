@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Union, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, Field, SerializeAsAny
 
 from irconv.data_classes import dataclass
-from irconv.ir.shapes import Dimension, Shape, Size, symbols
+from irconv.ir.shapes import Dimension, Shape, Size, never_one, symbols
 from irconv.layout import Array
 
 
@@ -293,13 +293,15 @@ def _states_sizes(annotation: Any) -> bool:
 def broadcast(shapes: Sequence[Shape]) -> Shape:
     """The shape that numpy's broadcasting gives. Raises `ValueError` where two known sizes differ and neither is 1.
 
-    A size that is not known beside one that is can only be that or 1, so the known one is the result.
+    A size that is not known beside one that cannot be 1 can only be that or 1, so that is the result.
     """
     rank = max(map(len, shapes))
     result: list[Dimension] = []
     for position in range(-rank, 0):
         sizes = {shape[position] for shape in shapes if len(shape) >= -position} - {1}
-        known = {size for size in sizes if isinstance(size, int)}
+        known: set[Dimension] = {size for size in sizes if isinstance(size, int)}
+        if not known and len(sizes) > 1:
+            known = {size for size in sizes if never_one(size)}
         if len(known) > 1 or (not known and len(sizes) > 1):
             raise ValueError(f"shapes {', '.join(map(str, shapes))} do not broadcast")
         result.append(known.pop() if known else sizes.pop() if sizes else 1)

@@ -37,7 +37,7 @@ def test_a_convolutional_network_comes_back_as_layers_of_whole_networks() -> Non
 def test_a_condition_that_an_input_decides_is_refused_until_the_input_is_fixed() -> None:
     path = FIXTURES / "onnx" / "onnx-if-input-2" / "model.onnx"
     text = rejection(lambda: irconv.read(path), Refused)
-    assert text.endswith("--fix NAME=VALUE gives an input of the graph a value.")
+    assert text.endswith("It hangs on sr: --fix sr=VALUE decides it.")
     assert irconv.read(path, ReadOptions(fix=("sr=16000",))).graph is not None
     text = rejection(lambda: irconv.read(path, ReadOptions(fix=("rate=16000",))), Refused)
     assert "--fix rate: the graph has no input of this name." in text

@@ -25,7 +25,7 @@ from irconv.ir.layers.slicing import Select, Slice, Split
 from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size, counted, filled, size_product, symbols
 
-_OPEN = 2**31 - 1
+_OPEN = 10**9
 """ONNX files have this, or the same of 64 bits, for an open side."""
 
 
