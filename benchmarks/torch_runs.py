@@ -115,7 +115,7 @@ def _tensorflow(file: Path, given: list[Any], outputs: list[str]) -> tuple[list[
     return results, sum(node.op == "Transpose" for node in graph_def.node)
 
 
-_RUNS = {"onnx": _onnx, "py": _torch, "keras": _keras, "pb": _tensorflow}
+RUNS = {"onnx": _onnx, "py": _torch, "keras": _keras, "pb": _tensorflow}
 
 
 def run(folder: Path, way: str) -> dict[str, Any]:
@@ -125,7 +125,7 @@ def run(folder: Path, way: str) -> dict[str, Any]:
     file = folder / file_of(way)
     known = json.loads(file.with_name(file.name + ".json").read_text())
     names = [name for name, _, _ in known["outputs"]]
-    results, left = _RUNS[file.suffix[1:]](file, turned(given, known["inputs"], True), names)
+    results, left = RUNS[file.suffix[1:]](file, turned(given, known["inputs"], True), names)
     error = error_of(turned(results, known["outputs"], False), wanted)
     found: dict[str, Any] = {"error": error, "left": left}
     if way == "pt2>py":

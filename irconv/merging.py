@@ -11,9 +11,9 @@ from irconv.layout import Array
 
 def merged(bundle: Bundle) -> Bundle:
     """The model with every weight computed that it keeps in parts. Raises `Refused` for what is not known."""
-    from irconv.passes import fold_constants
+    from irconv.passes import dequantised, fold_constants
 
-    return merged_groups(fold_constants.run(bundle, _evaluate), _evaluate)
+    return merged_groups(fold_constants.run(dequantised.run(bundle), _evaluate), _evaluate)
 
 
 def _evaluate(part: Bundle) -> Mapping[str, Array]:

@@ -116,7 +116,8 @@ class LiteralValue(Row):
         draft.literals["value"] = LiteralOperand(literal=native.config.pop("value"), dtype="float32")
 
     def encode(self, draft: Draft, native: Workpiece) -> None:
-        native.config["value"] = shortest_float32(draft.data.pop("value").data.numpy())
+        value = draft.data.pop("value")  # the outline puts what is stored into calls, as numbers or a weight
+        native.config["value"] = shortest_float32(value.data.numpy()) if value.literal else value.data
 
 
 @dataclass(frozen=True)
