@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from irconv.frameworks.keras.dialect import Dialect
+from irconv.frameworks.keras.outlined import Outline, Outlined
+from irconv.frameworks.keras.training import training_settings
 from irconv.frameworks.keras.training_settings import TRAINING_ALONE
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.tensor_ops import Identity
@@ -40,6 +43,44 @@ def training_facts(layers: Mapping[str, Layer]) -> list[Fact]:
     return [*found.values(), *_of_weights(layers)]
 
 
+def left_out(layers: Mapping[str, Layer], model: Outline, dialect: Dialect) -> tuple[Fact, ...]:
+    """One fact for each layer of Keras' that trained otherwise than the layers that are written for it."""
+    written: dict[str, set[str]] = {}
+    for layer in _every(model):
+        if layer.origin is not None:
+            config = {**training_settings(layer, dialect), **layer.config}
+            written.setdefault(layer.origin.name, set()).update(_everything(layer.kind, config))
+    found: dict[str, Fact] = {}
+    for one in layers.values():
+        origin = one.origin
+        if origin is None or origin.framework != "keras" or origin.name in found:
+            continue
+        there = {_bare(said) for said in written.get(origin.name, ())}
+        left = [said for said in _everything(origin.type, origin.config, one) if _bare(said) not in there]
+        if left:
+            what = f"{origin.name}: {origin.type}({', '.join(left)})"
+            found[origin.name] = Fact(name=TRAINING, value=what, evidence="of training alone")
+    return tuple(found.values())
+
+
+def _every(model: Outline) -> Iterator[Outlined]:
+    """The layers of a model, and of the models in it."""
+    for layer in model.layers:
+        yield from _every(layer.model) if layer.model is not None else (layer,)
+
+
+def _everything(kind: str, config: Mapping[str, Any], layer: Layer | None = None) -> list[str]:
+    """All that a layer says of training and the IR has no word for; without the `layer`, as it is written."""
+    said = [f"{key}={value!r}" for key, value in _of_training(kind, config, layer)]
+    return list(dict.fromkeys((*said, *_regularised(config))))
+
+
+def _bare(said: str) -> str:
+    """A setting without the wrappers that it stands in."""
+    name, _, value = said.partition("=")
+    return f"{name.rpartition('.')[2]}={value}"
+
+
 def _of_weights(layers: Mapping[str, Layer]) -> Iterator[Fact]:
     """What is added to the loss for weights and results, and to what weights are held."""
     alike: dict[str, dict[str, None]] = {}
@@ -67,21 +108,24 @@ def _words(value: Any) -> str:
     if not isinstance(value, Mapping):
         return str(value)
     settings = value.get("config")
-    numbers = dict(settings) if isinstance(settings, Mapping) else {}
-    if numbers and set(numbers) <= {"l1", "l2"} and not any(numbers.values()):
-        return ""
+    kind, numbers = value.get("class_name"), dict(settings) if isinstance(settings, Mapping) else {}
+    if numbers and set(numbers) <= {"l1", "l2"}:
+        numbers = {key: number for key, number in numbers.items() if number}
+        if not numbers:
+            return ""
+        kind = "".join(numbers).upper() if kind == "L1L2" else kind
     listed = ", ".join(
         f"{key}={number:.7g}" if isinstance(number, float) else f"{key}={number!r}"
         for key, number in numbers.items()
         if key != "name"
     )
-    return f"{value.get('class_name')}({listed})"
+    return f"{kind}({listed})"
 
 
 def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> Iterator[tuple[str, Any]]:
     """The settings that count, but for those that an IR layer says, which is the `layer` itself outside of wrappers."""
     names: tuple[str, ...] = ()
-    if kind in TRAINING_ALONE and isinstance(layer, Identity):
+    if kind in TRAINING_ALONE and (layer is None or isinstance(layer, Identity)):
         names = tuple(name for name in TRAINING_ALONE[kind].split() if name not in _SILENT)
     elif kind in _DROPPING:
         names = ("dropout",)
