@@ -12,7 +12,7 @@ from typing import Any
 
 from irconv.frameworks.keras.dialect import Dialect
 from irconv.frameworks.keras.outlined import Outline, Outlined
-from irconv.frameworks.keras.training import training_settings
+from irconv.frameworks.keras.training import training_settings, trains
 from irconv.frameworks.keras.training_settings import TRAINING_ALONE
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.tensor_ops import Identity
@@ -60,7 +60,17 @@ def left_out(layers: Mapping[str, Layer], model: Outline, dialect: Dialect) -> t
         if left:
             what = f"{origin.name}: {origin.type}({', '.join(left)})"
             found[origin.name] = Fact(name=TRAINING, value=what, evidence="of training alone")
-    return tuple(found.values())
+    return (*found.values(), *_partly(model))
+
+
+def _partly(model: Outline) -> Iterator[Fact]:
+    """The weights that do not train in layers that do: Keras freezes whole layers."""
+    for layer in _every(model):
+        held = [name for name, weight in layer.weights.items() if weight.trainable is False]
+        if held and trains(layer):
+            where = layer.origin.name if layer.origin is not None else layer.name
+            what = f"{where}: trainable=False of {', '.join(held)} alone"
+            yield Fact(name=TRAINING, value=what, evidence="of training alone")
 
 
 def _every(model: Outline) -> Iterator[Outlined]:
