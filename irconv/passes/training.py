@@ -43,7 +43,9 @@ def frozen(bundle: Bundle) -> tuple[Fact, ...]:
     """One fact for all weights that training is known not to change: which layers they are in."""
     names: dict[str, None] = {}
     for name, layer in bundle.layers.items():
-        records = (bundle.tensors[one.tensor].record for one in layer.operands.values() if isinstance(one, StoredOperand))
+        records = (
+            bundle.tensors[one.tensor].record for one in layer.operands.values() if isinstance(one, StoredOperand)
+        )
         if any(record.role == "parameter" and record.trainable is False for record in records):
             origin = layer.origin
             names[origin.name if origin is not None and origin.name else name] = None

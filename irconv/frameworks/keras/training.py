@@ -24,8 +24,10 @@ _OWN_SETTINGS = frozenset({"dtype", "input_axes", "output_axes"})
 
 #: The classes of objects that versions before tf.keras 2 know, by the dialect; the other dialects know all.
 _OLD_OBJECTS = frozenset(
-    "Zeros Ones Constant RandomNormal RandomUniform TruncatedNormal VarianceScaling Orthogonal Identity "
-    "L1L2 MaxNorm NonNeg UnitNorm MinMaxNorm".split()
+    [
+        *("Zeros", "Ones", "Constant", "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling"),
+        *("Orthogonal", "Identity", "L1L2", "MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm"),
+    ]
 )
 _KNOWN_OBJECTS = {"2.3": _OLD_OBJECTS, "1.15": _OLD_OBJECTS | {"GlorotUniform", "GlorotNormal", "RadialConstraint"}}
 _SINCE_2 = ("RadialConstraint",)

@@ -20,7 +20,7 @@ from irconv.ir.manifest import TRAINING, Fact
 
 _DROPPING = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention", "Embedding")
 """Layers with a dropout inside; that of an Embedding is Keras 1's."""
-_WRAPPED = ("layer", "backward_layer")
+_WRAPPED = ("layer", "backward_layer", "cell", "cells")
 _SILENT = ("seed", "data_format", "value_range")
 _OF_WEIGHTS = ("_regularizer", "_constraint")
 _DEEPEST = 8
@@ -107,10 +107,18 @@ def _regularised(config: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     for key, value in config.items():
         if key.endswith(_OF_WEIGHTS) and value and (words := _words(value)):
             yield f"{key}={words}"
+    for place, _, inner in _wrapped(config) if depth < _DEEPEST else ():
+        yield from (f"{place}.{said}" for said in _regularised(inner, depth + 1))
+
+
+def _wrapped(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Where a layer stands in the one that wraps it, its class and its settings."""
     for place in _WRAPPED:
         inner = config.get(place)
-        if depth < _DEEPEST and isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
-            yield from (f"{place}.{said}" for said in _regularised(inner["config"], depth + 1))
+        several = isinstance(inner, list)
+        for at, one in enumerate(inner if isinstance(inner, list) else (inner,)):
+            if isinstance(one, Mapping) and isinstance(one.get("config"), Mapping):
+                yield f"{place}[{at}]" if several else place, str(one.get("class_name")), one["config"]
 
 
 def _words(value: Any) -> str:
@@ -132,7 +140,9 @@ def _words(value: Any) -> str:
     return f"{kind}({listed})"
 
 
-def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> Iterator[tuple[str, Any]]:
+def _of_training(
+    kind: str, config: Mapping[str, Any], layer: Layer | None, depth: int = 0
+) -> Iterator[tuple[str, Any]]:
     """The settings that count, but for those that an IR layer says, which is the `layer` itself outside of wrappers."""
     names: tuple[str, ...] = ()
     if kind in TRAINING_ALONE and (layer is None or isinstance(layer, Identity)):
@@ -143,8 +153,6 @@ def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> I
         names = ("height", "width")
     names += ("lora_rank", "renorm")  # the pieces are in the kernel; training would go on with them
     yield from ((name, config[name]) for name in names if config.get(name) not in (None, 0, 0.0, [], {}))
-    for place in _WRAPPED:
-        inner = config.get(place)
-        if isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
-            found = _of_training(str(inner.get("class_name")), inner["config"], layer)
-            yield from ((f"{place}.{name}", value) for name, value in found)
+    for place, wrapped, inner in _wrapped(config) if depth < _DEEPEST else ():
+        found = _of_training(wrapped, inner, layer, depth + 1)
+        yield from ((f"{place}.{name}", value) for name, value in found)
