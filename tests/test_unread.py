@@ -91,6 +91,35 @@ def test_every_skeleton_is_python_that_names_each_class(path: Path) -> None:
         assert {codec.native for codec in codecs} == marked
 
 
+def test_a_skeleton_for_an_operator_of_onnx_is_completed_and_computes(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="writes the file")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    ports = [helper.make_tensor_value_info(name, number, ["N", 3]) for name in "xy"]
+    node = helper.make_node("Scaled", ["w", "x"], ["y"], domain="acme", name="acme_1", alpha=0.5)
+    weight = helper.make_tensor("w", number, [3], [1.0, -2.0, 4.0])
+    graph = helper.make_graph([node], "g", ports[:1], ports[1:], [weight])
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("acme", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=domains), tmp_path / "m.onnx")
+    source, path = tmp_path / "m.onnx", tmp_path / "plugin.py"
+    assert run("plugin", source, "-o", path).stdout == f"wrote {path}: 1 to complete: acme.Scaled\n"
+    with pytest.raises(Refused, match="Scaled: say what it is made of"):
+        irconv.read(source, ReadOptions(plugins=(path,)))
+    text = path.read_text().replace(
+        "        raise NotImplementedError",
+        "        from irconv.ir.layers.tensor_ops import Mul\n"
+        "        f = Formula(self, given)\n"
+        '        return f.ends(Mul(), f(Mul(), "x", f.operand("w")), f.number(self.alpha))\n'
+        "        raise NotImplementedError",
+    )
+    path.write_text(text)
+    for target in ("m.irconv", "m.keras", "m.py"):  # the classes of a plugin are in none of them
+        irconv.convert(source, tmp_path / target, ReadOptions(plugins=(path,)))
+    x = np.array([[1.0, 3.0, 5.0]], "f4")
+    (got,) = irconv.run(irconv.read(tmp_path / "m.irconv"), [x]).values()
+    assert got.tolist() == [[0.5, -3.0, 10.0]]
+    assert "acme.Scaled" in run("inspect", source).stdout
+
+
 def test_a_hostile_name_stays_text_in_a_skeleton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     layer = Native(HOSTILE, HOSTILE, {HOSTILE: HOSTILE, "units": 3, "nested": {HOSTILE: [HOSTILE]}})
@@ -108,7 +137,7 @@ def test_what_needs_no_plugin_or_can_have_none_is_said(tmp_path: Path) -> None:
     assert "every layer of it has a rule" in whole.stderr
     other = run("plugin", OLD, "-o", tmp_path / "p.py")
     assert other.exit_code == 3
-    assert "expected a model of Keras" in other.stderr
+    assert "expected a model of Keras, or a graph of ONNX" in other.stderr
     assert list(tmp_path.iterdir()) == []
 
 

@@ -216,7 +216,7 @@ class Importer(Values):
         """All that the outputs need, as a bundle. Raises the problems that were noted, all at once."""
         self.problems.raise_any()
         if not outputs:
-            raise DamagedFile(f"{self.file}: model", "expected at least one output, got none")
+            raise DamagedFile(self.file, "names no outputs, so that nothing is computed")
         for port in outputs:
             with self.reading(f"{self.file}: output {port.name}", ()):
                 if not self.has(port.value):  # as that of a loop whose number of steps is one of its results
