@@ -32,7 +32,7 @@ FOUND: dict[str, tuple[type[IrconvError], str] | None] = {
     "onnx-lengths-are-fractions": (Refused, "expected whole numbers as lengths, got float32"),
     "onnx-lengths-of-another-batch": (Refused, "expected lengths of shape"),
     "onnx-loop-of-constants": None,
-    "onnx-no-nodes": (DamagedFile, "names no outputs, so that nothing is computed"),
+    "onnx-no-nodes": (DamagedFile, "takes averagepool_21, which nothing makes"),
     "onnx-no-outputs": (DamagedFile, "names no outputs, so that nothing is computed"),
     "onnx-node-without-outputs": (DamagedFile, "expected at least one output, got none"),
     "onnx-pad-takes-more-than-there-is": (Refused, "takes more than there is of an axis of 3"),
