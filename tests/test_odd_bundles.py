@@ -33,7 +33,7 @@ def test_a_model_without_outputs_is_refused(tmp_path: Path) -> None:
     graph = bundle.graph.model_copy(update={"outputs": ()})
     irconv.write(replace(bundle, graph=graph), tmp_path / "m.irconv")
     text = rejection(lambda: irconv.read(tmp_path / "m.irconv"), DamagedFile)
-    assert text == f"{tmp_path / 'm.irconv'}: model: expected at least one output, got none."
+    assert text == f"{tmp_path / 'm.irconv'}: names no outputs, so that nothing is computed."
 
 
 @pytest.mark.parametrize("name", ["one.W", "one.B", "one.kernel", "one.bias", "two.kernel", "two.W", "transpose_10"])

@@ -133,7 +133,7 @@ def test_reasons_of_a_refusal_are_text(kind: str, tmp_path: Path) -> None:
     path = bundle(tmp_path, NAMES[kind], refused=True)
     result = CliRunner().invoke(main, ["convert", str(path), str(tmp_path / "m.theano")])
     assert result.exit_code == 3
-    assert result.output == f"layer out {shown(NAMES[kind])} (Einsum): Theano has no layer for it.\n"
+    assert result.output == f"{path.name}: layer out {shown(NAMES[kind])} (Einsum): Theano has no layer for it.\n"
 
 
 def test_the_name_of_a_file_itself_is_text(tmp_path: Path) -> None:

@@ -91,6 +91,35 @@ def test_every_skeleton_is_python_that_names_each_class(path: Path) -> None:
         assert {codec.native for codec in codecs} == marked
 
 
+def test_a_skeleton_for_an_operator_of_onnx_is_completed_and_computes(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="writes the file")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    ports = [helper.make_tensor_value_info(name, number, ["N", 3]) for name in "xy"]
+    node = helper.make_node("Scaled", ["w", "x"], ["y"], domain="acme", name="acme_1", alpha=0.5)
+    weight = helper.make_tensor("w", number, [3], [1.0, -2.0, 4.0])
+    graph = helper.make_graph([node], "g", ports[:1], ports[1:], [weight])
+    domains = [helper.make_opsetid("", 17), helper.make_opsetid("acme", 1)]
+    onnx.save(helper.make_model(graph, opset_imports=domains), tmp_path / "m.onnx")
+    source, path = tmp_path / "m.onnx", tmp_path / "plugin.py"
+    assert run("plugin", source, "-o", path).stdout == f"wrote {path}: 1 to complete: acme.Scaled\n"
+    with pytest.raises(Refused, match="Scaled: say what it is made of"):
+        irconv.read(source, ReadOptions(plugins=(path,)))
+    text = path.read_text().replace(
+        "        raise NotImplementedError",
+        "        from irconv.ir.layers.tensor_ops import Mul\n"
+        "        f = Formula(self, given)\n"
+        '        return f.ends(Mul(), f(Mul(), "x", f.operand("w")), f.number(self.alpha))\n'
+        "        raise NotImplementedError",
+    )
+    path.write_text(text)
+    for target in ("m.irconv", "m.keras", "m.py"):  # the classes of a plugin are in none of them
+        irconv.convert(source, tmp_path / target, ReadOptions(plugins=(path,)))
+    x = np.array([[1.0, 3.0, 5.0]], "f4")
+    (got,) = irconv.run(irconv.read(tmp_path / "m.irconv"), [x]).values()
+    assert got.tolist() == [[0.5, -3.0, 10.0]]
+    assert "acme.Scaled" in run("inspect", source).stdout
+
+
 def test_a_hostile_name_stays_text_in_a_skeleton(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     layer = Native(HOSTILE, HOSTILE, {HOSTILE: HOSTILE, "units": 3, "nested": {HOSTILE: [HOSTILE]}})
@@ -108,7 +137,7 @@ def test_what_needs_no_plugin_or_can_have_none_is_said(tmp_path: Path) -> None:
     assert "every layer of it has a rule" in whole.stderr
     other = run("plugin", OLD, "-o", tmp_path / "p.py")
     assert other.exit_code == 3
-    assert "expected a model of Keras" in other.stderr
+    assert "expected a model of Keras, or a graph of ONNX" in other.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -128,3 +157,48 @@ def test_what_is_no_bundle_is_not_upgraded(tmp_path: Path) -> None:
     with pytest.raises(UnknownFormat, match="expected a bundle of irconv"):
         api.upgrade(REGISTERED, tmp_path / "new.irconv")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation")
+def test_an_activation_of_ones_own_is_named_once_with_its_layers(tmp_path: Path) -> None:
+    keras = pytest.importorskip("keras", reason="writes the file")
+
+    @keras.saving.register_keras_serializable("Mine")
+    def wobble(x: object) -> object:
+        return keras.ops.multiply(x, keras.ops.sigmoid(x))
+
+    parts = [keras.layers.Dense(5, activation=wobble), keras.layers.Dense(4, activation=wobble)]
+    keras.Sequential([keras.Input((3,)), *parts]).save(tmp_path / "m.keras")
+    with pytest.raises(Refused) as refused:
+        irconv.read(tmp_path / "m.keras")
+    first, second = (part.name for part in parts)
+    assert [str(problem) for problem in refused.value.problems] == [
+        f"m.keras: layer {first} (Dense) and 1 more ({second}): irconv has no rule for Activation with "
+        "activation='Mine>wobble'. irconv does not guess: --plugin teaches it, --replace leaves it out, "
+        "--until stops before it."
+    ]
+    (tmp_path / "p.py").write_text(
+        "from irconv.codec import Codec\nfrom irconv.ir.layers import Silu\nfrom irconv.rows import Ignored, Selects\n"
+        'CODECS = {"keras": [Codec("Activation", Silu, Ignored("name trainable dtype"), '
+        'Selects("activation", "Mine>wobble"))]}\n'
+    )
+    bundle = irconv.read(tmp_path / "m.keras", ReadOptions(plugins=(tmp_path / "p.py",)))
+    x = np.random.default_rng(0).standard_normal((4, 3), np.float32)
+    model = keras.models.load_model(tmp_path / "m.keras")
+    (got,) = irconv.run(bundle, [x]).values()
+    assert np.abs(got - keras.ops.convert_to_numpy(model(x))).max() < 2e-6
+
+
+def test_a_graph_that_takes_what_nothing_makes_and_one_without_outputs_are_said(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx", reason="writes the file")
+    helper, number = onnx.helper, onnx.TensorProto.FLOAT
+    x, y = (helper.make_tensor_value_info(name, number, ["N", 3]) for name in "xy")
+    for name, taken, outputs in (("nothing", "nope", [y]), ("open", "x", [])):
+        graph = helper.make_graph([helper.make_node("Relu", [taken], ["y"])], "g", [x], outputs)
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), tmp_path / f"{name}.onnx")
+    nothing = run("convert", tmp_path / "nothing.onnx", tmp_path / "m.py").stderr
+    assert nothing == "nothing.onnx: node y (Relu): takes nope, which nothing makes.\n"
+    said = run("convert", tmp_path / "open.onnx", tmp_path / "m.py").stderr
+    advice = "Say with --outputs which of its values they are."
+    assert said == f"open.onnx: names no outputs, so that nothing is computed. {advice}\n"
+    assert run("convert", tmp_path / "open.onnx", tmp_path / "m.py", "--outputs", "y").exit_code == 0

@@ -18,8 +18,8 @@ irconv plugin own.h5 -o plugin.py --force
 
 
 _OTHERS = (
-    "A plugin can be written by hand for operators of ONNX's other domains and for ops of TensorFlow "
-    "(docs/plugins.md). A PyTorch module of your own is read with --module FILE.py:Class, or from torch.export's .pt2."
+    "A plugin can be written by hand for ops of TensorFlow (docs/plugins.md). A PyTorch module of your own is read "
+    "with --module FILE.py:Class, or from torch.export's .pt2."
 )
 
 
@@ -42,7 +42,8 @@ def plugin(src: str, output: str, force: bool, as_json: bool, **flags: Any) -> N
     options = taken(ReadOptions, flags)
     found = api.native(src, options)
     if found is None:
-        raise Refused(src, "expected a model of Keras with its layers, of which alone a skeleton is made", _OTHERS)
+        what = "expected a model of Keras, or a graph of ONNX with operators that irconv has no rule for"
+        raise Refused(src, what, _OTHERS)
     text = skeleton(*found, Path(src).name)
     if not text:
         raise Refused(src, "every layer of it has a rule, so that it needs no plugin")

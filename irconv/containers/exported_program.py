@@ -91,7 +91,12 @@ def _tensors(archive: Archive, root: str, kind: str, path: Path) -> tuple[dict[s
         if told not in seen:
             seen[told] = _tensor(archive, folder + entry["path_name"], entry["tensor_meta"], where)
         found[name] = seen[told]
-    return found, frozenset(name for name, entry in config.items() if entry.get("is_param"))
+    trained = (name for name, entry in config.items() if entry.get("is_param") and _changes(entry["tensor_meta"]))
+    return found, frozenset(trained)
+
+
+def _changes(meta: Mapping[str, Any]) -> bool:
+    return meta.get("requires_grad") is not False
 
 
 def _tensor(archive: Archive, member: str, meta: Mapping[str, Any], where: str) -> LazyTensor:

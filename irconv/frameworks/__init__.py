@@ -130,7 +130,7 @@ class Writer:
 
 _HERE = "irconv.frameworks"
 
-NOISE = ("Dropout", "GaussianNoise", "input_dropout")
+NOISE = ("Dropout", "GaussianNoise", "input_dropout", "trainable")
 EVERY_NOISE = (*NOISE, "Augmentation", "recurrent_dropout")
 
 OF_EVERY_READER = ("source_format", "inputs", "outputs")
@@ -319,6 +319,7 @@ WRITERS = (
         "write_checkpoint",
         "TensorFlow checkpoint: .index, .data, checkpoint, and the graph in .meta",
         optimizer=True,
+        trains=("trainable",),
         channels_first=False,
         options=("io",),
     ),
@@ -328,6 +329,7 @@ WRITERS = (
         f"{_HERE}.tensorflow.write",
         "write_saved_model",
         "TensorFlow SavedModel, for TensorFlow 1 and 2",
+        trains=("trainable",),
         channels_first=False,
         options=("io",),
     ),

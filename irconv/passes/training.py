@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
-from irconv.ir.layers.base import Layer, ValueType
+from irconv.ir.layers.base import Layer, StoredOperand, ValueType
 from irconv.ir.layers.recurrent_base import UNDROPPED, Recurrent
 from irconv.ir.layers.tensor_ops import Identity
 from irconv.ir.layers.training import Dropout, TrainingAlone
@@ -18,6 +18,10 @@ from irconv.passes import bodies
 
 Says: TypeAlias = Callable[[Layer, Mapping[str, ValueType]], bool]
 
+FROZEN = "trainable"
+"""The word for weights that training leaves as they are."""
+_MOST = 3
+"""So many layers with such weights are named."""
 _NEUTRAL: Mapping[str, Any] = {"noise": "zero", "shared": (), **UNDROPPED}
 
 
@@ -32,7 +36,23 @@ def lost(bundle: Bundle, said: Collection[str]) -> tuple[Fact, ...]:
         settings = {key: value for key, value in _of(layer) if layer.type not in said and key not in said}
         if settings and not (isinstance(layer, Dropout) and settings.keys() == {"rate"}):
             found.append(fact(name, layer, settings))
-    return tuple(found)
+    return (*found, *(() if FROZEN in said else frozen(bundle)))
+
+
+def frozen(bundle: Bundle) -> tuple[Fact, ...]:
+    """One fact for all weights that training is known not to change: which layers they are in."""
+    names: dict[str, None] = {}
+    for name, layer in bundle.layers.items():
+        records = (
+            bundle.tensors[one.tensor].record for one in layer.operands.values() if isinstance(one, StoredOperand)
+        )
+        if any(record.role == "parameter" and record.trainable is False for record in records):
+            origin = layer.origin
+            names[origin.name if origin is not None and origin.name else name] = None
+    if not names:
+        return ()
+    listed = ", ".join(list(names)[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
+    return (Fact(name=TRAINING, value=f"{listed}: {FROZEN}=False", evidence="of training alone"),)
 
 
 def fact(name: str, layer: Layer, settings: Mapping[str, Any]) -> Fact:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from irconv.containers.files import Progress
 from irconv.containers.outputs import check_free
 from irconv.containers.watch import keeping
-from irconv.errors import Problems
+from irconv.errors import Problem, Problems, Refused
 from irconv.ir.manifest import Fact
 from irconv.options import ReadOptions, WriteOptions, given, refuse_unused
 from irconv.pipeline.choice import beyond_reader, beyond_writer, existing, reader_of, refuse, writer_of
@@ -43,7 +45,8 @@ def convert_file(
     assert writer is not None
     assert found is not None, "else a problem has been raised"
     if problems:  # said once more, with all that stands in the way of writing
-        return write_stored(found, reader.graphs, writer, destination, writing, None, sources, None)
+        with _named(path):
+            return write_stored(found, reader.graphs, writer, destination, writing, None, sources, None)
     bundle = found
     said: tuple[Fact, ...] = ()
     if writing.probe or writing.probe_input or writing.probe_output:
@@ -59,5 +62,23 @@ def convert_file(
         side = Given(path, bundle, reader=reader.name, options=reading, edited=edits(reading))
         judging = judge(side, destination, writer, lambda path: read_file(path, ReadOptions()))
     asked = str(given(reading))
-    written = write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging, asked)
+    with _named(path):
+        written = write_stored(bundle, reader.graphs, writer, destination, writing, progress, sources, judging, asked)
     return replace(written, told=(*written.told, *said))
+
+
+@contextmanager
+def _named(source: Path) -> Iterator[None]:
+    """What a writer refuses of a layer is said with the user's file: a bundle no longer knows which one it is of."""
+    try:
+        yield
+    except Refused as error:
+        if not any(problem.where.startswith("layer ") for problem in error.problems):
+            raise
+        named = (
+            Problem(f"{source.name}: {problem.where}", problem.what, problem.remedy)
+            if problem.where.startswith("layer ")
+            else problem
+            for problem in error.problems
+        )
+        raise Refused(named) from error

@@ -58,6 +58,11 @@ def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
                 note(source)
         bundle = reader.read(path, options)
         check_unchanged(seen)
+    if options.plugins and bundle.graph is not None:
+        from irconv.ir.layers import is_known
+        from irconv.passes import decompose
+
+        bundle = decompose.run(bundle, is_known)  # nobody else has the classes of a plugin
     if options.source_format:
         bundle = _noted(bundle, reader, path)
     bundle = replace(bundle, opened=dict(seen))
@@ -76,7 +81,7 @@ def _checked(reader: Reader, path: Path, options: ReadOptions) -> Bundle:
     check_types(bundle)
     check_sizes(bundle)
     if bundle.graph is not None and not bundle.graph.outputs:
-        raise DamagedFile(f"{path}: model", "expected at least one output, got none")
+        raise DamagedFile(str(path), "names no outputs, so that nothing is computed")
     if reader.naive:
         # only weights with a module of the user's own come from a reader of weights as a graph of calls
         bundle = laid_out(bundle, (reader.graphs or options.module is not None) and options.recompose)

@@ -57,7 +57,8 @@ def skeleton(model: NativeModel, table: Table, source: str) -> str:
     found = unknown(model, table)
     if not found:
         return ""
-    names = _WORDS.identifiers({kind: kind.rpartition(">")[2] for kind in found})
+    names = _WORDS.identifiers({kind: re.split(r"[>.]", kind)[-1] for kind in found})
+    places = {use.layer: use.inputs for use in reversed(model.uses)} if table.framework == "ONNX" else {}
     lines = docstring(
         f"Teaches irconv the layers of {source} that it has no rule for: complete each decompose, and check each row.",
         "",
@@ -67,12 +68,13 @@ def skeleton(model: NativeModel, table: Table, source: str) -> str:
     )
     lines += ["", "from typing import Any, ClassVar, Literal", "", "from irconv.codec import Codec"]
     lines += ["from irconv.ir.layers.base import Decomposition, Layer, Parameter, ValueType"]
-    lines += ["from irconv.ir.layers.formula import Formula", "from irconv.rows import Attribute, Ignored, Weight"]
+    rows_used = "Attribute, Input, Weight" if places else "Attribute, Ignored, Weight"
+    lines += ["from irconv.ir.layers.formula import Formula", f"from irconv.rows import {rows_used}"]
     for kind, layers in found.items():
         lines += ["", "", *_class(names[kind], kind, layers)]
     lines += ["", "", "CODECS = {", f"    {quoted(table.framework.lower())}: ["]
     for kind, layers in found.items():
-        lines += _codec(names[kind], kind, layers)
+        lines += _codec(names[kind], kind, layers, places.get(layers[0].name))
     return "\n".join([*lines, "    ]", "}"]) + "\n"
 
 
@@ -105,18 +107,25 @@ def _class(name: str, kind: str, layers: list[Native]) -> Iterator[str]:
     yield f"        raise NotImplementedError({quoted(f'{name}: say what it is made of')})"
 
 
-def _codec(name: str, kind: str, layers: list[Native]) -> Iterator[str]:
+def _codec(name: str, kind: str, layers: list[Native], places: tuple[str, ...] | None) -> Iterator[str]:
+    """`places` are the inputs in their order, of an operator that takes its weights among them."""
     first = layers[0]
     ignored = [key for key in first.config if key in _OF_EVERY_LAYER or _OF_TRAINING.match(key)]
     yield "        Codec("
     yield f"            {quoted(kind)},"
     yield f"            {name},"
-    yield f"            Ignored({quoted(' '.join(dict.fromkeys([*_OF_EVERY_LAYER[:3], *ignored])))}),"
+    if places is None:
+        yield f"            Ignored({quoted(' '.join(dict.fromkeys([*_OF_EVERY_LAYER[:3], *ignored])))}),"
     for (key, word), value in _settings(first).items():
         yield f"            Attribute({quoted(key)}, {quoted(word)}),  # {_said(value)}"
-    for native, role in _roles(first).items():
+    roles, free = _roles(first), iter(["x", *(f"x{number}" for number in range(1, len(places or ())))])
+    for native in roles if places is None else places:
+        if native not in roles:
+            yield f"            Input({quoted(next(free))}),"
+            continue
         axes = " ".join("abdefghij"[: len(first.tensors[native].data.shape)])
-        yield f"            Weight({quoted(native)}, {quoted(role)}, {quoted(axes)}),"
+        placed = "" if places is None else ", positional=True"
+        yield f"            Weight({quoted(native)}, {quoted(roles[native])}, {quoted(axes)}{placed}),"
     yield "        ),"
 
 

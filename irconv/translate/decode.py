@@ -9,10 +9,9 @@ from irconv import edits
 from irconv.codec import Native, NativeModel, NativeUse, Table
 from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Graph, Port
-from irconv.ir.layers import is_known
 from irconv.ir.manifest import Omitted, SourceRecord
 from irconv.options import ReadOptions
-from irconv.passes import decompose, unused
+from irconv.passes import unused
 from irconv.translate.importer import Importer
 from irconv.translate.opaque import Hints, Keeping
 from irconv.translate.references import referred
@@ -102,7 +101,7 @@ class Decoder:
         )
         if self._sized:
             bundle = without_unused(bundle, "the result of its layer is not used")
-        return decompose.run(bundle, is_known) if self.options.plugins else bundle
+        return bundle
 
 
 def without_unused(bundle: Bundle, reason: str) -> Bundle:

@@ -191,7 +191,8 @@ def _operands(bundle: Bundle, name: str, layer: Layer) -> dict[str, NativeWeight
         if isinstance(operand, StoredOperand):
             tensor = bundle.tensors[operand.tensor]
             kind: Literal["parameter", "constant"] = "constant" if tensor.record.role == "constant" else "parameter"
-            found[role] = NativeWeight(operand.tensor, tensor.data, tensor.record.trainable, role=kind)
+            trained = None if tensor.record.role == "buffer" else tensor.record.trainable  # statistics say nothing
+            found[role] = NativeWeight(operand.tensor, tensor.data, trained, role=kind)
         else:
             data = LazyTensor.of(np.asarray(operand.literal, numpy_dtype(operand.dtype)))
             found[role] = NativeWeight(f"{name}.{role}", data, literal=True)

@@ -41,6 +41,8 @@ from irconv.translate.values import Unknown, Values, named_apart
 
 _MOST_ELEMENTS = 1 << 58
 
+_OUTPUTS = "Say with --outputs which of its values they are."
+
 
 class Importer(Values):
     """What has been read so far, and the ways to add to it; see the module."""
@@ -216,7 +218,7 @@ class Importer(Values):
         """All that the outputs need, as a bundle. Raises the problems that were noted, all at once."""
         self.problems.raise_any()
         if not outputs:
-            raise DamagedFile(f"{self.file}: model", "expected at least one output, got none")
+            raise DamagedFile(self.file, "names no outputs, so that nothing is computed", _OUTPUTS)
         for port in outputs:
             with self.reading(f"{self.file}: output {port.name}", ()):
                 if not self.has(port.value):  # as that of a loop whose number of steps is one of its results

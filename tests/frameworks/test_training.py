@@ -192,6 +192,38 @@ def test_augmentation_is_kept_for_keras_and_told_elsewhere(tmp_path: Path) -> No
     assert "2.3" not in str(irconv.convert(path, tmp_path / "n.h5").dialect)
 
 
+def held(tmp_path: Path) -> Path:
+    """A chain in which a convolution is not trained, nor the shift of a norm."""
+    parts = torch.nn.Conv2d(3, 5, 3), torch.nn.BatchNorm2d(5), torch.nn.Conv2d(5, 4, 1)
+    path = chain(tmp_path, *parts)
+    for parameter in (*parts[0].parameters(), parts[1].bias):
+        parameter.requires_grad_(False)
+    torch.save(torch.nn.Sequential(*parts).eval(), path)
+    return path
+
+
+def test_weights_that_are_not_trained_stay_so_or_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, sizes = held(tmp_path), irconv.ReadOptions(input_shape=("N,3,9,7",))
+    assert not irconv.convert(path, tmp_path / "held_net.py", sizes).told
+    net = in_torch(tmp_path / "held_net.py", monkeypatch)
+    still = [name for name, parameter in net.named_parameters() if not parameter.requires_grad]
+    assert still == ["0.weight", "0.bias", "1.bias"]
+    told = irconv.convert(path, tmp_path / "m.keras", sizes).told
+    assert [fact.value for fact in told] == ["1: trainable=False of beta alone"]
+    model = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    assert [layer.trainable for layer in model.layers if layer.weights] == [False, True, True]
+    told = irconv.convert(path, tmp_path / "m.onnx", sizes).told
+    assert [fact.value for fact in told] == ["0, 1: trainable=False"]
+
+
+def test_an_exported_program_says_what_is_not_trained(tmp_path: Path) -> None:
+    net = torch.load(held(tmp_path), weights_only=False)
+    torch.export.save(torch.export.export(net, (torch.randn(1, 3, 9, 7),)), tmp_path / "m.pt2")
+    bundle = irconv.read(tmp_path / "m.pt2")
+    records = [tensor.record for tensor in bundle.tensors.values() if tensor.record.role == "parameter"]
+    assert [record.source.name for record in records if not record.trainable] == ["0.weight", "0.bias", "1.bias"]
+
+
 def test_a_bundle_of_format_1_2_says_that_nothing_else_was_dropped() -> None:
     bundle = irconv.read(ROOT / "fixtures" / "bundles" / "1.2-training.irconv")
     recurrent = [layer for layer in bundle.layers.values() if "recurrent_dropout" in layer.settings()]

@@ -193,7 +193,8 @@ class _Writer:
             not isinstance(value, Value) for part in same for value in (part if isinstance(part, list) else [part])
         )
         if len(dtypes) != 1 or dtypes - graph_ops.TYPES.keys() or (constant and dtypes - {*graph_ops.CONSTANTS}):
-            raise Unsayable(f"{self.dialect} takes float32 constants in a {kind}, got {', '.join(sorted(dtypes))}")
+            got = ", ".join(sorted(dtypes)) or "constants alone"
+            raise Unsayable(f"{self.dialect} takes a value and float32 constants in a {kind}, got {got}")
         if kind == "Cast" and layer.config["dtype"] not in graph_ops.TYPES:
             raise Unsayable(f"{self.dialect} casts to {', '.join(graph_ops.TYPES)}, got {layer.config['dtype']}")
         arguments = [list(map(_given, part)) if isinstance(part, list) else _given(part) for part in call.arguments]

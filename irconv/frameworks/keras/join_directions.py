@@ -9,6 +9,7 @@ from irconv.frameworks.keras.composites.recurrent import STATES
 from irconv.frameworks.keras.dialect import Dialect, Unsayable, spell
 from irconv.frameworks.keras.outline import uses_of
 from irconv.frameworks.keras.outlined import Call, Outline, Outlined
+from irconv.frameworks.keras.training import training_settings
 
 _MODES = {"Concatenate": "concat", "Add": "sum", "Multiply": "mul", "Average": "ave"}
 
@@ -103,6 +104,7 @@ def _alone(model: Outline, merge: Outlined, forward: Outlined, backward: Outline
 def _inner(layer: Outlined, dialect: Dialect) -> dict[str, Any]:
     """The layer of the first direction, as the config of the wrapper holds it. Raises `Unsayable`."""
     settings = {"name": layer.kind.lower(), "trainable": True, "dtype": "float32"}
+    settings |= training_settings(layer, dialect)
     entry = {"class_name": layer.kind, "config": settings | spell(dialect, layer.kind, layer.config)}
     if not dialect.is_keras_3:
         return entry

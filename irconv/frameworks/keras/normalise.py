@@ -37,7 +37,7 @@ def normalise(
     if (mixed := builder.mixed()) and not apart:
         return normalise(config, tensors, facts, mixed)
     if not outputs:
-        builder.problems.add(f"{facts.path}: model", "expected at least one output, got none", kind=DamagedFile)
+        builder.problems.add(str(facts.path), "names no outputs, so that nothing is computed", kind=DamagedFile)
     _all_taken(builder, layers_of(body), tensors)
     builder.problems.raise_any()
     return NativeModel(

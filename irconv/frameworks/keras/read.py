@@ -192,7 +192,7 @@ def _decoded(model: NativeModel, source: SourceRecord, name: str, options: ReadO
             return " and ".join(f"({', '.join(map(str, types[value].shape))})" for value in taken) if known else ""
 
         unknown = unknown_classes(edits.run(model, options), decoder.importer.table, shapes)
-        raise (with_all_else(unknown, error) if unknown else error) from error
+        raise with_all_else(unknown, error, TABLE.remedy("")) from error
 
 
 def _taught(options: ReadOptions) -> dict[str, tuple[str, ...]]:

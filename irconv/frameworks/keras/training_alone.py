@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from irconv.frameworks.keras.dialect import Dialect
+from irconv.frameworks.keras.outlined import Outline, Outlined
+from irconv.frameworks.keras.training import training_settings, trains
 from irconv.frameworks.keras.training_settings import TRAINING_ALONE
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.tensor_ops import Identity
@@ -17,7 +20,7 @@ from irconv.ir.manifest import TRAINING, Fact
 
 _DROPPING = ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupedQueryAttention", "Embedding")
 """Layers with a dropout inside; that of an Embedding is Keras 1's."""
-_WRAPPED = ("layer", "backward_layer")
+_WRAPPED = ("layer", "backward_layer", "cell", "cells")
 _SILENT = ("seed", "data_format", "value_range")
 _OF_WEIGHTS = ("_regularizer", "_constraint")
 _DEEPEST = 8
@@ -40,6 +43,54 @@ def training_facts(layers: Mapping[str, Layer]) -> list[Fact]:
     return [*found.values(), *_of_weights(layers)]
 
 
+def left_out(layers: Mapping[str, Layer], model: Outline, dialect: Dialect) -> tuple[Fact, ...]:
+    """One fact for each layer of Keras' that trained otherwise than the layers that are written for it."""
+    written: dict[str, set[str]] = {}
+    for layer in _every(model):
+        if layer.origin is not None:
+            config = {**training_settings(layer, dialect), **layer.config}
+            written.setdefault(layer.origin.name, set()).update(_everything(layer.kind, config))
+    found: dict[str, Fact] = {}
+    for one in layers.values():
+        origin = one.origin
+        if origin is None or origin.framework != "keras" or origin.name in found:
+            continue
+        there = {_bare(said) for said in written.get(origin.name, ())}
+        left = [said for said in _everything(origin.type, origin.config, one) if _bare(said) not in there]
+        if left:
+            what = f"{origin.name}: {origin.type}({', '.join(left)})"
+            found[origin.name] = Fact(name=TRAINING, value=what, evidence="of training alone")
+    return (*found.values(), *_partly(model))
+
+
+def _partly(model: Outline) -> Iterator[Fact]:
+    """The weights that do not train in layers that do: Keras freezes whole layers."""
+    for layer in _every(model):
+        held = [name for name, weight in layer.weights.items() if weight.trainable is False]
+        if held and trains(layer):
+            where = layer.origin.name if layer.origin is not None else layer.name
+            what = f"{where}: trainable=False of {', '.join(held)} alone"
+            yield Fact(name=TRAINING, value=what, evidence="of training alone")
+
+
+def _every(model: Outline) -> Iterator[Outlined]:
+    """The layers of a model, and of the models in it."""
+    for layer in model.layers:
+        yield from _every(layer.model) if layer.model is not None else (layer,)
+
+
+def _everything(kind: str, config: Mapping[str, Any], layer: Layer | None = None) -> list[str]:
+    """All that a layer says of training and the IR has no word for; without the `layer`, as it is written."""
+    said = [f"{key}={value!r}" for key, value in _of_training(kind, config, layer)]
+    return list(dict.fromkeys((*said, *_regularised(config))))
+
+
+def _bare(said: str) -> str:
+    """A setting without the wrappers that it stands in."""
+    name, _, value = said.partition("=")
+    return f"{name.rpartition('.')[2]}={value}"
+
+
 def _of_weights(layers: Mapping[str, Layer]) -> Iterator[Fact]:
     """What is added to the loss for weights and results, and to what weights are held."""
     alike: dict[str, dict[str, None]] = {}
@@ -56,10 +107,18 @@ def _regularised(config: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     for key, value in config.items():
         if key.endswith(_OF_WEIGHTS) and value and (words := _words(value)):
             yield f"{key}={words}"
+    for place, _, inner in _wrapped(config) if depth < _DEEPEST else ():
+        yield from (f"{place}.{said}" for said in _regularised(inner, depth + 1))
+
+
+def _wrapped(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Where a layer stands in the one that wraps it, its class and its settings."""
     for place in _WRAPPED:
         inner = config.get(place)
-        if depth < _DEEPEST and isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
-            yield from (f"{place}.{said}" for said in _regularised(inner["config"], depth + 1))
+        several = isinstance(inner, list)
+        for at, one in enumerate(inner if isinstance(inner, list) else (inner,)):
+            if isinstance(one, Mapping) and isinstance(one.get("config"), Mapping):
+                yield f"{place}[{at}]" if several else place, str(one.get("class_name")), one["config"]
 
 
 def _words(value: Any) -> str:
@@ -67,21 +126,26 @@ def _words(value: Any) -> str:
     if not isinstance(value, Mapping):
         return str(value)
     settings = value.get("config")
-    numbers = dict(settings) if isinstance(settings, Mapping) else {}
-    if numbers and set(numbers) <= {"l1", "l2"} and not any(numbers.values()):
-        return ""
+    kind, numbers = value.get("class_name"), dict(settings) if isinstance(settings, Mapping) else {}
+    if numbers and set(numbers) <= {"l1", "l2"}:
+        numbers = {key: number for key, number in numbers.items() if number}
+        if not numbers:
+            return ""
+        kind = "".join(numbers).upper() if kind == "L1L2" else kind
     listed = ", ".join(
         f"{key}={number:.7g}" if isinstance(number, float) else f"{key}={number!r}"
         for key, number in numbers.items()
         if key != "name"
     )
-    return f"{value.get('class_name')}({listed})"
+    return f"{kind}({listed})"
 
 
-def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> Iterator[tuple[str, Any]]:
+def _of_training(
+    kind: str, config: Mapping[str, Any], layer: Layer | None, depth: int = 0
+) -> Iterator[tuple[str, Any]]:
     """The settings that count, but for those that an IR layer says, which is the `layer` itself outside of wrappers."""
     names: tuple[str, ...] = ()
-    if kind in TRAINING_ALONE and isinstance(layer, Identity):
+    if kind in TRAINING_ALONE and (layer is None or isinstance(layer, Identity)):
         names = tuple(name for name in TRAINING_ALONE[kind].split() if name not in _SILENT)
     elif kind in _DROPPING:
         names = ("dropout",)
@@ -89,8 +153,6 @@ def _of_training(kind: str, config: Mapping[str, Any], layer: Layer | None) -> I
         names = ("height", "width")
     names += ("lora_rank", "renorm")  # the pieces are in the kernel; training would go on with them
     yield from ((name, config[name]) for name in names if config.get(name) not in (None, 0, 0.0, [], {}))
-    for place in _WRAPPED:
-        inner = config.get(place)
-        if isinstance(inner, Mapping) and isinstance(inner.get("config"), Mapping):
-            found = _of_training(str(inner.get("class_name")), inner["config"], layer)
-            yield from ((f"{place}.{name}", value) for name, value in found)
+    for place, wrapped, inner in _wrapped(config) if depth < _DEEPEST else ():
+        found = _of_training(wrapped, inner, layer, depth + 1)
+        yield from ((f"{place}.{name}", value) for name, value in found)

@@ -52,21 +52,45 @@ def _is_size(size: object) -> bool:
     return size is None or (isinstance(size, int) and not isinstance(size, bool) and size >= 0)
 
 
-def with_all_else(unknown: Mapping[str, Problem], error: IrconvError) -> IrconvError:
-    """The error of a model with the classes that are not known each once."""
+def with_all_else(unknown: Mapping[str, Problem], error: IrconvError, remedy: str) -> IrconvError:
+    """The error of a model with the classes that are not known each once, and each activation without a rule, for which
+    `remedy` says what to do."""
     rest = [problem for problem in error.problems if not any(problem.what == _no_rule(kind) for kind in unknown)]
-    return type(error)([*unknown.values(), *rest])
+    return type(error)([*unknown.values(), *_each_once(rest, remedy)])
+
+
+def _each_once(problems: Sequence[Problem], remedy: str) -> Iterator[Problem]:
+    """The problems, those of layers that are of one kind without a rule as one, with what there is to do."""
+    alike: dict[str, list[Problem]] = {}
+    for problem in problems:
+        alike.setdefault(problem.what if problem.what.startswith("irconv has no rule") else str(problem), []).append(
+            problem
+        )
+    for found in alike.values():
+        first = found[0]
+        without = first.what.startswith("irconv has no rule for Activation") and not first.remedy
+        where = first.where + _more([_layer(problem) for problem in found[1:]])
+        yield Problem(where, first.what, remedy if without else first.remedy)
+
+
+def _layer(problem: Problem) -> str:
+    """The name of the layer that a problem is of."""
+    return (problem.where.partition("layer ")[2] or problem.where).rpartition(" (")[0] or problem.where
+
+
+def _more(others: Sequence[str]) -> str:
+    """How many more there are of what stands before, with the first of their names."""
+    if not others:
+        return ""
+    names = ", ".join(others[:_MOST]) + (", ..." if len(others) > _MOST else "")
+    return f" and {len(others)} more ({names})"
 
 
 def _problem(
     model: NativeModel, table: Table, kind: str, layers: list[Native], shapes: Callable[[str], str]
 ) -> Problem:
     first = layers[0]
-    where = model.where.get(first.name, f"layer {first.name}")
-    others = [layer.name for layer in layers[1:]]
-    if others:
-        names = ", ".join(others[:_MOST]) + (", ..." if len(others) > _MOST else "")
-        where += f" and {len(others)} more ({names})"
+    where = model.where.get(first.name, f"layer {first.name}") + _more([layer.name for layer in layers[1:]])
     about = [f"the weights {', '.join(_weights(first))}"] if first.tensors else []
     if settings := _said(first):
         about.append(f"the settings {settings}")

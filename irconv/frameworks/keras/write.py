@@ -29,6 +29,7 @@ from irconv.frameworks.keras.outline import outline
 from irconv.frameworks.keras.outlined import Outline
 from irconv.frameworks.keras.parameters import Trained, give_layers
 from irconv.frameworks.keras.state import state_folder
+from irconv.frameworks.keras.training_alone import left_out
 from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alone
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype
@@ -77,6 +78,7 @@ def write_archive(
     ]
     zip_writer.write(path, members, _ALIGNMENT, progress)
     frame.unlink()
+    lost += left_out(bundle.layers, model, KERAS_3)
     return Made([destination], str(KERAS_3), ports, lost, state is not None)
 
 
@@ -209,7 +211,8 @@ def _oldest(bundle: Bundle, options: WriteOptions) -> tuple[Dialect, Outline, di
         part, lost = parts[dialect.name]
         try:
             model, ports = build(part, dialect, options)
-            return dialect, model, model_config(model, dialect), ports, lost
+            config = model_config(model, dialect)
+            return dialect, model, config, ports, (*lost, *left_out(part.layers, model, dialect))
         except Refused as refusal:
             refusals[dialect.name] = refusal
     raise refusals[wanted[-1].name]

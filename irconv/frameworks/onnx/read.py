@@ -7,12 +7,15 @@ from pathlib import Path
 
 from irconv.containers import onnx_model
 from irconv.containers.onnx_model import OnnxFile
+from irconv.frameworks.onnx.own import native
 from irconv.frameworks.onnx.reading import noted
 from irconv.frameworks.onnx.reading.baked import Baked, check_model
 from irconv.frameworks.onnx.reading.model import ModelReader
 from irconv.ir.bundle import Bundle
 from irconv.ir.manifest import Fact, SourceFile, SourceRecord, baked_fact
 from irconv.options import ReadOptions
+
+__all__ = ["native", "read"]
 
 
 def read(path: Path, options: ReadOptions) -> Bundle:

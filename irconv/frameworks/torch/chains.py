@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 
-from irconv.codec import Native
+from irconv.codec import Native, NativeWeight
 from irconv.data_classes import dataclass
 from irconv.frameworks.torch.literals import Symbolic
 from irconv.frameworks.torch.names import WORDS, fits_sequential
@@ -91,10 +91,16 @@ def _placed(root: list[Part], path: Sequence[str], layer: Native, before: Sequen
 
 def keys(parts: Sequence[Part], path: str = "") -> Iterator[str]:
     """The keys of the state dict."""
+    yield from (key for key, _ in keyed(parts, path))
+
+
+def keyed(parts: Sequence[Part], path: str = "") -> Iterator[tuple[str, tuple[str, NativeWeight]]]:
+    """The keys of the state dict, with the type of the layer and the weight."""
     for part in parts:
         if part.layer is not None and is_kept(part.layer):
-            yield from (f"{path}{part.name}.{tensor}" for tensor in part.layer.tensors)
-        yield from keys(part.parts, f"{path}{part.name}.")
+            for tensor, weight in part.layer.tensors.items():
+                yield f"{path}{part.name}.{tensor}", (part.layer.type, weight)
+        yield from keyed(part.parts, f"{path}{part.name}.")
 
 
 def shared(parts: Sequence[Part]) -> dict[str, str]:

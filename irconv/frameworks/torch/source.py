@@ -52,7 +52,8 @@ def module_source(
     else:
         named = chains.with_attributes(model, form)
         if named is None:
-            return _file([_chain_class(class_name, _class_docstring(model), form)], class_name, about, weights_note)
+            chain = _chain_class(class_name, _class_docstring(model), form)
+            return _file([chain], class_name, about, weights_note, frozen)
         structure, ties = Structure(named, (), {}), {}
     renamed = {block.name: f"{block.name}_" for block in structure.blocks if block.name == class_name}
     names = attributes(structure.model)
@@ -100,9 +101,12 @@ def _kind_of(found: ModuleClass, argument: str) -> str:
     return _kinds(setting, found.arguments[argument])
 
 
-def frozen_keys(model: NativeModel, form: Structure | Hierarchy) -> list[str]:
+def frozen_keys(model: NativeModel, form: Structure | Hierarchy | Sequence[chains.Part]) -> list[str]:
     """The parameters that the source says training does not change, by their keys."""
-    found = dict(_keyed(model, form) if isinstance(form, Structure) else _keyed_of(form))
+    if isinstance(form, Structure):
+        found = dict(_keyed(model, form))
+    else:
+        found = dict(_keyed_of(form) if isinstance(form, Hierarchy) else chains.keyed(form))
     ties = _ties(found)
     return [
         key

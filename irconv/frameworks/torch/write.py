@@ -89,7 +89,7 @@ def emitted(bundle: Bundle, stem: str) -> Emitted:
     name = class_name(Path(files[0]).stem if files else stem)
     form, tensors, ties = _named(bundle, model)
     note = [f"The model in eval mode, with its weights from {stem}.safetensors."]
-    frozen = frozen_keys(model, form) if isinstance(form, Structure | Hierarchy) else []
+    frozen = frozen_keys(model, form)
     if frozen:
         note = [*note, "", "Those that training did not change in the source need no gradient."]
     beside = nested.beside(form) if isinstance(form, Hierarchy) else []

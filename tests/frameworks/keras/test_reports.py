@@ -62,6 +62,7 @@ def test_what_training_alone_does_is_told_where_the_target_does_not_say_it(tmp_p
             "g: GaussianNoise(deviation=0.1)",
             "al: AlphaDropout(rate=0.1, noise='alpha')",
             "gd: GaussianDropout(rate=0.25, noise='gaussian')",
+            "c: trainable=False",
         )
     ]
 
@@ -75,7 +76,7 @@ def test_pytorch_is_given_what_training_alone_does(tmp_path: Path) -> None:
 
 def test_a_bundle_and_keras_keep_what_training_alone_does(tmp_path: Path) -> None:
     assert told(ALONE, tmp_path / "m.irconv") == told(ALONE, tmp_path / "m.keras") == []
-    assert len(told(tmp_path / "m.irconv", tmp_path / "m.onnx")) == 5
+    assert len(told(tmp_path / "m.irconv", tmp_path / "m.onnx")) == 6
 
 
 def test_dropout_inside_of_recurrent_layers_is_told(tmp_path: Path) -> None:

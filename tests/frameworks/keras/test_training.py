@@ -30,3 +30,17 @@ def test_a_regulariser_whose_strength_is_not_saved_is_told_by_its_name() -> None
             "registered_name": "Keras 1>EigenvalueRegularizer",
         }
     }
+
+
+@pytest.mark.parametrize("dialect", [one for one in DIALECTS if one.name in ("2.3", "1.15")], ids=str)
+def test_old_versions_get_only_classes_that_they_know(dialect: Any) -> None:
+    """Keras 2.2.4 and 2.3.1, and tf.keras 1.15, load no file that names another: "Unknown regularizer: L2"."""
+    assert _object({"class_name": "L2", "config": {"l2": 0.5}}, dialect) == {
+        "class_name": "L1L2",
+        "config": {"l1": 0.0, "l2": 0.5},
+    }
+    assert _object({"class_name": "HeNormal", "config": {"seed": 3}}, dialect) == {
+        "class_name": "VarianceScaling",
+        "config": {"scale": 2.0, "mode": "fan_in", "distribution": "normal", "seed": 3},
+    }
+    assert _object({"class_name": "OrthogonalRegularizer", "config": {"factor": 0.1, "mode": "rows"}}, dialect) is None

@@ -63,6 +63,8 @@ def _spelt_out(config: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         return of_package
     if isinstance(found, dict) and isinstance(found.get("config"), dict):
         return str(found.get("class_name")), dict(found["config"])
+    if isinstance(found, dict) and found.get("class_name") == "function" and isinstance(found.get("config"), str):
+        return "Activation", {**config, "activation": found["config"]}  # as Keras 2.13 and later name a user's own
     return "Activation", config
 
 

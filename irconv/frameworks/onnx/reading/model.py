@@ -121,6 +121,7 @@ class ModelReader:
         for name in fixed:
             self.importer.problem(f"--fix {name}", "the graph has no input of this name", kind=MissingFact)
         self.body(graph)
+        self._check_made({*stored, *self.own, *(port.name for port in graph.input)})
         outputs = []
         for name in self.options.outputs or [port.name for port in graph.output]:
             where = f"{self.where}: output {name}"
@@ -202,6 +203,15 @@ class ModelReader:
         return self.baked.get(self.symbols[said], self.symbols[said])
 
     # nodes
+
+    def _check_made(self, there: set[str]) -> None:
+        """Note the nodes of the graph itself that take what nothing makes."""
+        for node in self.file.model.graph.node:
+            missing = [name for name in node.input if name and name not in there]
+            if missing:
+                label = node.name or next((name for name in node.output if name), "")
+                where = f"{self.where}: node {label} ({node.op_type})"
+                self.importer.problem(where, f"takes {', '.join(missing)}, which nothing makes", kind=DamagedFile)
 
     def node(self, node: Any) -> None:
         """One node: by its handler, by the table, or as the function that the file defines."""
