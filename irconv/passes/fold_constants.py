@@ -25,14 +25,16 @@ from irconv.passes import bodies
 
 Evaluate: TypeAlias = Callable[[Bundle], Mapping[str, Array]]
 """Runs a bundle that has no inputs; its outputs by port name."""
+Chosen: TypeAlias = Callable[[Node], bool]
+"""Whether a node that takes constants alone is computed."""
 
 
 @timed
-def run(bundle: Bundle, evaluate: Evaluate) -> Bundle:
+def run(bundle: Bundle, evaluate: Evaluate, chosen: Chosen = lambda _: True) -> Bundle:
     """The same function with every computable value a Constant, and computed operands among those of their layer."""
     if bundle.graph is None:
         return bundle
-    known = _known(bundle, bundle.graph)
+    known = _known(bundle, bundle.graph, chosen)
     nodes = [node for node in bundle.graph.nodes if not set(node.outputs.values()) <= known]
     wanted = {value for node in nodes for value in node.inputs.values()} | {p.value for p in bundle.graph.outputs}
     constants = {n.outputs["y"] for n in bundle.graph.nodes if isinstance(bundle.layers[n.layer], Constant)}
@@ -52,12 +54,13 @@ def run(bundle: Bundle, evaluate: Evaluate) -> Bundle:
     return _without_unused(replace(bundle, layers=layers, tensors=tensors), bundle.graph, made + nodes)
 
 
-def _known(bundle: Bundle, graph: Graph) -> set[str]:
+def _known(bundle: Bundle, graph: Graph, chosen: Chosen) -> set[str]:
     """The values that depend on no input, nor on its sizes."""
     known: set[str] = set()
     for node in graph.nodes:
-        if all(value in known for value in node.inputs.values()) and not _sized(bundle.layers[node.layer]):
-            known |= set(node.outputs.values())
+        layer = bundle.layers[node.layer]
+        if all(value in known for value in node.inputs.values()) and not _sized(layer):
+            known |= set(node.outputs.values()) if isinstance(layer, Constant) or chosen(node) else set()
     return known
 
 

@@ -1,6 +1,6 @@
 """Values computed from constants that training does not change: Keras calls its layers and operators on values only.
 
-What is computed from parameters is left to ``--merge``, because training could not change these any more.
+What is computed from parameters stays, because training could not change these any more, or is left to ``--merge``.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.layers.activations import Tanh
 from irconv.ir.layers.arithmetic import Div, Maximum, Minimum, Sub
-from irconv.ir.layers.base import LiteralOperand, StoredOperand
+from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand
 from irconv.ir.layers.comparisons import And, Cast, Equal, Greater, GreaterOrEqual, Less, LessOrEqual
 from irconv.ir.layers.convolution import Linear
 from irconv.ir.layers.elementwise import Cos, Neg, Sin, Sqrt
@@ -35,15 +35,36 @@ class _Left(Exception):
 
 
 def fold(bundle: Bundle, parameters: bool = False) -> Bundle:
-    """The bundle with all such values as constants, or unchanged where one of them needs another layer.
+    """The bundle with all such values as constants that rules here compute.
 
     With `parameters` those are computed, too, that depend on parameters: of a loop that was written out, what its first
     step makes of a constant state. The other steps keep the parameters.
     """
+    if bundle.graph is None:
+        return bundle
+    changing = {
+        value
+        for node in bundle.graph.nodes
+        if _changes(bundle, bundle.layers[node.layer], parameters)
+        for value in node.outputs.values()
+    }
+
+    def chosen(node: Node) -> bool:
+        layer = bundle.layers[node.layer]
+        ruled = type(layer) in _RULES or (isinstance(layer, Linear) and "kernel" in layer.operands)
+        return ruled and changing.isdisjoint((*node.inputs.values(), *node.outputs.values()))
+
     try:
-        return fold_constants.run(bundle, partial(_evaluate, parameters=parameters))
+        return fold_constants.run(bundle, partial(_evaluate, parameters=parameters), chosen)
     except _Left:
         return bundle
+
+
+def _changes(bundle: Bundle, layer: Layer, parameters: bool) -> bool:
+    """Whether training changes what a layer holds."""
+    stored = (operand for operand in layer.operands.values() if isinstance(operand, StoredOperand))
+    records = (bundle.tensors[operand.tensor].record for operand in stored)
+    return not parameters and any(record.role == "parameter" and record.trainable is not False for record in records)
 
 
 def _evaluate(part: Bundle, parameters: bool) -> dict[str, Array]:

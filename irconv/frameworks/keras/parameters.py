@@ -1,14 +1,14 @@
 """Parameters that no layer of Keras holds become weights of layers, so that training changes them as it did.
 
 A factor along the last axes is the kernel of an EinsumDense, a matrix that values are multiplied with that of a Dense.
-Any other parameter is the kernel of a Dense that is given ones. Values that depend on no input but have its batch size
-are made of an input, too: Keras knows no other way to that size.
+Any other parameter is the kernel of an EinsumDense that is given a one, in the shape that it has: Keras calls layers on
+values alone, and the one is made of an input. So is what has the batch size of an input but depends on nothing else.
+Reading takes such ones away again (`irconv.passes.recompose.held`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -28,6 +28,8 @@ _ELEMENTWISE = {
     f"ops.{kind}" for kind in ("Add", "Subtract", "Multiply", "TrueDivide", "Divide", "Maximum", "Minimum", "Power")
 }
 _LETTERS = "hijklm"
+_KERNEL = "bcdefghi"
+"""Letters for the axes of a parameter that is the value of a layer."""
 _SPREAD = "nopqrstu"
 """Letters for axes that an ellipsis would stand for."""
 
@@ -51,6 +53,8 @@ def give_layers(model: Outline, trained: Sequence[Trained]) -> None:
             maker.broadcast(layer)
         elif layer.kind.startswith("ops."):
             maker.operator(layer)
+        if any(layer is other for other in model.layers):
+            maker.hold(layer)
 
 
 def _reshaped(constant: LazyTensor, shape: tuple[int, ...]) -> LazyTensor:
@@ -83,12 +87,35 @@ class _Maker:
         elif layer.kind == "ops.Einsum":
             if call.arguments[0] is value:
                 self._einsum(layer, constant, value)
-        elif layer.kind == "ops.Add" and self._bias(layer, constant, value):
-            pass
-        elif layer.kind in _ELEMENTWISE and self._per_sample(constant, call.outputs[0]):
-            rank = len(self.types[call.outputs[0]].shape)
-            held = self._hold(layer, constant, rank)
-            call.arguments = [held if part is constant else part for part in call.arguments]
+        elif layer.kind == "ops.Add":
+            self._bias(layer, constant, value)
+
+    def hold(self, layer: Outlined) -> None:
+        """What a layer takes that is a parameter becomes the value of a layer, and what it is called on a value, where
+        it would be called on constants alone."""
+        for call in layer.calls:
+            call.arguments = [self._value(layer, part) for part in call.arguments]
+            call.keywords = {name: self._value(layer, part) for name, part in call.keywords.items()}
+            first = call.arguments[0] if call.arguments else None
+            if layer.weights and len(call.arguments) == 1 and isinstance(first, LazyTensor):
+                call.arguments = [self._known(layer, first)]
+
+    def _value(self, layer: Outlined, argument: Argument) -> Argument:
+        if isinstance(argument, list | tuple):
+            return [self._value(layer, part) for part in argument]
+        held = self._hold(layer, argument) if isinstance(argument, LazyTensor) and self._is_trained(argument) else None
+        return argument if held is None else held
+
+    def _known(self, layer: Outlined, constant: LazyTensor) -> Argument:
+        """Whole numbers that are known, as a value; those of another kind stay as they are."""
+        one = self._one(layer, constant.dtype, "ops.ZerosLike") if constant.dtype in ("int32", "int64") else None
+        if one is None or not constant.shape:
+            return constant
+        name = f"{layer.name}.known"
+        value = self._put(layer, "ops.Add", name, {}, one, layer.calls[0].scope)
+        self.model.layers[self._place(layer) - 1].calls[0].arguments.append(constant)
+        self.types[value] = ValueType(constant.dtype, tuple(constant.shape))
+        return value
 
     def broadcast(self, layer: Outlined) -> None:
         """A constant spread over a shape with the size of the batch."""
@@ -105,8 +132,9 @@ class _Maker:
         if anchor is None or rest is None:
             return
         if self._is_trained(constant) and tuple(constant.shape) in (rest, (1, *rest)):
+            zeros = self._ones(layer, anchor, len(shape), "ops.ZerosLike", constant.dtype)
             layer.kind, layer.config = "ops.Add", {}
-            call.arguments = [self._hold(layer, constant, len(shape)), LazyTensor.of(np.zeros((), np.float32))]
+            call.arguments = [constant, zeros]
         elif not self._is_trained(constant):
             filled = np.broadcast_to(constant.numpy(), (1, *rest)).copy()
             zeros = self._ones(layer, anchor, len(shape), "ops.ZerosLike", constant.dtype)
@@ -120,7 +148,7 @@ class _Maker:
     def _weight(self, constant: LazyTensor, data: LazyTensor, name: str) -> NativeWeight:
         """A parameter as a weight, under its own key where it is what the source had."""
         found = next((part for part in self.trained if part.data is constant), None)
-        same = found is not None and data.source is constant.source and data.shape == found.shape
+        same = found is not None and data.source is constant.source
         return NativeWeight(found.key if found is not None and same else name, data, True)
 
     def _trailing(self, constant: LazyTensor, value: Value) -> tuple[int, ...]:
@@ -197,12 +225,6 @@ class _Maker:
         layer.kind, layer.weights = kind, {"kernel": self._weight(constant, data, f"{layer.name}/kernel")}
         layer.calls[0].arguments = [value]
 
-    def _per_sample(self, constant: LazyTensor, result: Value) -> bool:
-        """Whether a parameter is the same for all samples of a result, whose first axis is that of an input."""
-        shape = self.types[result].shape
-        leading = constant.shape[: len(constant.shape) - len(shape) + 1]
-        return bool(shape) and set(leading) <= {1} and self._anchor(shape[0]) is not None
-
     def _anchor(self, batch: Any) -> Value | None:
         """An input with this batch size."""
         found = (value for value in self.model.inputs if self.types[value].shape[:1] == (batch,))
@@ -234,25 +256,42 @@ class _Maker:
         self.types[value] = ValueType(dtype, (batch, *(1 for _ in range(rank - 1))))
         return value
 
-    def _hold(self, layer: Outlined, constant: LazyTensor, rank: int) -> Value:
-        """The value of a Dense whose kernel a parameter is: (n, ...), of so many axes."""
+    def _hold(self, layer: Outlined, constant: LazyTensor) -> Value | None:
+        """The value of an EinsumDense whose kernel a parameter is; None where there is no input to make a one of."""
         if id(constant) in self.held:
             return self.held[id(constant)]
-        shape = ((1,) * rank + tuple(constant.shape))[-rank + 1 :] if rank > 1 else ()
-        anchor = self._anchor(self.types[layer.calls[0].outputs[0]].shape[0])
-        assert anchor is not None, "the caller has looked"
-        scope, count = layer.calls[0].scope, prod(shape)
-        ones = self._ones(layer, anchor, 2, "ops.OnesLike", constant.dtype)
-        config = {"units": count, "use_bias": False, "activation": "linear"}
-        value = self._put(layer, "Dense", f"{layer.name}.parameter", config, ones, scope)
-        kernel = LazyTensor.of(constant.numpy().reshape(1, count))
-        self.model.layers[self._place(layer) - 1].weights["kernel"] = NativeWeight(f"{value}/kernel", kernel, True)
-        batch = self.types[anchor].shape[0]
-        self.types[value] = ValueType(constant.dtype, (batch, count))
-        if shape != (count,):
-            value = self._put(layer, "Reshape", f"{value}.shaped", {"target_shape": list(shape)}, value, scope)
-            self.types[value] = ValueType(constant.dtype, (batch, *shape))
+        shape = tuple(constant.shape)
+        whole = shape if len(shape) > 2 and shape[0] == 1 else (1,) * max(1, 3 - len(shape)) + shape
+        one = self._one(layer, constant.dtype, "ops.OnesLike")
+        if one is None or len(whole) > len(_KERNEL):
+            return None
+        scope, letters = layer.calls[0].scope, _KERNEL[: len(whole)]
+        equation = f"a{letters[0]},{letters}->a{letters[1:]}"
+        config = {"equation": equation, "output_shape": list(whole[1:]), "bias_axes": None, "activation": "linear"}
+        value = self._put(layer, "EinsumDense", f"{layer.name}.parameter", config, one, scope)
+        weight = self._weight(constant, _reshaped(constant, whole), f"{value}/kernel")
+        self.model.layers[self._place(layer) - 1].weights["kernel"] = weight
+        self.types[value] = ValueType(constant.dtype, whole)
+        if shape != whole:
+            value = self._put(layer, "ops.Reshape", f"{value}.shaped", {"newshape": list(shape)}, value, scope)
+            self.types[value] = ValueType(constant.dtype, shape)
         self.held[id(constant)] = value
+        return value
+
+    def _one(self, layer: Outlined, dtype: str, kind: str) -> Value | None:
+        """A one or a zero (1, 1), made of an input."""
+        anchor = next((value for value in self.model.inputs if self.types[value].shape), None)
+        if anchor is None:
+            return None
+        scope, number = layer.calls[0].scope, sum(other.name.startswith(f"{layer.name}.one") for other in self.model.layers)
+        stem, given = f"{layer.name}.one{number or ''}", self.types[anchor]
+        first: list[dict[str, int | None]] = [{"start": 0, "stop": 1, "step": None}] * len(given.shape)
+        value = self._put(layer, "ops.GetItem", f"{stem}.first", {"key": first}, anchor, scope)
+        self.types[value] = ValueType(given.dtype, (1,) * len(given.shape))
+        value = self._put(layer, "ops.Reshape", f"{stem}.flat", {"newshape": [1, 1]}, value, scope)
+        self.types[value] = ValueType(given.dtype, (1, 1))
+        value = self._put(layer, kind, stem, {"dtype": dtype}, value, scope)
+        self.types[value] = ValueType(dtype, (1, 1))
         return value
 
     def _put(self, before: Outlined, kind: str, name: str, config: dict[str, Any], taken: Value, scope: str) -> Value:

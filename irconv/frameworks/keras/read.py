@@ -11,7 +11,7 @@ from irconv import edits
 from irconv.codec import NativeModel, NativeWeight, Table
 from irconv.data_classes import dataclass
 from irconv.errors import MALFORMED, DamagedFile, IrconvError, MissingFact, Problems, Refused
-from irconv.frameworks.keras import files, keras0, keras1, spelling, structure
+from irconv.frameworks.keras import files, held, keras0, keras1, spelling, structure
 from irconv.frameworks.keras.facts import Facts
 from irconv.frameworks.keras.files import KerasFile, Named
 from irconv.frameworks.keras.inner import inner
@@ -68,7 +68,7 @@ def read(path: Path, options: ReadOptions) -> Bundle:
     if isinstance(spelt, Bundle):
         return spelt
     source, model = spelt.source, spelt.model
-    bundle = _decoded(model, source, path.name, options, spelt.hints)
+    bundle = held.run(_decoded(model, source, path.name, options, spelt.hints))
     facts = (*bundle.source.facts, *training_facts(bundle.layers))
     bundle = replace(bundle, source=bundle.source.model_copy(update={"facts": facts}))
     bundle = replace(bundle, omitted=(*spelt.omitted, *bundle.omitted), paths=spelt.paths)

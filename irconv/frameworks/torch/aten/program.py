@@ -140,7 +140,8 @@ class ProgramReader:
             kept = kind == "parameter" or entry.get("persistent", True)  # the state dict has no other buffers
             role: Literal["parameter", "constant"] = "parameter" if kept and not number else "constant"
             weight = NativeWeight(given, data, trainable, number, role=role)
-            self.values[name] = self.importer.weight(given, weight)
+            # a call may have the name of a tensor: those of tensors are names of the module, those of calls of the graph
+            self.values[name] = self.importer.weight(self.importer.fresh(given, self.meta), weight)
             self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return
         name = next(iter(names_in(entry["arg"])), "")
