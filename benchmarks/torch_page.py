@@ -47,7 +47,8 @@ _COSTS = """## What it costs, and what is kept
   it is refused without). What is missing is listed below; `num_batches_tracked`, position ids and what else no output
   depends on is not counted.
 * *gradients*: of one step in evaluation mode, how far those of the emitted source are from the program's at most, over
-  the largest of the same tensor.
+  the largest of the same tensor. Gradients of BatchNorm are given contiguous ones on both sides: PyTorch 2.13 computes
+  wrong ones on a CPU for a batch of one where they come as from a transpose.
 """
 
 
@@ -60,6 +61,11 @@ above, the `Transpose` ops of the whole TensorFlow graph that the file makes (wh
 inside counts, too), how many tensors can be trained, CPU seconds, and MB of memory at most with what was imported for
 it. *unsaved*: right or wrong in memory, but what was saved of it is not loaded again. Errors are of the axes that fit
 best.
+
+What this is not: each conversion has 300 seconds, all in, on a core that others share, and onnx2tf has what it wants to
+fetch from the network, photographs to compare values on, replaced by random numbers of the same shape. *failed* with
+code -14 says that the time was over, not that the tool cannot do it; with its own data, more time or another version it
+may do better than here.
 """
 
 
