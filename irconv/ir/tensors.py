@@ -253,12 +253,12 @@ class LazyTensor:
         Each job takes memory for a tile and a small part of one. Changes that could not be composed are made on the
         whole array.
         """
-        if prod(self.shape) == 0:
+        if not (count := prod(self.shape)):
             return
         source, change = self._single_change()
         size = item_size(self.dtype)
         if change.is_identity:
-            flat = (prod(self.shape),)
+            flat = (count,)
             change = Relayout(flat, flat, (None,), (0,), flat)
         dims = tuple(change.atoms[p] for p in change.permutation)
         for box in tiles(dims, change.permutation, change.picks, max(1, tile_bytes // size), _READ_WEIGHT):

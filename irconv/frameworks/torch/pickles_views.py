@@ -100,7 +100,7 @@ class View:
         numbers = (self.offset, *self.shape, *self.strides)
         if len(self.shape) != len(self.strides) or len(self.shape) > _MAX_RANK:
             raise DamagedFile(where, f"has {len(self.shape)} sizes and {len(self.strides)} strides")
-        if not all(type(number) is int and number >= 0 for number in numbers):
+        if {*map(type, numbers)} != {int} or min(numbers) < 0:
             raise DamagedFile(where, f"expected sizes, strides and an offset of whole numbers, got {str(numbers)[:80]}")
         size = item_size(self.dtype)
         stored, shown = self.storage.nbytes, prod(self.shape) * size
