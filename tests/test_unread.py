@@ -173,7 +173,7 @@ def test_an_activation_of_ones_own_is_named_once_with_its_layers(tmp_path: Path)
         irconv.read(tmp_path / "m.keras")
     first, second = (part.name for part in parts)
     assert [str(problem) for problem in refused.value.problems] == [
-        f"m.keras: layer {first} (Dense) and 1 more ({second}): irconv has no rule for Activation with "
+        f"{tmp_path / 'm.keras'}: layer {first} (Dense) and 1 more ({second}): irconv has no rule for Activation with "
         "activation='Mine>wobble'. irconv does not guess: --plugin teaches it, --replace leaves it out, "
         "--until stops before it."
     ]

@@ -10,9 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from irconv.frameworks.keras.dialect import Dialect
-from irconv.frameworks.keras.outlined import Outline, Outlined
-from irconv.frameworks.keras.training import training_settings, trains
 from irconv.frameworks.keras.training_settings import TRAINING_ALONE
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.tensor_ops import Identity
@@ -36,79 +33,31 @@ def training_facts(layers: Mapping[str, Layer]) -> list[Fact]:
         origin = layer.origin
         if origin is None or origin.name in found:
             continue
-        said = ", ".join(f"{key}={value!r}" for key, value in _of_training(origin.type, origin.config, layer))
+        said = ", ".join(f"{key}={value!r}" for key, value in of_training(origin.type, origin.config, layer))
         if said:
             what = f"{origin.name}: {origin.type}({said})"
             found[origin.name] = Fact(name=TRAINING, value=what, evidence="of training alone")
     return [*found.values(), *_of_weights(layers)]
 
 
-def left_out(layers: Mapping[str, Layer], model: Outline, dialect: Dialect) -> tuple[Fact, ...]:
-    """One fact for each layer of Keras' that trained otherwise than the layers that are written for it."""
-    written: dict[str, set[str]] = {}
-    for layer in _every(model):
-        if layer.origin is not None:
-            config = {**training_settings(layer, dialect), **layer.config}
-            written.setdefault(layer.origin.name, set()).update(_everything(layer.kind, config))
-    found: dict[str, Fact] = {}
-    for one in layers.values():
-        origin = one.origin
-        if origin is None or origin.framework != "keras" or origin.name in found:
-            continue
-        there = {_bare(said) for said in written.get(origin.name, ())}
-        left = [said for said in _everything(origin.type, origin.config, one) if _bare(said) not in there]
-        if left:
-            what = f"{origin.name}: {origin.type}({', '.join(left)})"
-            found[origin.name] = Fact(name=TRAINING, value=what, evidence="of training alone")
-    return (*found.values(), *_partly(model))
-
-
-def _partly(model: Outline) -> Iterator[Fact]:
-    """The weights that do not train in layers that do: Keras freezes whole layers."""
-    for layer in _every(model):
-        held = [name for name, weight in layer.weights.items() if weight.trainable is False]
-        if held and trains(layer):
-            where = layer.origin.name if layer.origin is not None else layer.name
-            what = f"{where}: trainable=False of {', '.join(held)} alone"
-            yield Fact(name=TRAINING, value=what, evidence="of training alone")
-
-
-def _every(model: Outline) -> Iterator[Outlined]:
-    """The layers of a model, and of the models in it."""
-    for layer in model.layers:
-        yield from _every(layer.model) if layer.model is not None else (layer,)
-
-
-def _everything(kind: str, config: Mapping[str, Any], layer: Layer | None = None) -> list[str]:
-    """All that a layer says of training and the IR has no word for; without the `layer`, as it is written."""
-    said = [f"{key}={value!r}" for key, value in _of_training(kind, config, layer)]
-    return list(dict.fromkeys((*said, *_regularised(config))))
-
-
-def _bare(said: str) -> str:
-    """A setting without the wrappers that it stands in."""
-    name, _, value = said.partition("=")
-    return f"{name.rpartition('.')[2]}={value}"
-
-
 def _of_weights(layers: Mapping[str, Layer]) -> Iterator[Fact]:
     """What is added to the loss for weights and results, and to what weights are held."""
     alike: dict[str, dict[str, None]] = {}
     for layer in layers.values():
-        if layer.origin is not None and (said := ", ".join(_regularised(layer.origin.config))):
+        if layer.origin is not None and (said := ", ".join(regularised(layer.origin.config))):
             alike.setdefault(said, {})[layer.origin.name] = None
     for said, names in alike.items():
         listed = ", ".join(list(names)[:_MOST]) + (f" and {len(names) - _MOST} more" if len(names) > _MOST else "")
         yield Fact(name=TRAINING, value=f"{listed}: {said}", evidence="of training alone")
 
 
-def _regularised(config: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+def regularised(config: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
     """The regularisers and constraints of a layer, and of the layer that it wraps."""
     for key, value in config.items():
         if key.endswith(_OF_WEIGHTS) and value and (words := _words(value)):
             yield f"{key}={words}"
     for place, _, inner in _wrapped(config) if depth < _DEEPEST else ():
-        yield from (f"{place}.{said}" for said in _regularised(inner, depth + 1))
+        yield from (f"{place}.{said}" for said in regularised(inner, depth + 1))
 
 
 def _wrapped(config: Mapping[str, Any]) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -140,9 +89,7 @@ def _words(value: Any) -> str:
     return f"{kind}({listed})"
 
 
-def _of_training(
-    kind: str, config: Mapping[str, Any], layer: Layer | None, depth: int = 0
-) -> Iterator[tuple[str, Any]]:
+def of_training(kind: str, config: Mapping[str, Any], layer: Layer | None, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """The settings that count, but for those that an IR layer says, which is the `layer` itself outside of wrappers."""
     names: tuple[str, ...] = ()
     if kind in TRAINING_ALONE and (layer is None or isinstance(layer, Identity)):
@@ -154,5 +101,5 @@ def _of_training(
     names += ("lora_rank", "renorm")  # the pieces are in the kernel; training would go on with them
     yield from ((name, config[name]) for name in names if config.get(name) not in (None, 0, 0.0, [], {}))
     for place, wrapped, inner in _wrapped(config) if depth < _DEEPEST else ():
-        found = _of_training(wrapped, inner, layer, depth + 1)
+        found = of_training(wrapped, inner, layer, depth + 1)
         yield from ((f"{place}.{name}", value) for name, value in found)

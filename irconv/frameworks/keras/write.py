@@ -29,7 +29,7 @@ from irconv.frameworks.keras.outline import outline
 from irconv.frameworks.keras.outlined import Outline
 from irconv.frameworks.keras.parameters import Trained, give_layers
 from irconv.frameworks.keras.state import state_folder
-from irconv.frameworks.keras.training_alone import left_out
+from irconv.frameworks.keras.training_left import left_out
 from irconv.frameworks.keras.weights_write import by_name, by_path, weights_alone
 from irconv.ir.bundle import Bundle
 from irconv.ir.dtypes import numpy_dtype

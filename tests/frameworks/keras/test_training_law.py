@@ -122,7 +122,7 @@ def test_every_setting_of_training_is_written_or_told(case: Case, tmp_path: Path
 
 def test_a_planted_setting_that_a_writer_drops_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     case = next(case for case in _FILES if "Dense" in kinds(case))
-    monkeypatch.setattr(training_alone, "_regularised", lambda config, depth=0: iter(()))
+    monkeypatch.setattr(training_alone, "regularised", lambda config, depth=0: iter(()))
     found = neither(case, tmp_path)
     assert any(line.startswith("m.onnx: ") and "kernel_regularizer is neither" in line for line in found)
     assert not any(line.startswith("m.keras: ") for line in found)
