@@ -32,6 +32,15 @@ def model_config(model: Outline, dialect: Dialect) -> dict[str, Any]:
     return config
 
 
+def _made_of_constants(layer: Outlined) -> str:
+    """What is said of a layer that is given constants alone, of which Keras makes no value."""
+    shape = layer.config.get("shape")
+    sizes = [size for size in shape if isinstance(size, str)] if isinstance(shape, list | tuple) else []
+    if sizes:
+        return f"is a constant of the open sizes {', '.join(sizes)}: --input-shape gives the inputs numbers for them"
+    return "is computed from constants alone, and --merge computes it"
+
+
 class _Writer:
     def __init__(self, dialect: Dialect, problems: Problems) -> None:
         self.dialect, self.problems = dialect, problems
@@ -75,7 +84,7 @@ class _Writer:
             entry, calls = self._described(layer), None
             for call in layer.calls:
                 if layer.kind != "InputLayer" and not values_in([*call.arguments, *call.keywords.values()]):
-                    raise Unsayable("is computed from constants alone, and --merge computes it")
+                    raise Unsayable(_made_of_constants(layer))
             if not in_a_chain:
                 calls = [self._call(layer, call) for call in layer.calls if layer.kind != "InputLayer"]
         except Unsayable as error:
