@@ -249,6 +249,7 @@ class ProgramReader:
         """The op of a call, as its handler reads it. Raises `Refused` where there is none, and `DamagedFile` for
         arguments that it cannot have."""
         from irconv.frameworks.torch.aten import opaque
+        from irconv.frameworks.torch.aten.elementwise import in_floats
         from irconv.frameworks.torch.aten.handlers import HANDLERS
 
         handler = HANDLERS.get(call.op)
@@ -258,7 +259,7 @@ class ProgramReader:
         if handler is None:
             raise Refused(call.where, f"irconv has no rule for torch.ops.aten.{call.op}")
         try:
-            handler(self, call)
+            handler(self, in_floats(self, call))
         except MALFORMED as error:
             said = f"expected the arguments of torch.ops.aten.{call.op}, but something is missing or of another kind"
             raise DamagedFile(call.where, f"{said}: {error!r}") from error
