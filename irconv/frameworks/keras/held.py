@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
-from irconv.ir.bundle import Bundle, Tensor
+from irconv.ir.bundle import Bundle
 from irconv.ir.graph import Node
 from irconv.ir.inference import infer_types
 from irconv.ir.layers.base import Layer, LiteralOperand, StoredOperand, ValueType
@@ -88,8 +88,9 @@ class _Work:
             zero = len(given) == 2 and any(self._is(value, 0) for value in given.values())
             return found if known and zero and self.types[found] == self.types[node.outputs["y"]] else None
         maker = self.makers.get(given.get("x", ""))
-        shaped = isinstance(maker, Constant) and isinstance(layer, Reshape)
-        return given["x"] if shaped and self._reshaped(given["x"], maker, layer) else None
+        if not isinstance(maker, Constant) or not isinstance(layer, Reshape):
+            return None
+        return given["x"] if self._reshaped(given["x"], maker, layer) else None
 
     def _is(self, value: str, number: int) -> bool:
         """Whether a value is this number and has two axes of one."""

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.batches import unbatched
-from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader, Tensor
+from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import (
     Celu,

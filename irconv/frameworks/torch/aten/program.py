@@ -140,7 +140,7 @@ class ProgramReader:
             kept = kind == "parameter" or entry.get("persistent", True)  # the state dict has no other buffers
             role: Literal["parameter", "constant"] = "parameter" if kept and not number else "constant"
             weight = NativeWeight(given, data, trainable, number, role=role)
-            # a call may have the name of a tensor: those of tensors are names of the module, those of calls of the graph
+            # a call of the graph may have the name that a tensor has in the module
             self.values[name] = self.importer.weight(self.importer.fresh(given, self.meta), weight)
             self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return
