@@ -88,9 +88,9 @@ class _Work:
             zero = len(given) == 2 and any(self._is(value, 0) for value in given.values())
             return found if known and zero and self.types[found] == self.types[node.outputs["y"]] else None
         maker = self.makers.get(given.get("x", ""))
-        if isinstance(maker, Constant) and isinstance(layer, Reshape) and self._reshaped(given["x"], maker, layer):
-            return given["x"]
-        return None
+        if not isinstance(maker, Constant) or not isinstance(layer, Reshape):
+            return None
+        return given["x"] if self._reshaped(given["x"], maker, layer) else None
 
     def _is(self, value: str, number: int) -> bool:
         """Whether a value is this number and has two axes of one."""

@@ -283,8 +283,8 @@ class _Maker:
         anchor = next((value for value in self.model.inputs if self.types[value].shape), None)
         if anchor is None:
             return None
-        scope = layer.calls[0].scope
-        number = sum(other.name.startswith(f"{layer.name}.one") for other in self.model.layers)
+        scope, beside = layer.calls[0].scope, [other.name for other in self.model.layers]
+        number = sum(name.startswith(f"{layer.name}.one") for name in beside)
         stem, given = f"{layer.name}.one{number or ''}", self.types[anchor]
         first: list[dict[str, int | None]] = [{"start": 0, "stop": 1, "step": None}] * len(given.shape)
         value = self._put(layer, "ops.GetItem", f"{stem}.first", {"key": first}, anchor, scope)

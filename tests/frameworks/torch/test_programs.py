@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 
@@ -94,3 +95,32 @@ def test_sizes_are_read_as_sympy_spells_them() -> None:
         expression(f"Max(Integer(1), {n})")
     with pytest.raises(ValueError, match="is no size that irconv calculates with"):
         expression("__import__('os').system('true')")
+
+
+class Rooted(torch.nn.Module):
+    """Roots of whole numbers: one that the program knows, one of an input; the buffer has the name of a call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("index", torch.tensor([2, 0, 1]))
+        self.table = torch.nn.Parameter(torch.randn(4, 5, generator=torch.Generator().manual_seed(3)))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        found: torch.Tensor = self.table[self.index] / torch.sqrt(torch.tensor(128)) + torch.deg2rad(torch.exp(x))
+        return found
+
+
+@pytest.mark.parametrize("target", ["m.py", "m.onnx"])
+def test_functions_of_whole_numbers_give_floats_beside_a_buffer_with_the_name_of_a_call(
+    target: str, tmp_path: Path
+) -> None:
+    module, x = Rooted(), torch.tensor([[3, 1, 2, 5, 4]])
+    torch.export.save(torch.export.export(module, (x,)), tmp_path / "program.pt2")
+    irconv.write(irconv.read(tmp_path / "program.pt2"), tmp_path / target)
+    if target == "m.py":
+        got = import_file(tmp_path / target).load()(x)
+    else:
+        session = onnxruntime.InferenceSession(str(tmp_path / target))
+        (array,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})
+        got = torch.from_numpy(array)
+    torch.testing.assert_close(got, module(x))

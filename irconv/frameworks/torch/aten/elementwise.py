@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Literal
 
 from irconv.errors import Refused
 from irconv.frameworks.torch.aten.batches import unbatched
 from irconv.frameworks.torch.aten.program import Call, Handler, ProgramReader
+from irconv.frameworks.torch.aten.spelling import Tensor
 from irconv.ir.layers import layer_class
 from irconv.ir.layers.activations import (
     Celu,
@@ -55,6 +57,30 @@ def _words(text: str) -> list[tuple[str, str]]:
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 UNARY = _words(_UNARY)
 """Ops of one tensor without settings, and their layers."""
+
+
+_IN_FLOATS = frozenset(
+    """
+    sigmoid tanh exp log sqrt rsqrt sin cos tan asin acos atan sinh cosh asinh acosh atanh erf reciprocal log1p log2
+    log10 expm1 exp2 erfc erfinv sinc logit deg2rad rad2deg lgamma digamma i0 special_expit special_erf special_log1p
+    special_expm1 special_erfc special_erfinv special_sinc special_logit special_entr special_exp2 special_i0
+    special_ndtr special_log_ndtr special_gammaln special_digamma special_psi arcsin arccos arctan arcsinh arccosh
+    arctanh
+    """.split()  # noqa: SIM905
+)
+"""Ops that compute in floats, whatever they are given."""
+
+
+def in_floats(reader: ProgramReader, call: Call) -> Call:
+    """A call as it computes: such an op takes whole numbers and truth values as float32."""
+    source = call.arguments.get("self")
+    if call.op.partition(".")[0] not in _IN_FLOATS or not isinstance(source, Tensor):
+        return call
+    if "float" in reader.type_of(source).dtype:
+        return call
+    name = f"{call.outputs[0]}.real"
+    reader.values[name] = reader.cast(call, reader.value(source), "float32", "real")
+    return replace(call, arguments={**call.arguments, "self": Tensor(name)})
 
 
 def one(layer: Callable[[Call], Layer], argument: str = "self") -> Handler:

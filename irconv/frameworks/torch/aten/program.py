@@ -140,7 +140,7 @@ class ProgramReader:
             kept = kind == "parameter" or entry.get("persistent", True)  # the state dict has no other buffers
             role: Literal["parameter", "constant"] = "parameter" if kept and not number else "constant"
             weight = NativeWeight(given, data, trainable, number, role=role)
-            # a call may have the name of a tensor: tensors have names of the module, calls those of the graph
+            # a call of the graph may have the name that a tensor has in the module
             self.values[name] = self.importer.weight(self.importer.fresh(given, self.meta), weight)
             self.aliases.kept[name] = f"{kind.replace('_', ' ')} {given}"
             return
@@ -249,6 +249,7 @@ class ProgramReader:
         """The op of a call, as its handler reads it. Raises `Refused` where there is none, and `DamagedFile` for
         arguments that it cannot have."""
         from irconv.frameworks.torch.aten import opaque
+        from irconv.frameworks.torch.aten.elementwise import in_floats
         from irconv.frameworks.torch.aten.handlers import HANDLERS
 
         handler = HANDLERS.get(call.op)
@@ -258,7 +259,7 @@ class ProgramReader:
         if handler is None:
             raise Refused(call.where, f"irconv has no rule for torch.ops.aten.{call.op}")
         try:
-            handler(self, call)
+            handler(self, in_floats(self, call))
         except MALFORMED as error:
             said = f"expected the arguments of torch.ops.aten.{call.op}, but something is missing or of another kind"
             raise DamagedFile(call.where, f"{said}: {error!r}") from error
