@@ -3,6 +3,7 @@ a layer and its activation."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -22,6 +23,8 @@ from irconv.python_source.sizes import size_code
 from irconv.translate import NativeModel, NativeUse
 
 _LONGEST = 64
+_NO_WORD = re.compile(r"\W+")
+_COUNTER = re.compile(r"_+\d+$")
 _SHORT = ("x", "y")
 _TRUTHS = {f"torch.{name}" for name in ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_not")}
 """Native types whose results are truth values: a variable for one is called a mask."""
@@ -96,7 +99,8 @@ class Function:
         for value in use.outputs:
             if value and (self.uses[value] or single):
                 truth = self.layers[use.layer].type in _TRUTHS
-                variable = self._variable(index, "mask" if truth else value, may_be_x=single and not truth)
+                word = "mask" if truth else self._word(use, value) if single else value
+                variable = self._variable(index, word, may_be_x=single and not truth)
                 self.known[value] = _Expression(variable, 0)
                 self.holder[variable] = value
                 targets.append(variable)
@@ -220,7 +224,7 @@ class Function:
                 numbers.add(following.outputs[0])
                 continue
             form = spelling(layer.type)
-            kept = isinstance(form, Call) and form.kept
+            kept = self._is_module(layer)
             alone = tuple(value for value in following.inputs if value not in numbers) == (result,)
             blocks = layer.type == "block" or self.layers[self.model.uses[index].layer].type == "block"
             short = expression.depth < (2 if kept else 3) and len(expression.text) < _LONGEST
@@ -237,6 +241,18 @@ class Function:
             number += 1
             variable = f"{base}_{number}"
         return variable
+
+    def _word(self, use: NativeUse, value: str) -> str:
+        """What a variable for the only result of a layer is called after: the module, or the operation, whose numbers
+        are those of the source's graph and say nothing here."""
+        layer = self.layers[use.layer]
+        if layer.type == "block":
+            return _NO_WORD.sub("_", self.attributes[use.layer]).strip("_")
+        return value if self._is_module(layer) else _COUNTER.sub("", value) or value
+
+    def _is_module(self, layer: Native) -> bool:
+        form = spelling(layer.type)
+        return isinstance(form, Call) and form.kept
 
     def _free(self, variable: str, index: int) -> bool:
         if variable in variables() or variable in self.sizes.values():

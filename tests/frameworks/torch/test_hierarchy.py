@@ -208,3 +208,22 @@ def test_free_sizes_are_read_where_they_are_used(tmp_path: Path) -> None:
         with torch.no_grad():
             assert float((made(x) - module(x)).abs().max()) < 1e-5
     assert "for block in self.blocks:" in (tmp_path / "model.py").read_text()
+
+
+class Padded(nn.Module):
+    """Two stages with pads of nothing in front."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.ReLU()) for before, after in ((3, 5), (5, 7))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        for stage in self.down:
+            x = stage(nn.functional.max_pool2d(nn.functional.pad(x, (0, 0, 0, 0)), 2))
+        return x
+
+
+def test_a_pad_of_nothing_is_not_written(tmp_path: Path) -> None:
+    assert "pad(" not in written(Padded(), (torch.rand(2, 3, 16, 16),), tmp_path)

@@ -17,7 +17,7 @@ from irconv.ir.layers.patches import ChannelShuffle, DepthToSpace, SpaceToDepth
 from irconv.ir.layers.ranges import written_out
 from irconv.ir.layers.shape_ops import Expand, Squeeze, Tile, Unsqueeze
 from irconv.ir.layers.slicing import Flip, Select, Slice, Split, Stack, Unstack
-from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reshape, Transpose
+from irconv.ir.layers.tensor_ops import Concat, Flatten, Identity, Pad, Reshape, Transpose
 from irconv.ir.shapes import Dimension, Shape, Size, filled, size_product
 
 _OPEN = 2**62
@@ -207,7 +207,8 @@ def _padded(reader: ProgramReader, call: Call) -> None:
     pairs = list(zip(flat[::2], flat[1::2], strict=True))
     pads = [(0, 0)] * (rank - len(pairs)) + pairs[::-1]
     value = float(call.get("value", 0.0)) if mode == "constant" else None
-    reader.place(call, Pad(pads=tuple(pads), mode=mode, value=value), x=reader.value(call.arguments["self"]))
+    layer = Pad(pads=tuple(pads), mode=mode, value=value) if any(map(any, pads)) else Identity()
+    reader.place(call, layer, x=reader.value(call.arguments["self"]))
 
 
 def _running(reader: ProgramReader, call: Call) -> None:
