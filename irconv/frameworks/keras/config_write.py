@@ -21,6 +21,7 @@ from irconv.frameworks.keras.training import masked_queries, training_settings
 from irconv.frameworks.keras.weights_write import has_all_weights
 from irconv.ir.dtypes import shortest_float32
 from irconv.ir.layers.base import ValueType
+from irconv.ir.shapes import symbols
 from irconv.ir.tensors import LazyTensor
 
 
@@ -30,15 +31,6 @@ def model_config(model: Outline, dialect: Dialect) -> dict[str, Any]:
     config = _Writer(dialect, problems).model(model)
     problems.raise_any()
     return config
-
-
-def _made_of_constants(layer: Outlined) -> str:
-    """What is said of a layer that is given constants alone, of which Keras makes no value."""
-    shape = layer.config.get("shape")
-    sizes = [size for size in shape if isinstance(size, str)] if isinstance(shape, list | tuple) else []
-    if sizes:
-        return f"is a constant of the open sizes {', '.join(sizes)}: --input-shape gives the inputs numbers for them"
-    return "is computed from constants alone, and --merge computes it"
 
 
 class _Writer:
@@ -84,7 +76,7 @@ class _Writer:
             entry, calls = self._described(layer), None
             for call in layer.calls:
                 if layer.kind != "InputLayer" and not values_in([*call.arguments, *call.keywords.values()]):
-                    raise Unsayable(_made_of_constants(layer))
+                    raise Unsayable(self._of_constants(call))
             if not in_a_chain:
                 calls = [self._call(layer, call) for call in layer.calls if layer.kind != "InputLayer"]
         except Unsayable as error:
@@ -93,6 +85,16 @@ class _Writer:
         if calls is not None:
             entry |= {"name": layer.name, "inbound_nodes": calls}
         return entry
+
+    def _of_constants(self, call: Call) -> str:
+        """What is to be done of a value that no input goes into; it is merged once its sizes are numbers."""
+        sizes = [size for value in call.outputs if value in self.types for size in self.types[value].shape]
+        if not (left := sorted(set[str]().union(*map(symbols, sizes)))):
+            return "is computed from constants alone, and --merge computes it"
+        return (
+            f"is computed from constants and from {' and '.join(left)} alone, which the inputs leave open; "
+            "--input-shape with numbers for them makes it a constant"
+        )
 
     def _described(self, layer: Outlined) -> dict[str, Any]:
         """A layer without its calls."""

@@ -158,3 +158,20 @@ def test_branches_of_unlike_shapes_that_the_data_decides_are_refused(tmp_path: P
         "m.onnx: node y (If): takes one of two branches by its data, which give y as float32 ('N', 5) and float32 "
         "('2*N', 5). What is chosen has to be of one shape; cut before it with --outputs."
     )
+
+
+def test_what_open_sizes_fill_is_refused_for_keras_with_the_way_out(tmp_path: Path) -> None:
+    """As anchors of a detector are counted from the sizes of its maps."""
+    text = """a (float[N,3,H,W] x) => (float[N,3,H,W] y, float[S] z) <int64[2] sizes = {2, 3}, int64[1] all = {-1}> {
+        y = Neg(x)
+        shape = Shape(y)
+        wide = Gather(shape, sizes)
+        zeros = ConstantOfShape(wide)
+        z = Reshape(zeros, all)
+    }"""
+    path = Model("", text, ()).save(tmp_path)
+    said = rejection(lambda: irconv.write(irconv.read(path), tmp_path / "m.keras"), Refused)
+    assert (
+        "is computed from constants and from H and W alone, which the inputs leave open; --input-shape with numbers "
+        "for them makes it a constant." in said
+    )
