@@ -169,3 +169,11 @@ def test_branches_of_unlike_shapes_that_the_data_decides_are_refused(tmp_path: P
         "m.onnx: node y (If): takes one of two branches by its data, which give y as float32 ('N', 5) and float32 "
         "('2*N', 5). What is chosen has to be of one shape; cut before it with --outputs."
     )
+
+
+def test_the_largest_of_an_open_number_of_elements_says_what_gives_it(tmp_path: Path) -> None:
+    path = Model("", "a (float[N,3,T] x) => (float[N,3,T] y) { y = Hardmax(x) }", (), opset=11).save(tmp_path)
+    assert rejection(lambda: irconv.read(path), Refused) == (
+        "m.onnx: node y (Hardmax): expected a known number of elements to find the largest of, got 3*T. "
+        "Give the sizes with --input-shape."
+    )

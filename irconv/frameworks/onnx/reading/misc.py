@@ -48,7 +48,8 @@ def _hardmax(reader: ModelReader, op: Op) -> None:
     together = op.version < 13 and any(size != 1 for size in shape[axis + 1 :])
     size = size_product(shape[axis:]).dimension if together else shape[axis]
     if not isinstance(size, int):
-        raise Refused(op.where, f"expected a known number of elements to find the largest of, got {size}")
+        what = f"expected a known number of elements to find the largest of, got {size}"
+        raise Refused(op.where, what, "Give the sizes with --input-shape.")
     if together:
         both = (size_product(shape[:axis]).dimension, size)
         flat = reader.place(op, Reshape(shape=both), "flat", x=op.given(0))
