@@ -12,7 +12,7 @@ from irconv.ir.layers.activations import Clip, HardShrink, PRelu, SoftShrink
 from irconv.ir.layers.arithmetic import Maximum, Mean, Minimum, Mod, Pow, Sub
 from irconv.ir.layers.base import Layer
 from irconv.ir.layers.comparisons import BitShift, Cast, Where
-from irconv.ir.layers.elementwise import Erf
+from irconv.ir.layers.elementwise import Erf, Sign
 from irconv.ir.layers.shape_ops import Unsqueeze
 from irconv.ir.layers.tensor_ops import Add, Identity, Mul
 
@@ -98,11 +98,18 @@ def _clip(reader: ModelReader, op: Op) -> None:
 
 
 def _shrink(reader: ModelReader, op: Op) -> None:
+    """What the threshold leaves, nearer to 0 by the bias."""
     bias, threshold = (float(op.attribute(name)) for name in ("bias", "lambd"))
     layer = {0.0: HardShrink(threshold=threshold), threshold: SoftShrink(threshold=threshold)}.get(bias)
-    if layer is None:
+    if layer is not None:
+        reader.place(op, layer, x=op.given(0))
+        return
+    if threshold < 0:
         raise Refused(op.where, f"expected a bias of 0 or of its lambd, {threshold}, got {bias}")
-    reader.place(op, layer, x=op.given(0))
+    left = reader.place(op, HardShrink(threshold=threshold), "left", x=op.given(0))
+    number = reader.constant(op, bias, "bias", reader.type_of(op.given(0)).dtype)
+    nearer = reader.place(op, Mul(), "nearer", x0=reader.place(op, Sign(), "sign", x=left), x1=number)
+    reader.place(op, Sub(), x0=left, x1=nearer)
 
 
 def _slope(reader: ModelReader, op: Op) -> None:

@@ -36,16 +36,27 @@ from irconv.ir.layers.selection import CountUp, NonZero, Unique
 from irconv.ir.layers.shape_ops import Expand, EyeLike, Range, SizeOf, Squeeze, Unsqueeze
 from irconv.ir.layers.slicing import Slice, Split
 from irconv.ir.layers.tensor_ops import Add, Mul, Pad, Reduce, Reshape, Transpose
+from irconv.ir.shapes import size_product
 
 _SELU = (1.67326319217681884765625, 1.05070102214813232421875)
 
 
 def _hardmax(reader: ModelReader, op: Op) -> None:
-    """1 at the first largest element along an axis, 0 elsewhere."""
+    """1 at the first largest element along an axis, 0 elsewhere; before opset 13 all axes from `axis` on are one."""
     dtype, shape = reader.type_of(op.given(0))
-    axis, size = axis_of(op, op.attributes["axis"], len(shape)), shape[axis_of(op, op.attributes["axis"], len(shape))]
-    if not isinstance(size, int) or (op.version < 13 and axis != len(shape) - 1):
-        raise Refused(op.where, f"takes the largest of an axis of {size}, before opset 13 of several at once")
+    axis = axis_of(op, op.attributes["axis"], len(shape))
+    together = op.version < 13 and any(size != 1 for size in shape[axis + 1 :])
+    size = size_product(shape[axis:]).dimension if together else shape[axis]
+    if not isinstance(size, int):
+        what = f"expected a known number of elements to find the largest of, got {size}"
+        raise Refused(op.where, what, "Give the sizes with --input-shape.")
+    if together:
+        both = (size_product(shape[:axis]).dimension, size)
+        flat = reader.place(op, Reshape(shape=both), "flat", x=op.given(0))
+        where = reader.place(op, ArgMax(axis=1, keepdims=False, ties="first"), "where", x=flat)
+        made = reader.place(op, OneHot(depth=size, dtype=dtype), "classes", x=where)
+        reader.place(op, Reshape(shape=shape), x=made)
+        return
     where = reader.place(op, ArgMax(axis=axis, keepdims=False, ties="first"), "where", x=op.given(0))
     last = axis == len(shape) - 1
     made = reader.place(op, OneHot(depth=size, dtype=dtype), "" if last else "classes", x=where)
