@@ -171,7 +171,6 @@ def test_branches_of_unlike_shapes_that_the_data_decides_are_refused(tmp_path: P
     )
 
 
-<<<<<<< HEAD
 def test_what_open_sizes_fill_is_refused_for_keras_with_the_way_out(tmp_path: Path) -> None:
     """As anchors of a detector are counted from the sizes of its maps."""
     text = """a (float[N,3,H,W] x) => (float[N,3,H,W] y, float[S] z) <int64[2] sizes = {2, 3}, int64[1] all = {-1}> {
@@ -186,11 +185,12 @@ def test_what_open_sizes_fill_is_refused_for_keras_with_the_way_out(tmp_path: Pa
     assert (
         "is computed from constants and from H and W alone, which the inputs leave open; --input-shape with numbers "
         "for them makes it a constant." in said
-=======
+    )
+
+
 def test_the_largest_of_an_open_number_of_elements_says_what_gives_it(tmp_path: Path) -> None:
     path = Model("", "a (float[N,3,T] x) => (float[N,3,T] y) { y = Hardmax(x) }", (), opset=11).save(tmp_path)
     assert rejection(lambda: irconv.read(path), Refused) == (
         "m.onnx: node y (Hardmax): expected a known number of elements to find the largest of, got 3*T. "
         "Give the sizes with --input-shape."
->>>>>>> onnxw2
     )
