@@ -30,8 +30,8 @@ WRITING = {
     ".irconv": Steps(types=2, passes=11),  # six for the numpy program in its README, which is decomposed and written
     ".onnx": Steps(types=4, passes=31),  # one for layers that ONNX has no op for, three for turns in a row
     ".py": Steps(types=3, passes=29),  # seven for layers of training, kept names and what undone turns left
-    ".keras": Steps(types=7, passes=58),  # three for layers of training, and for masks that travel by themselves
-    ".h5": Steps(types=7, passes=59),
+    ".keras": Steps(types=7, passes=59),  # four for layers of training, and for masks that travel by themselves
+    ".h5": Steps(types=7, passes=60),
     ".theano": Steps(types=3, passes=21),  # one for element types that Theano lacks
     ".ckpt": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
     ".pb": Steps(types=8, passes=60),  # quotients that round, and resizes by any rule
@@ -77,7 +77,8 @@ _HDF5 = frozenset({"h5py", "cython_runtime"})
 #: about every file: those of ONNX, TensorFlow and programs of PyTorch take twenty modules for it. Keras has a module
 #: for each package of layers that it knows, one for attention along any axes, for images that are resized and for
 #: kernels of 4 bits. Data classes that are made in a third of the time are a module, and so are the opcodes of pickles,
-#: arrays that joblib wrote, files that are packed whole, shards and those that are kept.
+#: arrays that joblib wrote, files that are packed whole, shards and those that are kept. What training does of Keras'
+#: layers is told by a module, and left to Keras by another.
 STARTS = {
     (".irconv", ""): Starts(91),
     (".keras", ""): Starts(195, processes=1),
@@ -87,11 +88,11 @@ STARTS = {
     (".irconv", ".irconv"): Starts(111),
     (".irconv", ".onnx"): Starts(170, _ONNX),
     (".irconv", ".py"): Starts(201),  # rows, codecs and the importer are rooms of several files each
-    (".irconv", ".h5"): Starts(263, _HDF5),  # the same, and rules for every order that Keras has masks in
+    (".irconv", ".h5"): Starts(265, _HDF5),  # the same, and rules for every order that Keras has masks in
     (".h5", ".irconv"): Starts(220, processes=1),
-    (".h5", ".onnx"): Starts(231, _ONNX, processes=1),
+    (".h5", ".onnx"): Starts(232, _ONNX, processes=1),
     (".h5", ".py"): Starts(265, processes=1),
-    (".h5", ".keras"): Starts(267, _HDF5, processes=1),
+    (".h5", ".keras"): Starts(269, _HDF5, processes=1),
     (".pt", ".safetensors"): Starts(100),
     (".safetensors", ".pt"): Starts(100),
 }

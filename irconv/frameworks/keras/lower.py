@@ -38,7 +38,7 @@ from irconv.ir.layers.tensor_ops import Pad, Transpose
 from irconv.ir.layers.window import ExplicitPadding, Padding, explicit_padding
 from irconv.ir.shapes import Shape, static
 from irconv.ir.tensors import LazyTensor
-from irconv.passes import bodies, decompose, dequantised, kept_by_update, padding, stored_operands, unroll_scans
+from irconv.passes import bodies, decompose, kept_by_update, padding, stored_operands, unroll_scans
 from irconv.passes.pools import without_ceil_mode, without_counted_padding
 
 #: Functions without negative results: zeros around them are as good as minus infinity under a maximum.
@@ -53,7 +53,11 @@ _MOMENTUM = 0.99
 
 def lower(bundle: Bundle, dialect: Dialect) -> Bundle:
     """The same function in types and paddings that a dialect can write. Raises `Refused`."""
-    bundle = with_places(_with_one_bias(as_masks(dequantised.run(bundle))))
+    if any(layer.type == "DequantizeLinear" for layer in bundle.layers.values()):
+        from irconv.passes import dequantised  # few models have such layers
+
+        bundle = dequantised.run(bundle)
+    bundle = with_places(_with_one_bias(as_masks(bundle)))
     bundle = without_counted_padding(with_variances(with_scales(bundle)))
     bundle = laid_out(bundle, grouped="groups" in (dialect.arguments("Conv2D") or ()))
     bundle = bundle if dialect.is_keras_3 else with_old_gates(bundle)

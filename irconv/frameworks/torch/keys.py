@@ -88,6 +88,7 @@ def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Pl
     without: list[str] = []
     nameless: list[tuple[str, str]] = []
     taken: set[Path] = set()
+    owners = {key: tensor for tensor, keys in names.items() for key in keys}
     order = dict.fromkeys(use.layer for use in uses)
     for name in order:
         layer = layers[name]
@@ -108,7 +109,7 @@ def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Pl
         path = tuple(module.split(".")) if module else ()
         if not path or path in taken or own.get(path, name) != name:
             path = scopes[name] if scopes[name] and scopes[name] not in taken else tuple(name.split("."))
-            while any(".".join((*path, slot)) in lost for slot in layer.tensors if slot != _COUNTER):
+            while any(_is_anothers(".".join((*path, slot)), w, owners, lost) for slot, w in layer.tensors.items()):
                 path = (*path[:-1], f"{path[-1]}_merged")
         taken.add(path)
         wanted[name] = path
@@ -129,6 +130,13 @@ def places_of(model: NativeModel, names: Names, lost: Container[str] = ()) -> Pl
     found.model = replace(model, layers=layers, uses=tuple(uses))
     found.paths, found.tensors = _apart(wanted, loose, {key: layers[key[0]].tensors[key[1]].path for key in loose})
     return found
+
+
+def _is_anothers(key: str, weight: NativeWeight, owners: Mapping[str, str], lost: Container[str]) -> bool:
+    """Whether a key is or was that of another tensor than this."""
+    if key.endswith(f".{_COUNTER}"):
+        return False
+    return key in lost or owners.get(key, weight.path) != weight.path
 
 
 def _called_again(model: NativeModel) -> NativeModel:

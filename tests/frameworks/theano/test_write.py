@@ -120,6 +120,6 @@ def test_element_types_that_theano_lacks_are_refused_and_float32_is_the_way_out(
 ) -> None:
     found = golden(name)
     message = rejection(lambda: irconv.convert(found.model, tmp_path / "m.theano"), Refused)
-    assert f"{reason}--dtype f32 makes the model float32." in message.splitlines()
+    assert f"model.h5: {reason}--dtype f32 makes the model float32." in message.splitlines()
     irconv.convert(found.model, tmp_path / "m.theano", write_options=WriteOptions(dtype="f32"))
     assert (tmp_path / "m.theano" / "model.py").exists()

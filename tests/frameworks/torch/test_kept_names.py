@@ -33,6 +33,30 @@ class Block(nn.Module):
         return x + torch.addmm(self.bias, y.reshape(-1, 7), self.weight).reshape(x.shape)
 
 
+class Offset(nn.Module):
+    """Gemma's norm, whose factor is one more than its parameter."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x * torch.rsqrt(x.pow(2).mean(-1, keepdim=True) + 1e-6)
+        return y * (1.0 + self.weight)
+
+
+class Norms(nn.Module):
+    """One of them, and a parameter in the middle of arithmetic."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.into, self.place = Offset(), nn.Linear(5, 4), nn.Parameter(torch.zeros(3, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.relu(self.into(self.norm(x + self.place)))
+        return y
+
+
 class Net(nn.Module):
     """A convolution, blocks, and buffers of which one is not in the state dict."""
 
@@ -272,3 +296,17 @@ def test_parameters_of_a_module_of_its_own_come_back_through_keras(batch: str, t
     assert made.state_dict().keys() == module.state_dict().keys()
     assert all(torch.equal(made.state_dict()[key], value) for key, value in module.state_dict().items())
     torch.testing.assert_close(made(x), wanted)
+
+
+def test_a_scale_that_keras_puts_beside_a_parameter_does_not_take_its_key(tmp_path: Path) -> None:
+    """Keras' RMSNormalization has a scale of ones; the parameter of the norm is added to one beside it."""
+    model, x = filled(Norms()), torch.randn(2, 3, 5, generator=torch.Generator().manual_seed(3))
+    torch.export.save(torch.export.export(model, (x,)), tmp_path / "m.pt2")
+    irconv.write(irconv.read(tmp_path / "m.pt2"), tmp_path / "m.keras")
+    irconv.convert(tmp_path / "m.keras", tmp_path / "m.py")
+    back = import_file(tmp_path / "m.py").load()
+    found = back.state_dict()
+    assert all(torch.equal(found[key], tensor) for key, tensor in model.state_dict().items())
+    assert set(found) - set(model.state_dict()) == {"norm_merged.weight"}
+    with torch.no_grad():
+        assert (back(x) - model(x)).abs().max() < 2e-6
