@@ -184,8 +184,8 @@ def test_a_target_without_such_layers_says_where_the_model_could_end(tmp_path: P
     path = MODELS[-1].save(tmp_path)
     text = rejection(lambda: irconv.convert(path, tmp_path / "m.keras"), Refused)
     assert text == (
-        "m.onnx: layer y (NonMaxSuppression): Keras 3.15.1 has no layer for it: how many elements it makes depends on the "
-        "numbers that it is given. Give --outputs boxes,scores to end the model before it."
+        "m.onnx: layer y (NonMaxSuppression): Keras 3.15.1 has no layer for it: how many elements it makes depends "
+        "on the numbers that it is given. Give --outputs boxes,scores to end the model before it."
     )
 
 

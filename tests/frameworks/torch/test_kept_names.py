@@ -53,8 +53,7 @@ class Norms(nn.Module):
         self.norm, self.into, self.place = Offset(), nn.Linear(5, 4), nn.Parameter(torch.zeros(3, 5))
 
     def forward(self, x: Tensor) -> Tensor:
-        y = torch.relu(self.into(self.norm(x + self.place)))
-        return y
+        return torch.relu(self.into(self.norm(x + self.place)))
 
 
 class Net(nn.Module):
