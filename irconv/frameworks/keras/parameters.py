@@ -148,7 +148,9 @@ class _Maker:
     def _weight(self, constant: LazyTensor, data: LazyTensor, name: str) -> NativeWeight:
         """A parameter as a weight, under its own key where it is what the source had."""
         found = next((part for part in self.trained if part.data is constant), None)
-        same = found is not None and data.source is constant.source
+        # reading takes axes of one in front of a parameter away again, and no others
+        alike = found is not None and data.shape[len(data.shape) - len(found.shape) :] == found.shape
+        same = alike and data.source is constant.source
         return NativeWeight(found.key if found is not None and same else name, data, True)
 
     def _trailing(self, constant: LazyTensor, value: Value) -> tuple[int, ...]:
