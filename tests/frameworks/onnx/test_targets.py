@@ -208,3 +208,27 @@ def test_the_largest_of_nothing_is_infinite(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
     (found,) = irconv.run(irconv.read(tmp_path / "m.onnx"), {"w": numbers(2, 3)}).values()
     assert found.tolist() == [-np.inf, -np.inf]
+
+
+def test_a_gated_half_is_an_operator_of_keras_as_its_activation_layer_says_the_wrong_shape(tmp_path: Path) -> None:
+    import keras
+
+    x, kernel = numbers(3, 6), numbers(6, 8, seed=2)
+    nodes = [
+        helper.make_node("MatMul", ["x", "k"], ["p"]),
+        helper.make_node("Split", ["p"], ["a", "b"], axis=1),
+        helper.make_node("Sigmoid", ["b"], ["g"]),
+        helper.make_node("Mul", ["a", "g"], ["h"]),
+        helper.make_node("MatMul", ["h", "m"], ["y"]),
+    ]
+    ports = [helper.make_tensor_value_info(name, 1, ["N", size]) for name, size in (("x", 6), ("y", 3))]
+    held = [numpy_helper.from_array(kernel, "k"), numpy_helper.from_array(numbers(4, 3, seed=4), "m")]
+    graph = helper.make_graph(nodes, "a", ports[:1], ports[1:], held)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    (wanted,) = onnxruntime.InferenceSession(model.SerializeToString()).run(None, {"x": x})
+    irconv.convert(tmp_path / "m.onnx", tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras", compile=False)
+    assert "Glu" in [type(operation).__name__ for operation in loaded.operations]
+    assert loaded.layers[-1].input.shape == (None, 4)
+    assert np.abs(np.asarray(loaded(x)) - wanted).max() <= 2e-6 * np.abs(wanted).max()
