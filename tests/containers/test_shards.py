@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Semaphore
 from typing import Any
 
 import numpy as np
@@ -39,17 +40,25 @@ def _convert(source: Path, **more: Any) -> Path:
 
 
 def _failing_at(monkeypatch: pytest.MonkeyPatch, number: int) -> list[str]:
-    """The names of shards that are written; the one of a number finds the disk full."""
+    """The names of shards that are written; the one of a number finds the disk full, once those before it are whole."""
     written: list[str] = []
-    before = ours.write
+    before, finished = ours.write, kept_shards.KeptShards.finished
+    whole = Semaphore(0)
+
+    def finish(self: kept_shards.KeptShards, place: Path) -> None:
+        finished(self, place)
+        whole.release()
 
     def write(path: Path, *given: Any, **more: Any) -> None:
         written.append(path.name)
         before(path, *given, **more)
         if f"-{number:05}-" in path.name:
+            for _ in range(number - 1):
+                assert whole.acquire(timeout=60)
             raise OSError(errno.ENOSPC, "No space left on device", str(path))
 
     monkeypatch.setattr(ours, "write", write)
+    monkeypatch.setattr(kept_shards.KeptShards, "finished", finish)
     return written
 
 
