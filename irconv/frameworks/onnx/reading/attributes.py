@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import onnx
-from onnx import defs, helper
+from onnx import AttributeProto, defs, helper
 
 from irconv.errors import Refused
 from irconv.ir.dtypes import logical_name
@@ -41,3 +42,12 @@ def plain(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(plain, value))
     return isinstance(value, bool | int | float | str)
+
+
+def nodes_of(graph: Any) -> Iterator[Any]:
+    """The nodes of a graph and of the branches and bodies in it."""
+    waiting = [graph]
+    while waiting:
+        for node in waiting.pop().node:
+            yield node
+            waiting += [each.g for each in node.attribute if each.type == AttributeProto.GRAPH]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
-
-from onnx import AttributeProto
 
 from irconv.errors import Refused
 from irconv.frameworks.onnx.reading.model import Handler, ModelReader, Op
@@ -96,7 +94,6 @@ def _deciding(reader: ModelReader, condition: str) -> tuple[list[str], list[str]
     """The inputs of the graph whose elements a value is computed of, and those of which the sizes alone count."""
     graph = reader.file.model.graph
     inputs = {port.name for port in graph.input} - {tensor.name for tensor in graph.initializer}
-    makers = {name: node for node in _nodes(graph) for name in node.output if name}
     found: dict[bool, dict[str, None]] = {False: {}, True: {}}
     seen, waiting = set[tuple[str, bool]](), [(condition, False)]
     while waiting and len(seen) < _LOOKED_AT:
@@ -106,18 +103,9 @@ def _deciding(reader: ModelReader, condition: str) -> tuple[list[str], list[str]
         seen.add((name, of_sizes))
         if name in inputs:
             found[of_sizes][name] = None
-        elif (node := makers.get(name)) is not None:
+        elif (node := reader.makers.get(name)) is not None:
             waiting += [(given, of_sizes or node.op_type in _OF_SIZES) for given in node.input if given]
     return list(found[False]), [name for name in found[True] if name not in found[False]]
-
-
-def _nodes(graph: Any) -> Iterator[Any]:
-    """The nodes of a graph and of the branches in it."""
-    waiting = [graph]
-    while waiting:
-        for node in waiting.pop().node:
-            yield node
-            waiting += [each.g for each in node.attribute if each.type == AttributeProto.GRAPH]
 
 
 HANDLERS: dict[str, Handler] = {"If": _if}

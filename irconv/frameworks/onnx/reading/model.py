@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ from irconv.containers.onnx_model import NARROW, OnnxFile
 from irconv.data_classes import dataclass
 from irconv.errors import DamagedFile, MissingFact, Refused
 from irconv.frameworks.onnx.reading import noted
-from irconv.frameworks.onnx.reading.attributes import defaults, element_type, plain, text
+from irconv.frameworks.onnx.reading.attributes import defaults, element_type, nodes_of, plain, text
 from irconv.frameworks.onnx.scopes import named
 from irconv.frameworks.onnx.table import TABLE
 from irconv.ir.dtypes import numpy_dtype
@@ -107,6 +108,11 @@ class ModelReader:
         self.scoped, self.kept, evidence = named(model)
         if self.kept.tensors:
             self.facts.append(self.kept.fact(evidence))
+
+    @cached_property
+    def makers(self) -> Mapping[str, Any]:
+        """Names of the model -> the nodes that make them."""
+        return {name: node for node in nodes_of(self.file.model.graph) for name in node.output}
 
     def read(self) -> list[Port]:
         """The whole graph; its outputs."""
