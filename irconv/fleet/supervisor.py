@@ -157,11 +157,11 @@ def _watch(running: _Running) -> None:
 
 
 def _end(process: Child) -> None:
-    """End a process and all that it has started."""
+    """End a process, which has not been waited for, and all that it has started."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     with suppress(ProcessLookupError):
-        process.kill()
+        os.kill(process.pid, signal.SIGKILL)  # `Popen.kill` would wait for one that has ended, and lose what it took
 
 
 def _reaped(running: _Running) -> tuple[int, Usage]:

@@ -250,3 +250,19 @@ def test_the_supervisor_that_ends_is_replaced(tmp_path: Path) -> None:
     while found.alive and time.monotonic() < until:
         time.sleep(0.01)
     assert batch(str(tmp_path / "in" / "m0.h5"), tmp_path / "out", "onnx").counts == {"ok": 1}
+
+
+def test_a_process_that_has_ended_is_still_to_be_waited_for_when_it_is_ended_again(tmp_path: Path) -> None:
+    """As `Popen.kill` reaps it where it is quick to die, the supervisor waited for nothing and was gone itself."""
+    from irconv.fleet import supervisor
+
+    process = subprocess.Popen([sys.executable, "-c", "pass"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    assert process.stdout.read() == b""
+    time.sleep(0.5)
+    supervisor._end(process)
+    assert os.wait4(process.pid, 0)[0] == process.pid
+    process.returncode = 0
+    for pipe in (process.stdin, process.stdout):
+        assert pipe is not None
+        pipe.close()
