@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from irconv.ir.bundle import Bundle, Tensor
-from irconv.ir.dtypes import logical_name, numpy_dtype
+from irconv.ir.bundle import Bundle, made
+from irconv.ir.dtypes import numpy_dtype
 from irconv.ir.graph import Node
 from irconv.ir.layers.base import LiteralOperand, StoredOperand
 from irconv.ir.layers.quantisation import DequantizeLinear
 from irconv.ir.layers.tensor_ops import Constant
-from irconv.ir.manifest import TensorRecord
 from irconv.ir.tensors import LazyTensor
 from irconv.layout import Array
 from irconv.log import timed
@@ -32,19 +31,20 @@ def run(bundle: Bundle) -> Bundle:
     layers, tensors, nodes = dict(bundle.layers), dict(bundle.tensors), list[Node]()
     held = {node.outputs["y"]: layer for node in graph.nodes if isinstance(layer := layers[node.layer], Constant)}
     for node in graph.nodes:
-        made = _made(bundle, node, held)
-        if made is None:
+        array = _real(bundle, node, held)
+        if array is None:
             nodes.append(node)
             continue
         value = node.outputs["y"]
         key, name = f"{value}/real", f"{node.layer}/real"
-        tensors[key], layers[name] = _parameter(made), Constant(operands={"value": StoredOperand(tensor=key)})
+        tensors[key] = made(LazyTensor.of(array), trainable=True)
+        layers[name] = Constant(operands={"value": StoredOperand(tensor=key)})
         nodes.append(Node(layer=name, scope=node.scope, inputs={}, outputs={"y": value}))
     graph = graph.model_copy(update={"nodes": tuple(nodes)})
     return unused.run(replace(bundle, layers=layers, tensors=tensors, graph=graph))
 
 
-def _made(bundle: Bundle, node: Node, held: Mapping[str, Constant]) -> Array | None:
+def _real(bundle: Bundle, node: Node, held: Mapping[str, Constant]) -> Array | None:
     """The real numbers of a node; None for one whose numbers are not all stored, and for a single number."""
     layer = bundle.layers[node.layer]
     if not isinstance(layer, DequantizeLinear):
@@ -66,12 +66,3 @@ def _array(bundle: Bundle, operand: StoredOperand | LiteralOperand) -> Array:
     if isinstance(operand, StoredOperand):
         return bundle.tensors[operand.tensor].data.numpy()
     return np.asarray(operand.literal, numpy_dtype(operand.dtype))
-
-
-def _parameter(array: Array) -> Tensor:
-    dtype = logical_name(array.dtype)
-    assert dtype is not None, "scales have a type that a bundle can hold"
-    record = TensorRecord(
-        role="parameter", trainable=True, dtype=dtype, shape=array.shape, axes="", letters="", source=None, steps=()
-    )
-    return Tensor(record, LazyTensor.of(array))

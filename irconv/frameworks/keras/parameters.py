@@ -3,7 +3,7 @@
 A factor along the last axes is the kernel of an EinsumDense, a matrix that values are multiplied with that of a Dense.
 Any other parameter is the kernel of an EinsumDense that is given a one, in the shape that it has: Keras calls layers on
 values alone, and the one is made of an input. So is what has the batch size of an input but depends on nothing else.
-Reading takes such ones away again (`irconv.passes.recompose.held`).
+Reading takes such ones away again (`irconv.frameworks.keras.held`).
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from irconv.ir.layers.tensor_ops import Concat, Flatten, Pad, Reduce, Reshape, T
 from irconv.ir.shapes import Dimension, Shape, Size, counted, filled, size_product, symbols
 
 _OPEN = 10**9
-"""ONNX files have this, or the same of 64 bits, for an open side."""
+"""Bounds this far out are an open side: files have 2**31 - 1, 2**63 - 1, or, of tf2onnx, 10**9; no axis is as long."""
 
 
 def axis_of(op: Op, axis: Any, rank: int) -> int:
